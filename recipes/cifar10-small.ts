@@ -1,0 +1,21 @@
+/**
+ * CIFAR-10 from scratch with a model of 0.2 M parameters (width 64, 4 blocks, patches of 4 pixels).
+ *
+ *   deit train cifar10-small --output-dir runs/cifar10-small
+ *
+ * Time: about an hour on 2 cores. Expected: at least 70 % top-1 on the 10,000 test pictures.
+ */
+import type { TrainInput } from "../src/config/schema.ts";
+
+export const recipe = {
+  dataSet: "cifar10",
+  model: "deit_w64d4_patch4_32",
+  batchSize: 64,
+  epochs: 50,
+  lr: 1e-3,
+  unscaleLr: true,
+  schedUnit: "step",
+  warmupEpochs: 2,
+  crop: "padded",
+  dropPath: 0,
+} satisfies TrainInput;

@@ -1,0 +1,83 @@
+/**
+ * Crops: the rectangles that torchvision and timm choose (CenterCrop, RandomCrop, RandomResizedCrop), and the
+ * crop itself, which pads with black where the rectangle leaves the picture.
+ */
+import type { Random } from "../random.ts";
+import { copyRegion } from "./resize.ts";
+import type { Picture, Region } from "./picture.ts";
+
+/** The region of the picture; what lies outside the picture is black (torchvision's constant padding with 0). */
+export function crop(picture: Picture, region: Region): Picture {
+  const { left, top, width, height } = region;
+  if (left >= 0 && top >= 0 && left + width <= picture.width && top + height <= picture.height)
+    return copyRegion(picture, region);
+  const data = new Uint8Array(width * height * 3);
+  const from = Math.max(left, 0);
+  const to = Math.min(left + width, picture.width);
+  if (from >= to) return { width, height, data };
+  for (let y = Math.max(-top, 0); y < height && top + y < picture.height; y++) {
+    const row = (top + y) * picture.width;
+    data.set(picture.data.subarray((row + from) * 3, (row + to) * 3), (y * width + from - left) * 3);
+  }
+  return { width, height, data };
+}
+
+/** torchvision's CenterCrop to [height, width] of a picture of that size: it pads a smaller picture, and rounds half to even. */
+export function centerCrop(
+  picture: { width: number; height: number },
+  [height, width]: readonly [number, number],
+): Region {
+  return { left: centred(picture.width, width), top: centred(picture.height, height), width, height };
+}
+
+function centred(size: number, target: number): number {
+  return target > size ? -Math.floor((target - size) / 2) : roundHalfEven((size - target) / 2);
+}
+
+/** torchvision's RandomCrop to [height, width] of the picture padded by `padding` on every side; every position equally likely. */
+export function randomCrop(
+  random: Random,
+  picture: { width: number; height: number },
+  { size: [height, width], padding }: { size: readonly [number, number]; padding: number },
+): Region {
+  const down = picture.height + 2 * padding - height;
+  const across = picture.width + 2 * padding - width;
+  if (down < 0 || across < 0)
+    throw new RangeError(
+      `random crop ${width}×${height} of a picture ${picture.width}×${picture.height} padded by ${padding}`,
+    );
+  const top = random.integer(down + 1) - padding;
+  return { left: random.integer(across + 1) - padding, top, width, height };
+}
+
+/**
+ * RandomResizedCrop's rectangle as timm and torchvision draw it: at most 10 times area U(scale)·A and a log-uniform
+ * aspect ratio (width / height); if none fits, the largest central rectangle within the ratios.
+ */
+export function randomResizedCrop(
+  random: Random,
+  { width, height }: { width: number; height: number },
+  { scale, ratio }: { scale: readonly [number, number]; ratio: readonly [number, number] },
+): Region {
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const area = random.uniform(scale[0], scale[1]) * (width * height);
+    const aspect = Math.exp(random.uniform(Math.log(ratio[0]), Math.log(ratio[1])));
+    const w = roundHalfEven(Math.sqrt(area * aspect));
+    const h = roundHalfEven(Math.sqrt(area / aspect));
+    // timm would pass 0 × n on to Pillow, which fails: a picture of a few pixels just tries again
+    if (w > width || h > height || w < 1 || h < 1) continue;
+    const top = random.integer(height - h + 1);
+    return { left: random.integer(width - w + 1), top, width: w, height: h };
+  }
+  const aspect = width / height;
+  const w = aspect > ratio[1] ? Math.max(roundHalfEven(height * ratio[1]), 1) : width;
+  const h = aspect < ratio[0] ? Math.max(roundHalfEven(width / ratio[0]), 1) : height;
+  return { left: Math.floor((width - w) / 2), top: Math.floor((height - h) / 2), width: w, height: h };
+}
+
+/** Python's `round`: a half goes to the even neighbour. For x ≥ 0. */
+export function roundHalfEven(x: number): number {
+  const floor = Math.floor(x);
+  const rest = x - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+}

@@ -1,0 +1,47 @@
+/**
+ * A picture as the transforms see it: 8-bit RGB, interleaved. Decoding files is src/data's work; tensors begin
+ * with the program, which gets the planar bytes that `writePlanar` makes and normalises them itself.
+ */
+
+/** RGB, row-major, 3 bytes a pixel: the red of (row y, column x) is `data[(y * width + x) * 3]`. */
+export interface Picture {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+/** A rectangle in whole pixels. */
+export interface Region {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Writes the picture as planes [3, height, width] to `target` at `offset`: one row of a batch [B, 3, H, W]. */
+export function writePlanar({ width, height, data }: Picture, target: Uint8Array, offset = 0): void {
+  const plane = width * height;
+  let red = offset;
+  let green = offset + plane;
+  let blue = offset + 2 * plane;
+  for (let i = 0, end = plane * 3; i < end; i += 3) {
+    target[red++] = data[i] as number;
+    target[green++] = data[i + 1] as number;
+    target[blue++] = data[i + 2] as number;
+  }
+}
+
+/** The picture whose planes [3, height, width] stand in `source` at `offset`. */
+export function readPlanar(
+  source: Uint8Array,
+  { width, height, offset = 0 }: { width: number; height: number; offset?: number },
+): Picture {
+  const plane = width * height;
+  const data = new Uint8Array(plane * 3);
+  for (let i = 0, o = 0, red = offset; i < plane; i++, o += 3, red++) {
+    data[o] = source[red] as number;
+    data[o + 1] = source[red + plane] as number;
+    data[o + 2] = source[red + 2 * plane] as number;
+  }
+  return { width, height, data };
+}

@@ -1,0 +1,161 @@
+/** `deit bench train` and `deit bench infer`: images a second, beside the device's own rate of matrix products. */
+import type { Program } from "../graph/program.ts";
+import { deployedProgram } from "../models/deploy.ts";
+import type { Model } from "../models/registry.ts";
+import { createModel } from "../models/registry.ts";
+import { createLayout, initialVectors, unpackTensors } from "../nn/layout.ts";
+import { dropPathMask, DROP_PATH_INPUT } from "../nn/context.ts";
+import { adamW } from "../optim/adamw.ts";
+import { decayGroups } from "../optim/groups.ts";
+import { createRandom } from "../random.ts";
+import { createRuntime } from "../runtime/node.ts";
+import type { DeviceName, Runtime, TensorData } from "../runtime/runtime.ts";
+import { stepProgram, trainingState } from "../training/program.ts";
+import { softTargetCrossEntropy, smoothTargets } from "../training/task.ts";
+import type { Task } from "../training/task.ts";
+import { add, mul } from "../graph/ops.ts";
+import { createGemmTimer, gemmShapes } from "./gemm.ts";
+import type { GemmPeak } from "./gemm.ts";
+import { median, seconds } from "./timing.ts";
+
+export interface BenchOptions {
+  readonly model: string;
+  readonly batchSize?: number;
+  readonly inputSize?: number;
+  readonly device?: DeviceName | "auto";
+  readonly threads?: number;
+  /** Timed rounds; each is some runs and one round of matrix products. */
+  readonly rounds?: number;
+  /** File prefix for ONNX Runtime's profiler. */
+  readonly profile?: string;
+}
+
+/** What `deit bench train|infer --json` prints. Other tools read it: add keys, never rename these. */
+export interface BenchReport {
+  readonly model: string;
+  readonly device: string;
+  readonly threads: number;
+  readonly batchSize: number;
+  /** Median over the rounds. */
+  readonly imagesPerSecond: number;
+  /** Best of the model's four product shapes, each the median of its rounds, in the same run. */
+  readonly gemmPeakGflops: number;
+  /** 2·MACs of the paper's model a second (×3 for a training step), whatever shortcuts the program takes. */
+  readonly achievedGflops: number;
+  readonly utilization: number;
+  readonly peakRssMiB: number;
+  readonly gemmShapes: GemmPeak["shapes"];
+}
+
+interface Workload {
+  readonly program: Program;
+  readonly feeds: Readonly<Record<string, TensorData>>;
+  /** Floating-point operations of one picture, in forward passes. */
+  readonly passes: number;
+}
+
+/** Forward passes of the deployed model: weights inside the program, joint logits out. */
+export async function benchInfer(options: BenchOptions): Promise<BenchReport> {
+  return bench(options, async ({ model, batchSize, runtime }) => {
+    const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
+    const weights = unpackTensors(layout, initialVectors(layout, createRandom(0, "weights")));
+    const [height, width] = model.config.inputSize;
+    const random = createRandom(0, "images");
+    const pixels = Float32Array.from({ length: batchSize * 3 * height * width }, () => random.normal());
+    return {
+      program: deployedProgram(model, weights, { batchSize, target: runtime.target }),
+      feeds: { pixel_values: pixels },
+      passes: 1,
+    };
+  });
+}
+
+/** Training steps: forward, backward, AdamW; both heads of a distilled model learn. */
+export async function benchTrain(options: BenchOptions): Promise<BenchReport> {
+  return bench(options, async ({ model, batchSize, runtime }) => {
+    const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
+    const optimizer = adamW();
+    const dropPath = 0.1;
+    const program = stepProgram(
+      { model, layout, batchSize, target: runtime.target, normalisation: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } },
+      { task: everyHead, optimizer, dropPath },
+    );
+    const weights = initialVectors(layout, createRandom(0, "weights"));
+    for (const { name, length } of trainingState(layout, optimizer)) {
+      const vector = name.startsWith("W.") ? weights[name.slice(2)] : undefined;
+      await runtime.setState(name, vector ?? new Float32Array(length));
+    }
+    const [height, width] = model.config.inputSize;
+    const random = createRandom(0, "images");
+    const labels = Int32Array.from({ length: batchSize }, () => random.integer(model.config.numClasses));
+    const rates = model.dropPathRates(dropPath);
+    const hyper = layout.vectors.map(({ name, group }): [string, Float32Array] => [
+      `hyper.${name}`,
+      Float32Array.from(optimizer.hyper(1000, 1e-6, group)),
+    ]);
+    return {
+      program,
+      feeds: {
+        images: Uint8Array.from({ length: batchSize * 3 * height * width }, () => random.integer(256)),
+        targets: smoothTargets(labels, model.config.numClasses, 0.1),
+        [DROP_PATH_INPUT]: dropPathMask(rates, batchSize, () => random.uniform()),
+        ...Object.fromEntries(hyper),
+      },
+      passes: 3,
+    };
+  });
+}
+
+/** The loss of the timed step: true labels on every head, so that every parameter gets a gradient. */
+const everyHead: Task = (heads, targets) => {
+  const byClass = softTargetCrossEntropy(heads.class, targets);
+  if (heads.distillation === undefined) return { loss: byClass };
+  return { loss: mul(add(byClass, softTargetCrossEntropy(heads.distillation, targets)), 0.5) };
+};
+
+/** Shortest timed stretch, in seconds: below it the clock and other programs weigh too much. */
+const ROUND_SECONDS = 0.25;
+
+async function bench(
+  { model: name, batchSize = 8, inputSize, device = "auto", threads, rounds = 15, profile }: BenchOptions,
+  prepare: (context: { model: Model; batchSize: number; runtime: Runtime }) => Promise<Workload>,
+): Promise<BenchReport> {
+  const model = createModel(name, { inputSize });
+  const runtime = await createRuntime({ device, ...(threads && { threads }), ...(profile && { profile }) });
+  try {
+    const { program, feeds, passes } = await prepare({ model, batchSize, runtime });
+    const executable = await runtime.load(program);
+    const gemm = await createGemmTimer(runtime, gemmShapes(model, batchSize));
+    for (let i = 0; i < 3; i++) await executable.run(feeds);
+    await gemm.round();
+    const once = await seconds(() => executable.run(feeds));
+    const runs = Math.max(1, Math.round(ROUND_SECONDS / once));
+    const times: number[] = [];
+    for (let round = 0; round < rounds; round++) {
+      times.push((await seconds(() => repeat(runs, () => executable.run(feeds)))) / runs);
+      await gemm.round();
+    }
+    const imagesPerSecond = batchSize / median(times);
+    const peak = gemm.result();
+    const achievedGflops = (2 * model.macs * passes * imagesPerSecond) / 1e9;
+    return {
+      model: name,
+      device: runtime.device,
+      threads: runtime.threads,
+      batchSize,
+      imagesPerSecond,
+      gemmPeakGflops: peak.gflops,
+      achievedGflops,
+      utilization: achievedGflops / peak.gflops,
+      peakRssMiB: process.resourceUsage().maxRSS / 1024,
+      gemmShapes: peak.shapes,
+    };
+  } finally {
+    await runtime.close();
+  }
+}
+
+async function repeat(count: number, work: () => Promise<unknown>): Promise<void> {
+  for (let i = 0; i < count; i++) await work();
+}
+

@@ -1,0 +1,118 @@
+/** `deit data`: fetches known datasets, and tells what a dataset holds. */
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { didYouMean } from "../../config/names.ts";
+import { parseTrainOptions } from "../../config/resolve.ts";
+import type { TrainInput } from "../../config/schema.ts";
+import { ConfigError } from "../../errors.ts";
+import { facts, integer, mebibytes } from "../format.ts";
+import { withInterrupt } from "../interrupt.ts";
+import { createOutput } from "../output.ts";
+import { createProgress } from "../progress.ts";
+
+const DATASETS = ["cifar10", "cifar100"] as const;
+type DatasetName = (typeof DATASETS)[number];
+
+export function addDataCommand(program: Command): void {
+  const data = program.command("data").description("Get a dataset, or look at one.");
+  data
+    .command("pull")
+    .description("Download a dataset into the user's cache folder; checks it, goes on where it stopped.")
+    .argument("<dataset>", DATASETS.join(" | "))
+    .option("--output-dir <DIR>", "another folder than the cache")
+    .option("--json", "print the result as one JSON document")
+    .addHelpText("after", "\nExample:\n  deit data pull cifar10")
+    .action(runPull);
+  data
+    .command("info")
+    .description("Tell what a dataset or a folder of pictures holds.")
+    .argument("<dataset>", `a folder of pictures, or ${DATASETS.join(" | ")}`)
+    .option("--json", "print the result as one JSON document")
+    .addHelpText("after", "\nExamples:\n  deit data info ./photos\n  deit data info cifar10")
+    .action(runInfo);
+}
+
+function isKnown(name: string): name is DatasetName {
+  return DATASETS.some((known) => known === name);
+}
+
+async function runPull(name: string, flags: { outputDir?: string; json?: true }): Promise<void> {
+  const output = createOutput({ json: flags.json });
+  if (!isKnown(name)) {
+    throw new ConfigError("dataset", `unknown dataset ${name}: expected ${DATASETS.join(" or ")}`, {
+      hint: didYouMean(name, DATASETS) || "A folder of pictures needs no pull.",
+    });
+  }
+  const { pullDataset } = await import("../../data/pull.ts");
+  let [progress, what] = [createProgress(name), ""];
+  const onProgress = (event: { what: string; done: number; total?: number | undefined }): void => {
+    if (event.what !== what) {
+      progress.line(event.what);
+      [progress, what] = [createProgress(name), event.what];
+    }
+    if (event.total !== undefined) progress.update(event.done, event.total, mebibytes(event.done / 2 ** 20));
+  };
+  const cacheDir = flags.outputDir === undefined ? undefined : resolve(flags.outputDir);
+  const pulled = await withInterrupt(
+    (signal) => pullDataset(name, { cacheDir, onProgress, signal }),
+    () => progress.line("stopping; the same command goes on from here"),
+  ).finally(() => progress.stop());
+  output.result(pulled, () =>
+    [
+      `${name} ${pulled.wasThere ? "was there already and is whole" : `is there, from ${pulled.origin}`}`,
+      facts([
+        ["folder", pulled.path],
+        ["size", mebibytes(pulled.bytes / 2 ** 20)],
+      ]),
+      "",
+      "Next:",
+      `  deit train --data-set ${name}`,
+    ].join("\n"),
+  );
+}
+
+async function runInfo(given: string, flags: { json?: true }): Promise<void> {
+  const output = createOutput({ json: flags.json });
+  const { openDatasets } = await import("../../data/open.ts");
+  const { medianSide } = await import("../survey.ts");
+  const input: TrainInput = isKnown(given) ? { dataSet: given } : { dataPath: given };
+  const { train, validation, automaticSplit } = await openDatasets(parseTrainOptions(input));
+  const info = {
+    name: given,
+    images: train.length,
+    validationImages: validation?.length ?? 0,
+    automaticSplit,
+    classes: countByClass(train),
+    medianSize: await medianSide(train),
+  };
+  output.result(info, () =>
+    [
+      `${info.name}: ${integer(info.images)} pictures to train, ${integer(info.validationImages)} to validate${automaticSplit ? " (split off by chance)" : ""}, ${info.classes.length} classes`,
+      facts([
+        ["shorter side", `${info.medianSize} pixels (median)`],
+        ...info.classes.slice(0, MAX_CLASSES).map(({ name, images }) => [name, integer(images)] as const),
+      ]),
+      ...(info.classes.length > MAX_CLASSES
+        ? [`  and ${info.classes.length - MAX_CLASSES} classes more`]
+        : []),
+    ].join("\n"),
+  );
+}
+
+/** Classes that are shown one by one; --json has them all. */
+const MAX_CLASSES = 20;
+
+function countByClass({
+  classes,
+  labels,
+}: {
+  classes: readonly string[];
+  labels: Int32Array;
+}): { name: string; images: number }[] {
+  const counts = classes.map((name) => ({ name, images: 0 }));
+  for (const label of labels) {
+    const entry = counts[label];
+    if (entry !== undefined) entry.images++;
+  }
+  return counts;
+}

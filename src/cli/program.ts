@@ -1,0 +1,85 @@
+/**
+ * The command tree and its help. Each command's file is loaded when the command runs, so that `deit --help`
+ * and a mistyped flag answer at once.
+ */
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { kebabCase } from "../config/names.ts";
+import { addBenchCommand } from "./commands/bench.ts";
+import { addDataCommand } from "./commands/data.ts";
+import { addEvalCommand } from "./commands/eval.ts";
+import { addModelsCommand } from "./commands/models.ts";
+import { addPredictCommand } from "./commands/predict.ts";
+import { addTrainCommand } from "./commands/train.ts";
+import { coloursFor } from "./output.ts";
+
+/** Version of this package. */
+export function packageVersion(): string {
+  const file: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  return typeof file === "object" && file !== null && "version" in file ? String(file.version) : "unknown";
+}
+
+export function createProgram(): Command {
+  const out = coloursFor(process.stdout);
+  const err = coloursFor(process.stderr);
+  const program = new Command("deit")
+    .description("Train, evaluate and use DeiT image classifiers.")
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand("help [command]", "help for a command")
+    .configureHelp({
+      styleTitle: (text) => out.bold(text),
+      styleCommandText: (text) => out.cyan(text),
+      styleOptionTerm: (text) => out.cyan(text),
+      styleSubcommandTerm: (text) => out.cyan(text),
+    })
+    .configureOutput({
+      getOutHasColors: () => out.isColorSupported,
+      getErrHasColors: () => err.isColorSupported,
+      outputError: (text, write) => write(text.replace(/^error:/, err.red("error:"))),
+    })
+    .exitOverride();
+  addTrainCommand(program);
+  addEvalCommand(program);
+  addPredictCommand(program);
+  addModelsCommand(program);
+  addDataCommand(program);
+  addBenchCommand(program);
+  for (const command of program.commands) command.showHelpAfterError(`See: deit ${command.name()} --help`);
+  return program.showHelpAfterError("See: deit --help");
+}
+
+/** `--data_path`, `--dataPath` → `--data-path`: an option has one name and three spellings. */
+export function normaliseFlags(argv: readonly string[]): string[] {
+  const end = argv.indexOf("--");
+  return argv.map((word, i) => {
+    if (!word.startsWith("--") || word.length === 2 || (end >= 0 && i > end)) return word;
+    const [name = "", ...value] = word.slice(2).split("=");
+    return [`--${kebabCase(name)}`, ...value].join("=");
+  });
+}
+
+/** What `deit` alone says. */
+export function overview(): string {
+  const { bold, cyan, dim } = coloursFor(process.stdout);
+  const width = Math.max(...[...START, ...MORE].map(([command]) => command.length));
+  const lines = (rows: typeof START): string =>
+    rows.map(([command, what]) => `  ${cyan(command.padEnd(width))}  ${what}\n`).join("");
+  return (
+    `${bold("deit")} ${dim(packageVersion())}  DeiT image classifiers, trained where you are: no Python.\n\n` +
+    `${bold("Start here")}\n${lines(START)}\n${bold("More")}\n${lines(MORE)}`
+  );
+}
+
+const START: readonly (readonly [command: string, what: string])[] = [
+  ["deit train ./photos", "your pictures, a folder per class"],
+  ["deit train quickstart", "CIFAR-10, a few minutes"],
+  ["deit predict RUN cat.jpg", "what is in a picture"],
+  ["deit eval RUN --data-path ./photos", "how often it is right"],
+];
+const MORE: typeof START = [
+  ["deit models", "the models there are"],
+  ["deit data pull cifar10", "get a dataset"],
+  ["deit bench train", "how fast this machine is"],
+  ["deit COMMAND --help", "all about a command"],
+];

@@ -1,0 +1,56 @@
+/**
+ * Errors as the user sees them, and exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted after saving.
+ * A DeitError is shown by its message alone; anything else is a bug of ours and says what to report.
+ */
+import { CommanderError } from "commander";
+import { ConfigError, DeitError } from "../errors.ts";
+import { coloursFor } from "./output.ts";
+
+export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+
+/** Failures of the operating system that are nobody's bug, and what to do about them. */
+const SYSTEM_ADVICE: Readonly<Record<string, string>> = {
+  ENOENT: "There is no such file or folder.",
+  EACCES: "You have no permission for it.",
+  EPERM: "You have no permission for it.",
+  EROFS: "It is on a disk that cannot be written.",
+  ENOSPC: "There is no space left on the disk; make room and start the same command again.",
+  EDQUOT: "Your disk quota is used up; make room and start the same command again.",
+  ENOTDIR: "A part of its path is a file, not a folder.",
+  EISDIR: "It is a folder; a file was expected.",
+  EMFILE: "Too many files are open; try fewer --workers or a higher ulimit -n.",
+};
+
+/** Prints `error` on stderr as its reader needs it and returns the exit code. */
+export function reportError(error: unknown, { version }: { version: string }): number {
+  const colours = coloursFor(process.stderr);
+  const print = (text: string): void => void process.stderr.write(`${text}\n`);
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage; // commander has printed it
+  if (isInterrupted(error)) {
+    print(error.name === "AbortError" ? "interrupted" : error.message);
+    return EXIT.interrupted;
+  }
+  if (error instanceof DeitError) {
+    const [first = "", ...rest] = error.message.split("\n");
+    print([`${colours.red("error:")} ${first}`, ...rest.map((line) => `  ${line}`)].join("\n"));
+    return error instanceof ConfigError ? EXIT.usage : EXIT.failed;
+  }
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const advice = SYSTEM_ADVICE[code];
+  if (advice !== undefined && error instanceof Error) {
+    print(`${colours.red("error:")} ${error.message}\n  ${advice}`);
+    return EXIT.failed;
+  }
+  const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  print(
+    `${colours.red("this is a bug in deit:")} ${trace}\n\n` +
+      `Please report it with the lines above, the command line, and: deit-ts ${version}, Node ${process.version}, ` +
+      `${process.platform} ${process.arch}.`,
+  );
+  return EXIT.failed;
+}
+
+/** Training that saved and stopped, or other work that a signal ended. */
+function isInterrupted(error: unknown): error is Error {
+  return error instanceof Error && (error.name === "InterruptedError" || error.name === "AbortError");
+}

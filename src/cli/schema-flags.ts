@@ -1,0 +1,91 @@
+/**
+ * Flags made from the option schema: names, help, groups and defaults come from src/config/schema.ts, so that
+ * the command line cannot disagree with recipes and the library. Values stay text here; resolve.ts reads them.
+ */
+import { Option } from "commander";
+import type { Command } from "commander";
+import { kebabCase } from "../config/names.ts";
+import { MEANINGLESS_OPTIONS, MISSING_OPTIONS } from "../config/not-yet.ts";
+import { infoOf, typeOf } from "../config/option.ts";
+import { KNOWN_NAMES, resolveTrainOptions } from "../config/resolve.ts";
+import type { Layer } from "../config/resolve.ts";
+import { trainSchema } from "../config/schema.ts";
+import type { TrainOptionName, TrainOptions } from "../config/schema.ts";
+
+/** Adds a flag for each named option, in the help's groups or, with `groups: false`, in one list; `defaults: false` hides the
+ * defaults, for commands that take theirs from a checkpoint. */
+export function addSchemaFlags(
+  command: Command,
+  names: readonly TrainOptionName[],
+  { groups = true, defaults = true }: { groups?: boolean; defaults?: boolean } = {},
+): void {
+  for (const name of names) {
+    const type = trainSchema.shape[name];
+    const { kind } = typeOf(type);
+    const info = infoOf(type);
+    const flag = `--${kebabCase(name)}`;
+    const value =
+      kind === "boolean"
+        ? ""
+        : ` <${kind === "choice" ? "NAME" : (info.value ?? "VALUE")}${kind === "numbers" ? "..." : ""}>`;
+    const shown = new Option(flag + value, describe(name, defaults));
+    command.addOption(groups ? shown.helpGroup(`${info.group}:`) : shown);
+    if (kind === "boolean") command.addOption(new Option(`--no-${kebabCase(name)}`).hideHelp());
+    for (const alias of info.aliases ?? []) command.addOption(new Option(`--${alias}${value}`).hideHelp());
+  }
+}
+
+/** Adds the reference's other options, hidden, so that they are refused or passed over by name (not-yet.ts). */
+export function addMissingFlags(command: Command): void {
+  for (const [name, { boolean, list }] of Object.entries({ ...MISSING_OPTIONS, ...MEANINGLESS_OPTIONS })) {
+    command.addOption(new Option(boolean ? `--${name}` : `--${name} <VALUE${list ? "..." : ""}>`).hideHelp());
+    if (boolean) command.addOption(new Option(`--no-${name}`).hideHelp());
+  }
+}
+
+/** The flags that were given, as a layer for resolveTrainOptions; those of the command itself are left out. */
+export function flagLayer(command: Command): Layer {
+  const known = (name: string): boolean =>
+    KNOWN_NAMES.has(name) || name in MISSING_OPTIONS || name in MEANINGLESS_OPTIONS;
+  const given = Object.entries(command.opts()).filter(([name]) => known(kebabCase(name)));
+  return {
+    source: "command line",
+    spelling: "flag",
+    values: Object.fromEntries(given.map(([name, value]) => [name, single(value)])),
+  };
+}
+
+/**
+ * The checked values of those of the named flags that were given, for commands with a few of the schema's options.
+ * @throws ConfigError for a wrong value.
+ */
+export function givenOptions<Name extends TrainOptionName>(
+  command: Command,
+  names: readonly Name[],
+): Partial<Pick<TrainOptions, Name>> {
+  const layer = flagLayer(command);
+  const { options, sources } = resolveTrainOptions([layer]);
+  const given: Partial<Pick<TrainOptions, Name>> = {};
+  for (const name of names) if (sources[name] === layer.source) given[name] = options[name];
+  return given;
+}
+
+function single(value: unknown): unknown {
+  return Array.isArray(value) && value.length === 1 ? value[0] : value;
+}
+
+function describe(name: TrainOptionName, defaults: boolean): string {
+  const type = trainSchema.shape[name];
+  const { choices } = typeOf(type);
+  const { help, nullMeans } = infoOf(type);
+  const value: unknown = type.parse(undefined);
+  const numbers = (Array.isArray(value) ? value : [value]).map(shortNumber).join(" ");
+  const shown = value === null ? nullMeans : numbers;
+  const standard = value === false || !defaults || shown === undefined ? "" : ` (default: ${shown})`;
+  return (choices.length === 0 ? help : `${choices.join(" | ")}; ${help}`) + standard;
+}
+
+function shortNumber(value: unknown): string {
+  if (typeof value !== "number") return String(value);
+  return value > 0 && value < 1e-3 ? value.toExponential() : String(Number(value.toPrecision(4)));
+}

@@ -1,0 +1,31 @@
+/** A quick look at a dataset before the first run: how many pictures, and how large they are. */
+import type { TrainOptions } from "../config/schema.ts";
+import type { Dataset } from "../data/dataset.ts";
+
+/** Decoded to learn the size; enough for a median, quick even with photographs. */
+const SAMPLES = 24;
+
+export interface Survey {
+  /** Training pictures. */
+  readonly images: number;
+  /** Median of the shorter sides, in pixels. */
+  readonly medianSize: number;
+}
+
+/** Opens the dataset of `options`. Throws DataError as opening does. */
+export async function surveyPictures(options: TrainOptions): Promise<Survey> {
+  const { openDatasets } = await import("../data/open.ts");
+  const { train } = await openDatasets(options);
+  return { images: train.length, medianSize: await medianSide(train) };
+}
+
+/** Median of the shorter sides of pictures spread over the dataset; 0 when none can be read. */
+export async function medianSide(dataset: Pick<Dataset, "length" | "read">): Promise<number> {
+  const sides: number[] = [];
+  const step = Math.max(1, Math.ceil(dataset.length / SAMPLES));
+  for (let index = 0; index < dataset.length; index += step) {
+    const picture = await dataset.read(index).catch(() => undefined); // training names unreadable files
+    if (picture !== undefined) sides.push(Math.min(picture.width, picture.height));
+  }
+  return sides.toSorted((a, b) => a - b)[sides.length >> 1] ?? 0;
+}

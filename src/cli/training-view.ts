@@ -1,0 +1,88 @@
+/** Training as it is shown on stderr: a bar with loss, rate and time left, and a line for each epoch. */
+import type { TrainEvent } from "../training/train.ts";
+import { duration, integer, short } from "./format.ts";
+import type { Output } from "./output.ts";
+import { createProgress, rateMeter } from "./progress.ts";
+import type { Progress } from "./progress.ts";
+
+export interface TrainingView {
+  readonly show: (event: TrainEvent) => void;
+  /** Prints a line without disturbing the bar. */
+  readonly line: (text: string) => void;
+  readonly stop: () => void;
+}
+
+export function trainingView(output: Output): TrainingView {
+  let progress: Progress = createProgress("training");
+  let phase = "training";
+  let epochs = 1;
+  let meter = rateMeter("images");
+  const enter = (next: string): void => {
+    if (next === phase) return;
+    progress.stop();
+    [phase, progress, meter] = [next, createProgress(next), rateMeter("images")];
+  };
+  return {
+    line: (text) => progress.line(text),
+    stop: () => progress.stop(),
+    show(event) {
+      switch (event.type) {
+        case "start":
+          epochs = event.epochs;
+          for (const line of startLines(event)) progress.line(line);
+          break;
+        case "step":
+          enter(`epoch ${event.epoch + 1}/${epochs}`);
+          progress.update(event.step, event.steps, stepText(event));
+          break;
+        case "evaluate":
+          enter("validating");
+          progress.update(event.done, event.total, meter(event.done, event.total));
+          break;
+        case "epoch":
+          enter("between epochs");
+          progress.line(epochLine(event));
+          break;
+        case "warning":
+          progress.stop();
+          output.warn(event.message);
+          break;
+        case "saved": // once an epoch: no news
+      }
+    },
+  };
+}
+
+type Event<T extends TrainEvent["type"]> = Extract<TrainEvent, { type: T }>;
+
+function startLines(event: Event<"start">): string[] {
+  const lines = [
+    `${event.model}: ${integer(event.parameters)} parameters; ${event.device}`,
+    `${integer(event.trainImages)} pictures to train, ${integer(event.valImages)} to validate, ${event.classes} classes; ` +
+      `${integer(event.stepsPerEpoch)} steps an epoch, ${event.epochs} epochs; run folder ${event.run}`,
+  ];
+  const resumed = event.resumedFrom;
+  if (resumed !== undefined) lines.push(`going on from epoch ${resumed.epoch + 1}, step ${resumed.step}`);
+  return lines;
+}
+
+function stepText({ loss, imagesPerSecond, secondsLeft }: Event<"step">): string {
+  return `loss ${loss.toFixed(3)}, ${short(imagesPerSecond)} images/s, ${duration(secondsLeft)} left`;
+}
+
+function epochLine({
+  epoch,
+  epochs,
+  trainLoss,
+  testLoss,
+  acc1,
+  acc5,
+  best,
+  seconds,
+}: Event<"epoch">): string {
+  const width = String(epochs).length;
+  return (
+    `epoch ${String(epoch + 1).padStart(width)}/${epochs}  train loss ${trainLoss.toFixed(3)}  val loss ${testLoss.toFixed(3)}  ` +
+    `top-1 ${acc1.toFixed(2).padStart(6)} %  top-5 ${acc5.toFixed(2).padStart(6)} %  ${duration(seconds)}${best ? "  best" : ""}`
+  );
+}

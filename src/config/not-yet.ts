@@ -1,0 +1,100 @@
+/**
+ * Options of the reference (DeiT's `main.py`) that this version lacks. A command line may name them with a
+ * value that means "off"; any other value is refused, so that no option is accepted and then ignored. The
+ * few that mean nothing here whatever their value (pinned memory, process ranks) are named and passed over.
+ */
+import { ConfigError } from "../errors.ts";
+import { camelCase } from "./names.ts";
+
+export interface MissingOption {
+  /** Takes no value on the command line. */
+  readonly boolean?: true;
+  /** Takes several values on the command line. */
+  readonly list?: true;
+  /** Values that are accepted; the first one is the advice of the error message. */
+  readonly off: readonly (boolean | number | string)[];
+  /** What to do instead, where there is something. */
+  readonly instead?: string;
+}
+
+const switchedOff: MissingOption = { boolean: true, off: [false] };
+
+/** By kebab-case flag name. A dependent option is accepted with the reference's default, as its feature is off. */
+export const MISSING_OPTIONS: Readonly<Record<string, MissingOption>> = {
+  drop: { off: [0] },
+  "bce-loss": switchedOff,
+  "model-ema": switchedOff,
+  "model-ema-decay": { off: [0.99996] },
+  "lr-noise": { list: true, off: ["none"] },
+  "lr-noise-pct": { off: [0.67] },
+  "lr-noise-std": { off: [1] },
+  "color-jitter": { off: [0] },
+  aa: { off: ["none", ""] },
+  "repeated-aug": switchedOff,
+  "three-augment": switchedOff,
+  src: switchedOff,
+  reprob: { off: [0] },
+  remode: { off: ["pixel"] },
+  recount: { off: [1] },
+  resplit: switchedOff,
+  mixup: { off: [0] },
+  cutmix: { off: [0] },
+  "cutmix-minmax": { list: true, off: ["none"] },
+  "mixup-prob": { off: [0] },
+  "mixup-switch-prob": { off: [0.5] },
+  "mixup-mode": { off: ["batch"] },
+  "distillation-type": { off: ["none"] },
+  "distillation-alpha": { off: [0.5] },
+  "distillation-tau": { off: [1] },
+  "teacher-model": { off: ["none", ""] },
+  "teacher-path": { off: ["none", ""] },
+  cosub: switchedOff,
+  "attn-only": switchedOff,
+  "train-mode": { boolean: true, off: [true] },
+  "inat-category": { off: ["name"] },
+  resume: { off: ["none", ""], instead: "Start again with the same --output-dir: that resumes." },
+  "start-epoch": { off: [0], instead: "Start again with the same --output-dir: that resumes." },
+  eval: { ...switchedOff, instead: "Use: deit eval CKPT --data-path DIR" },
+  distributed: switchedOff,
+  "world-size": { off: [1] },
+};
+
+/** Flags of the reference without a meaning here: their presence changes nothing, and the user is told so. */
+export const MEANINGLESS_OPTIONS: Readonly<Record<string, { boolean?: true; list?: true; reason: string }>> =
+  {
+    "pin-mem": { boolean: true, reason: "there is no pinned memory to choose" },
+    "dist-eval": { boolean: true, reason: "there is one process" },
+    "dist-url": { reason: "there is one process" },
+    "model-ema-force-cpu": { boolean: true, reason: "no average of the weights is kept" },
+    "decay-epochs": { reason: "it belongs to the step schedule" },
+    dr: { reason: "it does nothing in a schedule of one cycle" },
+    "decay-rate": { reason: "it does nothing in a schedule of one cycle" },
+    "cooldown-epochs": { reason: "the reference ignores it, too" },
+    "patience-epochs": { reason: "it belongs to the plateau schedule" },
+  };
+
+/**
+ * Refuses `value` for a missing option unless it says "off".
+ * @param flag whether the user wrote a flag, rather than a key of a file.
+ */
+export function requireOff(name: string, value: unknown, { flag }: { flag: boolean }): void {
+  const missing = MISSING_OPTIONS[name];
+  if (missing === undefined || value === null) return;
+  const given = typeof value === "string" ? value.toLowerCase() : value;
+  if (
+    missing.off.some(
+      (off) => off === given || (typeof off === "number" && given !== "" && Number(given) === off),
+    )
+  )
+    return;
+  const off = String(missing.off[0]);
+  const positive = `--${name}`;
+  const negative = `--no-${name}`;
+  const shown = flag ? (value === false ? negative : positive) : camelCase(name);
+  const switchOff = missing.boolean ? (off === "true" ? positive : negative) : `${positive} ${off}`;
+  throw new ConfigError(
+    camelCase(name),
+    `${shown} is not in this version; leave it out or ${flag ? `pass ${switchOff}` : `write ${shown}: ${off}`}`,
+    missing.instead === undefined ? {} : { hint: missing.instead },
+  );
+}

@@ -1,0 +1,262 @@
+/**
+ * Every option of training, once: name, type, default, words. Flags, help, config files, JSON Schema and the
+ * library's types all come from here. Names and defaults are the reference's where it has the option
+ * (DeiT's `main.py`). Options of the reference that this version lacks are in not-yet.ts.
+ */
+import { z } from "zod";
+import { option } from "./option.ts";
+
+const IMAGENET_MEAN: [number, number, number] = [0.485, 0.456, 0.406];
+const IMAGENET_STD: [number, number, number] = [0.229, 0.224, 0.225];
+
+const count = z.int().min(1);
+const rate = z.number().min(0).lt(1);
+const positive = z.number().gt(0);
+const colour = z.tuple([z.number(), z.number(), z.number()]);
+const text = z.string().min(1);
+
+/** The reference's dataset names beside ours; `IMNET` is a folder with train/ and val/, `CIFAR` is CIFAR-100. */
+const dataSet = z.enum(["auto", "folder", "cifar10", "cifar100", "IMNET", "CIFAR"]).transform((name) => {
+  if (name === "IMNET") return "folder";
+  return name === "CIFAR" ? "cifar100" : name;
+});
+
+function range(low: number, high: number): z.ZodDefault<z.ZodTuple<[z.ZodNumber, z.ZodNumber]>> {
+  const ordered = z
+    .tuple([positive, positive])
+    .refine(([from, to]) => from <= to, "the smaller number first");
+  return ordered.default([low, high]);
+}
+
+export const trainSchema = z.strictObject({
+  dataPath: option(text.nullable().default(null), {
+    group: "Pictures in",
+    value: "DIR",
+    help: "a folder of pictures per class, or train/ and val/ with that, or a labels.csv; not needed for cifar10 and cifar100",
+  }),
+  dataSet: option(dataSet.default("auto"), {
+    group: "Pictures in",
+    help: "kind of dataset; auto looks at the folder (IMNET: folder, CIFAR: cifar100)",
+  }),
+  valSplit: option(rate.default(0.1), {
+    group: "Pictures in",
+    value: "RATE",
+    help: "part of the training pictures kept for validation when there is no val folder",
+  }),
+  numTrain: option(count.nullable().default(null), {
+    group: "Pictures in",
+    value: "N",
+    nullMeans: "all",
+    help: "train on a fixed subset of N pictures, the classes in equal parts",
+  }),
+
+  model: option(text.default("deit_base_patch16_224"), {
+    group: "Model",
+    value: "NAME",
+    help: "which model (deit models lists them)",
+  }),
+  inputSize: option(count.nullable().default(null), {
+    group: "Model",
+    value: "PIXELS",
+    nullMeans: "the model's own",
+    help: "height and width of the pictures that the model sees, a multiple of its patch",
+  }),
+  finetune: option(text.nullable().default(null), {
+    group: "Model",
+    value: "CKPT",
+    nullMeans: "from scratch",
+    help: "start from the weights of this checkpoint; tensors of another shape, such as the head, start fresh",
+  }),
+  dropPath: option(rate.default(0.1), {
+    group: "Model",
+    value: "RATE",
+    help: "stochastic depth of the last block; earlier blocks have less, the first none",
+  }),
+
+  epochs: option(count.default(300), {
+    group: "Training",
+    value: "N",
+    help: "passes over the training pictures",
+  }),
+  batchSize: option(count.default(64), { group: "Training", value: "N", help: "pictures in a batch" }),
+  accumulationSteps: option(count.default(1), {
+    group: "Training",
+    value: "N",
+    help: "batches whose gradients are averaged into one update",
+  }),
+  smoothing: option(rate.default(0.1), { group: "Training", value: "RATE", help: "label smoothing" }),
+  seed: option(z.int().min(0).default(0), {
+    group: "Training",
+    value: "N",
+    help: "seed of everything random; the same seed gives the same run",
+  }),
+
+  opt: option(z.enum(["adamw", "sgd", "momentum"]).default("adamw"), {
+    group: "Optimizer",
+    help: "sgd is with Nesterov momentum, momentum without",
+  }),
+  lr: option(positive.default(5e-4), {
+    group: "Optimizer",
+    value: "RATE",
+    help: "peak learning rate for 512 pictures a step, scaled to the real number unless --unscale-lr",
+  }),
+  unscaleLr: option(z.boolean().default(false), { group: "Optimizer", help: "take --lr as it is" }),
+  weightDecay: option(z.number().min(0).default(0.05), {
+    group: "Optimizer",
+    value: "RATE",
+    help: "not applied to biases, norms, class token and positions",
+  }),
+  optEps: option(positive.default(1e-8), { group: "Optimizer", value: "X", help: "epsilon of AdamW" }),
+  optBetas: option(z.tuple([rate, rate]).default([0.9, 0.999]), {
+    group: "Optimizer",
+    value: "B1 B2",
+    help: "decay rates of AdamW's two moments",
+  }),
+  momentum: option(rate.default(0.9), {
+    group: "Optimizer",
+    value: "RATE",
+    help: "momentum of sgd and momentum",
+  }),
+  clipGrad: option(positive.nullable().default(null), {
+    group: "Optimizer",
+    value: "NORM",
+    nullMeans: "no clipping",
+    help: "scale a gradient down to this global norm",
+  }),
+
+  sched: option(z.enum(["cosine", "constant"]).default("cosine"), {
+    group: "Schedule",
+    help: "course of the learning rate after the warm-up",
+  }),
+  schedUnit: option(z.enum(["epoch", "step"]).default("epoch"), {
+    group: "Schedule",
+    help: "epoch is the reference's staircase, one epoch late; step is smooth and better for short runs",
+  }),
+  warmupEpochs: option(z.number().min(0).default(5), {
+    group: "Schedule",
+    value: "N",
+    help: "epochs of linear warm-up",
+  }),
+  warmupLr: option(z.number().min(0).default(1e-6), {
+    group: "Schedule",
+    value: "RATE",
+    help: "where the warm-up starts; never scaled",
+  }),
+  minLr: option(z.number().min(0).default(1e-5), {
+    group: "Schedule",
+    value: "RATE",
+    help: "where the cosine ends; never scaled",
+  }),
+
+  crop: option(z.enum(["auto", "resized", "padded", "none"]).default("auto"), {
+    group: "Augmentation",
+    help: "resized: random part, resized; padded: random shift by 4 pixels; auto: padded up to 32 pixels, else resized",
+  }),
+  scale: option(range(0.08, 1), {
+    group: "Augmentation",
+    value: "LOW HIGH",
+    help: "area of a resized crop, as part of the picture",
+  }),
+  ratio: option(range(3 / 4, 4 / 3), {
+    group: "Augmentation",
+    value: "LOW HIGH",
+    help: "aspect ratio of a resized crop",
+  }),
+  hflip: option(z.number().min(0).max(1).default(0.5), {
+    group: "Augmentation",
+    value: "RATE",
+    help: "how often a training picture is mirrored",
+  }),
+  trainInterpolation: option(z.enum(["bicubic", "bilinear"]).default("bicubic"), {
+    group: "Augmentation",
+    help: "how training pictures are resized",
+  }),
+  evalCropRatio: option(positive.max(1).default(0.875), {
+    group: "Augmentation",
+    value: "RATE",
+    help: "part of the resized picture that validation looks at",
+  }),
+  mean: option(colour.default(IMAGENET_MEAN), {
+    group: "Augmentation",
+    value: "R G B",
+    help: "subtracted from pictures of 0 to 1, by channel",
+  }),
+  std: option(z.tuple([positive, positive, positive]).default(IMAGENET_STD), {
+    group: "Augmentation",
+    value: "R G B",
+    help: "divides them, by channel",
+  }),
+
+  device: option(z.enum(["auto", "cpu", "webgpu", "cuda"]).default("auto"), {
+    group: "Machine",
+    help: "where the model runs; auto takes the fastest that is there",
+  }),
+  threads: option(count.nullable().default(null), {
+    group: "Machine",
+    value: "N",
+    nullMeans: "one per core",
+    help: "CPU threads of the model",
+  }),
+  workers: option(z.int().min(0).nullable().default(null), {
+    group: "Machine",
+    value: "N",
+    nullMeans: "by the number of cores",
+    aliases: ["num-workers"],
+    help: "threads that read and prepare pictures; any number gives the same run",
+  }),
+
+  outputDir: option(text.nullable().default(null), {
+    group: "Run folder",
+    value: "DIR",
+    nullMeans: "runs/DATA-MODEL",
+    help: "where weights, log and report go; starting again in the same folder resumes",
+  }),
+  evalEvery: option(count.default(1), {
+    group: "Run folder",
+    value: "N",
+    help: "validate every N epochs, and after the last",
+  }),
+  saveEvery: option(count.default(1), {
+    group: "Run folder",
+    value: "N",
+    help: "save every N epochs, and after the last",
+  }),
+  saveSteps: option(count.nullable().default(null), {
+    group: "Run folder",
+    value: "N",
+    nullMeans: "only after epochs",
+    help: "also save every N steps",
+  }),
+  saveMinutes: option(positive.nullable().default(10), {
+    group: "Run folder",
+    value: "N",
+    nullMeans: "only after epochs",
+    help: "also save when N minutes have passed since the last time",
+  }),
+});
+
+/** A training option's name. */
+export type TrainOptionName = keyof typeof trainSchema.shape;
+/** What a recipe, a config file or code gives: every option may be left out. */
+export type TrainInput = z.input<typeof trainSchema>;
+/** Every option with its value. `outputDir` is filled in by parseTrainOptions and by the command line. */
+export type TrainOptions = z.output<typeof trainSchema> & { outputDir: string };
+
+/** Option names in the order of the schema. */
+export const TRAIN_OPTION_NAMES: readonly TrainOptionName[] = trainSchema.keyof().options;
+
+/** Options that say how a run is carried out, not what comes of it: they may change when it is resumed. */
+export const MAY_DIFFER_ON_RESUME: readonly TrainOptionName[] = [
+  "outputDir",
+  "device",
+  "threads",
+  "workers",
+  "saveEvery",
+  "saveSteps",
+  "saveMinutes",
+];
+
+/** The JSON Schema (2020-12) of a recipe or config file, for editors and other tools. */
+export function trainJsonSchema(): object {
+  return z.toJSONSchema(trainSchema, { io: "input" });
+}

@@ -1,0 +1,91 @@
+/**
+ * Makes one batch: reads its pictures, transforms them, writes them where they belong. Depends on the job alone, so
+ * it does not matter in which thread or in which order jobs are done. Broken pictures are told, not thrown.
+ */
+import { writePlanar } from "../augmentation/picture.ts";
+import type { Transform } from "../augmentation/transform.ts";
+import { DataError } from "../errors.ts";
+import { createRandom } from "../random.ts";
+import type { Dataset } from "./dataset.ts";
+import { type PlannedSample, sampleRandom } from "./plan.ts";
+
+export interface BatchJob {
+  readonly epoch: number;
+  readonly seed: number;
+  readonly mode: "train" | "evaluation";
+  readonly samples: readonly PlannedSample[];
+  /** Rows of the batch: those that no sample fills are padding. */
+  readonly rows: number;
+}
+
+export interface MadeBatch {
+  /** [rows, 3, H, W], zeros in padding and for unreadable pictures. */
+  readonly images: Uint8Array<ArrayBuffer>;
+  /** [rows], −1 in padding and for unreadable pictures. */
+  readonly labels: Int32Array<ArrayBuffer>;
+  /** [rows], index of the picture that is in the row. */
+  readonly samples: Uint32Array<ArrayBuffer>;
+  readonly broken: readonly BrokenPicture[];
+}
+
+export interface BrokenPicture {
+  readonly index: number;
+  readonly message: string;
+}
+
+/** Pictures that are being decoded at the same time: one is transformed while others are still decoded. */
+const IN_FLIGHT = 3;
+
+export async function makeBatch(dataset: Dataset, transform: Transform, job: BatchJob): Promise<MadeBatch> {
+  const [height, width] = transform.size;
+  const rowBytes = 3 * height * width;
+  const images = new Uint8Array(job.rows * rowBytes);
+  const labels = new Int32Array(job.rows).fill(-1);
+  const samples = new Uint32Array(job.rows);
+  const broken: BrokenPicture[] = [];
+
+  const fill = async (row: number, sample: PlannedSample): Promise<void> => {
+    const random = sampleRandom(job.seed, job.epoch, sample);
+    samples[row] = sample.index;
+    let failure: DataError | undefined;
+    for (const index of candidates(dataset.length, sample, job)) {
+      try {
+        const picture = await dataset.read(index);
+        const draw = transform.draw(random, picture.width, picture.height);
+        writePlanar(transform.apply(picture, draw), images, row * rowBytes);
+        labels[row] = dataset.labels[index] ?? -1;
+        samples[row] = index;
+        return;
+      } catch (error) {
+        if (!(error instanceof DataError)) throw error;
+        failure = error;
+        broken.push({ index, message: error.message.split("\n")[0] ?? error.message });
+      }
+    }
+    if (failure && job.mode === "train") throw failure; // and so are all its replacements
+  };
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let row = next++; row < job.samples.length; row = next++) {
+      const sample = job.samples[row];
+      if (sample) await fill(row, sample);
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, work));
+  return { images, labels, samples, broken: broken.toSorted((a, b) => a.index - b.index) };
+}
+
+/** Replacements that are tried for a broken training picture. */
+const MAX_REPLACEMENTS = 10;
+
+/** The picture itself; in training, should it be broken, others in an order that depends on the sample alone. */
+function* candidates(
+  length: number,
+  sample: PlannedSample,
+  { mode, seed, epoch }: BatchJob,
+): Generator<number> {
+  yield sample.index;
+  if (mode === "evaluation") return;
+  const random = createRandom(seed, "replacement", epoch, sample.index, sample.copy);
+  for (let attempt = 0; attempt < MAX_REPLACEMENTS; attempt++) yield random.integer(length);
+}

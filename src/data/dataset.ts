@@ -1,0 +1,73 @@
+/**
+ * What a dataset is to the rest of the system: labelled pictures by number. And where one comes from, as plain
+ * data, so that a loader's worker can open the same one.
+ */
+import type { Picture } from "../augmentation/picture.ts";
+import { type CifarSource, openCifar } from "./cifar.ts";
+import { type FolderSource, openFolder } from "./folder.ts";
+import { type LabelsCsvSource, openLabelsCsv } from "./labels-csv.ts";
+import { type Selection, select } from "./subset.ts";
+
+export interface Dataset {
+  readonly name: string;
+  readonly length: number;
+  /** Display names by class index. */
+  readonly classes: readonly string[];
+  /** Class index of every picture: [length]. */
+  readonly labels: Int32Array;
+  /** Opens this dataset again. */
+  readonly source: DatasetSource;
+  /** Pixels of the whole dataset where they are held in memory: handed to workers, so that they need not read them again. */
+  readonly memory?: SharedArrayBuffer;
+  /** The decoded picture: RGB, EXIF orientation applied. Throws DataError when its file is broken. */
+  read(index: number): Promise<Picture>;
+  /** For messages: a file name, or "cifar10 test 123". */
+  describe(index: number): string;
+}
+
+/** JSON-able. */
+export type DatasetSource = FolderSource | LabelsCsvSource | CifarSource | SubsetSource;
+
+/** Some pictures of another dataset; its classes stay as they are. */
+export interface SubsetSource {
+  readonly kind: "subset";
+  readonly of: DatasetSource;
+  readonly take: Selection;
+}
+
+/** Opens a dataset. `memory` is that of the same dataset, opened before. Throws DataError. */
+export async function openDataset(
+  source: DatasetSource,
+  { memory }: { memory?: SharedArrayBuffer | undefined } = {},
+): Promise<Dataset> {
+  switch (source.kind) {
+    case "folder":
+      return openFolder(source);
+    case "labels-csv":
+      return openLabelsCsv(source);
+    case "cifar":
+      return openCifar(source, memory);
+    case "subset":
+      return takeSubset(await openDataset(source.of, { memory }), source.take);
+  }
+}
+
+/** The selected pictures as a dataset of their own. */
+export function takeSubset(dataset: Dataset, take: Selection): Dataset {
+  const indices = select(dataset.labels, take);
+  const at = (index: number): number => {
+    const found = indices[index];
+    if (found === undefined) throw new RangeError(`picture ${index} of ${indices.length}`);
+    return found;
+  };
+  return {
+    name: dataset.name,
+    length: indices.length,
+    classes: dataset.classes,
+    labels: Int32Array.from(indices, (index) => dataset.labels[index] ?? -1),
+    source: { kind: "subset", of: dataset.source, take },
+    ...(dataset.memory && { memory: dataset.memory }),
+    read: async (index) => dataset.read(at(index)),
+    describe: (index) => dataset.describe(at(index)),
+  };
+}

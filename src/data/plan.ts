@@ -1,0 +1,80 @@
+/**
+ * Which pictures make up which step: a pure function of (seed, epoch, step), so that loader, preview, resume and a
+ * teacher's cache all see the same. Repeated augmentation (DeiT §5.2 and its RASampler, for one process): each
+ * picture of the epoch's order comes `repeats` times in a row, differently transformed, and the epoch ends after as
+ * many samples as there are pictures, so that it sees one in `repeats` of them.
+ */
+import { DataError } from "../errors.ts";
+import { createRandom, type Random } from "../random.ts";
+
+export interface PlanOptions {
+  /** Pictures in the dataset. */
+  readonly length: number;
+  readonly batchSize: number;
+  /** Training shuffles and drops the last short batch; evaluation keeps the order, and its last batch may be short. */
+  readonly mode: "train" | "evaluation";
+  readonly seed?: number;
+  /** Times that a picture comes in a row (DeiT: 3). Training only. */
+  readonly repeats?: number;
+}
+
+/** A place in a batch. */
+export interface PlannedSample {
+  /** Of the dataset. */
+  readonly index: number;
+  /** Which of the picture's repetitions it is: 0…repeats−1. */
+  readonly copy: number;
+}
+
+export interface Plan extends Required<PlanOptions> {
+  /** Steps of an epoch. */
+  readonly steps: number;
+  /** The samples of one step, `batchSize` of them but for evaluation's last. */
+  at(epoch: number, step: number): readonly PlannedSample[];
+}
+
+/** Throws DataError for a training batch that is larger than the dataset. */
+export function createPlan({ length, batchSize, mode, seed = 0, repeats = 1 }: PlanOptions): Plan {
+  if (length === 0) throw new DataError("", "the dataset has no pictures");
+  if (mode === "train" && batchSize > length)
+    throw new DataError("", `a batch of ${batchSize} is larger than the dataset of ${length} pictures`, {
+      hint: `Use a batch size of ${evenBelow(length)} or less.`,
+    });
+  const steps = mode === "train" ? Math.floor(length / batchSize) : Math.ceil(length / batchSize);
+  let orderOf: { epoch: number; order: Uint32Array } | undefined; // the last epoch's: steps come one after another
+  const orderAt = (epoch: number): Uint32Array => {
+    if (orderOf?.epoch !== epoch)
+      orderOf = { epoch, order: createRandom(seed, "shuffle", epoch).permutation(length) };
+    return orderOf.order;
+  };
+  return {
+    length,
+    batchSize,
+    mode,
+    seed,
+    repeats: mode === "train" ? repeats : 1,
+    steps,
+    at(epoch, step) {
+      if (!(step >= 0 && step < steps)) throw new RangeError(`step ${step} of ${steps}`);
+      const first = step * batchSize;
+      const count = Math.min(batchSize, length - first);
+      if (mode === "evaluation")
+        return Array.from({ length: count }, (_, i) => ({ index: first + i, copy: 0 }));
+      const order = orderAt(epoch);
+      return Array.from({ length: count }, (_, i) => ({
+        index: order[Math.floor((first + i) / repeats)] ?? 0,
+        copy: (first + i) % repeats,
+      }));
+    },
+  };
+}
+
+/** The stream that everything random about one sample comes from. */
+export function sampleRandom(seed: number, epoch: number, { index, copy }: PlannedSample): Random {
+  return createRandom(seed, "sample", epoch, index, copy);
+}
+
+/** Mixup needs even batches. */
+function evenBelow(length: number): number {
+  return length < 2 ? length : length - (length % 2);
+}

@@ -1,0 +1,84 @@
+/**
+ * The few error classes of the project. Each message says what was given, what was expected and how to fix
+ * it, and each error carries the same facts as data. The command line prints `message` and nothing else.
+ */
+
+/** An error that its reader can act on: bad input, a missing device, a broken file. Never a bug of ours. */
+export class DeitError extends Error {
+  override readonly name: string = "DeitError";
+  /** One line: what to do about it. */
+  readonly hint: string | undefined;
+  constructor(message: string, { hint, cause }: { hint?: string; cause?: unknown } = {}) {
+    super(hint === undefined ? message : `${message}\n${hint}`, cause === undefined ? undefined : { cause });
+    this.hint = hint;
+  }
+}
+
+/** Shapes that an operation cannot combine. */
+export class ShapeError extends DeitError {
+  override readonly name = "ShapeError";
+  readonly op: string;
+  readonly shapes: readonly (readonly number[])[];
+  constructor(op: string, shapes: readonly (readonly number[])[], expected: string) {
+    super(`${op}: got ${shapes.map((shape) => `[${shape.join(", ")}]`).join(" and ")}; expected ${expected}`);
+    this.op = op;
+    this.shapes = shapes;
+  }
+}
+
+/** A bad option, flag, recipe or config value; `path` is the option's name (`lr`, `model`). */
+export class ConfigError extends DeitError {
+  override readonly name = "ConfigError";
+  readonly path: string;
+  constructor(path: string, message: string, options?: { hint?: string; cause?: unknown }) {
+    super(message, options);
+    this.path = path;
+  }
+}
+
+/** Tensors of a checkpoint that do not fit the model. */
+export class CheckpointError extends DeitError {
+  override readonly name = "CheckpointError";
+  readonly missing: readonly string[];
+  readonly unexpected: readonly string[];
+  constructor(
+    message: string,
+    { missing = [], unexpected = [], ...options }: { missing?: readonly string[]; unexpected?: readonly string[]; hint?: string; cause?: unknown } = {},
+  ) {
+    super(message, options);
+    this.missing = missing;
+    this.unexpected = unexpected;
+  }
+}
+
+/** A file that is not what its format says: truncated, corrupt or hostile. */
+export class FormatError extends DeitError {
+  override readonly name = "FormatError";
+  readonly file: string;
+  readonly offset: number | undefined;
+  constructor(file: string, message: string, { offset, ...options }: { offset?: number; hint?: string; cause?: unknown } = {}) {
+    super(`${file}: ${message}${offset === undefined ? "" : ` (at byte ${offset})`}`, options);
+    this.file = file;
+    this.offset = offset;
+  }
+}
+
+/** A dataset or a picture that cannot be used; `path` is the folder or file. */
+export class DataError extends DeitError {
+  override readonly name = "DataError";
+  readonly path: string;
+  constructor(path: string, message: string, options?: { hint?: string; cause?: unknown }) {
+    super(message, options);
+    this.path = path;
+  }
+}
+
+/** A device that is not there, or that cannot run a program. */
+export class DeviceError extends DeitError {
+  override readonly name = "DeviceError";
+  readonly device: string;
+  constructor(device: string, message: string, options?: { hint?: string; cause?: unknown }) {
+    super(message, options);
+    this.device = device;
+  }
+}

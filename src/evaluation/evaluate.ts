@@ -1,0 +1,114 @@
+/** Evaluation of a model on a dataset: top-1, top-5 and loss of every head. */
+import type { Dataset } from "../data/dataset.ts";
+import type { Loader } from "../data/loader.ts";
+import { createLoader } from "../data/loader.ts";
+import { openEvaluation } from "../data/open.ts";
+import type { EvaluationDataOptions } from "../data/open.ts";
+import { createPlan } from "../data/plan.ts";
+import { workersFor } from "../data/workers.ts";
+import { ConfigError } from "../errors.ts";
+import { createLayout, packTensors } from "../nn/layout.ts";
+import { decayGroups } from "../optim/groups.ts";
+import { createRuntime } from "../runtime/node.ts";
+import type { DeviceName, Executable } from "../runtime/runtime.ts";
+import { loadModel } from "./load-model.ts";
+import type { EvaluationMetrics, EvaluationReport, HeadLogits, JointRule } from "./metrics.ts";
+import { EvaluationMeter, evaluationReport } from "./metrics.ts";
+import { evaluationProgram } from "./program.ts";
+
+export type EvaluateEvent =
+  | { readonly type: "evaluate"; readonly done: number; readonly total: number }
+  | { readonly type: "warning"; readonly message: string };
+
+export interface EvaluateHooks {
+  readonly onEvent?: ((event: EvaluateEvent) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Runs `executable` (an `evaluationProgram`) over one pass of a loader. */
+export async function evaluate(
+  { executable, loader, numClasses, total, joint }: {
+    executable: Executable;
+    loader: Loader;
+    numClasses: number;
+    total: number;
+    joint?: JointRule;
+  },
+  { onEvent, signal }: EvaluateHooks = {},
+): Promise<EvaluationMetrics> {
+  const meter = new EvaluationMeter({ numClasses, ...(joint && { joint }) });
+  let done = 0;
+  for await (const { images, labels, size } of loader.epoch(0)) {
+    signal?.throwIfAborted();
+    meter.add(headLogits(await executable.run({ images })), labels);
+    done += size;
+    onEvent?.({ type: "evaluate", done, total });
+  }
+  return meter.result();
+}
+
+/** The logits of a run of `evaluationProgram`. */
+export function headLogits(outputs: Readonly<Record<string, unknown>>): HeadLogits {
+  const { class: classLogits, distillation } = outputs;
+  if (!(classLogits instanceof Float32Array)) throw new TypeError("a program returned no float32 logits");
+  return { class: classLogits, ...(distillation instanceof Float32Array && { distillation }) };
+}
+
+export interface EvaluateCheckpointOptions extends EvaluationDataOptions {
+  readonly checkpoint: string;
+  readonly model?: string;
+  readonly inputSize?: number | null;
+  readonly batchSize?: number;
+  readonly evalCropRatio?: number;
+  readonly joint?: JointRule;
+  readonly device?: DeviceName | "auto";
+  readonly threads?: number | null;
+  readonly workers?: number | null;
+}
+
+/** What `deit eval` does: loads a checkpoint, opens pictures, evaluates. */
+export async function evaluateCheckpoint(
+  options: EvaluateCheckpointOptions,
+  hooks: EvaluateHooks = {},
+): Promise<EvaluationReport> {
+  const { checkpoint, batchSize = 32, evalCropRatio, joint, device = "auto", threads, workers } = options;
+  const { model, tensors, metadata, normalisation } = await loadModel(checkpoint, {
+    model: options.model,
+    inputSize: options.inputSize ?? undefined,
+  });
+  const dataset = await openEvaluation({ ...options, classes: options.classes ?? metadata.classes });
+  const { numClasses, inputSize } = model.config;
+  checkClasses(dataset, numClasses, checkpoint);
+  const runtime = await createRuntime({ device, ...(threads && { threads }) });
+  const loader = createLoader({
+    dataset,
+    transform: { mode: "evaluation", size: inputSize, ...(evalCropRatio && { cropRatio: evalCropRatio }) },
+    plan: createPlan({ mode: "evaluation", length: dataset.length, batchSize }),
+    workers: workersFor(dataset, workers),
+  });
+  try {
+    const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
+    const program = evaluationProgram({ model, layout, batchSize, target: runtime.target, normalisation });
+    for (const [name, data] of Object.entries(packTensors(layout, tensors))) await runtime.setState(`W.${name}`, data);
+    const executable = await runtime.load(program);
+    const start = performance.now();
+    const metrics = await evaluate(
+      { executable, loader, numClasses, total: dataset.length, ...(joint && { joint }) },
+      hooks,
+    );
+    for (const message of loader.warnings) hooks.onEvent?.({ type: "warning", message });
+    return evaluationReport({ model: model.name, metrics, seconds: (performance.now() - start) / 1000 });
+  } finally {
+    await loader.close();
+    await runtime.close();
+  }
+}
+
+/** @throws ConfigError when pictures carry labels that the model does not know */
+function checkClasses(dataset: Dataset, numClasses: number, checkpoint: string): void {
+  const largest = dataset.labels.reduce((most, label) => Math.max(most, label), -1);
+  if (largest < numClasses) return;
+  throw new ConfigError("dataPath", `${dataset.name} has class ${largest}, but ${checkpoint} knows ${numClasses} classes`, {
+    hint: "Evaluate on the classes that the model was trained for.",
+  });
+}

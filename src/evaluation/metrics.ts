@@ -1,0 +1,239 @@
+/**
+ * Top-1, top-5 and loss over a stream of batches, for each head of a model (§4: class, distillation, joint),
+ * and the predictions of single pictures. Pure: no model, no files, no printing.
+ *
+ * An exact tie counts for the lower class index (PyTorch's topk leaves it open). A NaN beats every number, as in
+ * topk, so a broken model never looks right. With fewer than 5 classes top-5 is top-K, thus 100 %.
+ * The loss is the mean over pictures; the reference averages batch means, which weighs a short last batch more.
+ */
+import { DeitError, ShapeError } from "../errors.ts";
+
+/** Results of one head. */
+export interface HeadMetrics {
+  /** Percent of pictures whose class has the highest logit. */
+  readonly acc1: number;
+  /** Percent of pictures whose class is among the 5 (or all, if fewer) highest logits. */
+  readonly acc5: number;
+  /** Mean cross-entropy in nats. */
+  readonly loss: number;
+}
+
+/** `distillation` and `joint` are there for distilled models only. */
+export interface HeadResults {
+  readonly class: HeadMetrics;
+  readonly distillation?: HeadMetrics;
+  readonly joint?: HeadMetrics;
+}
+
+/** Results of a whole evaluation: the numbers at the top are the joint ones, or the class head's without it. */
+export interface EvaluationMetrics extends HeadMetrics {
+  /** Pictures that counted: those with a label. */
+  readonly images: number;
+  readonly heads: HeadResults;
+}
+
+/** What `deit eval --json` prints. Other tools read it: add keys, never rename these. */
+export interface EvaluationReport extends EvaluationMetrics {
+  readonly model: string;
+  readonly imagesPerSecond: number;
+}
+
+/** How the two heads are joined: the mean of their logits (the released code), or the sum of their softmaxes (the paper's §4). */
+export type JointRule = "logits" | "softmax";
+
+/** Logits of a batch by head: row-major [B, K]. `distillation` for distilled models only. */
+export interface HeadLogits {
+  readonly class: Float32Array;
+  readonly distillation?: Float32Array;
+}
+
+/** Sums in float64, so that neither the number of pictures nor their order matters to the digits shown. */
+interface Sums {
+  top1: number;
+  top5: number;
+  loss: number;
+}
+
+/** Gathers batches; one meter for one pass over a dataset. */
+export class EvaluationMeter {
+  readonly numClasses: number;
+  readonly joint: JointRule;
+  private images = 0;
+  private readonly sums: { class: Sums; distillation: Sums; joint: Sums } = {
+    class: zero(),
+    distillation: zero(),
+    joint: zero(),
+  };
+  private distilled: boolean | undefined;
+
+  constructor({ numClasses, joint = "logits" }: { numClasses: number; joint?: JointRule }) {
+    this.numClasses = numClasses;
+    this.joint = joint;
+  }
+
+  /**
+   * Adds a batch. Rows labelled -1 (padding, unreadable pictures) are skipped.
+   * @param labels [B] class indices or -1; B may be smaller than the logits' rows (a padded batch)
+   * @throws ShapeError for logits that are no [B, K] or a head that comes and goes; DeitError for a label beyond K
+   */
+  add(logits: HeadLogits, labels: Int32Array): void {
+    const { numClasses } = this;
+    const distilled = logits.distillation !== undefined;
+    if (this.distilled !== undefined && this.distilled !== distilled) {
+      throw new ShapeError("EvaluationMeter.add", [], "the same heads in every batch");
+    }
+    this.distilled = distilled;
+    for (const head of [logits.class, logits.distillation]) {
+      if (
+        head !== undefined &&
+        (head.length % numClasses !== 0 || head.length < labels.length * numClasses)
+      ) {
+        throw new ShapeError(
+          "EvaluationMeter.add",
+          [[head.length]],
+          `at least ${labels.length} rows of ${numClasses} logits`,
+        );
+      }
+    }
+    for (const [row, label] of labels.entries()) {
+      if (label < 0) continue;
+      if (label >= numClasses) {
+        throw new DeitError(
+          `A picture has label ${label}, but the model has ${numClasses} classes (0 to ${numClasses - 1}).`,
+          {
+            hint: "Evaluate on the dataset that the model was trained for, or fine-tune the model to this one.",
+          },
+        );
+      }
+      this.images++;
+      const classRow = logits.class.subarray(row * numClasses, (row + 1) * numClasses);
+      count(this.sums.class, classRow, label);
+      if (logits.distillation === undefined) continue;
+      const distillationRow = logits.distillation.subarray(row * numClasses, (row + 1) * numClasses);
+      count(this.sums.distillation, distillationRow, label);
+      count(this.sums.joint, jointLogits(classRow, distillationRow, this.joint), label);
+    }
+  }
+
+  /** @throws DeitError when no picture with a label was added */
+  result(): EvaluationMetrics {
+    if (this.images === 0) {
+      throw new DeitError("There is no picture with a label to evaluate.", {
+        hint: "Check the folder, and that its pictures can be read.",
+      });
+    }
+    const mean = ({ top1, top5, loss }: Sums): HeadMetrics => ({
+      acc1: (100 * top1) / this.images,
+      acc5: (100 * top5) / this.images,
+      loss: loss / this.images,
+    });
+    const classHead = mean(this.sums.class);
+    if (this.distilled !== true) return { images: this.images, ...classHead, heads: { class: classHead } };
+    const joint = mean(this.sums.joint);
+    return {
+      images: this.images,
+      ...joint,
+      heads: { class: classHead, distillation: mean(this.sums.distillation), joint },
+    };
+  }
+}
+
+/** The document of `deit eval --json`, its keys in the documented order. `seconds`: of the whole evaluation. */
+export function evaluationReport({
+  model,
+  metrics: { images, acc1, acc5, loss, heads },
+  seconds,
+}: {
+  model: string;
+  metrics: EvaluationMetrics;
+  seconds: number;
+}): EvaluationReport {
+  return { model, images, acc1, acc5, loss, heads, imagesPerSecond: seconds > 0 ? images / seconds : 0 };
+}
+
+/**
+ * One answer of two heads, as something whose softmax is the joint probability.
+ * "logits": their mean, rounded to float32 as the reference does. "softmax": the logarithm of the mean of
+ * their probabilities, which ranks as their sum does.
+ */
+export function jointLogits(
+  classLogits: Float32Array,
+  distillationLogits: Float32Array,
+  rule: JointRule = "logits",
+): Float32Array {
+  if (classLogits.length !== distillationLogits.length) {
+    throw new ShapeError(
+      "jointLogits",
+      [[classLogits.length], [distillationLogits.length]],
+      "two rows of one length",
+    );
+  }
+  if (rule === "logits") {
+    return classLogits.map((logit, index) => Math.fround(logit + (distillationLogits[index] ?? NaN)) / 2);
+  }
+  const a = softmax(classLogits);
+  const b = softmax(distillationLogits);
+  return classLogits.map((_, index) => Math.log(((a[index] ?? NaN) + (b[index] ?? NaN)) / 2));
+}
+
+/** Probabilities of one row of logits [K] → [K], in float64; safe for large logits. */
+export function softmax(logits: Float32Array): Float64Array {
+  const { max, sum } = exponentials(logits);
+  return Float64Array.from(logits, (logit) => Math.exp(logit - max) / sum);
+}
+
+/** One predicted class, as `deit predict --json` prints it. */
+export interface Prediction {
+  readonly index: number;
+  readonly label: string;
+  /** Softmax probability, 0 to 1. */
+  readonly score: number;
+}
+
+/**
+ * The `topk` most probable classes of one row of logits [K], best first; all K when there are fewer.
+ * @param classes display names by index; a class without one is called by its number
+ */
+export function topPredictions(
+  logits: Float32Array,
+  { topk = 5, classes = [] }: { topk?: number; classes?: readonly string[] } = {},
+): Prediction[] {
+  const scores = softmax(logits);
+  // NaN first and lower index first on ties: the order that the accuracy counts by.
+  const rank = (index: number): number => logits[index] ?? NaN;
+  const order = [...scores.keys()].sort((a, b) => {
+    if (Number.isNaN(rank(a)) || Number.isNaN(rank(b)))
+      return Number(Number.isNaN(rank(b))) - Number(Number.isNaN(rank(a))) || a - b;
+    return rank(a) === rank(b) ? a - b : rank(b) - rank(a);
+  });
+  return order
+    .slice(0, topk)
+    .map((index) => ({ index, label: classes[index] ?? String(index), score: scores[index] ?? NaN }));
+}
+
+function zero(): Sums {
+  return { top1: 0, top5: 0, loss: 0 };
+}
+
+function count(sums: Sums, logits: Float32Array, label: number): void {
+  const target = logits[label] ?? NaN;
+  let above = 0;
+  for (const [index, logit] of logits.entries()) {
+    if (Number.isNaN(logit) || logit > target || (logit === target && index < label)) above++;
+  }
+  if (!Number.isNaN(target)) {
+    if (above < 1) sums.top1++;
+    if (above < 5) sums.top5++;
+  }
+  const { max, sum } = exponentials(logits);
+  sums.loss += max + Math.log(sum) - target;
+}
+
+/** The largest logit and Σ exp(logit − largest): what softmax and cross-entropy share. */
+function exponentials(logits: Float32Array): { max: number; sum: number } {
+  let max = -Infinity;
+  for (const logit of logits) max = Math.max(max, logit);
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - max);
+  return { max, sum };
+}

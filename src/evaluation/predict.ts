@@ -1,0 +1,70 @@
+/** What a model sees in single pictures. */
+import { writePlanar } from "../augmentation/picture.ts";
+import { createTransform } from "../augmentation/transform.ts";
+import { readPicture } from "../data/decode.ts";
+import { createLayout, packTensors } from "../nn/layout.ts";
+import { decayGroups } from "../optim/groups.ts";
+import { createRandom } from "../random.ts";
+import { createRuntime } from "../runtime/node.ts";
+import type { DeviceName } from "../runtime/runtime.ts";
+import { headLogits } from "./evaluate.ts";
+import { loadModel } from "./load-model.ts";
+import type { JointRule } from "./metrics.ts";
+import { jointLogits, topPredictions } from "./metrics.ts";
+import { evaluationProgram } from "./program.ts";
+
+export interface PredictOptions {
+  /** A .safetensors file or a run folder. */
+  readonly checkpoint: string;
+  readonly model?: string;
+  readonly images: readonly string[];
+  readonly topk?: number;
+  readonly evalCropRatio?: number;
+  readonly joint?: JointRule;
+  readonly device?: DeviceName | "auto";
+  readonly threads?: number | null;
+}
+
+/** What `deit predict --json` prints, one for each picture. Other tools read it: add keys, never rename these. */
+export interface Prediction {
+  readonly image: string;
+  readonly predictions: readonly { readonly index: number; readonly label: string; readonly score: number }[];
+}
+
+/** Classifies picture files. @throws DataError naming the first file that is no picture */
+export async function predict({
+  checkpoint,
+  model: name,
+  images,
+  topk = 5,
+  evalCropRatio,
+  joint = "logits",
+  device = "auto",
+  threads,
+}: PredictOptions): Promise<Prediction[]> {
+  const { model, tensors, metadata, normalisation } = await loadModel(checkpoint, { model: name });
+  const size = model.config.inputSize;
+  const transform = createTransform({ mode: "evaluation", size, ...(evalCropRatio && { cropRatio: evalCropRatio }) });
+  const classes = metadata.classes ?? Array.from({ length: model.config.numClasses }, (_, i) => `class ${i}`);
+  const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
+  const runtime = await createRuntime({ device, ...(threads && { threads }) });
+  try {
+    for (const [vector, data] of Object.entries(packTensors(layout, tensors))) await runtime.setState(`W.${vector}`, data);
+    const executable = await runtime.load(
+      evaluationProgram({ model, layout, batchSize: 1, target: runtime.target, normalisation }),
+    );
+    const results: Prediction[] = [];
+    for (const image of images) {
+      const picture = await readPicture(image);
+      const draw = transform.draw(createRandom(0), picture.width, picture.height);
+      const pixels = new Uint8Array(3 * size[0] * size[1]);
+      writePlanar(transform.apply(picture, draw), pixels);
+      const logits = headLogits(await executable.run({ images: pixels }));
+      const answers = logits.distillation ? jointLogits(logits.class, logits.distillation, joint) : logits.class;
+      results.push({ image, predictions: topPredictions(answers, { topk, classes }) });
+    }
+    return results;
+  } finally {
+    await runtime.close();
+  }
+}

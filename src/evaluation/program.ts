@@ -1,0 +1,51 @@
+/** The program of evaluation: normalised pictures in, logits of every head out, weights read from the state. */
+import type { Normalisation } from "../augmentation/normalisation.ts";
+import { at, constant, input } from "../graph/graph.ts";
+import type { DType, Target, Value } from "../graph/graph.ts";
+import { add, cast, mul } from "../graph/ops.ts";
+import type { Program } from "../graph/program.ts";
+import { compile } from "../graph/program.ts";
+import type { Heads } from "../models/heads.ts";
+import type { Model } from "../models/registry.ts";
+import { evaluationContext } from "../nn/context.ts";
+import type { Layout } from "../nn/layout.ts";
+import { bindParameters } from "../nn/layout.ts";
+
+/** What every program of a model depends on. */
+export interface ProgramOptions {
+  readonly model: Model;
+  readonly layout: Layout;
+  readonly batchSize: number;
+  readonly target: Target;
+  readonly normalisation: Normalisation;
+}
+
+/** Logits [B, K] of each head, by the names `class` and `distillation`. State: W, read only. */
+export function evaluationProgram({ model, layout, batchSize, target, normalisation }: ProgramOptions): Program {
+  const { weights, scope } = bindParameters(layout);
+  const images = normalise(imagesInput({ model, batchSize, target }), normalisation);
+  const heads = model.forward(images, scope, evaluationContext());
+  const state = Object.fromEntries(Object.keys(weights).map((name) => [`W.${name}`, null]));
+  return compile({ name: `${model.name}.evaluate`, target, outputs: headOutputs(heads), state });
+}
+
+/** Heads as program outputs. */
+export function headOutputs(heads: Heads): Record<string, Value> {
+  return { class: heads.class, ...(heads.distillation && { distillation: heads.distillation }) };
+}
+
+/** The input `images` [B, 3, H, W] of 0 to 255: bytes, where the device computes with bytes. */
+export function imagesInput({ model, batchSize, target }: Pick<ProgramOptions, "model" | "batchSize" | "target">): Value {
+  const dtype: DType = target === "webgpu" ? "float32" : "uint8";
+  return cast(input("images", dtype, [batchSize, 3, ...model.config.inputSize]), "float32");
+}
+
+/** (x/255 − mean)/std per channel, as one multiplication and one addition. */
+export function normalise(images: Value, { mean, std }: Normalisation): Value {
+  const perChannel = (f: (mean: number, std: number) => number): Value =>
+    constant(
+      Float32Array.from([0, 1, 2], (_, i) => f(at(mean, i), at(std, i))),
+      [3, 1, 1],
+    );
+  return add(mul(images, perChannel((_, s) => 1 / (255 * s))), perChannel((m, s) => -m / s));
+}

@@ -1,0 +1,54 @@
+/** Reverse-mode differentiation: a graph in, a graph of its gradients out. */
+import { DeitError, ShapeError } from "../errors.ts";
+import type { Value } from "./graph.ts";
+import { operands, topologicalOrder } from "./graph.ts";
+import { add, full } from "./ops/elementwise.ts";
+import { sizeOf } from "./shape.ts";
+
+/**
+ * Gradients of a scalar loss by each of `wrt`, in their shapes; zeros where the loss does not depend on one.
+ * @throws ShapeError when the loss is no scalar, DeitError when an operation on the way has no gradient.
+ */
+export function gradient(loss: Value, wrt: readonly Value[]): Value[] {
+  if (sizeOf(loss.shape) !== 1) throw new ShapeError("gradient", [loss.shape], "a scalar loss");
+  const order = topologicalOrder([loss]);
+  const wanted = new Set(wrt.map((value) => value.node));
+  // Only nodes between `wrt` and the loss take part.
+  const active = new Set(wanted);
+  for (const node of order) {
+    if (node.inputs.some((input) => active.has(input.node))) active.add(node);
+  }
+  const grads = new Map<Value, Value>([[loss, full(loss.shape, 1)]]);
+  for (const node of order.toReversed()) {
+    const outputs = node.outputs.map((value) => grads.get(value));
+    if (!active.has(node) || node.inputs.length === 0 || outputs.every((grad) => grad === undefined)) continue;
+    if (node.op.gradient === undefined) {
+      if (node.inputs.some((input) => active.has(input.node) && input.dtype.startsWith("float")) && differentiable(node.outputs)) {
+        throw new DeitError(`gradient: the operation ${node.op.name} has no gradient, and the loss depends on it`);
+      }
+      continue;
+    }
+    const { name, differentiableOutputs = node.outputs.length } = node.op;
+    if (outputs.slice(differentiableOutputs).some((grad) => grad !== undefined)) {
+      throw new DeitError(`gradient: the loss depends on an output of ${name} that is there to be looked at only`);
+    }
+    const byInputs = node.op.gradient({
+      inputs: operands(node.inputs),
+      outputs: operands(node.outputs),
+      grad: outputs[0] ?? full(operands(node.outputs)[0].shape, 0),
+      grads: outputs,
+      attributes: node.attributes,
+    });
+    for (const [i, input] of node.inputs.entries()) {
+      const grad = byInputs[i];
+      if (grad === undefined || !active.has(input.node)) continue;
+      const before = grads.get(input);
+      grads.set(input, before === undefined ? grad : add(before, grad));
+    }
+  }
+  return wrt.map((value) => grads.get(value) ?? full(value.shape, 0));
+}
+
+function differentiable(values: readonly Value[]): boolean {
+  return values.some((value) => value.dtype.startsWith("float"));
+}

@@ -1,0 +1,44 @@
+/**
+ * The oracle: evaluates a graph in plain float64, one element at a time. Slow on purpose; every operation,
+ * gradient, pass and device is tested against it.
+ */
+import { DeitError } from "../errors.ts";
+import type { Tensor64, Value } from "./graph.ts";
+import { at, inputName, isInput, operands, topologicalOrder } from "./graph.ts";
+import { lower } from "./passes.ts";
+import { sizeOf } from "./shape.ts";
+
+/** Evaluates `values`, given the inputs by name as flat row-major numbers. */
+export function evaluate(
+  values: readonly Value[],
+  feeds: Readonly<Record<string, ArrayLike<number>>> = {},
+): Float64Array[] {
+  const plain = lower(values, "portable");
+  const results = new Map<Value, Tensor64>();
+  for (const node of topologicalOrder(plain)) {
+    if (isInput(node)) {
+      const value = at(node.outputs, 0);
+      const data = feeds[inputName(node)];
+      if (data?.length !== sizeOf(value.shape)) {
+        throw new DeitError(
+          `input ${inputName(node)}: got ${data === undefined ? "nothing" : `${data.length} numbers`}; expected ${sizeOf(value.shape)}`,
+        );
+      }
+      results.set(value, { shape: value.shape, data: Float64Array.from(data) });
+      continue;
+    }
+    if (node.op.evaluate === undefined) throw new DeitError(`${node.op.name} has no evaluation`);
+    const inputs = node.inputs.map((input) => tensorOf(results, input));
+    const outputs = node.op.evaluate(operands(inputs), node.attributes, node.outputs);
+    for (const [i, value] of node.outputs.entries()) {
+      results.set(value, { shape: value.shape, data: at(outputs, i) });
+    }
+  }
+  return plain.map((value) => tensorOf(results, value).data);
+}
+
+function tensorOf(results: ReadonlyMap<Value, Tensor64>, value: Value): Tensor64 {
+  const tensor = results.get(value);
+  if (tensor === undefined) throw new Error(`${value.node.op.name} was not evaluated before its use`);
+  return tensor;
+}

@@ -1,0 +1,32 @@
+/** Every operation, by family. */
+export { expand, reshape, sum, sumTo } from "./ops/broadcast.ts";
+export {
+  abs,
+  add,
+  cast,
+  clip,
+  div,
+  erf,
+  exp,
+  full,
+  log,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  relu,
+  sigmoid,
+  sqrt,
+  step,
+  sub,
+  tanh,
+} from "./ops/elementwise.ts";
+export { equal, greater, greaterOrEqual, less, lessOrEqual, select } from "./ops/compare.ts";
+export { concat, pad, slice, split, transpose } from "./ops/layout.ts";
+export { columnSum, gemm, linear, matmul } from "./ops/matmul.ts";
+export { gather, oneHot } from "./ops/gather.ts";
+export { argmax, max, mean } from "./ops/reduce.ts";
+export { logSoftmax, softmax } from "./ops/softmax.ts";
+export { layerNorm } from "./ops/layer-norm.ts";
+export { attention } from "./ops/attention.ts";
+export { geluMlp } from "./ops/gelu-mlp.ts";

@@ -1,0 +1,93 @@
+/**
+ * Multi-head self-attention between the projections (§3 of the paper: softmax(QKᵀ/√d)V), as one operation with
+ * a gradient written by hand. The projections themselves are `linear`, see nn/attention.ts.
+ */
+import { ShapeError } from "../../errors.ts";
+import type { OpDefinition, Value } from "../graph.ts";
+import { createNode, output } from "../graph.ts";
+import { dimAt, sameShape } from "../shape.ts";
+import { reshape, sum } from "./broadcast.ts";
+import { mul, sub } from "./elementwise.ts";
+import { transpose } from "./layout.ts";
+import { matmul } from "./matmul.ts";
+import { softmax } from "./softmax.ts";
+
+/**
+ * Inputs: queries [Q, B, D], keys and values [N, B, D], tokens first: then a head is a batch entry of a product
+ * that reads its operand as it lies. Outputs: attended [Q, B, D]; then, for the gradient to reuse, the
+ * probabilities [B·h, Q, N] and the attended heads [B·h, Q, d].
+ */
+const attentionOp: OpDefinition<{ numHeads: number }> = {
+  name: "attention",
+  differentiableOutputs: 1,
+  infer: ([q, k, v], { numHeads }) => {
+    const [queries = 0, batch = 0, dim = 0] = q.shape;
+    const expected = [k.shape[0] ?? 0, batch, dim];
+    if (q.shape.length !== 3 || !sameShape(k.shape, expected) || !sameShape(v.shape, expected)) {
+      throw new ShapeError("attention", [q.shape, k.shape, v.shape], "queries [Q, B, D], keys and values [N, B, D]");
+    }
+    if (dim % numHeads !== 0) {
+      throw new ShapeError("attention", [q.shape], `a width that ${numHeads} heads divide, not ${dim}`);
+    }
+    const { dtype } = q;
+    return [
+      q,
+      { dtype, shape: [batch * numHeads, queries, dimAt(k.shape, 0)] },
+      { dtype, shape: [batch * numHeads, queries, dim / numHeads] },
+    ];
+  },
+  lower: ([q, k, v], { numHeads }) => {
+    const scores = matmul(heads(q, numHeads), heads(k, numHeads), {
+      transBatchA: true,
+      transBatchB: true,
+      transB: true,
+      alpha: scaleOf(q, numHeads),
+    });
+    const probabilities = softmax(scores);
+    const attended = matmul(probabilities, heads(v, numHeads), { transBatchB: true });
+    return [tokensFirst(attended, q.shape), probabilities, attended];
+  },
+  gradient: ({ inputs: [q, k, v], outputs: [, probabilities, attended], grad, attributes: { numHeads } }) => {
+    const alpha = scaleOf(q, numHeads);
+    const byAttended = transpose(heads(grad, numHeads), [1, 0, 2]); // [B·h, Q, d]
+    const byV = matmul(probabilities, byAttended, { transA: true });
+    // Softmax's row sums Σ P∘dP equal Σ dO∘O, which runs over d and not over N.
+    const rowSums = sum(mul(byAttended, attended), -1, { keepDims: true });
+    const byProbabilities = matmul(byAttended, heads(v, numHeads), { transB: true, transBatchB: true });
+    const byScores = mul(probabilities, sub(byProbabilities, rowSums));
+    const byQ = matmul(byScores, heads(k, numHeads), { transBatchB: true, alpha });
+    const byK = matmul(byScores, heads(q, numHeads), { transA: true, transBatchB: true, alpha });
+    return [tokensFirst(byQ, q.shape), tokensFirst(byK, k.shape), tokensFirst(byV, v.shape)];
+  },
+};
+
+/**
+ * Scaled dot-product attention, tokens first. q: [Q, B, D], k and v: [N, B, D] → attended [Q, B, D] and the
+ * probabilities [B, numHeads, Q, N] (to look at: they carry no gradient).
+ */
+export function attention(
+  { q, k, v }: { q: Value; k: Value; v: Value },
+  { numHeads }: { numHeads: number },
+): { attended: Value; probabilities: Value } {
+  const node = createNode(attentionOp, [q, k, v], { numHeads });
+  const [queries = 1, batch = 1] = q.shape;
+  return {
+    attended: output(node, 0),
+    probabilities: reshape(output(node, 1), [batch, numHeads, queries, dimAt(k.shape, 0)]),
+  };
+}
+
+function scaleOf(q: Value, numHeads: number): number {
+  return (dimAt(q.shape, 2) / numHeads) ** -0.5;
+}
+
+/** [N, B, D] → [N, B·h, d]: no element moves. */
+function heads(x: Value, numHeads: number): Value {
+  const [tokens = 1, batch = 1, dim = 1] = x.shape;
+  return reshape(x, [tokens, batch * numHeads, dim / numHeads]);
+}
+
+/** [B·h, N, d] → [N, B, D]. */
+function tokensFirst(x: Value, shape: readonly number[]): Value {
+  return reshape(transpose(x, [1, 0, 2]), shape);
+}

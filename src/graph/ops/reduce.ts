@@ -1,0 +1,82 @@
+/** Mean and maximum over axes, and the index of the maximum. (The sum stands in broadcast.ts.) */
+import type { OpDefinition, Value } from "../graph.ts";
+import { apply } from "../graph.ts";
+import { dimAt, resolveAxes, resolveAxis, sizeOf } from "../shape.ts";
+import { expand, reduceData, reducedShape, reshape, sum } from "./broadcast.ts";
+import { equal } from "./compare.ts";
+import { cast, div, mul } from "./elementwise.ts";
+
+interface ReduceOptions extends Readonly<Record<string, unknown>> {
+  readonly axes: readonly number[];
+  readonly keepDims: boolean;
+}
+
+const meanOp: OpDefinition<ReduceOptions> = {
+  name: "mean",
+  infer: ([x], { axes, keepDims }) => [{ dtype: x.dtype, shape: reducedShape(x.shape, axes, keepDims) }],
+  gradient: ({ inputs: [x], grad, attributes: { axes } }) => {
+    const count = sizeOf(axes.map((axis) => dimAt(x.shape, axis)));
+    return [expand(reshape(mul(grad, 1 / count), reducedShape(x.shape, axes, true)), x.shape)];
+  },
+  evaluate: ([x], { axes }) => {
+    const count = sizeOf(axes.map((axis) => dimAt(x.shape, axis)));
+    return [reduceData(x.data, x.shape, axes, 0, (total, value) => total + value).map((total) => total / count)];
+  },
+  onnx: ([x], { axes, keepDims }, writer) => ({
+    type: "ReduceMean",
+    inputs: [writer.name(x), writer.int64(axes)],
+    attributes: { keepdims: Number(keepDims) },
+  }),
+};
+
+/** Mean over axes (all when none are given). */
+export function mean(x: Value, axes?: number | readonly number[], { keepDims = false } = {}): Value {
+  return apply(meanOp, [x], { axes: resolveAxes("mean", axes, x.shape), keepDims });
+}
+
+const maxOp: OpDefinition<ReduceOptions> = {
+  name: "max",
+  infer: ([x], { axes, keepDims }) => [{ dtype: x.dtype, shape: reducedShape(x.shape, axes, keepDims) }],
+  // Equal maxima share the gradient, as torch.amax does.
+  gradient: ({ inputs: [x], outputs: [y], grad, attributes: { axes } }) => {
+    const kept = reducedShape(x.shape, axes, true);
+    const mask = cast(equal(x, expand(reshape(y, kept), x.shape)), "float32");
+    const share = div(reshape(grad, kept), sum(mask, axes, { keepDims: true }));
+    return [mul(mask, share)];
+  },
+  evaluate: ([x], { axes }) => [reduceData(x.data, x.shape, axes, Number.NEGATIVE_INFINITY, Math.max)],
+  onnx: ([x], { axes, keepDims }, writer) => ({
+    type: "ReduceMax",
+    inputs: [writer.name(x), writer.int64(axes)],
+    attributes: { keepdims: Number(keepDims) },
+  }),
+};
+
+/** Largest element over axes (all when none are given). */
+export function max(x: Value, axes?: number | readonly number[], { keepDims = false } = {}): Value {
+  return apply(maxOp, [x], { axes: resolveAxes("max", axes, x.shape), keepDims });
+}
+
+const argmaxOp: OpDefinition<{ axis: number }> = {
+  name: "argmax",
+  infer: ([x], { axis }) => [{ dtype: "int64", shape: reducedShape(x.shape, [axis], false) }],
+  evaluate: ([x], { axis }) => {
+    const inner = sizeOf(x.shape.slice(axis + 1));
+    const length = dimAt(x.shape, axis);
+    const result = new Float64Array(x.data.length / length);
+    for (let i = 0; i < result.length; i++) {
+      const start = Math.floor(i / inner) * length * inner + (i % inner);
+      for (let j = 1; j < length; j++) {
+        const best = x.data[start + (result[i] ?? 0) * inner] ?? Number.NaN;
+        if ((x.data[start + j * inner] ?? Number.NaN) > best) result[i] = j;
+      }
+    }
+    return [result];
+  },
+  onnx: (_, { axis }) => ({ type: "ArgMax", attributes: { axis, keepdims: 0 } }),
+};
+
+/** Index (int64) of the first largest element along one axis. No gradient. */
+export function argmax(x: Value, axis: number): Value {
+  return apply(argmaxOp, [x], { axis: resolveAxis("argmax", axis, x.shape) });
+}

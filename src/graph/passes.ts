@@ -1,0 +1,97 @@
+/**
+ * Graph to graph: composite operations written out for a target, constants folded, equal expressions shared,
+ * needless ones removed. Dead code needs no pass: what the outputs do not reach is never written.
+ */
+import type { Node, Target, Value } from "./graph.ts";
+import { at, constant, constantData, createNode, inputName, isInput, operands, topologicalOrder } from "./graph.ts";
+import { sameShape, sizeOf } from "./shape.ts";
+
+/** Writes out every operation that the target does not have as one. */
+export function lower(values: readonly Value[], target: Target): readonly Value[] {
+  let current = values;
+  for (;;) {
+    let changed = false;
+    current = rewrite(current, (node, inputs) => {
+      const outputs = node.op.lower?.(operands(inputs), node.attributes, target);
+      changed ||= outputs !== undefined;
+      return outputs;
+    });
+    if (!changed) return current;
+  }
+}
+
+/** Folding makes no constant larger than this many elements: a program should not carry expanded zeros. */
+const LARGEST_FOLDED = 1 << 24;
+
+/** Folds constants, applies each operation's own simplifications, and shares equal expressions. */
+export function simplify(values: readonly Value[]): readonly Value[] {
+  const known = new Map<string, readonly Value[]>();
+  return rewrite(values, (node, inputs) => {
+    const simpler = node.op.simplify?.(operands(inputs), node.attributes);
+    if (simpler !== undefined && sameShape(simpler.shape, at(node.outputs, 0).shape)) return [simpler];
+    const folded = fold(node, inputs);
+    const outputs = folded ?? (sameInputs(node, inputs) ? node.outputs : undefined);
+    const key = expressionKey(node, inputs, folded);
+    if (key === undefined) return outputs;
+    const twin = known.get(key);
+    if (twin !== undefined) return twin;
+    const made = outputs ?? createNode(node.op, inputs, node.attributes).outputs;
+    known.set(key, made);
+    return made;
+  });
+}
+
+/** Rebuilds what `values` reach; `visit` may replace a node's outputs, given its rebuilt inputs. */
+function rewrite(
+  values: readonly Value[],
+  visit: (node: Node, inputs: readonly Value[]) => readonly Value[] | undefined,
+): readonly Value[] {
+  const rebuilt = new Map<Value, Value>();
+  const find = (value: Value): Value => rebuilt.get(value) ?? value;
+  for (const node of topologicalOrder(values)) {
+    const inputs = node.inputs.map(find);
+    const outputs =
+      visit(node, inputs) ?? (sameInputs(node, inputs) ? node.outputs : createNode(node.op, inputs, node.attributes).outputs);
+    for (const [i, value] of node.outputs.entries()) {
+      const replacement = outputs[i];
+      if (replacement !== undefined) rebuilt.set(value, replacement);
+    }
+  }
+  return values.map(find);
+}
+
+function sameInputs(node: Node, inputs: readonly Value[]): boolean {
+  return inputs.every((input, i) => input === node.inputs[i]);
+}
+
+/** Evaluates a node whose inputs are all constants. */
+function fold(node: Node, inputs: readonly Value[]): readonly Value[] | undefined {
+  const { evaluate, name } = node.op;
+  // An expanded constant is cheaper to expand at run time than to carry.
+  if (evaluate === undefined || inputs.length === 0 || name === "expand") return undefined;
+  if (node.outputs.some((value) => sizeOf(value.shape) > LARGEST_FOLDED)) return undefined;
+  const tensors = inputs.map((input) => {
+    const data = constantData(input);
+    return data && { shape: input.shape, data: Float64Array.from(data as ArrayLike<number>, Number) };
+  });
+  if (tensors.some((tensor) => tensor === undefined)) return undefined;
+  const results = evaluate(operands(tensors.filter((tensor) => tensor !== undefined)), node.attributes, node.outputs);
+  return node.outputs.map((value, i) => constant(at(results, i), value.shape, value.dtype));
+}
+
+/** Small constants are compared by content, larger ones by identity. */
+const COMPARED_CONSTANT = 64;
+
+/** A text that is equal for equal expressions, or undefined where sharing is not tried. */
+function expressionKey(node: Node, inputs: readonly Value[], folded: readonly Value[] | undefined): string | undefined {
+  if (isInput(node)) return `input ${inputName(node)}`;
+  const value = folded?.length === 1 ? folded[0] : inputs.length === 0 ? node.outputs[0] : undefined;
+  if (value !== undefined) {
+    const data = constantData(value);
+    if (data === undefined || data.length > COMPARED_CONSTANT) return undefined;
+    return `constant ${value.dtype} [${value.shape.join()}] ${Array.from(data as ArrayLike<number | bigint>, String).join()}`;
+  }
+  if (folded !== undefined) return undefined;
+  const operandKeys = inputs.map((input) => `${input.node.id}.${input.index}`);
+  return `${node.op.name} ${JSON.stringify(node.attributes)} ${operandKeys.join()}`;
+}

@@ -1,0 +1,69 @@
+/** A program: a graph compiled for a target, with what a runtime must know to feed it and to keep its state. */
+import { DeitError } from "../errors.ts";
+import type { Target, TensorType, Value } from "./graph.ts";
+import { at, inputName, isInput, topologicalOrder } from "./graph.ts";
+import { onnxModel } from "./onnx-model.ts";
+import { lower, simplify } from "./passes.ts";
+
+export type { DType, Target, TensorType } from "./graph.ts";
+
+export interface Program {
+  /** For errors and profiles. */
+  readonly name: string;
+  readonly target: Target;
+  /** ONNX bytes. */
+  readonly model: Uint8Array;
+  /** All inputs, state included. */
+  readonly inputs: Readonly<Record<string, TensorType>>;
+  /** All outputs, next state included. */
+  readonly outputs: Readonly<Record<string, TensorType>>;
+  /** State input name → output that replaces it after a run; null where it is only read. */
+  readonly state: Readonly<Record<string, string | null>>;
+}
+
+export interface CompileOptions {
+  readonly name: string;
+  readonly target: Target;
+  /** What a run returns, by name. */
+  readonly outputs: Readonly<Record<string, Value>>;
+  /** Inputs that the runtime keeps between runs, with the value that replaces each (null: read only). */
+  readonly state?: Readonly<Record<string, Value | null>>;
+}
+
+/** Lowers, simplifies and writes a graph. Inputs that nothing depends on are left out. */
+export function compile({ name, target, outputs, state = {} }: CompileOptions): Program {
+  const updates = Object.entries(state).filter((entry): entry is [string, Value] => entry[1] !== null);
+  const named = { ...outputs, ...Object.fromEntries(updates.map(([key, value]) => [nextName(key), value])) };
+  const keys = Object.keys(named);
+  // Lowering opens new simplifications, and folding before it keeps composite operands small.
+  const values = simplify(lower(simplify(lower(Object.values(named), target)), target));
+  const results = Object.fromEntries(keys.map((key, i) => [key, at(values, i)]));
+  const inputs = Object.fromEntries(
+    topologicalOrder(values)
+      .filter(isInput)
+      .map((node) => [inputName(node), typeOf(at(node.outputs, 0))]),
+  );
+  for (const key of Object.keys(inputs)) {
+    if (key in results) throw new DeitError(`${name}: "${key}" names an input and an output; give them two names`);
+  }
+  return {
+    name,
+    target,
+    model: onnxModel({ outputs: results, name }),
+    inputs,
+    outputs: Object.fromEntries(Object.entries(results).map(([key, value]) => [key, typeOf(value)])),
+    state: Object.fromEntries(
+      Object.entries(state)
+        .filter(([key]) => key in inputs)
+        .map(([key, value]) => [key, value && nextName(key)]),
+    ),
+  };
+}
+
+function nextName(key: string): string {
+  return `${key}.next`;
+}
+
+function typeOf({ dtype, shape }: TensorType): TensorType {
+  return { dtype, shape };
+}

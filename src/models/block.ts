@@ -1,0 +1,35 @@
+/** The transformer block of §3. */
+import type { Value } from "../graph/graph.ts";
+import { add, slice } from "../graph/ops.ts";
+import { attention } from "../nn/attention.ts";
+import type { ForwardContext } from "../nn/context.ts";
+import { layerNorm } from "../nn/linear.ts";
+import { mlp } from "../nn/mlp.ts";
+import type { Scope } from "../nn/parameters.ts";
+
+export interface BlockOptions {
+  readonly numHeads: number;
+  readonly mlpRatio: number;
+  /** Position in the network: stochastic depth's branches are 2·index (attention) and 2·index + 1 (FFN). */
+  readonly index: number;
+  /** Only the first so many tokens are wanted: N, or fewer in the last block, which feeds the heads alone. */
+  readonly tokens: number;
+}
+
+/** Pre-norm block: y = x + MSA(LN(x)), then y + FFN(LN(y)). x: [N, B, D] → [tokens, B, D]. */
+export function block(
+  x: Value,
+  scope: Scope,
+  { numHeads, mlpRatio, index, tokens }: BlockOptions,
+  context: ForwardContext,
+): Value {
+  const normalised = layerNorm(x, scope.at("norm1"));
+  const { attended, probabilities } = attention(normalised, scope.at("attn"), {
+    numHeads,
+    queries: tokens,
+  });
+  context.record(`blocks.${index}.attn`, probabilities);
+  const y = add(slice(x, { axis: 0, end: tokens }), context.dropPath(attended, 2 * index));
+  const expanded = mlp(layerNorm(y, scope.at("norm2")), scope.at("mlp"), { ratio: mlpRatio });
+  return add(y, context.dropPath(expanded, 2 * index + 1));
+}

@@ -1,0 +1,27 @@
+/** A model with its weights inside: the program that evaluates is the file that ships. */
+import type { Target } from "../graph/graph.ts";
+import { constant, input } from "../graph/graph.ts";
+import type { Program } from "../graph/program.ts";
+import { compile } from "../graph/program.ts";
+import { CheckpointError } from "../errors.ts";
+import { evaluationContext } from "../nn/context.ts";
+import type { Tensors } from "../nn/layout.ts";
+import { createScope } from "../nn/parameters.ts";
+import { jointLogits } from "./heads.ts";
+import type { Model } from "./registry.ts";
+
+/** Input `pixel_values` [B, 3, H, W], normalised; output `logits` [B, K], of the joint classifier. */
+export function deployedProgram(
+  model: Model,
+  tensors: Tensors,
+  { batchSize, target }: { batchSize: number; target: Target },
+): Program {
+  const scope = createScope(({ name, shape }) => {
+    const tensor = tensors.get(name);
+    if (tensor === undefined) throw new CheckpointError(`the weights lack ${name}`, { missing: [name] });
+    return constant(tensor.data, shape);
+  });
+  const images = input("pixel_values", "float32", [batchSize, 3, ...model.config.inputSize]);
+  const logits = jointLogits(model.forward(images, scope, evaluationContext()));
+  return compile({ name: model.name, target, outputs: { logits } });
+}

@@ -1,0 +1,92 @@
+/**
+ * The vision transformer (§3) and DeiT's distilled form of it (§4, Fig. 2): patches, a class token and for the
+ * distilled form a distillation token, position embeddings, pre-norm blocks, and a linear head for each token.
+ * Activations are tokens first, [N, B, D]: heads and tokens are then taken without moving anything.
+ */
+import { ConfigError } from "../errors.ts";
+import type { Value } from "../graph/graph.ts";
+import { add, concat, expand, reshape, slice } from "../graph/ops.ts";
+import { dimAt } from "../graph/shape.ts";
+import type { ForwardContext } from "../nn/context.ts";
+import { layerNorm, linear, TRUNC_NORMAL } from "../nn/linear.ts";
+import type { Scope } from "../nn/parameters.ts";
+import { block } from "./block.ts";
+import type { Heads } from "./heads.ts";
+import { patchEmbed, patchGrid } from "./patch-embed.ts";
+
+export interface VisionTransformerConfig {
+  /** [height, width] in pixels. */
+  readonly inputSize: readonly [number, number];
+  readonly patchSize: number;
+  readonly numClasses: number;
+  readonly embedDim: number;
+  readonly depth: number;
+  readonly numHeads: number;
+  readonly mlpRatio: number;
+  /** With a distillation token and its own head. */
+  readonly distilled: boolean;
+}
+
+/** images: [B, 3, H, W], normalised → logits [B, numClasses] of each head. */
+export function visionTransformer(
+  images: Value,
+  scope: Scope,
+  config: VisionTransformerConfig,
+  context: ForwardContext,
+): Heads {
+  const { embedDim, depth, numHeads, mlpRatio, numClasses, distilled, patchSize } = config;
+  checkConfig(config);
+  const batch = dimAt(images.shape, 0);
+  const token = (name: string): Value =>
+    expand(scope.parameter(name, [1, 1, embedDim], TRUNC_NORMAL), [1, batch, embedDim]);
+  const prefix = distilled ? [token("cls_token"), token("dist_token")] : [token("cls_token")];
+  const patches = patchEmbed(images, scope.at("patch_embed"), { patchSize, embedDim });
+  const tokens = dimAt(patches.shape, 0) + prefix.length;
+  const positions = scope.parameter("pos_embed", [1, tokens, embedDim], TRUNC_NORMAL);
+
+  let x = add(concat([...prefix, patches], 0), reshape(positions, [tokens, 1, embedDim])); // [N, B, D]
+  context.record("embeddings", x);
+  for (let index = 0; index < depth; index++) {
+    const last = index === depth - 1 && !context.recording;
+    const wanted = last ? prefix.length : tokens; // the heads read these alone
+    x = block(x, scope.at(`blocks.${index}`), { numHeads, mlpRatio, index, tokens: wanted }, context);
+    context.record(`blocks.${index}`, x);
+  }
+  x = layerNorm(slice(x, { axis: 0, end: prefix.length }), scope.at("norm"));
+  context.record("tokens", x);
+  const head = (index: number, name: string): Value =>
+    linear(reshape(slice(x, { axis: 0, start: index, end: index + 1 }), [batch, embedDim]), scope.at(name), {
+      outFeatures: numClasses,
+    });
+  return distilled ? { class: head(0, "head"), distillation: head(1, "head_dist") } : { class: head(0, "head") };
+}
+
+/** Stochastic depth's rate for every residual branch: linear over depth, both branches of a block alike. */
+export function dropPathRates(depth: number, dropPath: number): number[] {
+  return Array.from({ length: 2 * depth }, (_, i) => (depth === 1 ? 0 : (dropPath * Math.floor(i / 2)) / (depth - 1)));
+}
+
+/** Number of tokens: patches, class token, and the distillation token. */
+export function numTokens({ inputSize, patchSize, distilled }: VisionTransformerConfig): number {
+  const [rows, columns] = patchGrid(inputSize, patchSize);
+  return rows * columns + (distilled ? 2 : 1);
+}
+
+/** Multiply-accumulates of one forward pass, all tokens in every block, both attention products included. */
+export function macs(config: VisionTransformerConfig): number {
+  const { embedDim, depth, mlpRatio, numClasses, distilled, patchSize } = config;
+  const tokens = numTokens(config);
+  const heads = distilled ? 2 : 1;
+  const projections = (4 + 2 * mlpRatio) * embedDim * embedDim;
+  const patches = (tokens - heads) * 3 * patchSize * patchSize * embedDim;
+  return patches + depth * tokens * (projections + 2 * tokens * embedDim) + heads * embedDim * numClasses;
+}
+
+function checkConfig({ embedDim, numHeads, numClasses }: VisionTransformerConfig): void {
+  if (embedDim % numHeads !== 0) {
+    throw new ConfigError("numHeads", `${numHeads} heads do not divide the width ${embedDim}`);
+  }
+  if (!Number.isInteger(numClasses) || numClasses < 1) {
+    throw new ConfigError("numClasses", `a model needs at least one class, not ${numClasses}`);
+  }
+}

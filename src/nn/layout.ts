@@ -1,0 +1,163 @@
+/**
+ * The layout of parameters in flat vectors. Every parameter group (its weight decay, its learning-rate scale)
+ * is one float32 vector, so optimizer, clipping, EMA and checkpoint are a few lines over whole vectors; a group
+ * larger than a device's buffer limit is cut into several. The layout ties timm's names to places in them.
+ */
+import { CheckpointError } from "../errors.ts";
+import type { Value } from "../graph/graph.ts";
+import { at, input } from "../graph/graph.ts";
+import { reshape, split } from "../graph/ops.ts";
+import { sizeOf } from "../graph/shape.ts";
+import type { Random } from "../random.ts";
+import type { ParameterSpec, Scope } from "./parameters.ts";
+import { createScope, initialize } from "./parameters.ts";
+
+/** What an optimizer does differently for some parameters. */
+export interface ParameterGroup {
+  readonly name: string;
+  /** Whether weight decay applies. */
+  readonly decay: boolean;
+  /** Factor of the learning rate. */
+  readonly lrScale: number;
+}
+
+/** A parameter's place: `length` elements of vector `vector` from `offset`. */
+export interface Segment extends ParameterSpec {
+  readonly vector: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** One flat vector: all parameters of a group, or as many as fit. */
+export interface ParameterVector {
+  readonly name: string;
+  readonly length: number;
+  readonly group: ParameterGroup;
+  readonly segments: readonly Segment[];
+}
+
+export interface Layout {
+  readonly vectors: readonly ParameterVector[];
+  readonly segments: ReadonlyMap<string, Segment>;
+  /** Number of parameters. */
+  readonly parameters: number;
+}
+
+/** Tensors by name, row-major, as a checkpoint holds them. */
+export type Tensors = ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+
+/** Flat vectors by name. */
+export type Vectors = Readonly<Record<string, Float32Array>>;
+
+/** Places parameters, in their order, in one vector a group. `maxLength` is in elements. */
+export function createLayout(
+  specs: readonly ParameterSpec[],
+  { groupOf, maxLength = Number.POSITIVE_INFINITY }: { groupOf: (spec: ParameterSpec) => ParameterGroup; maxLength?: number },
+): Layout {
+  const open = new Map<string, { name: string; group: ParameterGroup; length: number; segments: Segment[] }>();
+  const vectors: { name: string; group: ParameterGroup; length: number; segments: Segment[] }[] = [];
+  for (const spec of specs) {
+    const group = groupOf(spec);
+    const length = sizeOf(spec.shape);
+    let vector = open.get(group.name);
+    if (vector === undefined || (vector.length > 0 && vector.length + length > maxLength)) {
+      const parts = vectors.filter((other) => other.group.name === group.name).length;
+      vector = { name: parts === 0 ? group.name : `${group.name}.${parts}`, group, length: 0, segments: [] };
+      open.set(group.name, vector);
+      vectors.push(vector);
+    }
+    vector.segments.push({ ...spec, vector: vector.name, offset: vector.length, length });
+    vector.length += length;
+  }
+  const segments = vectors.flatMap((vector) => vector.segments);
+  return {
+    vectors,
+    segments: new Map(segments.map((segment) => [segment.name, segment])),
+    parameters: segments.reduce((total, segment) => total + segment.length, 0),
+  };
+}
+
+/** State inputs `W.<vector>` and the scope that reads parameters out of them. */
+export function bindParameters(layout: Layout): { readonly weights: Readonly<Record<string, Value>>; readonly scope: Scope } {
+  const weights: Record<string, Value> = {};
+  const values = new Map<string, Value>();
+  for (const { name, length, segments } of layout.vectors) {
+    const vector = input(`W.${name}`, "float32", [length]);
+    weights[name] = vector;
+    const pieces = split(
+      vector,
+      segments.map((segment) => segment.length),
+      0,
+    );
+    for (const [i, segment] of segments.entries()) values.set(segment.name, reshape(at(pieces, i), segment.shape));
+  }
+  const scope = createScope(({ name }) => {
+    const value = values.get(name);
+    if (value === undefined) throw new CheckpointError(`the layout has no parameter ${name}`, { missing: [name] });
+    return value;
+  });
+  return { weights, scope };
+}
+
+/** Starting values, the same for a seed whatever the layout. */
+export function initialVectors(layout: Layout, random: Random): Record<string, Float32Array> {
+  return fillVectors(layout, (target, segment) => initialize(target, segment, random));
+}
+
+/** Vectors of zeros: optimizer moments, accumulated gradients. */
+export function zeroVectors(layout: Layout): Record<string, Float32Array> {
+  return fillVectors(layout, () => {});
+}
+
+/**
+ * Tensors by name → vectors. @throws CheckpointError naming missing and unexpected tensors and unequal shapes.
+ */
+export function packTensors(layout: Layout, tensors: Tensors): Record<string, Float32Array> {
+  checkTensors(layout, tensors);
+  return fillVectors(layout, (target, { name }) => target.set(tensors.get(name)?.data ?? []));
+}
+
+/** Vectors → tensors by name, views into the vectors. */
+export function unpackTensors(layout: Layout, vectors: Vectors): Map<string, { shape: readonly number[]; data: Float32Array }> {
+  return new Map(
+    [...layout.segments.values()].map(({ name, shape, vector, offset, length }) => {
+      const data = vectors[vector];
+      if (data === undefined) throw new CheckpointError(`there is no vector ${vector}`, { missing: [vector] });
+      return [name, { shape, data: data.subarray(offset, offset + length) }];
+    }),
+  );
+}
+
+function fillVectors(layout: Layout, fill: (target: Float32Array, segment: Segment) => void): Record<string, Float32Array> {
+  return Object.fromEntries(
+    layout.vectors.map(({ name, length, segments }) => {
+      const data = new Float32Array(length);
+      for (const segment of segments) fill(data.subarray(segment.offset, segment.offset + segment.length), segment);
+      return [name, data];
+    }),
+  );
+}
+
+/** Compares a checkpoint with a layout. @throws CheckpointError */
+export function checkTensors(layout: Layout, tensors: Tensors): void {
+  const missing = [...layout.segments.keys()].filter((name) => !tensors.has(name));
+  const unexpected = [...tensors.keys()].filter((name) => !layout.segments.has(name));
+  const mismatched = [...tensors].flatMap(([name, { shape }]) => {
+    const expected = layout.segments.get(name)?.shape;
+    return expected !== undefined && expected.join() !== shape.join()
+      ? [`${name}: got [${shape.join(", ")}], expected [${expected.join(", ")}]`]
+      : [];
+  });
+  if (missing.length + unexpected.length + mismatched.length === 0) return;
+  const lines = [
+    missing.length > 0 ? `missing: ${shortList(missing)}` : "",
+    unexpected.length > 0 ? `unexpected: ${shortList(unexpected)}` : "",
+    mismatched.length > 0 ? `of another shape: ${shortList(mismatched)}` : "",
+  ].filter((line) => line !== "");
+  throw new CheckpointError(`the checkpoint does not fit the model\n  ${lines.join("\n  ")}`, { missing, unexpected });
+}
+
+function shortList(names: readonly string[]): string {
+  const shown = names.slice(0, 5).join("; ");
+  return names.length > 5 ? `${shown}; and ${names.length - 5} more` : shown;
+}

@@ -1,0 +1,14 @@
+/** Parameter groups by the reference's rules: what weight decay leaves alone. */
+import type { ParameterGroup } from "../nn/layout.ts";
+import type { ParameterSpec } from "../nn/parameters.ts";
+
+const DECAY: ParameterGroup = { name: "decay", decay: true, lrScale: 1 };
+const NO_DECAY: ParameterGroup = { name: "noDecay", decay: false, lrScale: 1 };
+
+/**
+ * No decay for vectors, biases and the names that the model exempts (pos_embed, cls_token). The distillation
+ * token is decayed, which its authors confirmed to be meant.
+ */
+export function decayGroups(exempt: readonly string[]): (spec: ParameterSpec) => ParameterGroup {
+  return ({ name, shape }) => (shape.length <= 1 || name.endsWith(".bias") || exempt.includes(name) ? NO_DECAY : DECAY);
+}

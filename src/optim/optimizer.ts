@@ -1,0 +1,19 @@
+/**
+ * What an optimizer is: a rule over one flat vector, written in graph values, so that a whole group of
+ * parameters is updated by a dozen operations. Its changing numbers come in as one small input a step.
+ */
+import type { Value } from "../graph/graph.ts";
+import type { ParameterGroup } from "../nn/layout.ts";
+
+export interface Optimizer {
+  readonly name: string;
+  /** Vectors of state kept for every parameter vector, all starting at 0. */
+  readonly slots: readonly string[];
+  /** The numbers of update `step` (1, 2, …) for a group, in the order that `update` reads them. */
+  hyper(step: number, lr: number, group: ParameterGroup): readonly number[];
+  /** New parameters and slots from the old ones, [L] each; `hyper` are scalars. */
+  update(state: { readonly weight: Value; readonly grad: Value; readonly slots: readonly Value[]; readonly hyper: readonly Value[] }): {
+    readonly weight: Value;
+    readonly slots: readonly Value[];
+  };
+}

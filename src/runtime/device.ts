@@ -1,0 +1,127 @@
+/**
+ * Which device a runtime gets, and why. Anything that might bring the process down (Dawn and CUDA may abort it) is
+ * tried in a child process first, so that a missing driver is an error message and not a crash.
+ */
+
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { DeviceError } from "../errors.ts";
+import type { Target } from "../graph/program.ts";
+import { probeDevice } from "./probe.ts";
+import type { DeviceProbe } from "./probe.ts";
+import { devices } from "./runtime.ts";
+import type { DeviceName } from "./runtime.ts";
+
+export interface DeviceChoice {
+  readonly device: DeviceName;
+  readonly target: Target;
+  readonly reason: string;
+}
+
+/** Resolves `auto` and makes sure that a device can be used. Throws DeviceError saying how to get it. */
+export async function chooseDevice({
+  device,
+  threads,
+}: {
+  device: string;
+  threads: number;
+}): Promise<DeviceChoice> {
+  const cpu = (why: string): DeviceChoice => ({
+    device: "cpu",
+    target: "cpu",
+    reason: `cpu, ${threads} ${threads === 1 ? "thread" : "threads"} (${why})`,
+  });
+  switch (device) {
+    case "cpu":
+      return cpu("as asked");
+    case "webgpu": {
+      const probe = await probeDevice("webgpu");
+      if (!probe.usable) throw missingWebgpu(probe);
+      const adapter = probe.hardware ? "hardware adapter" : "software adapter, slower than cpu";
+      return { device, target: "webgpu", reason: `webgpu, ${adapter} (as asked)` };
+    }
+    case "cuda":
+      await checkCuda();
+      return { device, target: "cpu", reason: "cuda, state crosses the bus at every run (as asked)" };
+    case "auto": {
+      const { without } = await autoWebgpu();
+      if (without !== undefined) return cpu(`auto: ${without}`);
+      return { device: "webgpu", target: "webgpu", reason: "webgpu, hardware adapter (auto)" };
+    }
+    default:
+      throw new DeviceError(device, `there is no device "${device}"`, {
+        hint: `Devices: auto, ${devices.join(", ")}.`,
+      });
+  }
+}
+
+async function autoWebgpu(): Promise<{ without?: string }> {
+  // On Linux a GPU that programs can use has a device file; without one there is nothing to try.
+  if (process.platform === "linux" && !gpuFiles.some((path) => existsSync(path)))
+    return { without: "no GPU found" };
+  const probe = await probeDevice("webgpu");
+  if (!probe.usable) return { without: "no WebGPU adapter" };
+  return probe.hardware ? {} : { without: "the only WebGPU adapter is a software one" };
+}
+
+const gpuFiles = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg", "/dev/mali0", "/dev/kgsl-3d0"];
+
+function missingWebgpu({ message, loader }: DeviceProbe): DeviceError {
+  if (process.platform !== "linux") {
+    return new DeviceError("webgpu", `webgpu cannot be used: ${message}`, {
+      hint: "Update the graphics driver, or take --device cpu.",
+    });
+  }
+  if (!loader) {
+    return new DeviceError("webgpu", "webgpu cannot be used: there is no Vulkan loader (libvulkan.so.1)", {
+      hint: "Debian, Ubuntu: apt-get install libvulkan1 mesa-vulkan-drivers (NVIDIA: the vendor's driver instead of mesa). Or take --device cpu.",
+    });
+  }
+  const forced = process.env["VK_DRIVER_FILES"] ?? process.env["VK_ICD_FILENAMES"];
+  if (forced !== undefined && !forced.split(":").some((path) => existsSync(path))) {
+    return new DeviceError(
+      "webgpu",
+      `webgpu cannot be used: VK_DRIVER_FILES or VK_ICD_FILENAMES names ${forced}, which is not there`,
+      {
+        hint: "Unset it, or name the .json file of a Vulkan driver.",
+      },
+    );
+  }
+  return new DeviceError(
+    "webgpu",
+    `webgpu cannot be used: no Vulkan driver offers a suitable adapter (${message})`,
+    {
+      hint: "AMD, Intel: apt-get install mesa-vulkan-drivers. NVIDIA: the vendor's driver. Or take --device cpu.",
+    },
+  );
+}
+
+async function checkCuda(): Promise<void> {
+  if (process.platform !== "linux" || process.arch !== "x64") {
+    throw new DeviceError(
+      "cuda",
+      `onnxruntime-node has no CUDA provider for ${process.platform} on ${process.arch}`,
+      {
+        hint: "Take --device webgpu or --device cpu; CUDA needs Linux on x64.",
+      },
+    );
+  }
+  const root = dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"));
+  if (!existsSync(join(root, "bin", "napi-v6", "linux", "x64", "libonnxruntime_providers_cuda.so"))) {
+    throw new DeviceError(
+      "cuda",
+      "the npm package onnxruntime-node has no CUDA provider inside, and none was added",
+      {
+        hint:
+          `Add it with: node ${join(root, "script", "install.js")} --onnxruntime-node-install=cuda12 ` +
+          "(some hundred MB; wants an NVIDIA driver, CUDA 12 and cuDNN 9). Or take --device webgpu, which needs none of that.",
+      },
+    );
+  }
+  const probe = await probeDevice("cuda");
+  if (probe.usable) return;
+  throw new DeviceError("cuda", `the CUDA provider is there and cannot be used: ${probe.message}`, {
+    hint: "It wants an NVIDIA driver, CUDA 12 and cuDNN 9, all to be found by the dynamic linker. Or take --device webgpu.",
+  });
+}

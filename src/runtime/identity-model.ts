@@ -1,0 +1,50 @@
+/**
+ * Two scraps of ONNX that the runtime itself needs, written by hand because they are a dozen fields and the
+ * runtime knows nothing else of the format: a model that copies a vector of any length, and a prefix that gives
+ * a model one more, leading output. Field numbers are those of onnx.proto.
+ */
+
+type Bytes = readonly number[];
+
+const utf8 = new TextEncoder();
+// Every message here is shorter than 128 bytes, so that a varint is one byte.
+const bytes = (field: number, content: Bytes): Bytes => [field * 8 + 2, content.length, ...content];
+const text = (field: number, content: string): Bytes => bytes(field, [...utf8.encode(content)]);
+const varint = (field: number, value: number): Bytes => [field * 8, value];
+
+const FLOAT = 1;
+// ValueInfoProto{name, TypeProto{tensor_type{float, [symbolic dimension]}}}
+const vector = (name: string): Bytes => [
+  ...text(1, name),
+  ...bytes(2, bytes(1, [...varint(1, FLOAT), ...bytes(2, bytes(1, text(2, "length")))])),
+];
+
+/** ONNX model: y = x for float32 vectors of any length. */
+export const identityModel: Uint8Array = Uint8Array.from([
+  ...varint(1, 8), // ir_version
+  ...bytes(8, varint(2, 17)), // opset_import
+  ...bytes(7, [
+    ...bytes(1, [...text(1, "x"), ...text(2, "y"), ...text(4, "Identity")]),
+    ...text(2, "identity"),
+    ...bytes(11, vector("x")),
+    ...bytes(12, vector("y")),
+  ]),
+]);
+
+/** Name of the output that `withLeadingSequence` adds. */
+export const leadingSequence = "__sequence";
+
+/**
+ * The same model with a first output that is an empty sequence. Concatenated protobuf messages are merged, so the
+ * model's own bytes follow untouched.
+ */
+export function withLeadingSequence(model: Uint8Array): Uint8Array<ArrayBuffer> {
+  const prefix = bytes(7, [
+    ...bytes(1, [...text(2, leadingSequence), ...text(4, "SequenceEmpty")]),
+    ...bytes(12, [...text(1, leadingSequence), ...bytes(2, bytes(4, bytes(1, bytes(1, varint(1, FLOAT)))))]),
+  ]);
+  const merged = new Uint8Array(prefix.length + model.length);
+  merged.set(prefix);
+  merged.set(model, prefix.length);
+  return merged;
+}

@@ -1,0 +1,52 @@
+/**
+ * Run as a process by `probe.ts`, which reads what it and ONNX Runtime print; it may crash, that is its purpose.
+ * `probe-child webgpu|cuda` tries the device and prints what it found; `probe-child nodes` loads the model on
+ * stdin on WebGPU with a log that names the nodes without a kernel.
+ */
+
+import { readdirSync, readlinkSync } from "node:fs";
+import { buffer } from "node:stream/consumers";
+import * as ort from "onnxruntime-node";
+import { identityModel } from "./identity-model.ts";
+import type { DeviceProbe } from "./probe.ts";
+
+const [task = "webgpu"] = process.argv.slice(2);
+
+/** Hardware drivers hold a device file open, software ones none; elsewhere than on Linux drivers are of the system. */
+function usesHardware(): boolean {
+  if (process.platform !== "linux") return true;
+  return readdirSync("/proc/self/fd").some((fd) => {
+    try {
+      return /^\/dev\/(dri\/|nvidia|dxg|mali|kgsl)/.test(readlinkSync(`/proc/self/fd/${fd}`));
+    } catch {
+      return false; // the descriptor of this very listing
+    }
+  });
+}
+
+async function tryDevice(device: string): Promise<Omit<DeviceProbe, "loader">> {
+  try {
+    const session = await ort.InferenceSession.create(identityModel, {
+      executionProviders: [device],
+      logSeverityLevel: 4,
+    });
+    const { y } = await session.run({ x: new ort.Tensor("float32", Float32Array.of(1, 2, 3), [3]) });
+    const usable = y?.data[2] === 3;
+    return { usable, hardware: usesHardware(), message: usable ? "" : "it computes wrong values" };
+  } catch (error) {
+    // ONNX Runtime puts its source position and the failed condition before what a reader can use.
+    const message = (error instanceof Error ? error.message : String(error))
+      .replace(/^.*was false\. /s, "")
+      .trim();
+    return { usable: false, hardware: false, message };
+  }
+}
+
+ort.env.logLevel = task === "nodes" ? "verbose" : "fatal";
+if (task === "nodes") {
+  const model = await buffer(process.stdin);
+  const options = { executionProviders: ["webgpu"], logSeverityLevel: 0 as const };
+  await ort.InferenceSession.create(new Uint8Array(model), options);
+} else {
+  process.stdout.write(`${JSON.stringify(await tryDevice(task))}\n`);
+}

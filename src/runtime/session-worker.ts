@@ -1,0 +1,18 @@
+/** Worker thread that holds the ONNX Runtime sessions: `session.run` blocks its thread, and this one may block. */
+
+import { parentPort } from "node:worker_threads";
+import * as ort from "onnxruntime-node";
+import type { Envelope } from "./messages.ts";
+import { newestProfile, unsupportedNodes } from "./probe.ts";
+import { createSessionHost } from "./session-host.ts";
+
+const port = parentPort;
+if (port === null) throw new Error("session-worker runs as a worker thread only");
+
+const handle = createSessionHost(
+  { ort, unsupportedNodes, profileFile: newestProfile },
+  (answer, transfer) => {
+    port.postMessage(answer, transfer);
+  },
+);
+port.on("message", (message: Envelope) => handle(message));

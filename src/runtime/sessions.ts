@@ -1,0 +1,121 @@
+/**
+ * ONNX Runtime sessions: their options, their tensors, and its errors in our words. Shared by the engines, which
+ * differ in where state lives. Independent of Node: the same API is that of onnxruntime-web.
+ */
+
+import type { InferenceSession, Tensor } from "onnxruntime-node";
+import { DeviceError } from "../errors.ts";
+import type { Program, TensorType } from "../graph/program.ts";
+import type { SessionSettings } from "./messages.ts";
+import type { TensorData } from "./runtime.ts";
+
+/** The part of onnxruntime-node (or -web) that runtimes use. */
+export type OnnxRuntime = Pick<typeof import("onnxruntime-node"), "InferenceSession" | "Tensor" | "env">;
+
+/** What only the surroundings of an engine can do. */
+export interface Surroundings {
+  readonly ort: OnnxRuntime;
+  /** Which nodes have no kernel on the device; undefined when that cannot be found out. */
+  unsupportedNodes?(model: Uint8Array): Promise<readonly string[] | undefined>;
+  /** The newest file that the profiler wrote for this prefix. */
+  profileFile?(prefix: string): string | undefined;
+}
+
+const FATAL = 4; // ONNX Runtime also logs what it throws; the error is enough
+
+/** Options of every session; `outputs` names the outputs that stay on the device. */
+export function sessionOptions(
+  { device, threads, profile }: SessionSettings,
+  {
+    name,
+    deviceOutputs = [],
+    outputs = [],
+  }: { name: string; deviceOutputs?: readonly string[]; outputs?: readonly string[] },
+): InferenceSession.SessionOptions {
+  return {
+    executionProviders: [device],
+    // With no CPU nodes allowed, more threads would only spin.
+    intraOpNumThreads: device === "webgpu" ? 1 : threads,
+    interOpNumThreads: 1,
+    executionMode: "sequential",
+    graphOptimizationLevel: "all",
+    enableCpuMemArena: true,
+    enableMemPattern: device !== "webgpu",
+    logSeverityLevel: FATAL,
+    extra: {
+      session:
+        device === "webgpu"
+          ? { disable_cpu_ep_fallback: "1" }
+          : // Every session has threads of its own; spinning on after a run, they would slow the next session's.
+            { force_spinning_stop: "1", set_denormal_as_zero: "1" },
+    },
+    ...(deviceOutputs.length === 0
+      ? {}
+      : {
+          preferredOutputLocation: Object.fromEntries(
+            outputs.map((output) => [output, deviceOutputs.includes(output) ? "gpu-buffer" : "cpu"] as const),
+          ),
+        }),
+    ...(profile === undefined
+      ? {}
+      : { enableProfiling: true, profileFilePrefix: profilePrefix(profile, name) }),
+  };
+}
+
+/** Prefix of one program's profile. */
+export function profilePrefix(profile: string, program: string): string {
+  return `${profile}-${program.replaceAll(/[^\w.-]+/g, "-")}`;
+}
+
+/** A tensor over host memory; bytes for a float32 input are widened. */
+export function hostTensor(ort: OnnxRuntime, { dtype, shape }: TensorType, data: TensorData): Tensor {
+  const values = dtype === "float32" && data instanceof Uint8Array ? Float32Array.from(data) : data;
+  return new ort.Tensor(dtype, values, shape);
+}
+
+/** The host contents of an output. */
+export function hostData(tensor: Tensor): TensorData {
+  const { data } = tensor;
+  if (tensor.type === "float16" && ArrayBuffer.isView(data)) {
+    return new Uint16Array(data.buffer, data.byteOffset, tensor.size);
+  }
+  if (
+    data instanceof Float32Array ||
+    data instanceof Int32Array ||
+    data instanceof BigInt64Array ||
+    data instanceof Uint8Array ||
+    data instanceof Uint16Array
+  ) {
+    return data;
+  }
+  throw new TypeError(`an output is ${tensor.type}, which no program should return`);
+}
+
+/** ONNX Runtime's complaint as a DeviceError that names the program and, when known, the node. */
+export function sessionError(
+  device: string,
+  program: Program,
+  doing: "load" | "run",
+  cause: unknown,
+): DeviceError {
+  const raw = (cause instanceof Error ? cause.message : String(cause)).trim();
+  const [, op, node] = /running (\w+) node\. Name:'([^']*)'/.exec(raw) ?? [];
+  // The status message is what a reader can use; before it come file names and signatures of ONNX Runtime's source.
+  const status = raw
+    .replace(/^.*?Status Message: /s, "")
+    .replace(/^\S*\.(?:cc|h|cpp):\d+ (?:[^\n]*? was false\. |[^\n()]*\([^\n()]*\) )?/, "");
+  const where = op === undefined ? "" : ` at node "${node}" (${op})`;
+  const memory = /bad_alloc|allocate memory|out of memory|OutOfMemory|AllocateRaw/i.test(raw);
+  const verb = doing === "load" ? "cannot be loaded" : "failed";
+  return new DeviceError(device, `program "${program.name}" ${verb} on ${device}${where}: ${status}`, {
+    cause,
+    ...(memory
+      ? { hint: "The memory of the device is used up: take a smaller batch size, resolution or model." }
+      : {}),
+  });
+}
+
+/** Whether a load failed because nodes would have run on the CPU. */
+export function isFallback(cause: unknown): boolean {
+  return cause instanceof Error && cause.message.includes("fallback to CPU EP has been explicitly disabled");
+}

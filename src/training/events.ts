@@ -1,0 +1,69 @@
+/** What a training run tells while it goes on, and the two ways in which it stops early. */
+import { DeitError } from "../errors.ts";
+
+export type TrainEvent =
+  | {
+      readonly type: "start";
+      readonly run: string;
+      readonly model: string;
+      readonly parameters: number;
+      readonly device: string;
+      readonly trainImages: number;
+      readonly valImages: number;
+      readonly classes: number;
+      readonly stepsPerEpoch: number;
+      readonly epochs: number;
+      readonly resumedFrom?: { readonly epoch: number; readonly step: number };
+    }
+  | {
+      readonly type: "step";
+      readonly epoch: number;
+      /** Steps of this epoch that are done. */
+      readonly step: number;
+      readonly steps: number;
+      readonly loss: number;
+      readonly losses: Readonly<Record<string, number>>;
+      readonly lr: number;
+      readonly imagesPerSecond: number;
+      readonly secondsLeft: number;
+    }
+  | {
+      readonly type: "epoch";
+      readonly epoch: number;
+      readonly epochs: number;
+      readonly trainLoss: number;
+      readonly testLoss: number;
+      readonly acc1: number;
+      readonly acc5: number;
+      readonly best: boolean;
+      readonly seconds: number;
+    }
+  | { readonly type: "evaluate"; readonly done: number; readonly total: number }
+  | { readonly type: "warning"; readonly message: string }
+  | { readonly type: "saved"; readonly path: string };
+
+/** The run was asked to stop, and has saved. */
+export class InterruptedError extends DeitError {
+  override readonly name = "InterruptedError";
+  readonly run: string;
+  constructor(run: string) {
+    super(`stopped and saved in ${run}`, { hint: `Go on with: deit train ${run}` });
+    this.run = run;
+  }
+}
+
+/** A loss or gradient that is no finite number; what was saved last stays as it is. */
+export class NonFiniteError extends DeitError {
+  override readonly name = "NonFiniteError";
+  readonly metric: string;
+  readonly epoch: number;
+  readonly step: number;
+  constructor({ metric, value, epoch, step, lr }: { metric: string; value: number; epoch: number; step: number; lr: number }) {
+    super(`${metric} is ${value} in epoch ${epoch + 1}, step ${step + 1}, at a learning rate of ${lr.toPrecision(3)}`, {
+      hint: "The run has diverged and stopped; its last save is good. Try a smaller --lr, a longer --warmup-epochs, or --clip-grad 1.",
+    });
+    this.metric = metric;
+    this.epoch = epoch;
+    this.step = step;
+  }
+}

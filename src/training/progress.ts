@@ -1,0 +1,82 @@
+/** How far a run is, and its state vectors: into a file and back, bit for bit. */
+import { DeitError } from "../errors.ts";
+import type { Layout } from "../nn/layout.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { trainingState } from "./program.ts";
+import type { Counters, RunState } from "./run-state.ts";
+
+/** The best epoch so far; a type, not an interface, so that it is JSON. */
+export type BestEpoch = { readonly epoch: number; readonly acc1: number; readonly acc5: number };
+
+/** Where training stands. `step` counts the batches of the epoch that are done. */
+export interface Progress {
+  epoch: number;
+  step: number;
+  /** Optimizer updates since the start: AdamW's t. */
+  updates: number;
+  /** Sum of the losses of this epoch's batches. */
+  lossSum: number;
+  best: BestEpoch | undefined;
+}
+
+interface StateOwner {
+  readonly runtime: Runtime;
+  readonly layout: Layout;
+  readonly optimizer: Optimizer;
+}
+
+/** Sets the device's state: as saved, or the start of a run. */
+export async function restoreProgress({
+  runtime,
+  layout,
+  optimizer,
+  saved,
+  initial,
+}: StateOwner & { saved: RunState | null; initial: () => Promise<Record<string, Float32Array>> }): Promise<Progress> {
+  const vectors = saved?.vectors ?? prefixed("W", await initial());
+  for (const { name, length } of trainingState(layout, optimizer)) {
+    const vector = vectors[name] ?? (saved === null ? new Float32Array(length) : undefined);
+    if (vector?.length !== length) {
+      throw new DeitError(`the saved state has ${vector?.length ?? "no"} numbers for ${name}; expected ${length}`, {
+        hint: "It was written by another version or by hand; start a new run in another --output-dir.",
+      });
+    }
+    await runtime.setState(name, vector);
+  }
+  await clearGradients(runtime, layout);
+  const { epoch, step, updates, lossSum, best }: Counters = saved?.counters ?? { epoch: 0 };
+  return {
+    epoch,
+    step: asNumber(step),
+    updates: asNumber(updates),
+    lossSum: asNumber(lossSum),
+    best: best && { epoch: best.epoch, acc1: asNumber(best["acc1"]), acc5: asNumber(best["acc5"]) },
+  };
+}
+
+/** Accumulated gradients start at 0. */
+async function clearGradients(runtime: Runtime, layout: Layout): Promise<void> {
+  for (const { name, length } of layout.vectors) await runtime.setState(`G.${name}`, new Float32Array(length));
+}
+
+/** Everything that a resume needs. */
+export async function captureState({ runtime, layout, optimizer }: StateOwner, progress: Progress): Promise<RunState> {
+  const vectors: Record<string, Float32Array> = {};
+  for (const { name } of trainingState(layout, optimizer)) vectors[name] = await runtime.getState(name);
+  const { best, ...counters } = progress;
+  return { vectors, counters: { ...counters, ...(best && { best }) } };
+}
+
+/** The weights in a captured state, by vector. */
+export function weightsOf({ vectors }: RunState, layout: Layout): Record<string, Float32Array> {
+  return Object.fromEntries(layout.vectors.map(({ name }) => [name, vectors[`W.${name}`] ?? new Float32Array()]));
+}
+
+function prefixed(slot: string, vectors: Record<string, Float32Array>): Record<string, Float32Array> {
+  return Object.fromEntries(Object.entries(vectors).map(([name, data]) => [`${slot}.${name}`, data]));
+}
+
+function asNumber(value: unknown): number {
+  return typeof value === "number" ? value : 0;
+}

@@ -1,0 +1,107 @@
+/**
+ * state.safetensors: everything that a resume needs in one file, replaced as a whole. Vectors are float32
+ * tensors by name; counters, the log so far and the options are JSON in the metadata. It is the only truth
+ * about how far a run is; the other files of the folder follow it.
+ */
+import { z } from "zod";
+import { FormatError } from "../errors.ts";
+import type { Checkpoint, FloatTensor } from "../formats/safetensors.ts";
+import { openSafetensors } from "../formats/safetensors-file.ts";
+import type { EpochRecord, Json } from "./run-log.ts";
+import { isEpochRecord } from "./run-log.ts";
+
+/** Progress and whatever else a resume needs that is no vector. */
+export interface Counters {
+  /** Epochs completed: the index of the epoch that is trained next (or is being trained). */
+  readonly epoch: number;
+  /** The epoch whose weights best.safetensors should hold, and what made it the best. */
+  readonly best?: { readonly epoch: number; readonly [key: string]: Json };
+  readonly [key: string]: Json | undefined;
+}
+
+/** What a training loop saves and gets back, bit for bit. */
+export interface RunState {
+  readonly vectors: Readonly<Record<string, Float32Array>>;
+  readonly counters: Counters;
+}
+
+/** All that is in the file but the vectors. */
+export interface StateHeader {
+  readonly counters: Counters;
+  readonly log: readonly EpochRecord[];
+  readonly args: Readonly<Record<string, Json>>;
+}
+
+const FORMAT = "deit-state/1";
+const json: z.ZodType<Json> = z.json();
+const countersSchema: z.ZodType<Counters> = z
+  .looseObject({
+    epoch: z.int().nonnegative(),
+    best: z.looseObject({ epoch: z.int().nonnegative() }).optional(),
+  })
+  .transform((value) => value as Counters);
+const logSchema: z.ZodType<EpochRecord[]> = z.array(z.custom<EpochRecord>(isEpochRecord));
+const argsSchema = z.record(z.string(), json);
+
+/** The file's content; shares memory with the vectors. */
+export function encodeState(
+  { vectors, counters }: RunState,
+  { log, args }: Omit<StateHeader, "counters">,
+): Checkpoint {
+  const tensors = new Map<string, FloatTensor>();
+  for (const [name, data] of Object.entries(vectors)) tensors.set(name, { shape: [data.length], data });
+  return {
+    tensors,
+    metadata: {
+      kind: FORMAT,
+      counters: JSON.stringify(counters),
+      log: JSON.stringify(log),
+      args: JSON.stringify(args),
+    },
+  };
+}
+
+/**
+ * Reads the small part of a state file.
+ * @throws FormatError when it is damaged or no state file
+ */
+export async function readStateHeader(path: string): Promise<StateHeader> {
+  await using file = await openSafetensors(path);
+  return decodeHeader(path, file.metadata);
+}
+
+/** Reads a state file whole. Throws FormatError. */
+export async function readState(path: string): Promise<RunState> {
+  await using file = await openSafetensors(path);
+  const { counters } = decodeHeader(path, file.metadata);
+  const vectors: Record<string, Float32Array> = {};
+  for (const name of file.tensors.keys()) vectors[name] = (await file.readFloat32(name)).data;
+  return { vectors, counters };
+}
+
+function decodeHeader(path: string, metadata: Readonly<Record<string, string>>): StateHeader {
+  if (metadata["kind"] !== FORMAT) {
+    throw new FormatError(
+      path,
+      `is no training state of this version (expected ${FORMAT}, found ${metadata["kind"] ?? "none"})`,
+      {
+        hint: "Choose another --output-dir, or resume with the version of deit-ts that wrote it (see args.yaml).",
+      },
+    );
+  }
+  const read = <T>(key: string, schema: z.ZodType<T>): T => {
+    try {
+      return schema.parse(JSON.parse(metadata[key] ?? ""));
+    } catch (cause) {
+      throw new FormatError(path, `its metadata "${key}" is damaged`, {
+        hint: "The run cannot be resumed from this file. Choose another --output-dir, or delete the folder to start anew.",
+        cause,
+      });
+    }
+  };
+  return {
+    counters: read("counters", countersSchema),
+    log: read("log", logSchema),
+    args: read("args", argsSchema),
+  };
+}

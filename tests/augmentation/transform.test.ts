@@ -1,0 +1,140 @@
+import { describe, expect, it } from "vitest";
+import { crop } from "../../src/augmentation/crop.ts";
+import { readPlanar, writePlanar } from "../../src/augmentation/picture.ts";
+import { createTransform, type Draw, type TransformOptions } from "../../src/augmentation/transform.ts";
+import { createRandom } from "../../src/random.ts";
+import golden from "../golden/pil/crop.json" with { type: "json" };
+import { generate, sha } from "./generated.ts";
+
+function once(options: TransformOptions, width: number, height: number, seed = 0): Draw {
+  return createTransform(options).draw(createRandom(seed), width, height);
+}
+
+describe("evaluation", () => {
+  it.each(golden.evaluation as [number, number, number, number, string][])(
+    "%d×%d to %d, crop ratio %d: torchvision's Resize and CenterCrop",
+    (width, height, size, cropRatio, expected) => {
+      const transform = createTransform({ mode: "evaluation", size: [size, size], cropRatio });
+      const picture = generate(width, height, "noise");
+      const result = transform.apply(picture, transform.draw(createRandom(0), width, height));
+      expect([result.height, result.width]).toEqual([size, size]);
+      expect(sha(result)).toBe(expected);
+    },
+  );
+
+  it("resizes to 256 for 224 and to 438 for 384, the long side cut off", () => {
+    expect(once({ mode: "evaluation", size: [224, 224] }, 500, 375)).toMatchObject([
+      { op: "resize", size: [256, 341] },
+    ]);
+    expect(once({ mode: "evaluation", size: [384, 384] }, 500, 500)).toMatchObject([
+      { op: "resize", size: [438, 438] },
+    ]);
+  });
+
+  it("leaves pictures alone that are at most 32 and have the size already, and only those", () => {
+    expect(once({ mode: "evaluation", size: [32, 32] }, 32, 32)).toEqual([]);
+    expect(once({ mode: "evaluation", size: [32, 32] }, 64, 64)).toMatchObject([
+      { op: "resize", size: [36, 36] },
+    ]);
+    expect(once({ mode: "evaluation", size: [64, 64] }, 64, 64)).toMatchObject([
+      { op: "resize", size: [73, 73] },
+    ]);
+  });
+
+  it("covers a size that is not square", () => {
+    expect(once({ mode: "evaluation", size: [100, 200], cropRatio: 1 }, 300, 300)).toMatchObject([
+      { size: [200, 200], window: { top: 50, height: 100 } },
+    ]);
+    expect(once({ mode: "evaluation", size: [200, 100], cropRatio: 1 }, 150, 100)).toMatchObject([
+      { size: [200, 300], window: { left: 100, width: 100 } },
+    ]);
+  });
+});
+
+describe("training", () => {
+  it("is a padded random crop and a flip for CIFAR, a random resized crop and a flip otherwise", () => {
+    const ops = (size: number, width: number): Set<string> =>
+      new Set(
+        Array.from({ length: 50 }, (_, seed) =>
+          once({ mode: "train", size: [size, size] }, width, width, seed)
+            .map(({ op }) => op)
+            .join(" "),
+        ),
+      );
+    expect(ops(32, 32)).toEqual(new Set(["crop", "crop flip"]));
+    expect(ops(224, 300)).toEqual(new Set(["resize", "resize flip"]));
+    expect(ops(32, 300)).toEqual(new Set(["resize", "resize flip"]));
+    expect(ops(64, 64)).toEqual(new Set(["resize", "resize flip"]));
+  });
+
+  it("gives every picture the size asked for", () => {
+    for (const kind of ["auto", "resized", "padded", "centre"] as const) {
+      for (const size of [
+        [32, 32],
+        [24, 48],
+        [96, 40],
+      ] as const) {
+        const transform = createTransform({ mode: "train", size, crop: { kind } });
+        for (const [width, height] of [
+          [32, 32],
+          [48, 24],
+          [200, 100],
+          [9, 70],
+          [1, 1],
+        ] as const) {
+          const result = transform.apply(
+            generate(width, height, "gradient"),
+            transform.draw(createRandom(width), width, height),
+          );
+          expect([result.height, result.width, result.data.length]).toEqual([...size, size[0] * size[1] * 3]);
+        }
+      }
+    }
+  });
+
+  it("does what the draw says: shifted by the crop, black outside, then mirrored", () => {
+    const transform = createTransform({ mode: "train", size: [32, 32] });
+    const picture = generate(32, 32, "noise");
+    const region = { left: -3, top: 2, width: 32, height: 32 };
+    const shifted = transform.apply(picture, [{ op: "crop", region }]);
+    expect(shifted).toEqual(crop(picture, region));
+    expect([...shifted.data.subarray(0, 9)]).toEqual(Array.from({ length: 9 }, () => 0));
+    expect([...shifted.data.subarray(9, 12)]).toEqual([...picture.data.subarray(2 * 96, 2 * 96 + 3)]);
+    const mirrored = transform.apply(picture, [{ op: "crop", region }, { op: "flip" }]);
+    expect([...mirrored.data.subarray(93, 96)]).toEqual([0, 0, 0]);
+  });
+
+  it("makes a picture again from its draw, through JSON", () => {
+    const transform = createTransform({ mode: "train", size: [40, 40] });
+    const picture = generate(90, 70, "noise");
+    const draw = transform.draw(createRandom(3, "sample", 1, 2, 0), 90, 70);
+    expect(transform.apply(picture, JSON.parse(JSON.stringify(draw)) as Draw)).toEqual(
+      transform.apply(picture, draw),
+    );
+    expect(transform.draw(createRandom(3, "sample", 1, 2, 0), 90, 70)).toEqual(draw);
+  });
+
+  it("keeps the crops when the flip is switched off, and flips with the probability asked for", () => {
+    let flips = 0;
+    for (let seed = 0; seed < 2000; seed++) {
+      const [first, second] = once({ mode: "train", size: [40, 40] }, 90, 70, seed);
+      expect(once({ mode: "train", size: [40, 40], flip: 0 }, 90, 70, seed)).toEqual([first]);
+      if (second) flips++;
+    }
+    expect(Math.abs(flips - 1000)).toBeLessThan(100);
+    expect(once({ mode: "train", size: [40, 40], flip: 1, crop: { kind: "centre" } }, 40, 40)).toEqual([
+      { op: "flip" },
+    ]);
+  });
+});
+
+describe("planes", () => {
+  it("go to their place in the batch and back", () => {
+    const picture = generate(5, 4, "noise");
+    const batch = new Uint8Array(2 * 60);
+    writePlanar(picture, batch, 60);
+    expect(batch.subarray(0, 60).every((x) => x === 0)).toBe(true);
+    expect(batch[60 + 20 + 7]).toBe(picture.data[7 * 3 + 1]);
+    expect(readPlanar(batch, { width: 5, height: 4, offset: 60 })).toEqual(picture);
+  });
+});

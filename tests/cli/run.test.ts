@@ -1,0 +1,236 @@
+/** The command line in this process: what it prints on which stream, and its exit codes. */
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { run } from "../../src/cli/run.ts";
+import { optionsToYaml } from "../../src/config/print.ts";
+import { parseTrainOptions } from "../../src/config/resolve.ts";
+
+let folder = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "deit-cli-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
+
+interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function deit(words: readonly string[]): Promise<Outcome> {
+  vi.stubEnv("NO_COLOR", "1");
+  const said = { out: "", err: "" };
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
+  const code = await run(words);
+  vi.restoreAllMocks();
+  return { code, ...said };
+}
+
+describe("help", () => {
+  it("deit train --help has groups, defaults and examples, and hides what is not there yet", async () => {
+    const { code, out, err } = await deit(["train", "--help"]);
+    expect([code, err]).toEqual([0, ""]);
+    for (const part of [
+      "Optimizer:\n",
+      "--batch-size <N> ",
+      "(default: 64)",
+      "(default: 5e-4)",
+      "Examples:\n",
+    ]) {
+      expect(out).toContain(part);
+    }
+    for (const part of ["--mixup", "--no-unscale-lr", "--num-workers"]) expect(out).not.toContain(part);
+    expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(84);
+  });
+
+  it.each(["eval", "predict", "models", "data", "bench"])("deit %s --help works", async (command) => {
+    const { code, out } = await deit([command, "--help"]);
+    expect(code).toBe(0);
+    expect(out).toContain(`Usage: deit ${command}`);
+  });
+});
+
+describe("wrong usage exits with 2, says how to fix it and shows no stack", () => {
+  it.each([
+    [["trian"], "unknown command 'trian'\n(Did you mean train?)"],
+    [["train", "--epoch", "3"], "unknown option '--epoch'\n(Did you mean --epochs?)"],
+    [["train", "--lr", "fast", "quickstart"], '--lr: got "fast", expected a number'],
+    [["train", "--lr"], "argument missing"],
+    [["train"], "which pictures?"],
+    [["train", "quikstart"], "Did you mean quickstart?"],
+    [
+      ["train", "quickstart", "--mixup", "0.8"],
+      "--mixup is not in this version; leave it out or pass --mixup 0",
+    ],
+    [["eval", "x.safetensors"], "which pictures?"],
+    [["eval", "x.safetensors", "--batch-size", "0", "--data-path", "."], "--batch-size: got 0"],
+    [["predict", "x.safetensors"], "missing required argument 'image'"],
+    [["predict", "x", "a.jpg", "--topk", "0"], '--topk: got "0", expected a whole number'],
+    [["models", "vgg"], "no model's name matches vgg"],
+    [["bench", "data"], "which pictures?"],
+    [["data", "pull", "cifar01"], "Did you mean cifar10?"],
+  ])("deit %j", async (words, message) => {
+    const { code, out, err } = await deit(words);
+    expect(err).toContain(message);
+    expect(err).toMatch(/^error: /);
+    expect(err).not.toMatch(/^ +at /m);
+    expect([code, out]).toEqual([2, ""]);
+  });
+});
+
+describe("deit train --print-config", () => {
+  it("is YAML with the source of every value", async () => {
+    const path = join(folder, "mine.yaml");
+    await writeFile(path, "data-path: pictures\nlr: 0.002\nepochs: 5\n");
+    const { code, out, err } = await deit([
+      "train",
+      path,
+      "--print-config",
+      "--epochs",
+      "9",
+      "--output_dir=here",
+      "--pin-mem",
+    ]);
+    expect([code, err]).toEqual([
+      0,
+      "warning: --pin-mem changes nothing: there is no pinned memory to choose\n",
+    ]);
+    for (const line of [
+      `lr: 0.002 # ${path}`,
+      "epochs: 9 # command line",
+      "outputDir: here # command line",
+      "momentum: 0.9 # default",
+    ]) {
+      expect(out.split("\n")).toContain(line);
+    }
+  });
+
+  it("is one JSON document with --json", async () => {
+    const { code, out } = await deit(["train", "quickstart", "--print-config", "--json", "--no-unscale-lr"]);
+    const values = JSON.parse(out) as Record<string, unknown>;
+    expect(code).toBe(0);
+    expect(values["unscaleLr"]).toEqual({ value: false, source: "command line" });
+    expect(values["model"]).toMatchObject({ source: "recipes/quickstart.ts" });
+  });
+
+  it("takes a flag of several numbers, and a DeiT command line with what is not there switched off", async () => {
+    const words =
+      "--model deit_tiny_patch16_224 --data-set CIFAR --opt-betas 0.8 0.99 --mixup 0 --no-repeated-aug --num_workers 2".split(
+        " ",
+      );
+    const { code, out } = await deit(["train", ...words, "--print-config", "--json"]);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      optBetas: { value: [0.8, 0.99] },
+      workers: { value: 2 },
+      dataSet: { value: "cifar100" },
+      epochs: { value: 300 },
+    });
+  });
+
+  it("continues a run folder with its own options", async () => {
+    const path = join(folder, "moved");
+    await mkdir(path);
+    const args = optionsToYaml(parseTrainOptions({ dataPath: "pictures", lr: 0.5, outputDir: "elsewhere" }));
+    await writeFile(join(path, "args.yaml"), `args:\n${args.replaceAll(/^(?=.)/gm, "  ")}sessions: []\n`);
+    const { out } = await deit(["train", path, "--print-config", "--json"]);
+    expect(JSON.parse(out)).toMatchObject({
+      lr: { value: 0.5 },
+      outputDir: { value: path },
+      dataPath: { value: "pictures" },
+    });
+  });
+});
+
+it("deit train --json-schema is JSON", async () => {
+  expect(JSON.parse((await deit(["train", "--json-schema"])).out)).toMatchObject({ type: "object" });
+});
+
+describe("a folder of pictures", () => {
+  async function makePhotos(): Promise<string> {
+    const photos = join(folder, "photos");
+    for (const [name, count] of [
+      ["cat", 12],
+      ["dog", 8],
+    ] as const) {
+      await mkdir(join(photos, name), { recursive: true });
+      for (let i = 0; i < count; i++) {
+        const picture = sharp({ create: { width: 90 + i, height: 60, channels: 3, background: "red" } });
+        await picture.png().toFile(join(photos, name, `${i}.png`));
+      }
+    }
+    return photos;
+  }
+
+  it("is described by deit data info", async () => {
+    const { code, out, err } = await deit(["data", "info", await makePhotos(), "--json"]);
+    expect([code, err]).toEqual([0, ""]);
+    const { images, validationImages, classes, medianSize } = JSON.parse(out) as {
+      images: number;
+      validationImages: number;
+      classes: { name: string }[];
+      medianSize: number;
+    };
+    expect([images + validationImages, medianSize, classes.map(({ name }) => name)]).toEqual([
+      20,
+      60,
+      ["cat", "dog"],
+    ]);
+  });
+
+  it("alone gets a small model and a short run; flags still win, a model brings back the reference's defaults", async () => {
+    const photos = await makePhotos();
+    const first = await deit(["train", photos, "--epochs", "3", "--print-config", "--json"]);
+    expect(first.err).toContain("no model was named");
+    expect(JSON.parse(first.out)).toMatchObject({
+      dataPath: { value: photos, source: "command line" },
+      model: { value: expect.stringMatching(/^deit_w\d+d\d_patch4_32$/), source: "first run" },
+      inputSize: { value: 64, source: "first run" },
+      epochs: { value: 3, source: "command line" },
+    });
+    const named = await deit([
+      "train",
+      photos,
+      "--model",
+      "deit_tiny_patch16_224",
+      "--print-config",
+      "--json",
+    ]);
+    expect(named.err).toBe("");
+    expect(JSON.parse(named.out)).toMatchObject({
+      epochs: { value: 300, source: "default" },
+      inputSize: { value: null },
+    });
+  });
+
+  it("that is not there is a failure, not a bug", async () => {
+    const { code, err } = await deit(["data", "info", join(folder, "nowhere")]);
+    expect(code).toBe(1);
+    expect(err).toMatch(/^error: .*nowhere/);
+    expect((await deit(["train", "--data-path", join(folder, "nowhere")])).code).toBe(1);
+  });
+});
+
+describe("deit models", () => {
+  it("lists names and exact sizes", async () => {
+    const { out, err } = await deit(["models", "tiny_patch16_224"]);
+    expect(out).toMatch(/deit_tiny_patch16_224 +5,717,416/);
+    expect(err).toBe("");
+  });
+
+  it("is one JSON document with --json", async () => {
+    const models = JSON.parse((await deit(["models", "--json"])).out) as {
+      name: string;
+      parameters: number;
+    }[];
+    expect(models.find(({ name }) => name === "deit_tiny_patch16_224")?.parameters).toBe(5_717_416);
+  });
+});

@@ -1,0 +1,98 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { createOutput } from "../../src/cli/output.ts";
+import { createProgress, rateMeter } from "../../src/cli/progress.ts";
+import { trainingView } from "../../src/cli/training-view.ts";
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+function capture(): { text: () => string } {
+  let text = "";
+  vi.spyOn(process.stderr, "write").mockImplementation((part) => ((text += String(part)), true));
+  return { text: () => text };
+}
+
+const step = {
+  type: "step",
+  steps: 100,
+  loss: 2.345,
+  losses: { loss: 2.345 },
+  lr: 1e-3,
+  imagesPerSecond: 512.4,
+  secondsLeft: 200,
+} as const;
+const epoch = {
+  type: "epoch",
+  epochs: 12,
+  trainLoss: 2,
+  testLoss: 1.5,
+  acc1: 45.6,
+  acc5: 91,
+  seconds: 34.2,
+} as const;
+
+describe("training without a terminal", () => {
+  it("prints the start, each epoch, warnings, and a sparse line every ten seconds", () => {
+    vi.useFakeTimers();
+    const said = capture();
+    const { show, stop } = trainingView(createOutput());
+    show({
+      type: "start",
+      run: "runs/a",
+      model: "deit_w64d4_patch4_32",
+      parameters: 208_074,
+      device: "cpu, 2 threads",
+      trainImages: 900,
+      valImages: 100,
+      classes: 3,
+      stepsPerEpoch: 100,
+      epochs: 12,
+      resumedFrom: { epoch: 2, step: 7 },
+    });
+    for (let i = 0; i < 100; i++) {
+      show({ ...step, epoch: 2, step: i });
+      vi.advanceTimersByTime(210);
+    }
+    show({ type: "evaluate", done: 50, total: 100 });
+    show({ ...epoch, epoch: 2, best: true });
+    show({ type: "warning", message: "2 pictures could not be read" });
+    show({ type: "saved", path: "runs/a/state.safetensors" });
+    stop();
+    expect(said.text().split("\n")).toEqual([
+      "deit_w64d4_patch4_32: 208,074 parameters; cpu, 2 threads",
+      "900 pictures to train, 100 to validate, 3 classes; 100 steps an epoch, 12 epochs; run folder runs/a",
+      "going on from epoch 3, step 7",
+      "epoch 3/12 48%  loss 2.345, 512 images/s, 3 min 20 s left",
+      "epoch 3/12 96%  loss 2.345, 512 images/s, 3 min 20 s left",
+      "epoch  3/12  train loss 2.000  val loss 1.500  top-1  45.60 %  top-5  91.00 %  34 s  best",
+      "warning: 2 pictures could not be read",
+      "",
+    ]);
+  });
+});
+
+describe("progress on a terminal", () => {
+  it("draws a bar, prints lines above it and takes it away", () => {
+    let text = "";
+    const terminal = { isTTY: true, columns: 100, write: (part: string) => ((text += part), true) };
+    const progress = createProgress("epoch 1/3", terminal as unknown as NodeJS.WriteStream);
+    progress.update(30, 100, "loss 2.0");
+    progress.line("a line");
+    progress.update(40, 100, "loss 1.9");
+    progress.stop();
+    progress.stop();
+    expect(text).toContain("epoch 1/3");
+    expect(text).toContain("30%");
+    expect(text).toContain("a line\n");
+  });
+});
+
+it("the rate meter tells rate and time left", () => {
+  vi.useFakeTimers();
+  const meter = rateMeter("images");
+  vi.advanceTimersByTime(2000);
+  expect(meter(100, 400)).toBe("50 images/s, 6.0 s left");
+  expect(meter(0, 400)).toContain("0.0 images/s");
+});

@@ -1,0 +1,149 @@
+/**
+ * Every operation of cases.ts: the float64 interpreter against equal expressions, gradients against central
+ * differences in float64, and every device's values and gradients against the interpreter's.
+ */
+import { beforeAll, describe, expect, test } from "vitest";
+import { gradient } from "../../src/graph/gradient.ts";
+import type { Value } from "../../src/graph/graph.ts";
+import { input, operands } from "../../src/graph/graph.ts";
+import { evaluate } from "../../src/graph/interpreter.ts";
+import * as ops from "../../src/graph/ops.ts";
+import { compile } from "../../src/graph/program.ts";
+import { sizeOf } from "../../src/graph/shape.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
+import { devices, sharedRuntime } from "../helpers/devices.ts";
+import { seededTensor } from "../helpers/seeded.ts";
+import type { OpCase } from "./cases.ts";
+import { cases, titleOf } from "./cases.ts";
+import { expectClose, feedsFor } from "./compare.ts";
+
+/**
+ * Of the largest element: float32 rounds to 6e-8, sums here have up to 60 terms, and WGSL allows exp, tanh and
+ * division a few units more.
+ */
+const DEVICE_TOLERANCE = 4e-6;
+
+interface Traced {
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  /** Gradients of Σ output · weight by the float inputs. */
+  readonly gradients: readonly Value[];
+  readonly feeds: Readonly<Record<string, ArrayLike<number>>>;
+}
+
+/** A case's graph, with the loss that its gradients are taken of. */
+function trace({
+  inputs: given,
+  build,
+  gradient: differentiate,
+}: OpCase): Traced & { loss: Value | undefined } {
+  const inputs = given.map(({ dtype, shape }, i) => input(`x${i}`, dtype, shape));
+  const feeds: Record<string, ArrayLike<number>> = Object.fromEntries(
+    given.map(({ data }, i) => [`x${i}`, data]),
+  );
+  const outputs = listOf(build(operands(inputs)));
+  if (differentiate === false) return { inputs, outputs, gradients: [], feeds, loss: undefined };
+  const weighted = outputs.map((value, i) => {
+    feeds[`weight${i}`] = seededTensor(`weight ${i}`, sizeOf(value.shape), { offset: 0, scale: 2 });
+    return ops.sum(ops.mul(value, input(`weight${i}`, "float32", value.shape)));
+  });
+  const loss = weighted.reduce((total, term) => ops.add(total, term));
+  return { inputs, outputs, gradients: gradient(loss, floatsOf(inputs)), feeds, loss };
+}
+
+function listOf(values: Value | readonly Value[]): readonly Value[] {
+  return "node" in values ? [values] : values;
+}
+
+function floatsOf(values: readonly Value[]): Value[] {
+  return values.filter(({ dtype }) => dtype === "float32");
+}
+
+test("no operation is without a case", () => {
+  const covered = new Set(cases.map(({ op }) => op));
+  expect(Object.keys(ops).filter((name) => !covered.has(name as keyof typeof ops))).toEqual([]);
+});
+
+test("no two cases share a title", () => {
+  const titles = cases.map(titleOf);
+  expect(titles.filter((title, i) => titles.indexOf(title) !== i)).toEqual([]);
+});
+
+describe("equal expressions", () => {
+  const withReference = cases.filter(({ reference }) => reference !== undefined);
+  test.each(withReference.map((it) => [titleOf(it), it] as const))("%s", (_, it) => {
+    const { inputs, outputs, feeds } = trace(it);
+    const expected = evaluate(listOf(it.reference?.(operands(inputs)) ?? []), feeds);
+    for (const [i, actual] of evaluate(outputs, feeds).entries())
+      expectClose(actual, expected[i], { tolerance: 1e-13 });
+  });
+});
+
+describe("gradients equal central differences", () => {
+  const differentiable = cases.filter((it) => it.gradient === undefined);
+  test.each(differentiable.map((it) => [titleOf(it), it] as const))("%s", (_, it) => {
+    const { inputs, gradients, feeds, loss } = trace(it);
+    if (loss === undefined) throw new Error("a case with a gradient has a loss");
+    const analytic = evaluate(gradients, feeds);
+    for (const [i, value] of floatsOf(inputs).entries()) {
+      expect(gradients[i]?.shape).toEqual(value.shape);
+      expectClose(analytic[i], centralDifferences(loss, feeds, `x${inputs.indexOf(value)}`), {
+        tolerance: 1e-6,
+      });
+    }
+  });
+});
+
+/** (f(x + h) − f(x − h)) / 2h for each element: the error is of the order of h² and of 1e-16 / h. */
+function centralDifferences(loss: Value, feeds: Traced["feeds"], name: string): Float64Array {
+  const x = Float64Array.from(feeds[name] ?? []);
+  return x.map((value, i) => {
+    const h = 1e-5 * Math.max(1, Math.abs(value));
+    const [above, below] = [value + h, value - h].map(
+      (moved) => evaluate([loss], { ...feeds, [name]: x.with(i, moved) })[0]?.[0] ?? Number.NaN,
+    );
+    return ((above ?? Number.NaN) - (below ?? Number.NaN)) / (2 * h);
+  });
+}
+
+describe.each(devices)("%s equals the interpreter", (device) => {
+  let runtime: Runtime;
+  beforeAll(async () => {
+    runtime = await sharedRuntime(device);
+  });
+
+  const supported = cases.filter((it) => it.devices?.includes(device) ?? true);
+  test.each(supported.map((it) => [titleOf(it), it] as const))("%s", async (_, it) => {
+    const { outputs, gradients, feeds } = trace(it);
+    const named = Object.fromEntries([
+      ...outputs.map((value, i) => [`y${i}`, value] as const),
+      ...gradients.map((value, i) => [`gradient${i}`, value] as const),
+    ]);
+    const program = compile({ name: titleOf(it), target: runtime.target, outputs: named });
+    const executable = await runtime.load(program);
+    const results = await executable.run(feedsFor(program, feeds));
+    await executable.release();
+    const expected = evaluate(Object.values(named), feeds);
+    for (const [i, [name, { shape, dtype }]] of Object.entries(named).entries()) {
+      expect(program.outputs[name]).toEqual({ shape, dtype });
+      expectClose(results[name], expected[i], { tolerance: it.tolerance ?? DEVICE_TOLERANCE, name });
+    }
+  });
+});
+
+describe("gradients where there is no derivative", () => {
+  const kinks: [string, (x: Value) => Value, readonly number[], readonly number[]][] = [
+    ["clip passes at its bounds", (x) => ops.clip(x, -1, 1), [-1.5, -1, 0, 1, 1.5], [0, 1, 1, 1, 0]],
+    ["relu blocks at 0", ops.relu, [-1, 0, 1], [0, 0, 1]],
+    ["abs is flat at 0", ops.abs, [-1, 0, 1], [-1, 0, 1]],
+    ["maximum passes to the first", (x) => ops.maximum(x, 0), [-1, 0, 1], [0, 1, 1]],
+    ["minimum passes to the first", (x) => ops.minimum(x, 0), [-1, 0, 1], [1, 1, 0]],
+    ["equal maxima share", (x) => ops.max(x), [3, 1, 3], [0.5, 0, 0.5]],
+  ];
+  test.each(kinks)("%s", (_, build, at, expected) => {
+    const x = input("x", "float32", [at.length]);
+    const [actual] = evaluate(gradient(ops.sum(build(x)), [x]), { x: at });
+    expect(Array.from(actual ?? [], Math.abs)).toEqual(expected.map(Math.abs));
+    expectClose(actual, Float64Array.from(expected), { tolerance: 0 });
+  });
+});

@@ -1,0 +1,43 @@
+/** ONNX Runtime's messages (recorded ones of 1.30) in our words. */
+
+import { describe, expect, test } from "vitest";
+import { sessionError } from "../../src/runtime/sessions.ts";
+import { double } from "./programs.ts";
+
+const program = double("cpu", [1]);
+
+describe("sessionError", () => {
+  test("names program and node, without positions in ONNX Runtime's source", () => {
+    const error = sessionError(
+      "cpu",
+      program,
+      "run",
+      new Error(
+        "Non-zero status code returned while running Reshape node. Name:'the/reshape' Status Message: " +
+          "/onnxruntime_src/onnxruntime/core/providers/cpu/tensor/reshape_helper.h:91 onnxruntime::ReshapeHelper::ReshapeHelper" +
+          "(const onnxruntime::TensorShape&, bool) input_shape_size == requested_shape_size was false. " +
+          "The input tensor cannot be reshaped to the requested shape. Input shape:{4,4}, requested shape:{3,3}\n",
+      ),
+    );
+    expect(error.message).toBe(
+      'program "double" failed on cpu at node "the/reshape" (Reshape): The input tensor cannot be reshaped to the ' +
+        "requested shape. Input shape:{4,4}, requested shape:{3,3}",
+    );
+  });
+
+  test("out of memory says what to make smaller", () => {
+    const error = sessionError(
+      "cpu",
+      program,
+      "run",
+      new Error(
+        "Non-zero status code returned while running Gemm node. Name:'' Status Message: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:359 " +
+          "void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool) Failed to allocate memory for requested buffer of size 1600000000000\n",
+      ),
+    );
+    expect(error.message).toContain(
+      'node "" (Gemm): Failed to allocate memory for requested buffer of size 1600000000000',
+    );
+    expect(error.hint).toContain("smaller batch size");
+  });
+});
