@@ -167,7 +167,7 @@ function report(task: string, rates: Map<string, Map<number, number>>, versions:
   if (!existsSync(options.out)) {
     const columns =
       "date,task,system,version,images_per_second,slowest,fastest,rounds,ours_over_this,model,batch_size";
-    appendFileSync(options.out, `${columns},threads,cpu,cores,command\n`);
+    appendFileSync(options.out, `${columns},threads,cpu,cores,load_before,command\n`);
   }
   console.log(`\n${task}, ${model}, batch ${settings.batchSize}, ${settings.threads} threads`);
   for (const [name, perRound] of rates) {
@@ -197,6 +197,7 @@ function report(task: string, rates: Map<string, Map<number, number>>, versions:
       settings.threads,
       cpu[0]?.model ?? "",
       cpu.length,
+      load.toFixed(2),
       `node bench/peers/run.ts ${rounds} --tasks ${options.tasks} --systems ${options.systems}`,
     ];
     appendFileSync(options.out, `${row.map(csvField).join(",")}\n`);

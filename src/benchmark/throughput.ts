@@ -4,7 +4,6 @@ import { deployedProgram } from "../models/deploy.ts";
 import type { Model } from "../models/registry.ts";
 import { createModel } from "../models/registry.ts";
 import { createLayout, initialVectors, unpackTensors } from "../nn/layout.ts";
-import { dropPathMask, DROP_PATH_INPUT } from "../nn/context.ts";
 import { adamW } from "../optim/adamw.ts";
 import { decayGroups } from "../optim/groups.ts";
 import { createRandom } from "../random.ts";
@@ -70,15 +69,14 @@ export async function benchInfer(options: BenchOptions): Promise<BenchReport> {
   });
 }
 
-/** Training steps: forward, backward, AdamW; both heads of a distilled model learn. */
+/** Training steps: forward, backward, AdamW, without stochastic depth; both heads of a distilled model learn. */
 export async function benchTrain(options: BenchOptions): Promise<BenchReport> {
   return bench(options, async ({ model, batchSize, runtime }) => {
     const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
     const optimizer = adamW();
-    const dropPath = 0.1;
     const program = stepProgram(
       { model, layout, batchSize, target: runtime.target, normalisation: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } },
-      { task: everyHead, optimizer, dropPath },
+      { task: everyHead, optimizer },
     );
     const weights = initialVectors(layout, createRandom(0, "weights"));
     for (const { name, length } of trainingState(layout, optimizer)) {
@@ -88,7 +86,6 @@ export async function benchTrain(options: BenchOptions): Promise<BenchReport> {
     const [height, width] = model.config.inputSize;
     const random = createRandom(0, "images");
     const labels = Int32Array.from({ length: batchSize }, () => random.integer(model.config.numClasses));
-    const rates = model.dropPathRates(dropPath);
     const hyper = layout.vectors.map(({ name, group }): [string, Float32Array] => [
       `hyper.${name}`,
       Float32Array.from(optimizer.hyper(1000, 1e-6, group)),
@@ -98,7 +95,6 @@ export async function benchTrain(options: BenchOptions): Promise<BenchReport> {
       feeds: {
         images: Uint8Array.from({ length: batchSize * 3 * height * width }, () => random.integer(256)),
         targets: smoothTargets(labels, model.config.numClasses, 0.1),
-        [DROP_PATH_INPUT]: dropPathMask(rates, batchSize, () => random.uniform()),
         ...Object.fromEntries(hyper),
       },
       passes: 3,

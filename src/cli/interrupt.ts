@@ -11,7 +11,7 @@ export async function withInterrupt<T>(
 ): Promise<T> {
   const controller = new AbortController();
   const onSignal = (): void => {
-    if (controller.signal.aborted) process.exit(EXIT.interrupted);
+    if (controller.signal.aborted) return process.exit(EXIT.interrupted);
     onFirst();
     controller.abort();
   };

@@ -3,7 +3,7 @@
  * sorted order, folders inside a class searched too. Hidden files and files that are no pictures are left out.
  */
 import { readdir, stat } from "node:fs/promises";
-import { basename, extname, join, relative, sep } from "node:path";
+import { basename, extname, join, relative, resolve, sep } from "node:path";
 import { DataError } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
 import { PICTURE_EXTENSIONS, readPicture } from "./decode.ts";
@@ -44,7 +44,7 @@ export async function openFolder(source: FolderSource): Promise<Dataset> {
     throw new DataError(path, `${path} has one class only (${classes[0]}): expected at least two folders`, {
       hint: EXPECTED,
     });
-  return fileDataset({ name: basename(path), root: path, files, labels, classes, source });
+  return fileDataset({ name: basename(resolve(path)), root: path, files, labels, classes, source });
 }
 
 const EXPECTED =

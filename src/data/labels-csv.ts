@@ -4,7 +4,7 @@
  * Names of the classes come from `classes.json` (a list) if it is there, else they are the numbers.
  */
 import { readFile, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { DataError } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
 import { fileDataset, list } from "./folder.ts";
@@ -45,7 +45,7 @@ export async function openLabelsCsv(source: LabelsCsvSource): Promise<Dataset> {
       `${file} lists files that are not in ${root}: ${list(missing.map((path) => basename(path)))}`,
     );
   return fileDataset({
-    name: basename(source.path),
+    name: basename(resolve(source.path)),
     root,
     files: paths,
     labels: rows.map(({ label }) => label),

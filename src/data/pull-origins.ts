@@ -182,7 +182,13 @@ async function npm(
   const errors = complaints
     .split("\n")
     .filter((line) => /^npm (error|ERR!)/i.test(line) && !/complete log|A complete/i.test(line));
-  const reason = code === "SIGTERM" ? "no answer" : errors.slice(0, 3).join("; ") || `npm ended with ${code}`;
+  const reason =
+    code === "SIGTERM"
+      ? "no answer"
+      : errors
+          .slice(0, 3)
+          .map((line) => line.replace(/^npm (error|ERR!) /i, ""))
+          .join("; ") || `npm ended with ${code}`;
   throw Object.assign(
     new DataError("npm", `npm ${args[0]}: ${reason}`),
     /ENOSPC/.test(complaints) ? { code: "ENOSPC" } : {},

@@ -123,7 +123,9 @@ async function fetchRecipe(
     } catch (cause) {
       signal?.throwIfAborted();
       if (!(cause instanceof DataError) || isNoSpace(cause)) throw cause;
-      failures.push(`- ${origin.name}: ${cause.message.replaceAll("\n", " ")}`);
+      failures.push(
+        `- ${origin.name}: ${cause.message.replace(`${origin.name}: `, "").replaceAll("\n", " ")}`,
+      );
     } finally {
       await rm(into, { recursive: true, force: true });
     }

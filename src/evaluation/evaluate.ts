@@ -15,6 +15,7 @@ import { loadModel } from "./load-model.ts";
 import type { EvaluationMetrics, EvaluationReport, HeadLogits, JointRule } from "./metrics.ts";
 import { EvaluationMeter, evaluationReport } from "./metrics.ts";
 import { evaluationProgram } from "./program.ts";
+import { tellWarnings } from "./warnings.ts";
 
 export type EvaluateEvent =
   | { readonly type: "evaluate"; readonly done: number; readonly total: number }
@@ -71,21 +72,21 @@ export async function evaluateCheckpoint(
   options: EvaluateCheckpointOptions,
   hooks: EvaluateHooks = {},
 ): Promise<EvaluationReport> {
-  const { checkpoint, batchSize = 32, evalCropRatio, joint, device = "auto", threads, workers } = options;
-  const { model, tensors, metadata, normalisation } = await loadModel(checkpoint, {
+  const { checkpoint, batchSize = 32, joint, device = "auto", threads, workers, onEvent } = { ...options, ...hooks };
+  const { model, tensors, metadata, normalisation, cropRatio } = await loadModel(checkpoint, {
     model: options.model,
     inputSize: options.inputSize ?? undefined,
   });
   const dataset = await openEvaluation({ ...options, classes: options.classes ?? metadata.classes });
   const { numClasses, inputSize } = model.config;
   checkClasses(dataset, numClasses, checkpoint);
-  const runtime = await createRuntime({ device, ...(threads && { threads }) });
   const loader = createLoader({
     dataset,
-    transform: { mode: "evaluation", size: inputSize, ...(evalCropRatio && { cropRatio: evalCropRatio }) },
+    transform: { mode: "evaluation", size: inputSize, cropRatio: options.evalCropRatio ?? cropRatio },
     plan: createPlan({ mode: "evaluation", length: dataset.length, batchSize }),
     workers: workersFor(dataset, workers),
   });
+  const runtime = await createRuntime({ device, ...(threads && { threads }) });
   try {
     const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
     const program = evaluationProgram({ model, layout, batchSize, target: runtime.target, normalisation });
@@ -96,11 +97,10 @@ export async function evaluateCheckpoint(
       { executable, loader, numClasses, total: dataset.length, ...(joint && { joint }) },
       hooks,
     );
-    for (const message of loader.warnings) hooks.onEvent?.({ type: "warning", message });
+    tellWarnings([loader], (message) => onEvent?.({ type: "warning", message }))();
     return evaluationReport({ model: model.name, metrics, seconds: (performance.now() - start) / 1000 });
   } finally {
-    await loader.close();
-    await runtime.close();
+    await Promise.all([loader.close(), runtime.close()]);
   }
 }
 

@@ -20,6 +20,8 @@ export interface LoadedModel {
   readonly metadata: Partial<ModelMetadata>;
   /** The file's, else ImageNet's. */
   readonly normalisation: Normalisation;
+  /** Part of the resized picture that evaluation looks at; the file's, else DeiT's. */
+  readonly cropRatio: number;
   readonly file: string;
 }
 
@@ -29,6 +31,9 @@ export interface LoadModelOptions {
   /** [height, width] or a side, when it is not the checkpoint's own. */
   readonly inputSize?: number | readonly [number, number] | undefined;
 }
+
+/** 224 of 256 pixels. */
+const DEFAULT_CROP_RATIO = 0.875;
 
 /**
  * Reads a checkpoint and finds its model: by `model`, else by what the file says.
@@ -60,11 +65,16 @@ export async function loadModel(checkpoint: string, { model: name, inputSize }: 
     });
   }
   const { mean, std } = { ...IMAGENET_NORMALISATION, ...metadata };
-  return { model, tensors, metadata, normalisation: { mean, std }, file };
+  return { model, tensors, metadata, normalisation: { mean, std }, cropRatio: cropRatioOf(texts), file };
 }
 
-/** The file itself, or a run folder's best (else last) model. */
-async function checkpointFile(path: string): Promise<string> {
+function cropRatioOf({ crop_ratio: text }: Readonly<Record<string, string>>): number {
+  const ratio = Number(text);
+  return ratio > 0 && ratio <= 1 ? ratio : DEFAULT_CROP_RATIO;
+}
+
+/** The file itself, or a run folder's best (else last) model. @throws DataError when there is none */
+export async function checkpointFile(path: string): Promise<string> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) {
     throw new DataError(path, `there is no checkpoint ${path}`, { hint: "Give a .safetensors file or a run folder." });

@@ -9,7 +9,7 @@ import { createRuntime } from "../runtime/node.ts";
 import type { DeviceName } from "../runtime/runtime.ts";
 import { headLogits } from "./evaluate.ts";
 import { loadModel } from "./load-model.ts";
-import type { JointRule } from "./metrics.ts";
+import type { JointRule, Prediction } from "./metrics.ts";
 import { jointLogits, topPredictions } from "./metrics.ts";
 import { evaluationProgram } from "./program.ts";
 
@@ -19,6 +19,8 @@ export interface PredictOptions {
   readonly model?: string;
   readonly images: readonly string[];
   readonly topk?: number;
+  /** Names by index, for checkpoints that do not hold them. */
+  readonly classes?: readonly string[];
   readonly evalCropRatio?: number;
   readonly joint?: JointRule;
   readonly device?: DeviceName | "auto";
@@ -26,9 +28,10 @@ export interface PredictOptions {
 }
 
 /** What `deit predict --json` prints, one for each picture. Other tools read it: add keys, never rename these. */
-export interface Prediction {
+export interface PicturePredictions {
   readonly image: string;
-  readonly predictions: readonly { readonly index: number; readonly label: string; readonly score: number }[];
+  /** Best first; the scores of all classes add up to 1. */
+  readonly predictions: readonly Prediction[];
 }
 
 /** Classifies picture files. @throws DataError naming the first file that is no picture */
@@ -37,15 +40,16 @@ export async function predict({
   model: name,
   images,
   topk = 5,
+  classes: names,
   evalCropRatio,
   joint = "logits",
   device = "auto",
   threads,
-}: PredictOptions): Promise<Prediction[]> {
-  const { model, tensors, metadata, normalisation } = await loadModel(checkpoint, { model: name });
+}: PredictOptions): Promise<PicturePredictions[]> {
+  const { model, tensors, metadata, normalisation, cropRatio } = await loadModel(checkpoint, { model: name });
   const size = model.config.inputSize;
-  const transform = createTransform({ mode: "evaluation", size, ...(evalCropRatio && { cropRatio: evalCropRatio }) });
-  const classes = metadata.classes ?? Array.from({ length: model.config.numClasses }, (_, i) => `class ${i}`);
+  const transform = createTransform({ mode: "evaluation", size, cropRatio: evalCropRatio ?? cropRatio });
+  const classes = names ?? metadata.classes ?? Array.from({ length: model.config.numClasses }, (_, i) => `class ${i}`);
   const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
   const runtime = await createRuntime({ device, ...(threads && { threads }) });
   try {
@@ -53,7 +57,7 @@ export async function predict({
     const executable = await runtime.load(
       evaluationProgram({ model, layout, batchSize: 1, target: runtime.target, normalisation }),
     );
-    const results: Prediction[] = [];
+    const results: PicturePredictions[] = [];
     for (const image of images) {
       const picture = await readPicture(image);
       const draw = transform.draw(createRandom(0), picture.width, picture.height);

@@ -90,8 +90,16 @@ export interface OpDefinition<A extends Attributes> {
   /** The oracle, in float64. */
   evaluate?(inputs: Operands<Tensor64>, attributes: A, types: readonly TensorType[]): readonly Float64Array[];
   onnx?(inputs: Operands<Value>, attributes: A, writer: OnnxWriter): OnnxNode;
-  /** The same values by other operations, or undefined when the target has this one as it is. */
-  lower?(inputs: Operands<Value>, attributes: A, target: Target): readonly Value[] | undefined;
+  /**
+   * The same values by other operations, or undefined when the target has this one as it is. `used` tells which
+   * outputs are wanted: what only a gradient reuses need not be computed without one.
+   */
+  lower?(
+    inputs: Operands<Value>,
+    attributes: A,
+    target: Target,
+    used: readonly boolean[],
+  ): readonly Value[] | undefined;
   /** A simpler equal value, or undefined. */
   simplify?(inputs: Operands<Value>, attributes: A): Value | undefined;
 }

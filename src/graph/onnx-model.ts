@@ -66,8 +66,10 @@ export function onnxModel({ outputs, name, metadata = {} }: OnnxModelOptions): U
     } else {
       if (node.op.onnx === undefined) throw new DeitError(`${node.op.name} was not lowered: it has no ONNX form`);
       const label = `${node.op.name}_${nodes.length}`;
+      // Only what is there for the gradient to reuse may be left out: a Split that lacks an output crashes.
+      const { differentiableOutputs: needed = node.outputs.length } = node.op;
       for (const [i, value] of node.outputs.entries()) {
-        if (used.has(value)) names.set(value, i === 0 ? label : `${label}.${i}`);
+        if (i < needed || used.has(value)) names.set(value, i === 0 ? label : `${label}.${i}`);
       }
       nodes.push(
         nodeProto(node.op.onnx(operands(node.inputs), node.attributes, writer), {

@@ -9,6 +9,7 @@ export {
   erf,
   exp,
   full,
+  gelu,
   log,
   maximum,
   minimum,
@@ -27,6 +28,6 @@ export { columnSum, gemm, linear, matmul } from "./ops/matmul.ts";
 export { gather, oneHot } from "./ops/gather.ts";
 export { argmax, max, mean } from "./ops/reduce.ts";
 export { logSoftmax, softmax } from "./ops/softmax.ts";
-export { layerNorm } from "./ops/layer-norm.ts";
+export { layerNorm, normalize } from "./ops/layer-norm.ts";
 export { attention } from "./ops/attention.ts";
 export { geluMlp } from "./ops/gelu-mlp.ts";

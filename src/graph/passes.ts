@@ -11,13 +11,20 @@ export function lower(values: readonly Value[], target: Target): readonly Value[
   let current = values;
   for (;;) {
     let changed = false;
+    const used = usedValues(current);
     current = rewrite(current, (node, inputs) => {
-      const outputs = node.op.lower?.(operands(inputs), node.attributes, target);
+      const wanted = node.outputs.map((value) => used.has(value));
+      const outputs = node.op.lower?.(operands(inputs), node.attributes, target, wanted);
       changed ||= outputs !== undefined;
       return outputs;
     });
     if (!changed) return current;
   }
+}
+
+/** What `values` are, or depend on. */
+function usedValues(values: readonly Value[]): Set<Value> {
+  return new Set([...values, ...topologicalOrder(values).flatMap((node) => node.inputs)]);
 }
 
 /** Folding makes no constant larger than this many elements: a program should not carry expanded zeros. */
@@ -79,19 +86,31 @@ function fold(node: Node, inputs: readonly Value[]): readonly Value[] | undefine
   return node.outputs.map((value, i) => constant(at(results, i), value.shape, value.dtype));
 }
 
-/** Small constants are compared by content, larger ones by identity. */
+/** Small constants are compared by content, as are those of one number; other ones by identity. */
 const COMPARED_CONSTANT = 64;
 
 /** A text that is equal for equal expressions, or undefined where sharing is not tried. */
 function expressionKey(node: Node, inputs: readonly Value[], folded: readonly Value[] | undefined): string | undefined {
-  if (isInput(node)) return `input ${inputName(node)}`;
+  if (isInput(node)) return `input ${inputName(node)} ${at(node.outputs, 0).dtype} [${at(node.outputs, 0).shape.join()}]`;
   const value = folded?.length === 1 ? folded[0] : inputs.length === 0 ? node.outputs[0] : undefined;
   if (value !== undefined) {
     const data = constantData(value);
-    if (data === undefined || data.length > COMPARED_CONSTANT) return undefined;
-    return `constant ${value.dtype} [${value.shape.join()}] ${Array.from(data as ArrayLike<number | bigint>, String).join()}`;
+    const contents = data && contentsOf(data as ArrayLike<number | bigint>);
+    return contents && `constant ${value.dtype} [${value.shape.join()}] ${contents}`;
   }
   if (folded !== undefined) return undefined;
   const operandKeys = inputs.map((input) => `${input.node.id}.${input.index}`);
-  return `${node.op.name} ${JSON.stringify(node.attributes)} ${operandKeys.join()}`;
+  return `${node.op.name} ${JSON.stringify(node.attributes, spellOut)} ${operandKeys.join()}`;
+}
+
+/** JSON writes every number that is not finite as null. */
+function spellOut(_: string, value: unknown): unknown {
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+}
+
+/** A text that is equal for equal contents; undefined for what is large and not all one number. */
+function contentsOf(data: ArrayLike<number | bigint>): string | undefined {
+  if (data.length <= COMPARED_CONSTANT) return Array.from(data, String).join();
+  for (let i = 1; i < data.length; i++) if (data[i] !== data[0]) return undefined;
+  return `all ${data[0]}`;
 }

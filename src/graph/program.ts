@@ -38,11 +38,15 @@ export function compile({ name, target, outputs, state = {} }: CompileOptions): 
   // Lowering opens new simplifications, and folding before it keeps composite operands small.
   const values = simplify(lower(simplify(lower(Object.values(named), target)), target));
   const results = Object.fromEntries(keys.map((key, i) => [key, at(values, i)]));
-  const inputs = Object.fromEntries(
-    topologicalOrder(values)
-      .filter(isInput)
-      .map((node) => [inputName(node), typeOf(at(node.outputs, 0))]),
-  );
+  const inputs: Record<string, TensorType> = {};
+  for (const node of topologicalOrder(values).filter(isInput)) {
+    const [key, type] = [inputName(node), typeOf(at(node.outputs, 0))];
+    const other = inputs[key];
+    if (other !== undefined) {
+      throw new DeitError(`${name}: the input "${key}" is used as ${describe(other)} and as ${describe(type)}`);
+    }
+    inputs[key] = type;
+  }
   for (const key of Object.keys(inputs)) {
     if (key in results) throw new DeitError(`${name}: "${key}" names an input and an output; give them two names`);
   }
@@ -62,6 +66,10 @@ export function compile({ name, target, outputs, state = {} }: CompileOptions): 
 
 function nextName(key: string): string {
   return `${key}.next`;
+}
+
+function describe({ dtype, shape }: TensorType): string {
+  return `${dtype} [${shape.join(", ")}]`;
 }
 
 function typeOf({ dtype, shape }: TensorType): TensorType {

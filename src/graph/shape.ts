@@ -30,14 +30,17 @@ export function dimAt(shape: Shape, axis: number): number {
   return dim;
 }
 
-/** The shape both operands broadcast to. @throws ShapeError naming the operation and both shapes. */
-export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
+/**
+ * The shape both operands broadcast to. @throws ShapeError naming the operation and `given`: the operands' whole
+ * shapes, where a and b are parts of them.
+ */
+export function broadcastShapes(op: string, a: Shape, b: Shape, given: readonly Shape[] = [a, b]): number[] {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {
     const left = a[i - rank + a.length] ?? 1;
     const right = b[i - rank + b.length] ?? 1;
     if (left !== right && left !== 1 && right !== 1) {
-      throw new ShapeError(op, [a, b], "shapes that broadcast: from the last dimension on, equal or 1");
+      throw new ShapeError(op, given, "shapes that broadcast: from the last dimension on, equal or 1");
     }
     return Math.max(left, right);
   });

@@ -1,9 +1,10 @@
 /** The transformer block of §3. */
 import type { Value } from "../graph/graph.ts";
-import { add, slice } from "../graph/ops.ts";
+import { add, normalize, slice } from "../graph/ops.ts";
+import { dimAt } from "../graph/shape.ts";
 import { attention } from "../nn/attention.ts";
 import type { ForwardContext } from "../nn/context.ts";
-import { layerNorm } from "../nn/linear.ts";
+import { normWeights } from "../nn/linear.ts";
 import { mlp } from "../nn/mlp.ts";
 import type { Scope } from "../nn/parameters.ts";
 
@@ -23,13 +24,12 @@ export function block(
   { numHeads, mlpRatio, index, tokens }: BlockOptions,
   context: ForwardContext,
 ): Value {
-  const normalised = layerNorm(x, scope.at("norm1"));
-  const { attended, probabilities } = attention(normalised, scope.at("attn"), {
-    numHeads,
-    queries: tokens,
-  });
+  const dim = dimAt(x.shape, 2);
+  const norm1 = normWeights(scope.at("norm1"), dim);
+  const { attended, probabilities } = attention(normalize(x), scope.at("attn"), { norm: norm1, numHeads, queries: tokens });
   context.record(`blocks.${index}.attn`, probabilities);
   const y = add(slice(x, { axis: 0, end: tokens }), context.dropPath(attended, 2 * index));
-  const expanded = mlp(layerNorm(y, scope.at("norm2")), scope.at("mlp"), { ratio: mlpRatio });
+  const norm2 = normWeights(scope.at("norm2"), dim);
+  const expanded = mlp(normalize(y), scope.at("mlp"), { norm: norm2, ratio: mlpRatio });
   return add(y, context.dropPath(expanded, 2 * index + 1));
 }

@@ -1,18 +1,19 @@
 /** What a run will take on this machine, from a few of its real steps. */
 import type { TrainOptions } from "../config/schema.ts";
+import type { Loader } from "../data/loader.ts";
 import { openDatasets } from "../data/open.ts";
-import { smoothTargets } from "./task.ts";
-import { dropPathMask, DROP_PATH_INPUT } from "../nn/context.ts";
 import { initialVectors } from "../nn/layout.ts";
 import { createRandom } from "../random.ts";
 import { loadPrograms } from "./executables.ts";
-import { restoreProgress } from "./progress.ts";
+import { batchFeeds, hyperFeeds } from "./feeds.ts";
+import { clearGradients, restoreProgress } from "./progress.ts";
 import { trainingState } from "./program.ts";
-import { checkBatch, loadersFor, modelFor, openRuntime, optimizerFor } from "./setup.ts";
+import { batchesPerEpoch, checkBatch, loadersFor, modelFor, openRuntime, optimizerFor } from "./setup.ts";
 
 export interface Estimate {
   readonly model: string;
   readonly parameters: number;
+  /** Batches an epoch, and in all. */
   readonly stepsPerEpoch: number;
   readonly steps: number;
   /** Of training steps, pictures being read and prepared as they are in the run. */
@@ -27,62 +28,75 @@ export interface Estimate {
 
 /** Steps that are run first and not timed, and the time that is spent on timed ones. */
 const WARM_UP = 2;
-const TIMED_SECONDS = 5;
+const TIMED_SECONDS = 4;
+const TIMED_VALIDATION_SECONDS = 1;
+/** Where the first steps alone take that many times as long, the last of them must do. */
+const PATIENCE = 6;
 
 /** Times the first steps of a run; writes nothing. @throws what `train` would throw before its first step */
 export async function estimate(options: TrainOptions): Promise<Estimate> {
   const { train: pictures, validation = pictures } = await openDatasets(options);
   checkBatch(options, pictures);
   const { model, layout } = modelFor(options, pictures.classes.length);
+  const optimizer = optimizerFor(options);
   const runtime = await openRuntime(options);
   const loaders = loadersFor(options, { model, pictures, validation });
   try {
-    const optimizer = optimizerFor(options);
-    const { batch, apply, evaluate } = await loadPrograms(runtime, { options, model, layout, optimizer });
+    const executables = await loadPrograms(runtime, { options, model, layout, optimizer });
     const weights = initialVectors(layout, createRandom(options.seed, "weights"));
-    await restoreProgress({ runtime, layout, optimizer, saved: null, initial: async () => weights });
-    const hyper = Object.fromEntries(
-      layout.vectors.map(({ name, group }) => [`hyper.${name}`, Float32Array.from(optimizer.hyper(1, 0, group))]),
-    );
-    const rates = model.dropPathRates(options.dropPath);
-    const needsMask = DROP_PATH_INPUT in batch.program.inputs;
-    let start = performance.now();
-    let steps = 0;
-    let images: Uint8Array = new Uint8Array();
-    for await (const next of loaders.training.epoch(0)) {
-      if (next.step === WARM_UP) start = performance.now();
-      images = next.images;
-      const feeds = {
-        images,
-        targets: smoothTargets(next.labels, model.config.numClasses, options.smoothing),
-        ...(needsMask && { [DROP_PATH_INPUT]: dropPathMask(rates, options.batchSize, () => 0.5) }),
-      };
-      await batch.run(apply ? feeds : { ...feeds, ...hyper });
-      if (apply && (next.step + 1) % options.accumulationSteps === 0) await apply.run(hyper);
-      steps = next.step + 1;
-      if (steps > WARM_UP && (performance.now() - start) / 1000 > TIMED_SECONDS) break;
-    }
-    const timed = Math.max(1, steps - WARM_UP);
-    const secondsPerStep = (performance.now() - start) / 1000 / timed;
-    await evaluate.run({ images });
-    start = performance.now();
-    await evaluate.run({ images });
-    const secondsPerValidation = ((performance.now() - start) / 1000) * loaders.validation.steps;
-
-    const stateFloats = trainingState(layout, optimizer).reduce((total, { length }) => total + length, 0);
-    const stepsPerEpoch = loaders.training.steps;
+    await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial: async () => weights });
+    await clearGradients({ runtime, layout });
+    const hyper = hyperFeeds({ layout, optimizer }, { update: 1, lr: 0 });
+    const secondsPerStep = await secondsPerBatch(loaders.training, TIMED_SECONDS, async ({ epoch, ...batch }) => {
+      const feeds = batchFeeds({ options, model, executables }, { epoch, ...batch });
+      await executables.batch.run(executables.apply ? feeds : { ...feeds, ...hyper });
+      if (executables.apply && (batch.step + 1) % options.accumulationSteps === 0) await executables.apply.run(hyper);
+    });
+    const secondsPerValidationStep = await secondsPerBatch(loaders.validation, TIMED_VALIDATION_SECONDS, async ({ images }) => {
+      await executables.evaluate.run({ images });
+    });
+    const stepsPerEpoch = batchesPerEpoch(options, loaders.training);
+    const steps = stepsPerEpoch * options.epochs;
     const validations = Math.ceil(options.epochs / options.evalEvery);
+    const stateFloats = trainingState(layout, optimizer).reduce((total, { length }) => total + length, 0);
     return {
       model: model.name,
       parameters: layout.parameters,
       stepsPerEpoch,
-      steps: stepsPerEpoch * options.epochs,
+      steps,
       imagesPerSecond: options.batchSize / secondsPerStep,
-      seconds: stepsPerEpoch * options.epochs * secondsPerStep + validations * secondsPerValidation,
+      seconds: steps * secondsPerStep + validations * loaders.validation.steps * secondsPerValidationStep,
       peakRssMiB: process.resourceUsage().maxRSS / 1024,
       diskMiB: (4 * (stateFloats + 2 * layout.parameters)) / 2 ** 20, // the state, the best and the last model
     };
   } finally {
     await Promise.all([loaders.training.close(), loaders.validation.close(), runtime.close()]);
   }
+}
+
+type LoadedBatch = Parameters<typeof batchFeeds>[1];
+
+/** Mean time of a batch, its making included; epoch after epoch until `enough` seconds are timed. */
+async function secondsPerBatch(
+  loader: Loader,
+  enough: number,
+  work: (batch: LoadedBatch) => Promise<void>,
+): Promise<number> {
+  const times: number[] = [];
+  let last = performance.now();
+  for (let epoch = 0; ; epoch++) {
+    for await (const batch of loader.epoch(epoch)) {
+      await work({ epoch, ...batch });
+      const now = performance.now();
+      times.push((now - last) / 1000);
+      last = now;
+      const timed = times.slice(WARM_UP);
+      if (sum(timed) > enough) return sum(timed) / timed.length;
+      if (sum(times) > PATIENCE * enough) return times.at(-1) ?? 0;
+    }
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }

@@ -27,13 +27,10 @@ interface StateOwner {
 }
 
 /** Sets the device's state: as saved, or the start of a run. */
-export async function restoreProgress({
-  runtime,
-  layout,
-  optimizer,
-  saved,
-  initial,
-}: StateOwner & { saved: RunState | null; initial: () => Promise<Record<string, Float32Array>> }): Promise<Progress> {
+export async function restoreProgress(
+  { runtime, layout, optimizer }: StateOwner,
+  { saved, initial }: { saved: RunState | null; initial: () => Promise<Record<string, Float32Array>> },
+): Promise<Progress> {
   const vectors = saved?.vectors ?? prefixed("W", await initial());
   for (const { name, length } of trainingState(layout, optimizer)) {
     const vector = vectors[name] ?? (saved === null ? new Float32Array(length) : undefined);
@@ -44,19 +41,11 @@ export async function restoreProgress({
     }
     await runtime.setState(name, vector);
   }
-  await clearGradients(runtime, layout);
-  const { epoch, step, updates, lossSum, best }: Counters = saved?.counters ?? { epoch: 0 };
-  return {
-    epoch,
-    step: asNumber(step),
-    updates: asNumber(updates),
-    lossSum: asNumber(lossSum),
-    best: best && { epoch: best.epoch, acc1: asNumber(best["acc1"]), acc5: asNumber(best["acc5"]) },
-  };
+  return progressOf(saved?.counters ?? { epoch: 0 });
 }
 
 /** Accumulated gradients start at 0. */
-async function clearGradients(runtime: Runtime, layout: Layout): Promise<void> {
+export async function clearGradients({ runtime, layout }: Pick<StateOwner, "runtime" | "layout">): Promise<void> {
   for (const { name, length } of layout.vectors) await runtime.setState(`G.${name}`, new Float32Array(length));
 }
 
@@ -68,9 +57,25 @@ export async function captureState({ runtime, layout, optimizer }: StateOwner, p
   return { vectors, counters: { ...counters, ...(best && { best }) } };
 }
 
+/** The counters of a saved state; those that it lacks are 0. */
+export function progressOf({ epoch, step, updates, lossSum, best }: Counters): Progress {
+  return {
+    epoch,
+    step: asNumber(step),
+    updates: asNumber(updates),
+    lossSum: asNumber(lossSum),
+    best: best && { epoch: best.epoch, acc1: asNumber(best["acc1"]), acc5: asNumber(best["acc5"]) },
+  };
+}
+
 /** The weights in a captured state, by vector. */
 export function weightsOf({ vectors }: RunState, layout: Layout): Record<string, Float32Array> {
-  return Object.fromEntries(layout.vectors.map(({ name }) => [name, vectors[`W.${name}`] ?? new Float32Array()]));
+  return Object.fromEntries(
+    layout.vectors.flatMap(({ name }) => {
+      const weights = vectors[`W.${name}`];
+      return weights === undefined ? [] : [[name, weights]];
+    }),
+  );
 }
 
 function prefixed(slot: string, vectors: Record<string, Float32Array>): Record<string, Float32Array> {

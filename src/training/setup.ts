@@ -16,7 +16,7 @@ import { adamW } from "../optim/adamw.ts";
 import { decayGroups } from "../optim/groups.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Schedule } from "../optim/schedule.ts";
-import { constantSchedule, cosineByEpoch, cosineByStep, scaleLearningRate } from "../optim/schedule.ts";
+import { cosineByEpoch, cosineByStep, scaleLearningRate } from "../optim/schedule.ts";
 import { sgd } from "../optim/sgd.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -36,14 +36,20 @@ export function optimizerFor({ opt, weightDecay, optBetas, optEps, momentum }: T
   return sgd({ weightDecay, momentum, nesterov: opt === "sgd" });
 }
 
-/** The learning rate over the run; scaled by the pictures of one update, as the reference. */
-export function scheduleFor(options: TrainOptions, stepsPerEpoch: number): Schedule {
+/** Batches of an epoch: those of whole updates. */
+export function batchesPerEpoch({ accumulationSteps }: Pick<TrainOptions, "accumulationSteps">, loader: Pick<Loader, "steps">): number {
+  return loader.steps - (loader.steps % accumulationSteps);
+}
+
+/** The learning rate over the run, by updates; scaled by the pictures of one update, as the reference. */
+export function scheduleFor(options: TrainOptions, training: Pick<Loader, "steps">): Schedule {
   const { epochs, warmupEpochs, warmupLr, minLr, sched, schedUnit } = options;
   const batch = options.batchSize * options.accumulationSteps;
   const lr = options.unscaleLr ? options.lr : scaleLearningRate(options.lr, batch);
-  if (sched === "constant") return constantSchedule(lr);
-  const shape = { lr, epochs, warmupEpochs, warmupLr, minLr };
-  return schedUnit === "epoch" ? cosineByEpoch(shape) : cosineByStep({ ...shape, stepsPerEpoch });
+  // A constant is a cosine between equal ends, so that it has its warm-up, too.
+  const shape = { lr, epochs, warmupEpochs, warmupLr, minLr: sched === "constant" ? lr : minLr };
+  if (schedUnit === "epoch") return cosineByEpoch(shape);
+  return cosineByStep({ ...shape, stepsPerEpoch: batchesPerEpoch(options, training) / options.accumulationSteps });
 }
 
 export async function openRuntime({ device, threads }: Pick<TrainOptions, "device" | "threads">): Promise<Runtime> {

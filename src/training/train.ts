@@ -5,20 +5,20 @@
 import type { TrainOptions } from "../config/schema.ts";
 import { MAY_DIFFER_ON_RESUME } from "../config/schema.ts";
 import { openDatasets } from "../data/open.ts";
-import { ConfigError } from "../errors.ts";
-import { readCheckpoint } from "../formats/safetensors-file.ts";
-import { sameShape } from "../graph/shape.ts";
-import type { Model } from "../models/registry.ts";
-import type { Layout } from "../nn/layout.ts";
-import { initialVectors } from "../nn/layout.ts";
-import { createRandom } from "../random.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { VERSION } from "../version.ts";
 import { runEpochs } from "./engine.ts";
 import type { TrainEvent } from "./events.ts";
 import { loadPrograms } from "./executables.ts";
-import { restoreProgress } from "./progress.ts";
-import { openRunFolder } from "./run-folder.ts";
-import { checkBatch, loadersFor, modelFor, openRuntime, optimizerFor, scheduleFor } from "./setup.ts";
+import { checkFinetune, initialWeights } from "./initial-weights.ts";
+import type { Progress } from "./progress.ts";
+import { clearGradients, restoreProgress } from "./progress.ts";
+import type { RunFolder } from "./run-folder.ts";
+import { isRunFolder, openRunFolder } from "./run-folder.ts";
+import type { ModelOwner } from "./run-models.ts";
+import { repairModels } from "./run-models.ts";
+import { batchesPerEpoch, checkBatch, loadersFor, modelFor, openRuntime, optimizerFor, scheduleFor } from "./setup.ts";
 
 export type { TrainEvent } from "./events.ts";
 export { InterruptedError, NonFiniteError } from "./events.ts";
@@ -49,30 +49,48 @@ export interface TrainResult {
   readonly imagesPerSecond: number;
 }
 
-/** Trains, or goes on with the run in `outputDir`. @throws DeitError and its kin for everything a user can mend */
+/**
+ * Trains, or goes on with the run in `outputDir`. What can be wrong is found out before the folder is made.
+ * @throws InterruptedError, NonFiniteError, and the other kinds of DeitError for everything a user can mend
+ */
 export async function train(options: TrainOptions, { onEvent = () => {}, signal }: TrainHooks = {}): Promise<TrainResult> {
   const start = performance.now();
-  // 1. Pictures.
-  const { train: pictures, validation = pictures } = await openDatasets(options);
+  // 1. Pictures: enough for a batch.
+  const { train: pictures, validation } = await openDatasets(options);
   checkBatch(options, pictures);
-  // 2. Model, and where its parameters lie in the state vectors.
+  const measured = validation ?? pictures;
+  // 2. Model: where its parameters lie in the state's vectors, and what it starts from.
   const { model, layout } = modelFor(options, pictures.classes.length);
-  // 3. Run folder: locked, in line with its state.
-  await using run = await openRunFolder(options.outputDir, {
-    args: options,
-    mayDiffer: MAY_DIFFER_ON_RESUME,
-    versions: { "deit-ts": VERSION, node: process.version },
-    command: process.argv.slice(2),
-  });
-  for (const message of run.notes) onEvent({ type: "warning", message });
-  // 4. Device, programs, state.
+  const { classes } = pictures;
+  const optimizer = optimizerFor(options);
+  const warn = (message: string): void => onEvent({ type: "warning", message });
+  if (!(await isRunFolder(options.outputDir))) await checkFinetune(options, { model, layout, warn });
+  // 3. Device.
   const runtime = await openRuntime(options);
-  const loaders = loadersFor(options, { model, pictures, validation });
+  const loaders = loadersFor(options, { model, pictures, validation: measured });
   try {
-    const optimizer = optimizerFor(options);
+    signal?.throwIfAborted();
+    // 4. Run folder: the first that is written; locked, its log in line with its state, its models with both.
+    await using run = await openRun(options);
+    run.notes.forEach(warn);
+    if (validation === undefined) warn("there are no validation pictures: accuracy is that on the training pictures");
+    // 5. Models and device in line with the saved state, or with the start of a run.
+    const progress = await restore({ options, run, model, layout, classes }, { runtime, optimizer });
+    const result = (imagesPerSecond: number): TrainResult => ({
+      run: run.path,
+      model: model.name,
+      epochs: options.epochs,
+      ...epochResults(run),
+      seconds: (performance.now() - start) / 1000,
+      imagesPerSecond,
+    });
+    if (progress.epoch >= options.epochs) {
+      warn(`this run is complete: its ${options.epochs} epochs are trained`);
+      return result(0);
+    }
+    // 6. Programs.
     const executables = await loadPrograms(runtime, { options, model, layout, optimizer });
-    const saved = await run.loadState();
-    const progress = await restoreProgress({ runtime, layout, optimizer, saved, initial: () => initialWeights(options, { model, layout }, onEvent) });
+    if (executables.apply) await clearGradients({ runtime, layout });
     onEvent({
       type: "start",
       run: run.path,
@@ -80,48 +98,49 @@ export async function train(options: TrainOptions, { onEvent = () => {}, signal 
       parameters: layout.parameters,
       device: runtime.reason,
       trainImages: pictures.length,
-      valImages: validation.length,
-      classes: pictures.classes.length,
-      stepsPerEpoch: loaders.training.steps,
+      valImages: measured.length,
+      classes: classes.length,
+      stepsPerEpoch: batchesPerEpoch(options, loaders.training),
       epochs: options.epochs,
-      ...(saved && { resumedFrom: { epoch: progress.epoch, step: progress.step } }),
+      ...(run.resumed && { resumedFrom: { epoch: progress.epoch, step: progress.step } }),
     });
-    // 5. The loop.
-    const schedule = scheduleFor(options, loaders.training.steps);
-    const trained = await runEpochs({
-      options, model, layout, optimizer, schedule, runtime, executables, run, progress, loaders,
-      classes: pictures.classes,
-      validationImages: validation.length,
-      onEvent,
-      signal,
+    // 7. The loop.
+    const { imagesPerSecond } = await runEpochs({
+      ...{ options, model, layout, classes, optimizer, runtime, executables, run, progress, loaders, onEvent, signal },
+      schedule: scheduleFor(options, loaders.training),
+      validationImages: measured.length,
     });
-    const seconds = (performance.now() - start) / 1000;
-    return { run: run.path, model: model.name, epochs: options.epochs, ...trained, seconds };
+    return result(imagesPerSecond);
   } finally {
     await Promise.all([loaders.training.close(), loaders.validation.close(), runtime.close()]);
   }
 }
 
-/** Drawn from the seed, or from the checkpoint of `--finetune` wherever names and shapes agree. */
-async function initialWeights(
-  { finetune, seed }: TrainOptions,
-  { model, layout }: { model: Model; layout: Layout },
-  onEvent: (event: TrainEvent) => void,
-): Promise<Record<string, Float32Array>> {
-  const vectors = initialVectors(layout, createRandom(seed, "weights"));
-  if (finetune === null) return vectors;
-  const { tensors } = await readCheckpoint(finetune);
-  const fresh: string[] = [];
-  for (const { name, shape, vector, offset } of layout.segments.values()) {
-    const tensor = tensors.get(name);
-    if (tensor !== undefined && sameShape(tensor.shape, shape)) vectors[vector]?.set(tensor.data, offset);
-    else fresh.push(name);
-  }
-  if (fresh.length === layout.segments.size) {
-    throw new ConfigError("finetune", `no tensor of ${finetune} fits ${model.name}`, { hint: "Choose the model that the checkpoint was made for." });
-  }
-  if (fresh.length > 0) {
-    onEvent({ type: "warning", message: `${fresh.length} tensors are not in ${finetune} in this shape and start fresh: ${fresh.join(", ")}` });
-  }
-  return vectors;
+async function openRun(options: TrainOptions): Promise<RunFolder> {
+  return openRunFolder(options.outputDir, {
+    args: options,
+    mayDiffer: MAY_DIFFER_ON_RESUME,
+    versions: { "deit-ts": VERSION },
+    command: process.argv.slice(2),
+  });
+}
+
+/** Ends before the loop begins, so that nothing keeps the state's vectors in memory. */
+async function restore(
+  owner: ModelOwner,
+  { runtime, optimizer }: { runtime: Runtime; optimizer: Optimizer },
+): Promise<Progress> {
+  const { run, layout, options } = owner;
+  const saved = await run.loadState();
+  if (saved !== null) await repairModels(owner, saved);
+  return restoreProgress({ runtime, layout, optimizer }, { saved, initial: () => initialWeights(options, layout) });
+}
+
+/** The epochs that a finished run is judged by, from its log. */
+function epochResults({ log }: RunFolder): Pick<TrainResult, "best" | "last"> {
+  const results = log.flatMap(({ epoch, test_acc1: acc1, test_acc5: acc5 = 0 }) =>
+    acc1 === undefined ? [] : [{ epoch, acc1, acc5 }],
+  );
+  const last = results.at(-1) ?? { epoch: log.length - 1, acc1: 0, acc5: 0 };
+  return { best: results.reduce((best, next) => (next.acc1 > best.acc1 ? next : best), results[0] ?? last), last };
 }

@@ -154,22 +154,23 @@ it("deit train --json-schema is JSON", async () => {
   expect(JSON.parse((await deit(["train", "--json-schema"])).out)).toMatchObject({ type: "object" });
 });
 
-describe("a folder of pictures", () => {
-  async function makePhotos(): Promise<string> {
-    const photos = join(folder, "photos");
-    for (const [name, count] of [
-      ["cat", 12],
-      ["dog", 8],
-    ] as const) {
-      await mkdir(join(photos, name), { recursive: true });
-      for (let i = 0; i < count; i++) {
-        const picture = sharp({ create: { width: 90 + i, height: 60, channels: 3, background: "red" } });
-        await picture.png().toFile(join(photos, name, `${i}.png`));
-      }
+/** Two classes of plain pictures, red cats and blue dogs. */
+async function makePhotos(): Promise<string> {
+  const photos = join(folder, "photos");
+  for (const [name, count, background] of [
+    ["cat", 12, "red"],
+    ["dog", 8, "blue"],
+  ] as const) {
+    await mkdir(join(photos, name), { recursive: true });
+    for (let i = 0; i < count; i++) {
+      const picture = sharp({ create: { width: 90 + i, height: 60, channels: 3, background } });
+      await picture.png().toFile(join(photos, name, `${i}.png`));
     }
-    return photos;
   }
+  return photos;
+}
 
+describe("a folder of pictures", () => {
   it("is described by deit data info", async () => {
     const { code, out, err } = await deit(["data", "info", await makePhotos(), "--json"]);
     expect([code, err]).toEqual([0, ""]);
@@ -189,7 +190,7 @@ describe("a folder of pictures", () => {
   it("alone gets a small model and a short run; flags still win, a model brings back the reference's defaults", async () => {
     const photos = await makePhotos();
     const first = await deit(["train", photos, "--epochs", "3", "--print-config", "--json"]);
-    expect(first.err).toContain("no model was named");
+    expect(first.err).toMatch(/^chosen for these pictures: deit_w\d+d\d_patch4_32 at 64 pixels, 3 epochs/);
     expect(JSON.parse(first.out)).toMatchObject({
       dataPath: { value: photos, source: "command line" },
       model: { value: expect.stringMatching(/^deit_w\d+d\d_patch4_32$/), source: "first run" },
@@ -216,6 +217,75 @@ describe("a folder of pictures", () => {
     expect(code).toBe(1);
     expect(err).toMatch(/^error: .*nowhere/);
     expect((await deit(["train", "--data-path", join(folder, "nowhere")])).code).toBe(1);
+  });
+});
+
+describe("from pictures to predictions", () => {
+  it("train, eval and predict each print one JSON document with the agreed keys", async () => {
+    const photos = await makePhotos();
+    const out = join(folder, "run");
+    const options = [
+      "--epochs",
+      "2",
+      "--input-size",
+      "16",
+      "--threads",
+      "1",
+      "--workers",
+      "0",
+      "--output-dir",
+      out,
+    ];
+    const estimated = await deit(["train", photos, ...options, "--estimate", "--json"]);
+    expect(estimated.code, estimated.err).toBe(0);
+    expect(JSON.parse(estimated.out)).toMatchObject({
+      steps: 4,
+      stepsPerEpoch: 2,
+      seconds: expect.any(Number),
+    });
+
+    const trained = await deit(["train", photos, ...options, "--json"]);
+    expect(trained.code, trained.err).toBe(0);
+    expect(JSON.parse(trained.out)).toMatchObject({
+      run: out,
+      epochs: 2,
+      best: { acc1: expect.any(Number) },
+      last: { epoch: 1 },
+      seconds: expect.any(Number),
+    });
+    expect(trained.err).toMatch(/^epoch 2\/2 .*top-1/m);
+
+    const again = await deit(["train", out]);
+    expect([again.code, again.out.split("\n")[0]]).toEqual([
+      0,
+      expect.stringContaining("% right on pictures it never saw"),
+    ]);
+
+    const evaluated = await deit(["eval", out, "--json"]);
+    expect(evaluated.code, evaluated.err).toBe(0);
+    expect(JSON.parse(evaluated.out)).toMatchObject({
+      images: 2,
+      acc1: expect.any(Number),
+      heads: { class: { acc5: 100 } },
+    });
+
+    const predicted = await deit([
+      "predict",
+      out,
+      join(photos, "cat/0.png"),
+      join(photos, "dog/0.png"),
+      "--topk",
+      "1",
+      "--json",
+    ]);
+    expect(predicted.code, predicted.err).toBe(0);
+    expect(JSON.parse(predicted.out)).toMatchObject([
+      { predictions: [{ label: expect.any(String), score: expect.any(Number) }] },
+      { predictions: [{}] },
+    ]);
+
+    const other = await deit(["train", photos, ...options, "--lr", "0.1"]);
+    expect([other.code, other.err]).toEqual([2, expect.stringContaining("lr")]);
   });
 });
 

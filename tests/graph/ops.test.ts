@@ -55,7 +55,7 @@ function listOf(values: Value | readonly Value[]): readonly Value[] {
   return "node" in values ? [values] : values;
 }
 
-function floatsOf(values: readonly Value[]): Value[] {
+function floatsOf<T extends { readonly dtype: string }>(values: readonly T[]): T[] {
   return values.filter(({ dtype }) => dtype === "float32");
 }
 
@@ -90,6 +90,19 @@ describe("gradients equal central differences", () => {
       expectClose(analytic[i], centralDifferences(loss, feeds, `x${inputs.indexOf(value)}`), {
         tolerance: 1e-6,
       });
+    }
+  });
+});
+
+describe("a gradient asked for alone is that of all together", () => {
+  const several = cases.filter((it) => it.gradient !== false && floatsOf(it.inputs).length > 1);
+  test.each(several.map((it) => [titleOf(it), it] as const))("%s", (_, it) => {
+    const { inputs, gradients, feeds, loss } = trace(it);
+    const together = evaluate(gradients, feeds);
+    for (const [i, value] of floatsOf(inputs).entries()) {
+      // By itself, so that lowering sees that nothing else is wanted.
+      const [alone] = loss === undefined ? [] : evaluate(gradient(loss, [value]), feeds);
+      expectClose(alone, together[i], { tolerance: 1e-12, name: `gradient ${i}` });
     }
   });
 });

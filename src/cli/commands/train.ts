@@ -82,7 +82,12 @@ async function resolveSources(
   const resolved = resolveTrainOptions(layers);
   const fromFile = layers.some((layer) => layer.spelling === "key");
   if (fromFile || resolved.sources.model !== "default" || !namesPictures(resolved.options)) return resolved;
-  return resolveTrainOptions([await firstRunLayer(resolved.options, output), ...layers]);
+  const first = resolveTrainOptions([await firstRunLayer(resolved.options), ...layers]);
+  const { model, inputSize, epochs } = first.options;
+  output.note(
+    `chosen for these pictures: ${model} at ${inputSize} pixels, ${epochs} epochs (--print-config shows all options)`,
+  );
+  return first;
 }
 
 /** A folder is pictures, or a run to continue; everything else is a recipe. */
@@ -95,14 +100,11 @@ async function sourceLayers(source: string): Promise<Layer[]> {
   return [await loadRecipe(join(source, RUN_OPTIONS_FILE)), { ...folder, values: { outputDir: source } }];
 }
 
-async function firstRunLayer(options: TrainOptions, output: Output): Promise<Layer> {
+async function firstRunLayer(options: TrainOptions): Promise<Layer> {
   const { surveyPictures } = await import("../survey.ts");
   const { images, medianSize } = await surveyPictures(options);
   const cores = options.threads ?? availableParallelism();
   const chosen = firstRunDefaults({ images, medianSize, imagesPerSecondEstimate: guessRate(cores) });
-  output.note(
-    `no model was named: ${chosen.model} at ${chosen.inputSize} pixels for ${chosen.epochs} epochs fits these pictures and about five minutes`,
-  );
   return { source: "first run", spelling: "key", values: chosen };
 }
 
@@ -134,7 +136,6 @@ async function runTraining(options: TrainOptions, output: Output): Promise<void>
     train(options, { onEvent: view.show, signal });
   const onFirst = (): void => view.line("stopping after this step, then saving (Ctrl-C again ends at once)");
   const result = await withInterrupt(work, onFirst).finally(view.stop);
-  const pictures = options.dataPath ?? options.dataSet;
   output.result(result, () =>
     [
       `trained ${result.model} in ${duration(result.seconds)}: ${result.best.acc1.toFixed(2)} % right on pictures it never saw (epoch ${result.best.epoch + 1})`,
@@ -147,7 +148,7 @@ async function runTraining(options: TrainOptions, output: Output): Promise<void>
       "",
       "Next:",
       `  deit predict ${result.run} PICTURE…`,
-      `  deit eval ${result.run} --data-path ${pictures}`,
+      `  deit eval ${result.run}`,
     ].join("\n"),
   );
 }

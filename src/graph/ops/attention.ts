@@ -15,7 +15,7 @@ import { softmax } from "./softmax.ts";
 /**
  * Inputs: queries [Q, B, D], keys and values [N, B, D], tokens first: then a head is a batch entry of a product
  * that reads its operand as it lies. Outputs: attended [Q, B, D]; then, for the gradient to reuse, the
- * probabilities [B·h, Q, N] and the attended heads [B·h, Q, d].
+ * probabilities [B·h, Q, N].
  */
 const attentionOp: OpDefinition<{ numHeads: number }> = {
   name: "attention",
@@ -30,11 +30,7 @@ const attentionOp: OpDefinition<{ numHeads: number }> = {
       throw new ShapeError("attention", [q.shape], `a width that ${numHeads} heads divide, not ${dim}`);
     }
     const { dtype } = q;
-    return [
-      q,
-      { dtype, shape: [batch * numHeads, queries, dimAt(k.shape, 0)] },
-      { dtype, shape: [batch * numHeads, queries, dim / numHeads] },
-    ];
+    return [q, { dtype, shape: [batch * numHeads, queries, dimAt(k.shape, 0)] }];
   },
   lower: ([q, k, v], { numHeads }) => {
     const scores = matmul(heads(q, numHeads), heads(k, numHeads), {
@@ -45,16 +41,17 @@ const attentionOp: OpDefinition<{ numHeads: number }> = {
     });
     const probabilities = softmax(scores);
     const attended = matmul(probabilities, heads(v, numHeads), { transBatchB: true });
-    return [tokensFirst(attended, q.shape), probabilities, attended];
+    return [tokensFirst(attended, q.shape), probabilities];
   },
-  gradient: ({ inputs: [q, k, v], outputs: [, probabilities, attended], grad, attributes: { numHeads } }) => {
+  gradient: ({ inputs: [q, k, v], outputs: [attended, probabilities], grad, attributes: { numHeads } }) => {
     const alpha = scaleOf(q, numHeads);
-    const byAttended = transpose(heads(grad, numHeads), [1, 0, 2]); // [B·h, Q, d]
-    const byV = matmul(probabilities, byAttended, { transA: true });
+    const byAttended = heads(grad, numHeads); // [Q, B·h, d]
+    const byV = matmul(probabilities, byAttended, { transA: true, transBatchB: true });
     // Softmax's row sums Σ P∘dP equal Σ dO∘O, which runs over d and not over N.
-    const rowSums = sum(mul(byAttended, attended), -1, { keepDims: true });
-    const byProbabilities = matmul(byAttended, heads(v, numHeads), { transB: true, transBatchB: true });
-    const byScores = mul(probabilities, sub(byProbabilities, rowSums));
+    const rowSums = sum(mul(byAttended, heads(attended, numHeads)), -1); // [Q, B·h]
+    const byProbabilities = matmul(byAttended, heads(v, numHeads), { transB: true, transBatchA: true, transBatchB: true });
+    const spread = reshape(transpose(rowSums), probabilities.shape.with(2, 1)); // [B·h, Q, 1]
+    const byScores = mul(probabilities, sub(byProbabilities, spread));
     const byQ = matmul(byScores, heads(k, numHeads), { transBatchB: true, alpha });
     const byK = matmul(byScores, heads(q, numHeads), { transA: true, transBatchB: true, alpha });
     return [tokensFirst(byQ, q.shape), tokensFirst(byK, k.shape), tokensFirst(byV, v.shape)];

@@ -67,6 +67,9 @@ export function sum(x: Value, axes?: number | readonly number[], { keepDims = fa
 /** Sums a broadcast value back to `shape`: the gradient of broadcasting. */
 export function sumTo(x: Value, shape: Shape): Value {
   if (sameShape(x.shape, shape)) return x;
+  if (!sameShape(broadcastShapes("sumTo", x.shape, shape), x.shape)) {
+    throw new ShapeError("sumTo", [x.shape, shape], "a shape that broadcasts to the first");
+  }
   const lead = x.shape.length - shape.length;
   const axes = x.shape.flatMap((dim, i) => (i < lead || (shape[i - lead] === 1 && dim !== 1) ? [i] : []));
   return reshape(axes.length > 0 ? sum(x, axes) : x, shape);

@@ -1,6 +1,6 @@
 /** Arithmetic with broadcasting and elementwise functions. */
 import type { DType, OpDefinition, Operand, TensorType, Value } from "../graph.ts";
-import { apply, constantNumber, operand, scalar } from "../graph.ts";
+import { apply, constantNumber, operand, operands, scalar } from "../graph.ts";
 import { ShapeError } from "../../errors.ts";
 import { erf as erf64 } from "../erf.ts";
 import { broadcastShapes } from "../shape.ts";
@@ -50,9 +50,10 @@ function binary({ name, onnx, evaluate, gradient, simplify }: Binary): (a: Opera
   return (a, b) => apply(op, [operand(a), operand(b)], NONE);
 }
 
-/** Number of a scalar constant; expanding it to the other operand's shape keeps the result's shape. */
+/** `a`, expanded to the result's shape, when every element of `b` is the neutral one. */
 function unless(a: Value, b: Value, neutral: number): Value | undefined {
-  return constantNumber(b) === neutral ? expand(a, broadcastShapes("simplify", a.shape, b.shape)) : undefined;
+  const filled = b.node.op.name === "expand" ? operands(b.node.inputs)[0] : b;
+  return constantNumber(filled) === neutral ? expand(a, broadcastShapes("simplify", a.shape, b.shape)) : undefined;
 }
 
 export const add = binary({
@@ -172,6 +173,18 @@ export const relu = unary({
   gradient: ({ y, grad }) => mul(grad, step(y)),
 });
 
+/** z·Φ(z) with the exact error function: Gaussian error linear unit (Hendrycks and Gimpel 2016). */
+export const gelu = unary({
+  name: "gelu",
+  onnx: "Gelu",
+  evaluate: (x) => 0.5 * x * (1 + erf64(x * Math.SQRT1_2)),
+  gradient: ({ x, grad }) => {
+    const cdf = mul(add(erf(mul(x, Math.SQRT1_2)), 1), 0.5);
+    const density = mul(exp(mul(mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+    return mul(grad, add(cdf, mul(x, density)));
+  },
+});
+
 /** Absolute value; gradient 0 at 0. */
 export const abs = unary({
   name: "abs",
@@ -180,12 +193,11 @@ export const abs = unary({
   gradient: ({ x, grad }) => mul(grad, sub(step(x), step(neg(x)))),
 });
 
-const sign = unary({ name: "sign", onnx: "Sign", evaluate: Math.sign });
-const positive = unary({ name: "positive", onnx: "Relu", evaluate: (x) => Math.max(x, 0) });
+const ceil = unary({ name: "ceil", onnx: "Ceil", evaluate: Math.ceil });
 
-/** 1 where x > 0, else 0. No gradient. */
+/** 1 where x > 0, else 0. No gradient. (Sign has no kernel on WebGPU.) */
 export function step(x: Value): Value {
-  return positive(sign(x));
+  return ceil(clip(x, 0, 1));
 }
 
 const clipOp: OpDefinition<{ low: number; high: number }> = {

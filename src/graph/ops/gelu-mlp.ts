@@ -1,23 +1,30 @@
 /**
- * The feed-forward network (§3): Linear, exact (erf) GELU, Linear, as one operation. GELU(z) = z·½(1 + erf(z/√2)),
- * so with 1/√2 folded into the first layer and √½ into the second, only u·(1 + erf u) is left between them.
+ * The feed-forward network (§3): Linear, exact (erf) GELU, Linear, as one operation. For training, GELU and its
+ * slope are computed together, while their operands are in the cache, and constant factors go into the
+ * products: with u = z/√2 and c = 2/√π, t = (1 + erf u)/c, GELU(z) = c√½ · u·t and GELU'(z) = c/2 · (t + u/exp(u²)).
  */
 import { ShapeError } from "../../errors.ts";
 import type { OpDefinition, Value } from "../graph.ts";
 import { createNode, output } from "../graph.ts";
 import { dimAt, sizeOf } from "../shape.ts";
 import { reshape } from "./broadcast.ts";
-import { add, div, erf, exp, mul } from "./elementwise.ts";
+import { add, div, erf, exp, full, gelu, mul } from "./elementwise.ts";
 import { columnSum, gemm } from "./matmul.ts";
 
-/** Outputs: y [M, out], and for the gradient u [M, hidden], 1 + erf u, and u·(1 + erf u). */
+const C = 2 / Math.sqrt(Math.PI);
+/** Factors of the two products. */
+const FIRST = Math.SQRT1_2;
+const SECOND = C * Math.SQRT1_2;
+
+/** Outputs: y [M, out]; for the gradient to reuse, u·t and t + u/exp(u²), [M, hidden]. */
 const geluMlpOp: OpDefinition<Readonly<Record<string, never>>> = {
   name: "geluMlp",
   differentiableOutputs: 1,
   infer: ([x, w1, b1, w2, b2]) => {
     const [hidden = 0, features = 0] = w1.shape;
     const [outFeatures = 0, hidden2 = 0] = w2.shape;
-    if (x.shape.length !== 2 || x.shape[1] !== features || hidden !== hidden2 || b1.shape[0] !== hidden || b2.shape[0] !== outFeatures) {
+    const fits = x.shape.length === 2 && x.shape[1] === features && hidden === hidden2;
+    if (!fits || b1.shape[0] !== hidden || b2.shape[0] !== outFeatures) {
       throw new ShapeError(
         "geluMlp",
         [x.shape, w1.shape, b1.shape, w2.shape, b2.shape],
@@ -26,23 +33,27 @@ const geluMlpOp: OpDefinition<Readonly<Record<string, never>>> = {
     }
     const rows = dimAt(x.shape, 0);
     const inner = { dtype: x.dtype, shape: [rows, hidden] };
-    return [{ dtype: x.dtype, shape: [rows, outFeatures] }, inner, inner, inner];
+    return [{ dtype: x.dtype, shape: [rows, outFeatures] }, inner, inner];
   },
-  lower: ([x, w1, b1, w2, b2]) => {
-    const u = gemm(x, mul(w1, Math.SQRT1_2), mul(b1, Math.SQRT1_2), { transB: true });
-    const onePlusErf = add(erf(u), 1);
-    const activated = mul(u, onePlusErf);
-    return [gemm(activated, mul(w2, Math.SQRT1_2), b2, { transB: true }), u, onePlusErf, activated];
+  lower: ([x, w1, b1, w2, b2], _, target, [, ...forGradient]) => {
+    if (!forGradient.includes(true) && target !== "webgpu") {
+      const y = gemm(gelu(gemm(x, w1, b1, { transB: true })), w2, b2, { transB: true });
+      const unused = full([1], 0);
+      return [y, unused, unused];
+    }
+    const u = gemm(x, w1, mul(b1, FIRST), { transB: true, alpha: FIRST });
+    const t = add(mul(erf(u), 1 / C), 1 / C);
+    const activated = mul(u, t);
+    const slope = add(t, div(u, exp(mul(u, u)))); // exp(u²) may be infinite: then the quotient is 0
+    return [gemm(activated, w2, b2, { transB: true, alpha: SECOND }), activated, slope];
   },
-  gradient: ({ inputs: [x, w1, , w2], outputs: [, u, onePlusErf, activated], grad }) => {
-    // d/du u(1 + erf u) = 1 + erf u + 2/√π · u / exp(u²); exp(u²) may be infinite, then the quotient is 0.
-    const slope = add(onePlusErf, mul(div(u, exp(mul(u, u))), 2 / Math.sqrt(Math.PI)));
-    const byU = mul(gemm(grad, mul(w2, Math.SQRT1_2)), slope);
+  gradient: ({ inputs: [x, w1, , w2], outputs: [, activated, slope], grad }) => {
+    const byU = mul(gemm(grad, w2, undefined, { alpha: SECOND }), slope);
     return [
-      gemm(byU, mul(w1, Math.SQRT1_2)),
-      mul(gemm(byU, x, undefined, { transA: true }), Math.SQRT1_2),
-      mul(columnSum(byU), Math.SQRT1_2),
-      mul(gemm(grad, activated, undefined, { transA: true }), Math.SQRT1_2),
+      gemm(byU, w1, undefined, { alpha: FIRST }),
+      gemm(byU, x, undefined, { transA: true, alpha: FIRST }),
+      mul(columnSum(byU), FIRST),
+      gemm(grad, activated, undefined, { transA: true, alpha: SECOND }),
       columnSum(grad),
     ];
   },

@@ -1,36 +1,18 @@
 /** Layer normalisation over the last axis (Ba et al. 2016), biased variance. */
 import { ShapeError } from "../../errors.ts";
 import type { OpDefinition, TensorType, Value } from "../graph.ts";
-import { createNode, output } from "../graph.ts";
-import { dimAt, sizeOf } from "../shape.ts";
-import { reshape } from "./broadcast.ts";
-import { add, div, mul, sqrt, sub } from "./elementwise.ts";
-import { columnSum } from "./matmul.ts";
+import { apply, createNode, output } from "../graph.ts";
+import { dimAt } from "../shape.ts";
+import { add, div, full, mul, sqrt, sub } from "./elementwise.ts";
 import { mean } from "./reduce.ts";
 
-/** Outputs: the normalised value, and per row the mean and 1/√(variance + eps), which the gradient reuses. */
-const layerNormOp: OpDefinition<{ epsilon: number }> = {
-  name: "layerNorm",
+/** ONNX's LayerNormalization. Outputs: the result, and per row the mean and 1/√(variance + eps). */
+const layerNormalizationOp: OpDefinition<{ epsilon: number }> = {
+  name: "layerNormalization",
   differentiableOutputs: 1,
-  infer: ([x, weight, bias]) => {
-    const features = dimAt(x.shape, -1);
-    if (weight.shape.length !== 1 || weight.shape[0] !== features || bias.shape[0] !== features) {
-      throw new ShapeError("layerNorm", [x.shape, weight.shape, bias.shape], `a weight and a bias of [${features}]`);
-    }
+  infer: ([x]) => {
     const row: TensorType = { dtype: x.dtype, shape: x.shape.with(-1, 1) };
     return [x, row, row];
-  },
-  gradient: ({ inputs: [x, weight], outputs: [, average, invStd], grad }) => {
-    const features = dimAt(x.shape, -1);
-    const rows = [sizeOf(x.shape) / features, features];
-    const normalised = mul(sub(x, average), invStd);
-    const scaled = mul(grad, weight);
-    const byVariance = mul(normalised, mean(mul(scaled, normalised), -1, { keepDims: true }));
-    return [
-      mul(sub(sub(scaled, mean(scaled, -1, { keepDims: true })), byVariance), invStd),
-      columnSum(reshape(mul(grad, normalised), rows)),
-      columnSum(reshape(grad, rows)),
-    ];
   },
   evaluate: ([x, weight, bias], { epsilon }) => {
     const features = dimAt(x.shape, -1);
@@ -61,8 +43,36 @@ const layerNormOp: OpDefinition<{ epsilon: number }> = {
   },
 };
 
-/** x: [..., D], weight and bias: [D] → (x − mean) / √(var + epsilon) · weight + bias, over the last axis. */
-export function layerNorm(x: Value, weight: Value, bias: Value, { epsilon = 1e-6 } = {}): Value {
-  return output(createNode(layerNormOp, [x, weight, bias], { epsilon }), 0);
+/** Outputs: x normalised, and 1/√(variance + eps), which the gradient reuses. */
+const normalizeOp: OpDefinition<{ epsilon: number }> = {
+  name: "normalize",
+  differentiableOutputs: 1,
+  infer: ([x]) => [x, { dtype: x.dtype, shape: x.shape.with(-1, 1) }],
+  lower: ([x], { epsilon }) => {
+    const shape = x.shape.slice(-1);
+    const node = createNode(layerNormalizationOp, [x, full(shape, 1), full(shape, 0)], { epsilon });
+    return [output(node, 0), output(node, 2)];
+  },
+  gradient: ({ outputs: [normalised, invStd], grad }) => {
+    const byMean = mean(grad, -1, { keepDims: true });
+    const byVariance = mul(normalised, mean(mul(grad, normalised), -1, { keepDims: true }));
+    return [mul(sub(sub(grad, byMean), byVariance), invStd)];
+  },
+};
+
+/**
+ * (x − mean) / √(var + epsilon) over the last axis, with neither weight nor bias: those of a normalisation that
+ * feeds linear layers cost nothing when they are folded into these (nn/linear.ts).
+ */
+export function normalize(x: Value, { epsilon = 1e-6 } = {}): Value {
+  return apply(normalizeOp, [x], { epsilon });
 }
 
+/** x: [..., D], weight and bias: [D] → (x − mean) / √(var + epsilon) · weight + bias, over the last axis. */
+export function layerNorm(x: Value, weight: Value, bias: Value, { epsilon = 1e-6 } = {}): Value {
+  const features = dimAt(x.shape, -1);
+  if (weight.shape.length !== 1 || weight.shape[0] !== features || bias.shape[0] !== features) {
+    throw new ShapeError("layerNorm", [x.shape, weight.shape, bias.shape], `a weight and a bias of [${features}]`);
+  }
+  return add(mul(normalize(x, { epsilon }), weight), bias);
+}

@@ -4,7 +4,7 @@ import type { OpDefinition, Tensor64, Value } from "../graph.ts";
 import { apply, constant } from "../graph.ts";
 import { broadcastShapes, dimAt, sizeOf, stridesOf } from "../shape.ts";
 import { broadcastData, gatherData, reshape, sum, sumTo } from "./broadcast.ts";
-import { mul } from "./elementwise.ts";
+import { add, mul } from "./elementwise.ts";
 import { transpose } from "./layout.ts";
 
 export interface MatmulOptions {
@@ -49,7 +49,7 @@ const matmulOp: OpDefinition<MatmulAttributes> = {
     if (k !== k2) {
       throw new ShapeError("matmul", [a.shape, b.shape], `equal inner dimensions, not ${k} and ${k2}`);
     }
-    return [{ dtype: a.dtype, shape: [...broadcastShapes("matmul", left.slice(0, -2), right.slice(0, -2)), m, n] }];
+    return [{ dtype: a.dtype, shape: [...broadcastShapes("matmul", left.slice(0, -2), right.slice(0, -2), [a.shape, b.shape]), m, n] }];
   },
   gradient: ({ inputs: [a, b], grad, attributes: { transA, transB, transBatchA, transBatchB, alpha } }) => {
     const left = transBatchA ? transpose(a, rowsLast(a.shape.length)) : a;
@@ -126,12 +126,14 @@ export function matmul(
   return apply(matmulOp, [a, b], { transA, transB, transBatchA, transBatchB, alpha });
 }
 
-interface GemmOptions {
-  readonly transA: boolean;
-  readonly transB: boolean;
+export interface GemmOptions {
+  readonly transA?: boolean;
+  readonly transB?: boolean;
+  /** Factor of the product; the bias is added as it is. */
+  readonly alpha?: number;
 }
 
-const gemmOp: OpDefinition<GemmOptions & Readonly<Record<string, unknown>>> = {
+const gemmOp: OpDefinition<Required<GemmOptions> & Readonly<Record<string, unknown>>> = {
   name: "gemm",
   infer: ([a, b, ...bias], { transA, transB }) => {
     const c = bias.at(0);
@@ -146,25 +148,60 @@ const gemmOp: OpDefinition<GemmOptions & Readonly<Record<string, unknown>>> = {
     }
     return [{ dtype: a.dtype, shape: [m, n] }];
   },
-  gradient: ({ inputs: [a, b, ...bias], grad, attributes: { transA, transB } }) => [
-    transA ? gemm(b, grad, undefined, { transA: transB, transB: true }) : gemm(grad, b, undefined, { transB: !transB }),
-    transB ? gemm(grad, a, undefined, { transA: true, transB: transA }) : gemm(a, grad, undefined, { transA: !transA }),
+  gradient: ({ inputs: [a, b, ...bias], grad, attributes: { transA, transB, alpha } }) => [
+    transA
+      ? gemm(b, grad, undefined, { transA: transB, transB: true, alpha })
+      : gemm(grad, b, undefined, { transB: !transB, alpha }),
+    transB
+      ? gemm(grad, a, undefined, { transA: true, transB: transA, alpha })
+      : gemm(a, grad, undefined, { transA: !transA, alpha }),
     ...(bias.at(0) ? [columnSum(grad)] : []),
   ],
-  evaluate: ([a, b, ...bias], { transA, transB }, types) => {
+  evaluate: ([a, b, ...bias], attributes, types) => {
     const shape = types[0]?.shape ?? [];
-    const product = multiply(a, b, { transA, transB, alpha: 1 }, shape);
+    const product = multiply(a, b, attributes, shape);
     const c = bias.at(0);
     if (c === undefined) return [product];
     const added = broadcastData(c.data, c.shape, shape);
     return [product.map((x, i) => x + (added[i] ?? Number.NaN))];
   },
-  onnx: (_, { transA, transB }) => ({ type: "Gemm", attributes: { transA: Number(transA), transB: Number(transB) } }),
+  onnx: (_, { transA, transB, alpha }) => ({
+    type: "Gemm",
+    attributes: { transA: Number(transA), transB: Number(transB), alpha: { float: alpha } },
+  }),
+  lower: ([a, b, ...bias], { transA, transB, alpha }, target) => {
+    if (target !== "cpu") return undefined;
+    const c = bias.at(0);
+    // Gemm reads its result once more to add a bias; adding it afterwards is a little faster.
+    if (c !== undefined) return [add(gemm(a, b, undefined, { transA, transB, alpha }), c)];
+    return transA && !transB && dimAt(a.shape, 0) >= LONG_PRODUCT ? [longProduct(a, b, alpha)] : undefined;
+  },
 };
 
-/** A·B + bias for matrices. a: [M, K] ([K, M] with transA), b: [K, N] ([N, K] with transB), bias: [N] → [M, N]. */
-export function gemm(a: Value, b: Value, bias?: Value, { transA = false, transB = false }: Partial<GemmOptions> = {}): Value {
-  return apply(gemmOp, bias === undefined ? [a, b] : [a, b, bias], { transA, transB });
+/** Rows from which on Aᵀ·B is faster with an operand transposed first. */
+const LONG_PRODUCT = 256;
+
+/** Aᵀ·B over many rows, the gradient of a weight: the narrower operand is transposed, the other read as it lies. */
+function longProduct(a: Value, b: Value, alpha: number): Value {
+  if (dimAt(a.shape, 1) < dimAt(b.shape, 1)) return gemm(hiddenTranspose(a), b, undefined, { alpha });
+  return hiddenTranspose(gemm(hiddenTranspose(b), a, undefined, { alpha }));
+}
+
+/** The transpose of a matrix, by three axes: ONNX Runtime would fold a plain one back into Gemm's slow transA. */
+function hiddenTranspose(x: Value): Value {
+  const [rows = 1, columns = 1] = x.shape;
+  const inner = [2, 3, 5, 7, 11, 13].find((factor) => rows % factor === 0) ?? 1;
+  return reshape(transpose(reshape(x, [rows / inner, inner, columns]), [2, 0, 1]), [columns, rows]);
+}
+
+/** alpha · A·B + bias for matrices. a: [M, K] ([K, M] with transA), b: [K, N] ([N, K] with transB), bias: [N] → [M, N]. */
+export function gemm(
+  a: Value,
+  b: Value,
+  bias?: Value,
+  { transA = false, transB = false, alpha = 1 }: GemmOptions = {},
+): Value {
+  return apply(gemmOp, bias === undefined ? [a, b] : [a, b, bias], { transA, transB, alpha });
 }
 
 /**

@@ -1,10 +1,10 @@
 /** Mean and maximum over axes, and the index of the maximum. (The sum stands in broadcast.ts.) */
 import type { OpDefinition, Value } from "../graph.ts";
-import { apply } from "../graph.ts";
+import { apply, constant } from "../graph.ts";
 import { dimAt, resolveAxes, resolveAxis, sizeOf } from "../shape.ts";
 import { expand, reduceData, reducedShape, reshape, sum } from "./broadcast.ts";
 import { equal } from "./compare.ts";
-import { cast, div, mul } from "./elementwise.ts";
+import { cast, div, mul, sub } from "./elementwise.ts";
 
 interface ReduceOptions extends Readonly<Record<string, unknown>> {
   readonly axes: readonly number[];
@@ -57,8 +57,9 @@ export function max(x: Value, axes?: number | readonly number[], { keepDims = fa
   return apply(maxOp, [x], { axes: resolveAxes("max", axes, x.shape), keepDims });
 }
 
-const argmaxOp: OpDefinition<{ axis: number }> = {
-  name: "argmax",
+/** ONNX's ArgMax, whose indices are int64. */
+const argmax64Op: OpDefinition<{ axis: number }> = {
+  name: "argmax64",
   infer: ([x], { axis }) => [{ dtype: "int64", shape: reducedShape(x.shape, [axis], false) }],
   evaluate: ([x], { axis }) => {
     const inner = sizeOf(x.shape.slice(axis + 1));
@@ -76,7 +77,21 @@ const argmaxOp: OpDefinition<{ axis: number }> = {
   onnx: (_, { axis }) => ({ type: "ArgMax", attributes: { axis, keepdims: 0 } }),
 };
 
-/** Index (int64) of the first largest element along one axis. No gradient. */
+const argmaxOp: OpDefinition<{ axis: number }> = {
+  name: "argmax",
+  infer: ([x], { axis }) => [{ dtype: "int32", shape: reducedShape(x.shape, [axis], false) }],
+  // WebGPU has ArgMax, and next to nothing that reads int64: there the first of the largest is searched in float32.
+  lower: ([x], { axis }, target) => {
+    if (target !== "webgpu") return [cast(apply(argmax64Op, [x], { axis }), "int32")];
+    const length = dimAt(x.shape, axis);
+    const fromEnd = Float32Array.from({ length }, (_, i) => length - 1 - i);
+    const largest = cast(equal(x, max(x, axis, { keepDims: true })), "float32");
+    const shape = x.shape.map((_, i) => (i === axis ? length : 1));
+    return [cast(sub(length - 1, max(mul(largest, constant(fromEnd, shape)), axis)), "int32")];
+  },
+};
+
+/** Index (int32) of the first largest element along one axis. No gradient. */
 export function argmax(x: Value, axis: number): Value {
   return apply(argmaxOp, [x], { axis: resolveAxis("argmax", axis, x.shape) });
 }

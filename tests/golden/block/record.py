@@ -6,7 +6,7 @@
 Block(dim 128, 2 heads, qkv bias, LayerNorm eps 1e-6), x [2, 10, 128] seeded as "x" with scale 4, loss Σ y·dy with dy
 seeded as "dy" with scale 2, parameters seeded by their names in the block. Computed in float64 from float32 values,
 stored as float32. Gradients of matrices are recorded as norm, row sums and column sums, which no wrong element escapes.
-`plain` has no drop-path; `dropPath` multiplies each branch by the recorded per-sample factors, 0 or 1/keep.
+`plain` has no drop-path; `dropPath` and `dropBoth` multiply each branch by the recorded per-sample factors, 0 or 1/keep.
 """
 import sys
 from functools import partial

@@ -1,0 +1,53 @@
+/**
+ * The models of a run folder, last.safetensors and best.safetensors: each the weights of a saved state with what
+ * is needed to predict with them.
+ */
+import type { TrainOptions } from "../config/schema.ts";
+import type { Model } from "../models/registry.ts";
+import type { Layout } from "../nn/layout.ts";
+import { unpackTensors } from "../nn/layout.ts";
+import { progressOf, weightsOf } from "./progress.ts";
+import type { ModelKind, RunFolder } from "./run-folder.ts";
+import type { RunState } from "./run-state.ts";
+
+export interface ModelOwner {
+  readonly options: TrainOptions;
+  readonly run: RunFolder;
+  readonly model: Model;
+  readonly layout: Layout;
+  /** Names by index. */
+  readonly classes: readonly string[];
+}
+
+/** Writes the weights of a state as a model that can be used by itself. They are those of the epoch that was logged last. */
+export async function saveModel(
+  { run, model, layout, classes, options }: ModelOwner,
+  kind: ModelKind,
+  state: RunState,
+): Promise<void> {
+  const record = run.log.at(-1);
+  const { test_acc1: acc1, test_acc5: acc5, test_loss: loss } = record ?? {};
+  await run.saveModel(kind, unpackTensors(layout, weightsOf(state, layout)), {
+    model: model.name,
+    classes,
+    inputSize: model.config.inputSize,
+    mean: options.mean,
+    std: options.std,
+    epoch: record?.epoch ?? 0,
+    metrics: {
+      ...(acc1 !== undefined && { acc1 }),
+      ...(acc5 !== undefined && { acc5 }),
+      ...(loss !== undefined && { loss }),
+    },
+    extra: { crop_ratio: String(options.evalCropRatio) },
+  });
+}
+
+/** After a kill between saving the state and saving the models, the state holds the weights that they lack. */
+export async function repairModels(owner: ModelOwner, state: RunState): Promise<void> {
+  const { epoch, step, best } = progressOf(state.counters);
+  if (step !== 0) return; // saved within an epoch: the models came before it, whole
+  for (const kind of owner.run.staleModels) {
+    if (kind === "last" || best?.epoch === epoch - 1) await saveModel(owner, kind, state);
+  }
+}
