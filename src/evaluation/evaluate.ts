@@ -57,7 +57,8 @@ export function headLogits(outputs: Readonly<Record<string, unknown>>): HeadLogi
 
 export interface EvaluateCheckpointOptions extends EvaluationDataOptions {
   readonly checkpoint: string;
-  readonly model?: string;
+  /** Name of a registered model, for files that do not say what they are. */
+  readonly model?: string | undefined;
   readonly inputSize?: number | null;
   readonly batchSize?: number;
   readonly evalCropRatio?: number;

@@ -17,6 +17,8 @@ export interface PredictOptions {
   /** A .safetensors file or a run folder. */
   readonly checkpoint: string;
   readonly model?: string;
+  /** [height, width] or a side, when it is not the checkpoint's own. */
+  readonly inputSize?: number | readonly [number, number];
   readonly images: readonly string[];
   readonly topk?: number;
   /** Names by index, for checkpoints that do not hold them. */
@@ -38,6 +40,7 @@ export interface PicturePredictions {
 export async function predict({
   checkpoint,
   model: name,
+  inputSize,
   images,
   topk = 5,
   classes: names,
@@ -46,7 +49,7 @@ export async function predict({
   device = "auto",
   threads,
 }: PredictOptions): Promise<PicturePredictions[]> {
-  const { model, tensors, metadata, normalisation, cropRatio } = await loadModel(checkpoint, { model: name });
+  const { model, tensors, metadata, normalisation, cropRatio } = await loadModel(checkpoint, { model: name, inputSize });
   const size = model.config.inputSize;
   const transform = createTransform({ mode: "evaluation", size, cropRatio: evalCropRatio ?? cropRatio });
   const classes = names ?? metadata.classes ?? Array.from({ length: model.config.numClasses }, (_, i) => `class ${i}`);

@@ -95,7 +95,7 @@ function expressionKey(node: Node, inputs: readonly Value[], folded: readonly Va
   const value = folded?.length === 1 ? folded[0] : inputs.length === 0 ? node.outputs[0] : undefined;
   if (value !== undefined) {
     const data = constantData(value);
-    const contents = data && contentsOf(data as ArrayLike<number | bigint>);
+    const contents = data && contentsOf(data);
     return contents && `constant ${value.dtype} [${value.shape.join()}] ${contents}`;
   }
   if (folded !== undefined) return undefined;

@@ -40,7 +40,7 @@ export function sessionOptions(
     executionMode: "sequential",
     graphOptimizationLevel: "all",
     enableCpuMemArena: true,
-    enableMemPattern: device !== "webgpu",
+    enableMemPattern: false,
     logSeverityLevel: FATAL,
     extra: {
       session:

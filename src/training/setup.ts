@@ -21,10 +21,10 @@ import { sgd } from "../optim/sgd.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** The model that options ask for, with its layout. */
+/** The model that options ask for, with its layout. @throws ConfigError for an unknown name, a size that the patch does not divide */
 export function modelFor(
   { model: name, inputSize }: Pick<TrainOptions, "model" | "inputSize">,
-  numClasses: number,
+  numClasses?: number,
 ): { model: Model; layout: Layout } {
   const model = createModel(name, { numClasses, inputSize: inputSize ?? undefined });
   patchGrid(model.config.inputSize, model.config.patchSize);

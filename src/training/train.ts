@@ -55,26 +55,28 @@ export interface TrainResult {
  */
 export async function train(options: TrainOptions, { onEvent = () => {}, signal }: TrainHooks = {}): Promise<TrainResult> {
   const start = performance.now();
-  // 1. Pictures: enough for a batch.
+  // 1. What is wrong at a glance: the model's name and picture size.
+  modelFor(options);
+  // 2. Pictures: enough for a batch.
   const { train: pictures, validation } = await openDatasets(options);
   checkBatch(options, pictures);
   const measured = validation ?? pictures;
-  // 2. Model: where its parameters lie in the state's vectors, and what it starts from.
+  // 3. Model: where its parameters lie in the state's vectors, and what it starts from.
   const { model, layout } = modelFor(options, pictures.classes.length);
   const { classes } = pictures;
   const optimizer = optimizerFor(options);
   const warn = (message: string): void => onEvent({ type: "warning", message });
   if (!(await isRunFolder(options.outputDir))) await checkFinetune(options, { model, layout, warn });
-  // 3. Device.
+  // 4. Device.
   const runtime = await openRuntime(options);
   const loaders = loadersFor(options, { model, pictures, validation: measured });
   try {
     signal?.throwIfAborted();
-    // 4. Run folder: the first that is written; locked, its log in line with its state, its models with both.
+    // 5. Run folder: the first that is written; locked, its log in line with its state, its models with both.
     await using run = await openRun(options);
     run.notes.forEach(warn);
     if (validation === undefined) warn("there are no validation pictures: accuracy is that on the training pictures");
-    // 5. Models and device in line with the saved state, or with the start of a run.
+    // 6. Models and device in line with the saved state, or with the start of a run.
     const progress = await restore({ options, run, model, layout, classes }, { runtime, optimizer });
     const result = (imagesPerSecond: number): TrainResult => ({
       run: run.path,
@@ -88,7 +90,7 @@ export async function train(options: TrainOptions, { onEvent = () => {}, signal 
       warn(`this run is complete: its ${options.epochs} epochs are trained`);
       return result(0);
     }
-    // 6. Programs.
+    // 7. Programs.
     const executables = await loadPrograms(runtime, { options, model, layout, optimizer });
     if (executables.apply) await clearGradients({ runtime, layout });
     onEvent({
@@ -104,7 +106,7 @@ export async function train(options: TrainOptions, { onEvent = () => {}, signal 
       epochs: options.epochs,
       ...(run.resumed && { resumedFrom: { epoch: progress.epoch, step: progress.step } }),
     });
-    // 7. The loop.
+    // 8. The loop.
     const { imagesPerSecond } = await runEpochs({
       ...{ options, model, layout, classes, optimizer, runtime, executables, run, progress, loaders, onEvent, signal },
       schedule: scheduleFor(options, loaders.training),

@@ -4,10 +4,11 @@
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { gradient } from "../../src/graph/gradient.ts";
-import type { Value } from "../../src/graph/graph.ts";
+import type { Target, Value } from "../../src/graph/graph.ts";
 import { input, operands } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import * as ops from "../../src/graph/ops.ts";
+import { lower } from "../../src/graph/passes.ts";
 import { compile } from "../../src/graph/program.ts";
 import { sizeOf } from "../../src/graph/shape.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
@@ -104,6 +105,15 @@ describe("a gradient asked for alone is that of all together", () => {
       const [alone] = loss === undefined ? [] : evaluate(gradient(loss, [value]), feeds);
       expectClose(alone, together[i], { tolerance: 1e-12, name: `gradient ${i}` });
     }
+  });
+});
+
+describe.each<Target>(["cpu", "webgpu"])("lowered for %s, the interpreter gives the same", (target) => {
+  test.each(cases.map((it) => [titleOf(it), it] as const))("%s", (_, it) => {
+    const { outputs, gradients, feeds } = trace(it);
+    const expected = evaluate([...outputs, ...gradients], feeds);
+    const lowered = evaluate(lower([...outputs, ...gradients], target), feeds);
+    for (const [i, actual] of lowered.entries()) expectClose(actual, expected[i], { tolerance: 1e-11 });
   });
 });
 

@@ -9,9 +9,14 @@ import { createLayout, initialVectors, unpackTensors } from "../../src/nn/layout
 import { decayGroups } from "../../src/optim/groups.ts";
 import { createRandom } from "../../src/random.ts";
 
-function read<T>(path: string): T {
-  return JSON.parse(readFileSync(new URL(`../golden/${path}`, import.meta.url), "utf8"));
+function golden(path: string): string {
+  return readFileSync(new URL(`../golden/${path}`, import.meta.url), "utf8");
 }
+
+const shapes: Record<string, { tensors: Record<string, number[]> }> = JSON.parse(
+  golden("models/shapes.json"),
+);
+const counts: Record<string, number> = JSON.parse(golden("training/parameter-counts.json"));
 
 /**
  * Exact parameters of all registered models with their own number of classes, and GMACs (both attention products
@@ -55,24 +60,22 @@ describe("registered models", () => {
     expect(summary?.inputSize[0]).toBe(Number(name.split("_").at(-1)));
   });
 
-  test.each(
-    Object.entries(read<Record<string, { tensors: Record<string, number[]> }>>("models/shapes.json")),
-  )("%s has timm's tensors, in timm's order and shapes", (name, { tensors }) => {
-    const ours = createModel(name).parameters.map((it) => [it.name, it.shape]);
-    // The reference makes dist_token after pos_embed; nothing depends on the order.
-    expect(Object.fromEntries(ours)).toEqual(tensors);
-    expect(ours.length).toBe(name.includes("distilled") ? 155 : 152);
-  });
-
-  test.each(Object.entries(read<Record<string, number>>("training/parameter-counts.json")))(
-    "%s",
-    (key, count) => {
-      const [, dim = "", depth = "", classes = "", form = ""] =
-        /^(\d+)x(\d+) (\d+) classes (\w+)$/.exec(key) ?? [];
-      const name = `deit_w${dim}d${depth}${form === "distilled" ? "_distilled" : ""}_patch4_32`;
-      expect(countParameters(createModel(name, { numClasses: Number(classes) }))).toBe(count);
+  test.each(Object.entries(shapes))(
+    "%s has timm's tensors, in timm's order and shapes",
+    (name, { tensors }) => {
+      const ours = createModel(name).parameters.map((it) => [it.name, it.shape]);
+      // The reference makes dist_token after pos_embed; nothing depends on the order.
+      expect(Object.fromEntries(ours)).toEqual(tensors);
+      expect(ours.length).toBe(name.includes("distilled") ? 155 : 152);
     },
   );
+
+  test.each(Object.entries(counts))("%s", (key, count) => {
+    const [, dim = "", depth = "", classes = "", form = ""] =
+      /^(\d+)x(\d+) (\d+) classes (\w+)$/.exec(key) ?? [];
+    const name = `deit_w${dim}d${depth}${form === "distilled" ? "_distilled" : ""}_patch4_32`;
+    expect(countParameters(createModel(name, { numClasses: Number(classes) }))).toBe(count);
+  });
 
   test("counting only convolution and linear layers gives the other published figure", () => {
     const { embedDim, depth } = createModel("deit_tiny_patch16_224").config;

@@ -45,3 +45,10 @@ test("the norm is over all vectors together", () => {
   const [clippedNorm = Number.NaN] = evaluate([globalNorm(clipped)], feeds)[0] ?? [];
   expect(clippedNorm).toBeCloseTo(1.5, 6);
 });
+
+test("a tiny norm is enlarged by 1e-6 before it divides, as PyTorch does", () => {
+  const grad = input("grad", "float32", [1]);
+  const { clipped } = clipGlobalNorm([grad], 1e-6);
+  const [[value = Number.NaN] = []] = evaluate(clipped, { grad: [1e-6] });
+  expect(value / 1e-6).toBeCloseTo(0.5, 12);
+});

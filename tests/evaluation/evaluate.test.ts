@@ -1,0 +1,200 @@
+/** Evaluation and prediction with whole models: batches, heads, names; and the real DeiT-Ti on real pictures. */
+import { existsSync } from "node:fs";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, test } from "vitest";
+import { createLoader } from "../../src/data/loader.ts";
+import { openEvaluation } from "../../src/data/open.ts";
+import { createPlan } from "../../src/data/plan.ts";
+import { ConfigError } from "../../src/errors.ts";
+import { evaluate, evaluateCheckpoint, headLogits } from "../../src/evaluation/evaluate.ts";
+import type { EvaluateEvent } from "../../src/evaluation/evaluate.ts";
+import { loadModel } from "../../src/evaluation/load-model.ts";
+import { predict } from "../../src/evaluation/predict.ts";
+import { evaluationProgram } from "../../src/evaluation/program.ts";
+import { encodeModelMetadata } from "../../src/formats/model-metadata.ts";
+import { readCheckpoint, writeCheckpoint } from "../../src/formats/safetensors-file.ts";
+import { createModel } from "../../src/models/registry.ts";
+import { createLayout, initialVectors, packTensors, unpackTensors } from "../../src/nn/layout.ts";
+import { decayGroups } from "../../src/optim/groups.ts";
+import { createRandom } from "../../src/random.ts";
+import { createRuntime } from "../../src/runtime/node.ts";
+import type { Executable } from "../../src/runtime/runtime.ts";
+import { temporaryFolder } from "../data/temporary.ts";
+import { CLASSES, writePhotos } from "../training/photos.ts";
+
+let root = "";
+let photos = "";
+/** A distilled model with random weights that knows its classes. */
+let checkpoint = "";
+/** The same without a word of what it is. */
+let bare = "";
+beforeAll(async () => {
+  root = await temporaryFolder();
+  photos = await writePhotos(join(root, "photos"), { perClass: 7 });
+  checkpoint = join(root, "model.safetensors");
+  const name = BARE.model;
+  const model = createModel(name, { numClasses: 3, inputSize: BARE.inputSize });
+  const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
+  const vectors = initialVectors(layout, createRandom(0));
+  const random = createRandom(1);
+  for (const vector of Object.values(vectors)) for (const i of vector.keys()) vector[i] = (vector[i] ?? 0) + random.normal(0, 0.1);
+  await writeCheckpoint(checkpoint, {
+    tensors: unpackTensors(layout, vectors),
+    metadata: encodeModelMetadata({
+      ...{ model: name, classes: CLASSES, inputSize: [16, 16], mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2] },
+      ...{ epoch: 0, metrics: {}, extra: { crop_ratio: "1" } },
+    }),
+  });
+  bare = join(root, "bare.safetensors");
+  await writeCheckpoint(bare, { tensors: unpackTensors(layout, vectors), metadata: {} });
+});
+
+/** What has to be said of the bare one. */
+const BARE = { model: "deit_w64d4_distilled_patch4_32", inputSize: 16 } as const;
+const CPU = { device: "cpu", threads: 1, workers: 0 } as const;
+
+describe("evaluateCheckpoint", () => {
+  test("gives the same numbers whatever the batch size: padding does not count", async () => {
+    const events: EvaluateEvent[] = [];
+    const one = await evaluateCheckpoint({ checkpoint, dataPath: photos, batchSize: 1, ...CPU });
+    const some = await evaluateCheckpoint(
+      { checkpoint, dataPath: photos, batchSize: 8, ...CPU, workers: 2 },
+      { onEvent: (event) => events.push(event) },
+    );
+    const all = await evaluateCheckpoint({ checkpoint, dataPath: photos, batchSize: 64, ...CPU });
+    for (const result of [some, all]) {
+      expect(result).toMatchObject({ model: "deit_w64d4_distilled_patch4_32", images: 21, acc1: one.acc1, acc5: 100 });
+      for (const head of ["class", "distillation", "joint"] as const) {
+        expect(result.heads[head]?.acc1).toBe(one.heads[head]?.acc1);
+        expect(result.heads[head]?.loss).toBeCloseTo(one.heads[head]?.loss ?? Number.NaN, 5);
+      }
+      expect(result.loss).toBe(result.heads.joint?.loss);
+    }
+    expect(one.heads.class.loss).not.toBeCloseTo(one.heads.distillation?.loss ?? Number.NaN, 3);
+    expect(events).toEqual([8, 16, 21].map((done) => ({ type: "evaluate", done, total: 21 })));
+  });
+
+  test("sees what the checkpoint's crop ratio says, unless told otherwise", async () => {
+    const own = await evaluateCheckpoint({ checkpoint, dataPath: photos, ...CPU });
+    const same = await evaluateCheckpoint({ checkpoint, dataPath: photos, evalCropRatio: 1, ...CPU });
+    const other = await evaluateCheckpoint({ checkpoint, dataPath: photos, evalCropRatio: 0.5, ...CPU });
+    expect(same.loss).toBe(own.loss);
+    expect(other.loss).not.toBe(own.loss);
+  });
+
+  test("names pictures that cannot be read and leaves them out", async () => {
+    const broken = await writePhotos(join(root, "broken"), { perClass: 3 });
+    await writeFile(join(broken, "ring/bad.jpg"), "no picture");
+    const warnings: string[] = [];
+    const { images } = await evaluateCheckpoint(
+      { checkpoint, dataPath: broken, ...CPU },
+      { onEvent: (event) => event.type === "warning" && warnings.push(event.message) },
+    );
+    expect([images, warnings]).toEqual([9, [expect.stringContaining("bad.jpg")]]);
+  });
+
+  test("refuses labels beyond the model's classes, and stops when it is told to", async () => {
+    const csv = join(root, "csv");
+    await mkdir(csv);
+    await copyFile(join(photos, "disc/0.png"), join(csv, "a.png"));
+    await writeFile(join(csv, "labels.csv"), "file,class_index\na.png,5\n");
+    const options = { ...BARE, checkpoint: bare, dataPath: csv, ...CPU };
+    await expect(evaluateCheckpoint(options)).rejects.toThrow(ConfigError);
+    await expect(evaluateCheckpoint(options)).rejects.toThrow(/has class 5, but .*bare\.safetensors knows 3 classes/);
+    await expect(evaluateCheckpoint({ ...options, model: undefined })).rejects.toThrow(/does not say which model it is\nName it with --model/);
+    const signal = AbortSignal.abort();
+    await expect(evaluateCheckpoint({ checkpoint, dataPath: photos, ...CPU }, { signal })).rejects.toThrow("aborted");
+  });
+});
+
+describe("predict", () => {
+  const images = (...names: string[]): string[] => names.map((name) => join(photos, name));
+
+  test("answers each picture with the class names, best first, and scores that add up to 1", async () => {
+    const results = await predict({ checkpoint, images: images("disc/0.png", "ring/1.png"), device: "cpu" });
+    expect(results.map(({ image }) => image)).toEqual(images("disc/0.png", "ring/1.png"));
+    for (const { predictions } of results) {
+      expect(predictions.map(({ label }) => label).toSorted()).toEqual(CLASSES);
+      for (const { index, label } of predictions) expect(label).toBe(CLASSES[index]);
+      const scores = predictions.map(({ score }) => score);
+      expect(scores).toEqual(scores.toSorted((a, b) => b - a));
+      expect(scores.reduce((sum, score) => sum + score, 0)).toBeCloseTo(1, 10);
+    }
+    expect(results[0]?.predictions).not.toEqual(results[1]?.predictions);
+  });
+
+  test("agrees with the evaluation of the same pictures", async () => {
+    const files = CLASSES.flatMap((name) => Array.from({ length: 7 }, (_, i) => `${name}/${i}.png`));
+    const results = await predict({ checkpoint, images: images(...files), topk: 1, device: "cpu" });
+    const right = results.filter(({ predictions }, i) => predictions[0]?.index === Math.floor(i / 7)).length;
+    const { acc1 } = await evaluateCheckpoint({ checkpoint, dataPath: photos, ...CPU });
+    expect((100 * right) / 21).toBeCloseTo(acc1, 10);
+  });
+
+  test("takes names from its caller, and calls classes by number without any", async () => {
+    const options = { ...BARE, checkpoint: bare, images: images("disc/0.png"), topk: 1, device: "cpu" } as const;
+    const [unnamed] = await predict(options);
+    const best = unnamed?.predictions[0];
+    expect(best?.label).toBe(`class ${best?.index}`);
+    const [named] = await predict({ ...options, classes: ["a", "b", "c"] });
+    expect(named?.predictions[0]?.label).toBe(["a", "b", "c"][best?.index ?? -1]);
+  });
+
+  test("names a file that is no picture", async () => {
+    await writeFile(join(root, "note.jpg"), "no picture");
+    await expect(predict({ checkpoint, images: [join(root, "note.jpg")] })).rejects.toThrow(/note\.jpg is not a whole picture/);
+  });
+});
+
+const data = new URL("../../../shared/data/", import.meta.url);
+describe.skipIf(!existsSync(data))("the real DeiT-Ti on 650 real pictures (needs ../shared/data)", () => {
+  const path = (name: string): string => fileURLToPath(new URL(name, data));
+
+  test("answers as PyTorch did: every top-1 the same, logits within 0.002", { timeout: 240_000 }, async () => {
+    const { model, tensors, normalisation, cropRatio } = await loadModel(path("deit_tiny_patch16_224/model.safetensors"), {
+      model: "deit_tiny_patch16_224",
+    });
+    const recorded = (await readCheckpoint(path("imagenet_val_650/deit_tiny_logits.safetensors"))).tensors.get("logits");
+    const expected = recorded?.data ?? new Float32Array();
+    const dataset = await openEvaluation({ dataPath: path("imagenet_val_650") });
+    const batchSize = 16; // 650 are 40 batches and 10 more
+    const loader = createLoader({
+      dataset,
+      transform: { mode: "evaluation", size: model.config.inputSize, cropRatio },
+      plan: createPlan({ mode: "evaluation", length: dataset.length, batchSize }),
+      workers: 1,
+    });
+    const runtime = await createRuntime({ device: "cpu", threads: availableParallelism() });
+    try {
+      const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
+      for (const [name, vector] of Object.entries(packTensors(layout, tensors))) await runtime.setState(`W.${name}`, vector);
+      const executable = await runtime.load(evaluationProgram({ model, layout, batchSize, target: runtime.target, normalisation }));
+      const logits: number[] = [];
+      const recording: Executable = {
+        ...executable,
+        run: async (feeds) => {
+          const outputs = await executable.run(feeds);
+          logits.push(...headLogits(outputs).class);
+          return outputs;
+        },
+      };
+      const { acc1, acc5 } = await evaluate({ executable: recording, loader, numClasses: 1000, total: dataset.length });
+      expect([acc1.toFixed(4), acc5.toFixed(4)]).toEqual(["82.1538", "96.1538"]);
+
+      const top1 = (all: ArrayLike<number>, row: number): number => {
+        const values = Array.from({ length: 1000 }, (_, k) => all[row * 1000 + k] ?? Number.NaN);
+        return values.indexOf(Math.max(...values));
+      };
+      const rows = [...Array(650).keys()];
+      expect(rows.filter((row) => top1(logits, row) !== top1(expected, row))).toEqual([]);
+      const largest = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - (logits[i] ?? Number.NaN))), 0);
+      expect(largest).toBeLessThan(0.002);
+      console.info(`largest difference of a logit: ${largest}`);
+    } finally {
+      await Promise.all([loader.close(), runtime.close()]);
+    }
+  });
+});
