@@ -13,4 +13,6 @@ writeFileSync(
   "version: v2\nplugins:\n  - local: protoc-gen-es\n    out: src/graph/generated\n    opt: [target=ts, import_extension=js]\n",
 );
 const packages = ["--package=@bufbuild/buf@1.75.0", "--package=@bufbuild/protoc-gen-es@2.17.0"];
-execFileSync("npx", ["--yes", ...packages, "--", "buf", "generate", "--template", template, "src/graph"], { stdio: "inherit" });
+execFileSync("npx", ["--yes", ...packages, "--", "buf", "generate", "--template", template, "src/graph"], {
+  stdio: "inherit",
+});

@@ -31,7 +31,9 @@ async function savePictures(): Promise<string[]> {
     const picture = await validation.read(validation.labels.indexOf(index));
     const { width, height, data } = picture;
     const file = join(folder, `${name}.png`);
-    await sharp(data, { raw: { width, height, channels: 3 } }).png().toFile(file);
+    await sharp(data, { raw: { width, height, channels: 3 } })
+      .png()
+      .toFile(file);
     files.push(file);
   }
   return files;

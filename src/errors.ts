@@ -43,7 +43,11 @@ export class CheckpointError extends DeitError {
   readonly unexpected: readonly string[];
   constructor(
     message: string,
-    { missing = [], unexpected = [], ...options }: { missing?: readonly string[]; unexpected?: readonly string[]; hint?: string; cause?: unknown } = {},
+    {
+      missing = [],
+      unexpected = [],
+      ...options
+    }: { missing?: readonly string[]; unexpected?: readonly string[]; hint?: string; cause?: unknown } = {},
   ) {
     super(message, options);
     this.missing = missing;
@@ -56,7 +60,11 @@ export class FormatError extends DeitError {
   override readonly name = "FormatError";
   readonly file: string;
   readonly offset: number | undefined;
-  constructor(file: string, message: string, { offset, ...options }: { offset?: number; hint?: string; cause?: unknown } = {}) {
+  constructor(
+    file: string,
+    message: string,
+    { offset, ...options }: { offset?: number; hint?: string; cause?: unknown } = {},
+  ) {
     super(`${file}: ${message}${offset === undefined ? "" : ` (at byte ${offset})`}`, options);
     this.file = file;
     this.offset = offset;

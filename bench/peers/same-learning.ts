@@ -62,7 +62,11 @@ async function writePlan(folder: string, options: TrainOptions, pictures: Datase
   const plan = createPlan({ length: pictures.length, batchSize, mode: "train", seed });
   const schedule = scheduleFor(options, plan);
   const original = await originalIndices(options);
-  const transform = createTransform({ mode: "train", size: model.config.inputSize, crop: { kind: "padded" } });
+  const transform = createTransform({
+    mode: "train",
+    size: model.config.inputSize,
+    crop: { kind: "padded" },
+  });
   const [height, width] = model.config.inputSize;
   const order = new Int32Array(epochs * plan.steps * batchSize * 4);
   const lrs: number[] = [];
@@ -75,7 +79,10 @@ async function writePlan(folder: string, options: TrainOptions, pictures: Datase
         const crop = draw.find((operation) => operation.op === "crop");
         if (crop === undefined) throw new Error("a padded crop draws a crop");
         const flip = draw.some((operation) => operation.op === "flip");
-        order.set([original[sample.index] ?? -1, crop.region.left + PADDING, crop.region.top + PADDING, Number(flip)], to);
+        order.set(
+          [original[sample.index] ?? -1, crop.region.left + PADDING, crop.region.top + PADDING, Number(flip)],
+          to,
+        );
         to += 4;
       }
     }
@@ -86,7 +93,18 @@ async function writePlan(folder: string, options: TrainOptions, pictures: Datase
   const weights = unpackTensors(layout, initialVectors(layout, createRandom(seed, "weights")));
   await writeCheckpoint(join(folder, "weights.safetensors"), { tensors: weights, metadata: {} });
   const shape = { dim, depth, heads, patch, imgSize: height, numClasses, distilled };
-  const numbers = { epochs, steps: plan.steps, batchSize, lrs, weightDecay, smoothing, dropPath: 0, padding: PADDING, mean, std };
+  const numbers = {
+    epochs,
+    steps: plan.steps,
+    batchSize,
+    lrs,
+    weightDecay,
+    smoothing,
+    dropPath: 0,
+    padding: PADDING,
+    mean,
+    std,
+  };
   await writeFile(join(folder, "plan.json"), JSON.stringify({ model: shape, ...numbers }));
 }
 
@@ -98,7 +116,8 @@ async function originalIndices(options: TrainOptions): Promise<Uint32Array> {
 
 const done = await readFile(values.out, "utf8").catch(() => undefined);
 if (done === undefined) await writeFile(values.out, HEADER);
-const isDone = (system: string, seed: number): boolean => done?.includes(`\n${system},${seed},${Number(values.epochs) - 1},`) ?? false;
+const isDone = (system: string, seed: number): boolean =>
+  done?.includes(`\n${system},${seed},${Number(values.epochs) - 1},`) ?? false;
 
 for (const seed of values.seeds.split(",").map(Number)) {
   const options = optionsFor(seed);
@@ -116,7 +135,14 @@ for (const seed of values.seeds.split(",").map(Number)) {
     const folder = join(values.work, `plan-${seed}`);
     await writePlan(folder, options, (await openDatasets(options)).train);
     const curve = join(folder, "curve.csv");
-    const words = ["bench/peers/torch_train_small.py", folder, "--data", await pulledDataset("cifar10"), "--out", curve];
+    const words = [
+      "bench/peers/torch_train_small.py",
+      folder,
+      "--data",
+      await pulledDataset("cifar10"),
+      "--out",
+      curve,
+    ];
     const { status } = spawnSync(values.python, words, { stdio: "inherit" });
     if (status !== 0) throw new Error(`${values.python} ${words.join(" ")} ended with ${status}`);
     const [, ...lines] = (await readFile(curve, "utf8")).trim().split(/\r?\n/);

@@ -53,7 +53,14 @@ export async function benchData({
     }
     const images = timed * batch;
     const imagesPerSecond = images / elapsed(start);
-    return { dataset: train.name, inputSize: size, batchSize: batch, workers: threads, images, imagesPerSecond };
+    return {
+      dataset: train.name,
+      inputSize: size,
+      batchSize: batch,
+      workers: threads,
+      images,
+      imagesPerSecond,
+    };
   } finally {
     await loader.close();
   }

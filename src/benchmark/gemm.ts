@@ -56,7 +56,8 @@ export async function createGemmTimer(runtime: Runtime, shapes: readonly GemmSha
   }
   return {
     async round() {
-      for (const { executable, times } of entries) times.push((await seconds(() => executable.run({}))) / PRODUCTS);
+      for (const { executable, times } of entries)
+        times.push((await seconds(() => executable.run({}))) / PRODUCTS);
     },
     result() {
       const measured = entries.map(({ shape, times }) => ({
@@ -121,7 +122,14 @@ export async function benchGemm({
     for (let round = 0; round < rounds + 1; round++) await timer.round();
     const { gflops, shapes } = timer.result();
     const { device: used, threads: cores } = runtime;
-    return { model: name, device: used, threads: cores, batchSize, gemmPeakGflops: gflops, gemmShapes: shapes };
+    return {
+      model: name,
+      device: used,
+      threads: cores,
+      batchSize,
+      gemmPeakGflops: gflops,
+      gemmShapes: shapes,
+    };
   } finally {
     await runtime.close();
   }

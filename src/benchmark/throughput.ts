@@ -75,7 +75,13 @@ export async function benchTrain(options: BenchOptions): Promise<BenchReport> {
     const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
     const optimizer = adamW();
     const program = stepProgram(
-      { model, layout, batchSize, target: runtime.target, normalisation: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } },
+      {
+        model,
+        layout,
+        batchSize,
+        target: runtime.target,
+        normalisation: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+      },
       { task: everyHead, optimizer },
     );
     const weights = initialVectors(layout, createRandom(0, "weights"));
@@ -154,4 +160,3 @@ async function bench(
 async function repeat(count: number, work: () => Promise<unknown>): Promise<void> {
   for (let i = 0; i < count; i++) await work();
 }
-

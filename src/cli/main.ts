@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 /** The `deit` command as a process. */
 import process from "node:process";
-import { run } from "./run.ts";
+
+/** The first release with all that is used: type stripping, Float16Array, explicit resource management. */
+const OLDEST_NODE = 24;
 
 // A reader that closes the pipe (`deit models | head -1`) has what it wanted.
 for (const stream of [process.stdout, process.stderr]) {
@@ -11,4 +13,13 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-process.exitCode = await run(process.argv.slice(2));
+if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
+  process.stderr.write(
+    `deit needs Node ${OLDEST_NODE} or newer; this is Node ${process.versions.node}.\n` +
+      `Get it from nodejs.org, or beside this one: npm install node@${OLDEST_NODE}, then npx deit …\n`,
+  );
+  process.exitCode = 1;
+} else {
+  const { run } = await import("./run.ts");
+  process.exitCode = await run(process.argv.slice(2));
+}

@@ -28,7 +28,13 @@ export interface EvaluateHooks {
 
 /** Runs `executable` (an `evaluationProgram`) over one pass of a loader. */
 export async function evaluate(
-  { executable, loader, numClasses, total, joint }: {
+  {
+    executable,
+    loader,
+    numClasses,
+    total,
+    joint,
+  }: {
     executable: Executable;
     loader: Loader;
     numClasses: number;
@@ -73,7 +79,15 @@ export async function evaluateCheckpoint(
   options: EvaluateCheckpointOptions,
   hooks: EvaluateHooks = {},
 ): Promise<EvaluationReport> {
-  const { checkpoint, batchSize = 32, joint, device = "auto", threads, workers, onEvent } = { ...options, ...hooks };
+  const {
+    checkpoint,
+    batchSize = 32,
+    joint,
+    device = "auto",
+    threads,
+    workers,
+    onEvent,
+  } = { ...options, ...hooks };
   const { model, tensors, metadata, normalisation, cropRatio } = await loadModel(checkpoint, {
     model: options.model,
     inputSize: options.inputSize ?? undefined,
@@ -91,7 +105,8 @@ export async function evaluateCheckpoint(
   try {
     const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
     const program = evaluationProgram({ model, layout, batchSize, target: runtime.target, normalisation });
-    for (const [name, data] of Object.entries(packTensors(layout, tensors))) await runtime.setState(`W.${name}`, data);
+    for (const [name, data] of Object.entries(packTensors(layout, tensors)))
+      await runtime.setState(`W.${name}`, data);
     const executable = await runtime.load(program);
     const start = performance.now();
     const metrics = await evaluate(
@@ -109,7 +124,11 @@ export async function evaluateCheckpoint(
 function checkClasses(dataset: Dataset, numClasses: number, checkpoint: string): void {
   const largest = dataset.labels.reduce((most, label) => Math.max(most, label), -1);
   if (largest < numClasses) return;
-  throw new ConfigError("dataPath", `${dataset.name} has class ${largest}, but ${checkpoint} knows ${numClasses} classes`, {
-    hint: "Evaluate on the classes that the model was trained for.",
-  });
+  throw new ConfigError(
+    "dataPath",
+    `${dataset.name} has class ${largest}, but ${checkpoint} knows ${numClasses} classes`,
+    {
+      hint: "Evaluate on the classes that the model was trained for.",
+    },
+  );
 }

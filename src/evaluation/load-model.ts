@@ -39,7 +39,10 @@ const DEFAULT_CROP_RATIO = 0.875;
  * Reads a checkpoint and finds its model: by `model`, else by what the file says.
  * @throws DataError, FormatError, ConfigError; CheckpointError when tensors do not fit the model
  */
-export async function loadModel(checkpoint: string, { model: name, inputSize }: LoadModelOptions = {}): Promise<LoadedModel> {
+export async function loadModel(
+  checkpoint: string,
+  { model: name, inputSize }: LoadModelOptions = {},
+): Promise<LoadedModel> {
   const file = await checkpointFile(checkpoint);
   const { tensors, metadata: texts } = await readCheckpoint(file);
   const metadata = decodeModelMetadata(texts, { file });
@@ -59,9 +62,10 @@ export async function loadModel(checkpoint: string, { model: name, inputSize }: 
     throw new CheckpointError(`${file} is no ${chosen}: ${error.message}`, {
       missing,
       unexpected,
-      hint: metadata.model !== undefined && metadata.model !== chosen
-        ? `The file says that it is ${metadata.model}: leave out --model.`
-        : "Name the model that it was made for with --model, and its picture size with --input-size.",
+      hint:
+        metadata.model !== undefined && metadata.model !== chosen
+          ? `The file says that it is ${metadata.model}: leave out --model.`
+          : "Name the model that it was made for with --model, and its picture size with --input-size.",
     });
   }
   const { mean, std } = { ...IMAGENET_NORMALISATION, ...metadata };
@@ -77,14 +81,20 @@ function cropRatioOf({ crop_ratio: text }: Readonly<Record<string, string>>): nu
 export async function checkpointFile(path: string): Promise<string> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) {
-    throw new DataError(path, `there is no checkpoint ${path}`, { hint: "Give a .safetensors file or a run folder." });
+    throw new DataError(path, `there is no checkpoint ${path}`, {
+      hint: "Give a .safetensors file or a run folder.",
+    });
   }
   if (!found.isDirectory()) return path;
   for (const name of ["best.safetensors", "last.safetensors", "model.safetensors"]) {
     const file = join(path, name);
     if ((await stat(file).catch(() => undefined)) !== undefined) return file;
   }
-  throw new DataError(path, `the folder ${path} has no best.safetensors, last.safetensors or model.safetensors`, {
-    hint: "A run writes them after its first epoch.",
-  });
+  throw new DataError(
+    path,
+    `the folder ${path} has no best.safetensors, last.safetensors or model.safetensors`,
+    {
+      hint: "A run writes them after its first epoch.",
+    },
+  );
 }

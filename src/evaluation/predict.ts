@@ -49,14 +49,19 @@ export async function predict({
   device = "auto",
   threads,
 }: PredictOptions): Promise<PicturePredictions[]> {
-  const { model, tensors, metadata, normalisation, cropRatio } = await loadModel(checkpoint, { model: name, inputSize });
+  const { model, tensors, metadata, normalisation, cropRatio } = await loadModel(checkpoint, {
+    model: name,
+    inputSize,
+  });
   const size = model.config.inputSize;
   const transform = createTransform({ mode: "evaluation", size, cropRatio: evalCropRatio ?? cropRatio });
-  const classes = names ?? metadata.classes ?? Array.from({ length: model.config.numClasses }, (_, i) => `class ${i}`);
+  const classes =
+    names ?? metadata.classes ?? Array.from({ length: model.config.numClasses }, (_, i) => `class ${i}`);
   const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
   const runtime = await createRuntime({ device, ...(threads && { threads }) });
   try {
-    for (const [vector, data] of Object.entries(packTensors(layout, tensors))) await runtime.setState(`W.${vector}`, data);
+    for (const [vector, data] of Object.entries(packTensors(layout, tensors)))
+      await runtime.setState(`W.${vector}`, data);
     const executable = await runtime.load(
       evaluationProgram({ model, layout, batchSize: 1, target: runtime.target, normalisation }),
     );
@@ -67,7 +72,9 @@ export async function predict({
       const pixels = new Uint8Array(3 * size[0] * size[1]);
       writePlanar(transform.apply(picture, draw), pixels);
       const logits = headLogits(await executable.run({ images: pixels }));
-      const answers = logits.distillation ? jointLogits(logits.class, logits.distillation, joint) : logits.class;
+      const answers = logits.distillation
+        ? jointLogits(logits.class, logits.distillation, joint)
+        : logits.class;
       results.push({ image, predictions: topPredictions(answers, { topk, classes }) });
     }
     return results;

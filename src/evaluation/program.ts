@@ -21,7 +21,13 @@ export interface ProgramOptions {
 }
 
 /** Logits [B, K] of each head, by the names `class` and `distillation`. State: W, read only. */
-export function evaluationProgram({ model, layout, batchSize, target, normalisation }: ProgramOptions): Program {
+export function evaluationProgram({
+  model,
+  layout,
+  batchSize,
+  target,
+  normalisation,
+}: ProgramOptions): Program {
   const { weights, scope } = bindParameters(layout);
   const images = normalise(imagesInput({ model, batchSize, target }), normalisation);
   const heads = model.forward(images, scope, evaluationContext());
@@ -35,7 +41,11 @@ export function headOutputs(heads: Heads): Record<string, Value> {
 }
 
 /** The input `images` [B, 3, H, W] of 0 to 255: bytes, where the device computes with bytes. */
-export function imagesInput({ model, batchSize, target }: Pick<ProgramOptions, "model" | "batchSize" | "target">): Value {
+export function imagesInput({
+  model,
+  batchSize,
+  target,
+}: Pick<ProgramOptions, "model" | "batchSize" | "target">): Value {
   const dtype: DType = target === "webgpu" ? "float32" : "uint8";
   return cast(input("images", dtype, [batchSize, 3, ...model.config.inputSize]), "float32");
 }
@@ -47,5 +57,11 @@ export function normalise(images: Value, { mean, std }: Normalisation): Value {
       Float32Array.from([0, 1, 2], (_, i) => f(at(mean, i), at(std, i))),
       [3, 1, 1],
     );
-  return add(mul(images, perChannel((_, s) => 1 / (255 * s))), perChannel((m, s) => -m / s));
+  return add(
+    mul(
+      images,
+      perChannel((_, s) => 1 / (255 * s)),
+    ),
+    perChannel((m, s) => -m / s),
+  );
 }

@@ -21,16 +21,24 @@ export function gradient(loss: Value, wrt: readonly Value[]): Value[] {
   const grads = new Map<Value, Value>([[loss, full(loss.shape, 1)]]);
   for (const node of order.toReversed()) {
     const outputs = node.outputs.map((value) => grads.get(value));
-    if (!active.has(node) || node.inputs.length === 0 || outputs.every((grad) => grad === undefined)) continue;
+    if (!active.has(node) || node.inputs.length === 0 || outputs.every((grad) => grad === undefined))
+      continue;
     if (node.op.gradient === undefined) {
-      if (node.inputs.some((input) => active.has(input.node) && input.dtype.startsWith("float")) && differentiable(node.outputs)) {
-        throw new DeitError(`gradient: the operation ${node.op.name} has no gradient, and the loss depends on it`);
+      if (
+        node.inputs.some((input) => active.has(input.node) && input.dtype.startsWith("float")) &&
+        differentiable(node.outputs)
+      ) {
+        throw new DeitError(
+          `gradient: the operation ${node.op.name} has no gradient, and the loss depends on it`,
+        );
       }
       continue;
     }
     const { name, differentiableOutputs = node.outputs.length } = node.op;
     if (outputs.slice(differentiableOutputs).some((grad) => grad !== undefined)) {
-      throw new DeitError(`gradient: the loss depends on an output of ${name} that is there to be looked at only`);
+      throw new DeitError(
+        `gradient: the loss depends on an output of ${name} that is there to be looked at only`,
+      );
     }
     const byInputs = node.op.gradient({
       inputs: operands(node.inputs),

@@ -48,7 +48,9 @@ export interface OnnxNode {
   readonly type: string;
   readonly domain?: string;
   readonly inputs?: readonly string[];
-  readonly attributes?: Readonly<Record<string, number | string | readonly number[] | { readonly float: number }>>;
+  readonly attributes?: Readonly<
+    Record<string, number | string | readonly number[] | { readonly float: number }>
+  >;
 }
 
 /** What an operation needs to write itself as ONNX. */
@@ -112,7 +114,11 @@ export function operands<T>(list: readonly T[]): Operands<T> {
 let nextId = 0;
 
 /** Adds one node. The typed functions of ops/ are what to call; this is what they call. */
-export function createNode<A extends Attributes>(op: OpDefinition<A>, inputs: readonly Value[], attributes: A): Node {
+export function createNode<A extends Attributes>(
+  op: OpDefinition<A>,
+  inputs: readonly Value[],
+  attributes: A,
+): Node {
   const outputs: Value[] = [];
   const node: Node = { id: nextId++, op, inputs, attributes, outputs };
   for (const [index, type] of op.infer(operands(inputs), attributes).entries()) {
@@ -122,7 +128,11 @@ export function createNode<A extends Attributes>(op: OpDefinition<A>, inputs: re
 }
 
 /** The first output of a new node: what most operations return. */
-export function apply<A extends Attributes>(op: OpDefinition<A>, inputs: readonly Value[], attributes: A): Value {
+export function apply<A extends Attributes>(
+  op: OpDefinition<A>,
+  inputs: readonly Value[],
+  attributes: A,
+): Value {
   return output(createNode(op, inputs, attributes), 0);
 }
 
@@ -153,7 +163,9 @@ export function input(name: string, dtype: DType, shape: Shape): Value {
 
 export type ConstantData = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
 
-const constantOp: OpDefinition<TensorType & { readonly data: ConstantData; readonly [key: string]: unknown }> = {
+const constantOp: OpDefinition<
+  TensorType & { readonly data: ConstantData; readonly [key: string]: unknown }
+> = {
   name: "constant",
   infer: (_, { dtype, shape, data }) => {
     if (data.length !== sizeOf(shape)) throw new ShapeError("constant", [shape], `${data.length} elements`);

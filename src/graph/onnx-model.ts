@@ -38,7 +38,10 @@ export function onnxModel({ outputs, name, metadata = {} }: OnnxModelOptions): U
   const initializers = new Map<string, TensorProto>();
   const int64 = (values: readonly number[] | number): string => {
     const list = typeof values === "number" ? [values] : values;
-    const key = `int64${typeof values === "number" ? "" : "s"}_${list.join("_") || "none"}`.replaceAll("-", "m");
+    const key = `int64${typeof values === "number" ? "" : "s"}_${list.join("_") || "none"}`.replaceAll(
+      "-",
+      "m",
+    );
     const data = BigInt64Array.from(list, BigInt);
     initializers.set(key, tensorProto(key, data, typeof values === "number" ? [] : [list.length], "int64"));
     return key;
@@ -64,7 +67,8 @@ export function onnxModel({ outputs, name, metadata = {} }: OnnxModelOptions): U
       names.set(first, key);
       initializers.set(key, tensorProto(key, data, first.shape, first.dtype));
     } else {
-      if (node.op.onnx === undefined) throw new DeitError(`${node.op.name} was not lowered: it has no ONNX form`);
+      if (node.op.onnx === undefined)
+        throw new DeitError(`${node.op.name} was not lowered: it has no ONNX form`);
       const label = `${node.op.name}_${nodes.length}`;
       // Only what is there for the gradient to reuse may be left out: a Split that lacks an output crashes.
       const { differentiableOutputs: needed = node.outputs.length } = node.op;
@@ -143,7 +147,8 @@ function nodeProto(
 }
 
 function attributeProto(name: string, value: NonNullable<OnnxNode["attributes"]>[string]): AttributeProto {
-  if (typeof value === "number") return create(AttributeProtoSchema, { name, type: ATTRIBUTE.int, i: BigInt(value) });
+  if (typeof value === "number")
+    return create(AttributeProtoSchema, { name, type: ATTRIBUTE.int, i: BigInt(value) });
   if (typeof value === "string") {
     return create(AttributeProtoSchema, { name, type: ATTRIBUTE.string, s: new TextEncoder().encode(value) });
   }
@@ -163,10 +168,12 @@ function tensorProto(name: string, data: ConstantData, shape: Shape, dtype: DTyp
 /** Little-endian bytes of a constant in its element type; no copy when it is held in that type already. */
 function rawBytes(data: ConstantData, dtype: DType): Uint8Array {
   const typed = {
-    float32: () => (data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>, Number)),
+    float32: () =>
+      data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>, Number),
     float16: () => Float16Array.from(data as ArrayLike<number>, Number),
     int32: () => (data instanceof Int32Array ? data : Int32Array.from(data as ArrayLike<number>, Number)),
-    int64: () => (data instanceof BigInt64Array ? data : BigInt64Array.from(data as ArrayLike<number>, BigInt)),
+    int64: () =>
+      data instanceof BigInt64Array ? data : BigInt64Array.from(data as ArrayLike<number>, BigInt),
     bool: () => Uint8Array.from(data as ArrayLike<number>, Number),
     uint8: () => Uint8Array.from(data as ArrayLike<number>, Number),
   }[dtype]();
@@ -181,7 +188,11 @@ function valueInfo(name: string, { dtype, shape }: TensorType): ValueInfoProto {
         case: "tensorType",
         value: {
           elemType: ONNX_DTYPE[dtype],
-          shape: { dim: shape.map((dim) => create(TensorShapeProto_DimensionSchema, { value: { case: "dimValue", value: BigInt(dim) } })) },
+          shape: {
+            dim: shape.map((dim) =>
+              create(TensorShapeProto_DimensionSchema, { value: { case: "dimValue", value: BigInt(dim) } }),
+            ),
+          },
         },
       },
     },

@@ -24,7 +24,7 @@ export {
 } from "./ops/elementwise.ts";
 export { equal, greater, greaterOrEqual, less, lessOrEqual, select } from "./ops/compare.ts";
 export { concat, pad, slice, split, transpose } from "./ops/layout.ts";
-export { columnSum, gemm, linear, matmul } from "./ops/matmul.ts";
+export { columnSum, gemm, linear, linearParts, matmul } from "./ops/matmul.ts";
 export { gather, oneHot } from "./ops/gather.ts";
 export { argmax, max, mean } from "./ops/reduce.ts";
 export { logSoftmax, softmax } from "./ops/softmax.ts";

@@ -3,7 +3,16 @@
  * needless ones removed. Dead code needs no pass: what the outputs do not reach is never written.
  */
 import type { Node, Target, Value } from "./graph.ts";
-import { at, constant, constantData, createNode, inputName, isInput, operands, topologicalOrder } from "./graph.ts";
+import {
+  at,
+  constant,
+  constantData,
+  createNode,
+  inputName,
+  isInput,
+  operands,
+  topologicalOrder,
+} from "./graph.ts";
 import { sameShape, sizeOf } from "./shape.ts";
 
 /** Writes out every operation that the target does not have as one. */
@@ -58,7 +67,8 @@ function rewrite(
   for (const node of topologicalOrder(values)) {
     const inputs = node.inputs.map(find);
     const outputs =
-      visit(node, inputs) ?? (sameInputs(node, inputs) ? node.outputs : createNode(node.op, inputs, node.attributes).outputs);
+      visit(node, inputs) ??
+      (sameInputs(node, inputs) ? node.outputs : createNode(node.op, inputs, node.attributes).outputs);
     for (const [i, value] of node.outputs.entries()) {
       const replacement = outputs[i];
       if (replacement !== undefined) rebuilt.set(value, replacement);
@@ -82,7 +92,11 @@ function fold(node: Node, inputs: readonly Value[]): readonly Value[] | undefine
     return data && { shape: input.shape, data: Float64Array.from(data as ArrayLike<number>, Number) };
   });
   if (tensors.some((tensor) => tensor === undefined)) return undefined;
-  const results = evaluate(operands(tensors.filter((tensor) => tensor !== undefined)), node.attributes, node.outputs);
+  const results = evaluate(
+    operands(tensors.filter((tensor) => tensor !== undefined)),
+    node.attributes,
+    node.outputs,
+  );
   return node.outputs.map((value, i) => constant(at(results, i), value.shape, value.dtype));
 }
 
@@ -90,8 +104,13 @@ function fold(node: Node, inputs: readonly Value[]): readonly Value[] | undefine
 const COMPARED_CONSTANT = 64;
 
 /** A text that is equal for equal expressions, or undefined where sharing is not tried. */
-function expressionKey(node: Node, inputs: readonly Value[], folded: readonly Value[] | undefined): string | undefined {
-  if (isInput(node)) return `input ${inputName(node)} ${at(node.outputs, 0).dtype} [${at(node.outputs, 0).shape.join()}]`;
+function expressionKey(
+  node: Node,
+  inputs: readonly Value[],
+  folded: readonly Value[] | undefined,
+): string | undefined {
+  if (isInput(node))
+    return `input ${inputName(node)} ${at(node.outputs, 0).dtype} [${at(node.outputs, 0).shape.join()}]`;
   const value = folded?.length === 1 ? folded[0] : inputs.length === 0 ? node.outputs[0] : undefined;
   if (value !== undefined) {
     const data = constantData(value);

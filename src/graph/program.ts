@@ -43,12 +43,15 @@ export function compile({ name, target, outputs, state = {} }: CompileOptions): 
     const [key, type] = [inputName(node), typeOf(at(node.outputs, 0))];
     const other = inputs[key];
     if (other !== undefined) {
-      throw new DeitError(`${name}: the input "${key}" is used as ${describe(other)} and as ${describe(type)}`);
+      throw new DeitError(
+        `${name}: the input "${key}" is used as ${describe(other)} and as ${describe(type)}`,
+      );
     }
     inputs[key] = type;
   }
   for (const key of Object.keys(inputs)) {
-    if (key in results) throw new DeitError(`${name}: "${key}" names an input and an output; give them two names`);
+    if (key in results)
+      throw new DeitError(`${name}: "${key}" names an input and an output; give them two names`);
   }
   return {
     name,

@@ -50,15 +50,24 @@ export function broadcastShapes(op: string, a: Shape, b: Shape, given: readonly 
 export function resolveAxis(op: string, axis: number, shape: Shape): number {
   const resolved = axis < 0 ? axis + shape.length : axis;
   if (!Number.isInteger(axis) || resolved < 0 || resolved >= shape.length) {
-    throw new ShapeError(op, [shape], `an axis between ${-shape.length} and ${shape.length - 1}, not ${axis}`);
+    throw new ShapeError(
+      op,
+      [shape],
+      `an axis between ${-shape.length} and ${shape.length - 1}, not ${axis}`,
+    );
   }
   return resolved;
 }
 
 /** Axes counted from the front, ascending; all axes when undefined. */
-export function resolveAxes(op: string, axes: number | readonly number[] | undefined, shape: Shape): number[] {
+export function resolveAxes(
+  op: string,
+  axes: number | readonly number[] | undefined,
+  shape: Shape,
+): number[] {
   if (axes === undefined) return shape.map((_, i) => i);
   const list = (typeof axes === "number" ? [axes] : axes).map((axis) => resolveAxis(op, axis, shape));
-  if (new Set(list).size !== list.length) throw new ShapeError(op, [shape], `distinct axes, not ${String(axes)}`);
+  if (new Set(list).size !== list.length)
+    throw new ShapeError(op, [shape], `distinct axes, not ${String(axes)}`);
   return list.toSorted((a, b) => a - b);
 }

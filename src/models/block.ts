@@ -26,7 +26,11 @@ export function block(
 ): Value {
   const dim = dimAt(x.shape, 2);
   const norm1 = normWeights(scope.at("norm1"), dim);
-  const { attended, probabilities } = attention(normalize(x), scope.at("attn"), { norm: norm1, numHeads, queries: tokens });
+  const { attended, probabilities } = attention(normalize(x), scope.at("attn"), {
+    norm: norm1,
+    numHeads,
+    queries: tokens,
+  });
   context.record(`blocks.${index}.attn`, probabilities);
   const y = add(slice(x, { axis: 0, end: tokens }), context.dropPath(attended, 2 * index));
   const norm2 = normWeights(scope.at("norm2"), dim);

@@ -27,12 +27,19 @@ export function patchEmbed(images: Value, scope: Scope, { patchSize, embedDim }:
 }
 
 /** Patches along [height, width]. @throws ConfigError when the patch does not divide the picture. */
-export function patchGrid([height, width]: readonly [number, number], patchSize: number): readonly [number, number] {
+export function patchGrid(
+  [height, width]: readonly [number, number],
+  patchSize: number,
+): readonly [number, number] {
   if (height % patchSize !== 0 || width % patchSize !== 0) {
     const near = (size: number): number => Math.max(patchSize, Math.round(size / patchSize) * patchSize);
-    throw new ConfigError("inputSize", `input size ${height}×${width} is not a multiple of the patch size ${patchSize}`, {
-      hint: `Use --input-size ${near(height)}${near(height) === near(width) ? "" : ` or ${near(width)}`}.`,
-    });
+    throw new ConfigError(
+      "inputSize",
+      `input size ${height}×${width} is not a multiple of the patch size ${patchSize}`,
+      {
+        hint: `Use --input-size ${near(height)}${near(height) === near(width) ? "" : ` or ${near(width)}`}.`,
+      },
+    );
   }
   return [height / patchSize, width / patchSize];
 }

@@ -93,7 +93,8 @@ export function createModel(name: string, { numClasses, inputSize }: ModelOption
 
 /** A model of any configuration. */
 export function modelOf(name: string, config: VisionTransformerConfig): Model {
-  const forward: Model["forward"] = (images, scope, context) => visionTransformer(images, scope, config, context);
+  const forward: Model["forward"] = (images, scope, context) =>
+    visionTransformer(images, scope, config, context);
   const images = input("images", "float32", [1, 3, ...config.inputSize]);
   return {
     name,
@@ -128,6 +129,13 @@ export function listModels(pattern = ""): ModelSummary[] {
   return NAMES.filter((name) => test.test(name)).map((name) => {
     const model = createModel(name);
     const { inputSize, numClasses, distilled } = model.config;
-    return { name, parameters: countParameters(model), gmacs: model.macs / 1e9, inputSize, numClasses, distilled };
+    return {
+      name,
+      parameters: countParameters(model),
+      gmacs: model.macs / 1e9,
+      inputSize,
+      numClasses,
+      distilled,
+    };
   });
 }

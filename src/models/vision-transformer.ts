@@ -58,12 +58,16 @@ export function visionTransformer(
     linear(reshape(slice(x, { axis: 0, start: index, end: index + 1 }), [batch, embedDim]), scope.at(name), {
       outFeatures: numClasses,
     });
-  return distilled ? { class: head(0, "head"), distillation: head(1, "head_dist") } : { class: head(0, "head") };
+  return distilled
+    ? { class: head(0, "head"), distillation: head(1, "head_dist") }
+    : { class: head(0, "head") };
 }
 
 /** Stochastic depth's rate for every residual branch: linear over depth, both branches of a block alike. */
 export function dropPathRates(depth: number, dropPath: number): number[] {
-  return Array.from({ length: 2 * depth }, (_, i) => (depth === 1 ? 0 : (dropPath * Math.floor(i / 2)) / (depth - 1)));
+  return Array.from({ length: 2 * depth }, (_, i) =>
+    depth === 1 ? 0 : (dropPath * Math.floor(i / 2)) / (depth - 1),
+  );
 }
 
 /** Number of tokens: patches, class token, and the distillation token. */

@@ -1,7 +1,7 @@
 /** Multi-head self-attention (§3): fused qkv projection, attention, output projection. */
 import type { Value } from "../graph/graph.ts";
 import { operands } from "../graph/graph.ts";
-import { add, attention as attentionOp, linear, slice, split } from "../graph/ops.ts";
+import { add, attention as attentionOp, linear, linearParts, slice, split } from "../graph/ops.ts";
 import { dimAt } from "../graph/shape.ts";
 import type { Affine } from "./linear.ts";
 import { foldNorm, linearWeights } from "./linear.ts";
@@ -23,17 +23,21 @@ export function attention(
 ): { attended: Value; probabilities: Value } {
   const dim = dimAt(x.shape, 2);
   const { weight, bias } = foldNorm(norm, linearWeights(scope.at("qkv"), dim, 3 * dim));
-  // One weight as timm has it, rows [all q | all k | all v]; three products, so that no result has to be cut up.
-  const [weightQ, weightK, weightV] = operands(split(weight, [dim, dim, dim], 0));
   const [biasQ, , biasV] = operands(split(bias, [dim, dim, dim], 0));
-  const asking = slice(x, { axis: 0, end: queries });
   // A bias on the keys adds the same to all scores of a query: softmax does not see it. One on the values adds
   // itself to every attended token: it goes into the projection's bias.
-  const { attended, probabilities } = attentionOp(
-    { q: linear(asking, weightQ, biasQ), k: linear(x, weightK), v: linear(x, weightV) },
-    { numHeads },
+  const [q, k, v] = operands(
+    queries === x.shape[0] ? linearParts(x, weight, [dim, dim, dim]) : projectFew(x, weight, queries),
   );
+  const { attended, probabilities } = attentionOp({ q: add(q, biasQ), k, v }, { numHeads });
   const projection = linearWeights(scope.at("proj"), dim, dim);
   const projectedBias = add(linear(biasV, projection.weight), projection.bias);
   return { attended: linear(attended, projection.weight, projectedBias), probabilities };
+}
+
+/** Queries of the first tokens alone, keys and values of all. */
+function projectFew(x: Value, weight: Value, queries: number): Value[] {
+  const dim = dimAt(x.shape, 2);
+  const [weightQ, weightKV] = operands(split(weight, [dim, 2 * dim], 0));
+  return [linear(slice(x, { axis: 0, end: queries }), weightQ), ...linearParts(x, weightKV, [dim, dim])];
 }

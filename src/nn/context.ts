@@ -36,7 +36,13 @@ export const DROP_PATH_INPUT = "dropPathMask";
  * Training. `dropPathRates` has a rate for every residual branch; unless all are 0 the program gets an input
  * `dropPathMask` [branches, B] that holds 0 (dropped) or 1 / (1 − rate) (kept): see `dropPathMask`.
  */
-export function trainingContext({ batchSize, dropPathRates }: { batchSize: number; dropPathRates: readonly number[] }): ForwardContext {
+export function trainingContext({
+  batchSize,
+  dropPathRates,
+}: {
+  batchSize: number;
+  dropPathRates: readonly number[];
+}): ForwardContext {
   const mask = dropPathRates.some((rate) => rate > 0)
     ? input(DROP_PATH_INPUT, "float32", [dropPathRates.length, batchSize])
     : undefined;

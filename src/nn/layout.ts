@@ -52,9 +52,15 @@ export type Vectors = Readonly<Record<string, Float32Array>>;
 /** Places parameters, in their order, in one vector a group. `maxLength` is in elements. */
 export function createLayout(
   specs: readonly ParameterSpec[],
-  { groupOf, maxLength = Number.POSITIVE_INFINITY }: { groupOf: (spec: ParameterSpec) => ParameterGroup; maxLength?: number },
+  {
+    groupOf,
+    maxLength = Number.POSITIVE_INFINITY,
+  }: { groupOf: (spec: ParameterSpec) => ParameterGroup; maxLength?: number },
 ): Layout {
-  const open = new Map<string, { name: string; group: ParameterGroup; length: number; segments: Segment[] }>();
+  const open = new Map<
+    string,
+    { name: string; group: ParameterGroup; length: number; segments: Segment[] }
+  >();
   const vectors: { name: string; group: ParameterGroup; length: number; segments: Segment[] }[] = [];
   for (const spec of specs) {
     const group = groupOf(spec);
@@ -78,7 +84,10 @@ export function createLayout(
 }
 
 /** State inputs `W.<vector>` and the scope that reads parameters out of them. */
-export function bindParameters(layout: Layout): { readonly weights: Readonly<Record<string, Value>>; readonly scope: Scope } {
+export function bindParameters(layout: Layout): {
+  readonly weights: Readonly<Record<string, Value>>;
+  readonly scope: Scope;
+} {
   const weights: Record<string, Value> = {};
   const values = new Map<string, Value>();
   for (const { name, length, segments } of layout.vectors) {
@@ -89,11 +98,13 @@ export function bindParameters(layout: Layout): { readonly weights: Readonly<Rec
       segments.map((segment) => segment.length),
       0,
     );
-    for (const [i, segment] of segments.entries()) values.set(segment.name, reshape(at(pieces, i), segment.shape));
+    for (const [i, segment] of segments.entries())
+      values.set(segment.name, reshape(at(pieces, i), segment.shape));
   }
   const scope = createScope(({ name }) => {
     const value = values.get(name);
-    if (value === undefined) throw new CheckpointError(`the layout has no parameter ${name}`, { missing: [name] });
+    if (value === undefined)
+      throw new CheckpointError(`the layout has no parameter ${name}`, { missing: [name] });
     return value;
   });
   return { weights, scope };
@@ -118,21 +129,29 @@ export function packTensors(layout: Layout, tensors: Tensors): Record<string, Fl
 }
 
 /** Vectors → tensors by name, views into the vectors. */
-export function unpackTensors(layout: Layout, vectors: Vectors): Map<string, { shape: readonly number[]; data: Float32Array }> {
+export function unpackTensors(
+  layout: Layout,
+  vectors: Vectors,
+): Map<string, { shape: readonly number[]; data: Float32Array }> {
   return new Map(
     [...layout.segments.values()].map(({ name, shape, vector, offset, length }) => {
       const data = vectors[vector];
-      if (data === undefined) throw new CheckpointError(`there is no vector ${vector}`, { missing: [vector] });
+      if (data === undefined)
+        throw new CheckpointError(`there is no vector ${vector}`, { missing: [vector] });
       return [name, { shape, data: data.subarray(offset, offset + length) }];
     }),
   );
 }
 
-function fillVectors(layout: Layout, fill: (target: Float32Array, segment: Segment) => void): Record<string, Float32Array> {
+function fillVectors(
+  layout: Layout,
+  fill: (target: Float32Array, segment: Segment) => void,
+): Record<string, Float32Array> {
   return Object.fromEntries(
     layout.vectors.map(({ name, length, segments }) => {
       const data = new Float32Array(length);
-      for (const segment of segments) fill(data.subarray(segment.offset, segment.offset + segment.length), segment);
+      for (const segment of segments)
+        fill(data.subarray(segment.offset, segment.offset + segment.length), segment);
       return [name, data];
     }),
   );
@@ -154,7 +173,10 @@ export function checkTensors(layout: Layout, tensors: Tensors): void {
     unexpected.length > 0 ? `unexpected: ${shortList(unexpected)}` : "",
     mismatched.length > 0 ? `of another shape: ${shortList(mismatched)}` : "",
   ].filter((line) => line !== "");
-  throw new CheckpointError(`the checkpoint does not fit the model\n  ${lines.join("\n  ")}`, { missing, unexpected });
+  throw new CheckpointError(`the checkpoint does not fit the model\n  ${lines.join("\n  ")}`, {
+    missing,
+    unexpected,
+  });
 }
 
 function shortList(names: readonly string[]): string {

@@ -25,7 +25,10 @@ export function linearWeights(scope: Scope, inFeatures: number, outFeatures: num
 
 /** The parameters of a layer normalisation. */
 export function normWeights(scope: Scope, features: number): Affine {
-  return { weight: scope.parameter("weight", [features], ONES), bias: scope.parameter("bias", [features], ZEROS) };
+  return {
+    weight: scope.parameter("weight", [features], ONES),
+    bias: scope.parameter("bias", [features], ZEROS),
+  };
 }
 
 /** x·Wᵀ + b. x: [..., in] → [..., outFeatures]. */

@@ -44,7 +44,9 @@ export function collectParameters(trace: (scope: Scope) => unknown): ParameterSp
     createScope((spec) => {
       const known = specs.get(spec.name);
       if (known !== undefined && !sameShape(known.shape, spec.shape)) {
-        throw new DeitError(`parameter ${spec.name} is used as [${known.shape.join(", ")}] and as [${spec.shape.join(", ")}]`);
+        throw new DeitError(
+          `parameter ${spec.name} is used as [${known.shape.join(", ")}] and as [${spec.shape.join(", ")}]`,
+        );
       }
       specs.set(spec.name, spec);
       return input(spec.name, "float32", spec.shape);
@@ -69,6 +71,7 @@ export function initialize(target: Float32Array, { name, initializer }: Paramete
       }
       return;
     case "uniform":
-      for (let i = 0; i < target.length; i++) target[i] = stream.uniform(-initializer.bound, initializer.bound);
+      for (let i = 0; i < target.length; i++)
+        target[i] = stream.uniform(-initializer.bound, initializer.bound);
   }
 }

@@ -13,7 +13,11 @@ export interface AdamWOptions {
  * p ← p·(1 − lr·wd) − lr·m̂ / (√v̂ + ε). The moments are kept divided by 1 − β, M = m/(1 − β₁) and V = v/(1 − β₂),
  * which saves two passes over each; all constant factors meet in two numbers a step.
  */
-export function adamW({ weightDecay = 0.05, betas: [beta1, beta2] = [0.9, 0.999], epsilon = 1e-8 }: AdamWOptions = {}): Optimizer {
+export function adamW({
+  weightDecay = 0.05,
+  betas: [beta1, beta2] = [0.9, 0.999],
+  epsilon = 1e-8,
+}: AdamWOptions = {}): Optimizer {
   return {
     name: "adamw",
     slots: ["m", "v"],

@@ -10,5 +10,6 @@ const NO_DECAY: ParameterGroup = { name: "noDecay", decay: false, lrScale: 1 };
  * token is decayed, which its authors confirmed to be meant.
  */
 export function decayGroups(exempt: readonly string[]): (spec: ParameterSpec) => ParameterGroup {
-  return ({ name, shape }) => (shape.length <= 1 || name.endsWith(".bias") || exempt.includes(name) ? NO_DECAY : DECAY);
+  return ({ name, shape }) =>
+    shape.length <= 1 || name.endsWith(".bias") || exempt.includes(name) ? NO_DECAY : DECAY;
 }

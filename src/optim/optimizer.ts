@@ -12,7 +12,12 @@ export interface Optimizer {
   /** The numbers of update `step` (1, 2, …) for a group, in the order that `update` reads them. */
   hyper(step: number, lr: number, group: ParameterGroup): readonly number[];
   /** New parameters and slots from the old ones, [L] each; `hyper` are scalars. */
-  update(state: { readonly weight: Value; readonly grad: Value; readonly slots: readonly Value[]; readonly hyper: readonly Value[] }): {
+  update(state: {
+    readonly weight: Value;
+    readonly grad: Value;
+    readonly slots: readonly Value[];
+    readonly hyper: readonly Value[];
+  }): {
     readonly weight: Value;
     readonly slots: readonly Value[];
   };

@@ -48,7 +48,9 @@ export async function runEpochs(engine: Engine): Promise<{ imagesPerSecond: numb
     ...engine,
     steps: batchesPerEpoch(options, loaders.training),
     speed: new Speed(options.batchSize),
-    tellWarnings: tellWarnings([loaders.training, loaders.validation], (message) => onEvent({ type: "warning", message })),
+    tellWarnings: tellWarnings([loaders.training, loaders.validation], (message) =>
+      onEvent({ type: "warning", message }),
+    ),
     savedAt: performance.now(),
   };
   while (progress.epoch < options.epochs) {
@@ -76,7 +78,8 @@ async function trainEpoch(loop: Loop): Promise<void> {
     const outputs = await executables.batch.run(executables.apply ? feeds : { ...feeds, ...hyper });
     const applied = executables.apply && isUpdate ? await executables.apply.run(hyper) : {};
     const losses = scalars({ ...outputs, ...applied });
-    for (const [metric, value] of Object.entries(losses)) checkFinite(loop, { metric, value, step: batch.step });
+    for (const [metric, value] of Object.entries(losses))
+      checkFinite(loop, { metric, value, step: batch.step });
     progress.step = batch.step + 1;
     progress.lossSum += losses["loss"] ?? 0;
     if (isUpdate) progress.updates++;
@@ -187,7 +190,10 @@ function learningRate({ schedule, options, progress }: Loop, step: number, epoch
   return schedule(epoch, Math.floor(step / options.accumulationSteps));
 }
 
-function checkFinite(loop: Loop, { metric, value, step }: { metric: string; value: number; step: number }): void {
+function checkFinite(
+  loop: Loop,
+  { metric, value, step }: { metric: string; value: number; step: number },
+): void {
   if (Number.isFinite(value)) return;
   throw new NonFiniteError({ metric, value, epoch: loop.progress.epoch, step, lr: learningRate(loop, step) });
 }

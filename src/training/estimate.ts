@@ -47,14 +47,23 @@ export async function estimate(options: TrainOptions): Promise<Estimate> {
     await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial: async () => weights });
     await clearGradients({ runtime, layout });
     const hyper = hyperFeeds({ layout, optimizer }, { update: 1, lr: 0 });
-    const secondsPerStep = await secondsPerBatch(loaders.training, TIMED_SECONDS, async ({ epoch, ...batch }) => {
-      const feeds = batchFeeds({ options, model, executables }, { epoch, ...batch });
-      await executables.batch.run(executables.apply ? feeds : { ...feeds, ...hyper });
-      if (executables.apply && (batch.step + 1) % options.accumulationSteps === 0) await executables.apply.run(hyper);
-    });
-    const secondsPerValidationStep = await secondsPerBatch(loaders.validation, TIMED_VALIDATION_SECONDS, async ({ images }) => {
-      await executables.evaluate.run({ images });
-    });
+    const secondsPerStep = await secondsPerBatch(
+      loaders.training,
+      TIMED_SECONDS,
+      async ({ epoch, ...batch }) => {
+        const feeds = batchFeeds({ options, model, executables }, { epoch, ...batch });
+        await executables.batch.run(executables.apply ? feeds : { ...feeds, ...hyper });
+        if (executables.apply && (batch.step + 1) % options.accumulationSteps === 0)
+          await executables.apply.run(hyper);
+      },
+    );
+    const secondsPerValidationStep = await secondsPerBatch(
+      loaders.validation,
+      TIMED_VALIDATION_SECONDS,
+      async ({ images }) => {
+        await executables.evaluate.run({ images });
+      },
+    );
     const stepsPerEpoch = batchesPerEpoch(options, loaders.training);
     const steps = stepsPerEpoch * options.epochs;
     const validations = Math.ceil(options.epochs / options.evalEvery);

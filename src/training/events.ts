@@ -58,10 +58,25 @@ export class NonFiniteError extends DeitError {
   readonly metric: string;
   readonly epoch: number;
   readonly step: number;
-  constructor({ metric, value, epoch, step, lr }: { metric: string; value: number; epoch: number; step: number; lr: number }) {
-    super(`${metric} is ${value} in epoch ${epoch + 1}, step ${step + 1}, at a learning rate of ${lr.toPrecision(3)}`, {
-      hint: "The run has diverged and stopped; what it saved before is unchanged. Try a smaller --lr, a longer --warmup-epochs, or --clip-grad 1.",
-    });
+  constructor({
+    metric,
+    value,
+    epoch,
+    step,
+    lr,
+  }: {
+    metric: string;
+    value: number;
+    epoch: number;
+    step: number;
+    lr: number;
+  }) {
+    super(
+      `${metric} is ${value} in epoch ${epoch + 1}, step ${step + 1}, at a learning rate of ${lr.toPrecision(3)}`,
+      {
+        hint: "The run has diverged and stopped; what it saved before is unchanged. Try a smaller --lr, a longer --warmup-epochs, or --clip-grad 1.",
+      },
+    );
     this.metric = metric;
     this.epoch = epoch;
     this.step = step;

@@ -20,11 +20,27 @@ export interface Executables {
 
 export async function loadPrograms(
   runtime: Runtime,
-  { options, model, layout, optimizer }: { options: TrainOptions; model: Model; layout: Layout; optimizer: Optimizer },
+  {
+    options,
+    model,
+    layout,
+    optimizer,
+  }: { options: TrainOptions; model: Model; layout: Layout; optimizer: Optimizer },
 ): Promise<Executables> {
   const { batchSize, accumulationSteps, dropPath, clipGrad, mean, std } = options;
-  const shared: ProgramOptions = { model, layout, batchSize, target: runtime.target, normalisation: { mean, std } };
-  const training: TrainingOptions = { task: classification, optimizer, dropPath, clipGrad: clipGrad ?? undefined };
+  const shared: ProgramOptions = {
+    model,
+    layout,
+    batchSize,
+    target: runtime.target,
+    normalisation: { mean, std },
+  };
+  const training: TrainingOptions = {
+    task: classification,
+    optimizer,
+    dropPath,
+    clipGrad: clipGrad ?? undefined,
+  };
   const evaluate = await runtime.load(evaluationProgram(shared));
   if (accumulationSteps === 1) {
     return { batch: await runtime.load(stepProgram(shared, training)), apply: undefined, evaluate };

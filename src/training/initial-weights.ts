@@ -61,7 +61,10 @@ export async function checkFinetune(
   warn(`these tensors start fresh, as ${finetune} does not have them in this shape: ${list}`);
 }
 
-function fits(tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>, { name, shape }: Segment): boolean {
+function fits(
+  tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  { name, shape }: Segment,
+): boolean {
   const there = tensors.get(name);
   return there !== undefined && sameShape(there.shape, shape);
 }

@@ -32,12 +32,21 @@ export interface TrainingOptions {
 export function stepProgram(options: ProgramOptions, training: TrainingOptions): Program {
   const { losses, weights, grads } = traceGradients(options, training);
   const { outputs, state } = update(options.layout, training, { weights, grads });
-  return compile({ name: `${options.model.name}.step`, target: options.target, outputs: { ...losses, ...outputs }, state });
+  return compile({
+    name: `${options.model.name}.step`,
+    target: options.target,
+    outputs: { ...losses, ...outputs },
+    state,
+  });
 }
 
 /** Adds the gradient of one batch, divided by `batches`, to the state G. Inputs as `step`; outputs the losses. */
-export function gradProgram(options: ProgramOptions, training: TrainingOptions, { batches }: { batches: number }): Program {
-  const { losses, weights, grads } = traceGradients(options, training);
+export function gradProgram(
+  options: ProgramOptions,
+  training: TrainingOptions,
+  { batches }: { batches: number },
+): Program {
+  const { losses, grads } = traceGradients(options, training);
   const state: Record<string, Value | null> = {};
   for (const [i, { name, length }] of options.layout.vectors.entries()) {
     state[`W.${name}`] = null;
@@ -54,7 +63,12 @@ export function applyProgram({ model, layout, target }: ProgramOptions, training
   const grads = layout.vectors.map(({ name, length }) => input(`G.${name}`, "float32", [length]));
   const { outputs, state } = update(layout, training, { weights, grads });
   const cleared = layout.vectors.map(({ name, length }) => [`G.${name}`, full([length], 0)]);
-  return compile({ name: `${model.name}.apply`, target, outputs, state: { ...state, ...Object.fromEntries(cleared) } });
+  return compile({
+    name: `${model.name}.apply`,
+    target,
+    outputs,
+    state: { ...state, ...Object.fromEntries(cleared) },
+  });
 }
 
 function traceGradients(
@@ -70,7 +84,10 @@ function traceGradients(
 }
 
 /** Names of the state vectors that training keeps, with their lengths. */
-export function trainingState(layout: Layout, optimizer: Optimizer): { readonly name: string; readonly length: number }[] {
+export function trainingState(
+  layout: Layout,
+  optimizer: Optimizer,
+): { readonly name: string; readonly length: number }[] {
   return layout.vectors.flatMap(({ name, length }) =>
     ["W", ...optimizer.slots].map((slot) => ({ name: `${slot}.${name}`, length })),
   );
@@ -92,7 +109,9 @@ function update(
       weight: weights[name] ?? input(`W.${name}`, "float32", [length]),
       grad: at(clipped, i),
       slots: slotInputs,
-      hyper: Array.from({ length: count }, (_, k) => reshape(slice(hyper, { axis: 0, start: k, end: k + 1 }), [])),
+      hyper: Array.from({ length: count }, (_, k) =>
+        reshape(slice(hyper, { axis: 0, start: k, end: k + 1 }), []),
+      ),
     });
     state[`W.${name}`] = weight;
     for (const [k, slot] of optimizer.slots.entries()) state[`${slot}.${name}`] = at(slots, k);

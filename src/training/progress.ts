@@ -35,9 +35,12 @@ export async function restoreProgress(
   for (const { name, length } of trainingState(layout, optimizer)) {
     const vector = vectors[name] ?? (saved === null ? new Float32Array(length) : undefined);
     if (vector?.length !== length) {
-      throw new DeitError(`the saved state has ${vector?.length ?? "no"} numbers for ${name}; expected ${length}`, {
-        hint: "It was written by another version or by hand; start a new run in another --output-dir.",
-      });
+      throw new DeitError(
+        `the saved state has ${vector?.length ?? "no"} numbers for ${name}; expected ${length}`,
+        {
+          hint: "It was written by another version or by hand; start a new run in another --output-dir.",
+        },
+      );
     }
     await runtime.setState(name, vector);
   }
@@ -45,12 +48,19 @@ export async function restoreProgress(
 }
 
 /** Accumulated gradients start at 0. */
-export async function clearGradients({ runtime, layout }: Pick<StateOwner, "runtime" | "layout">): Promise<void> {
-  for (const { name, length } of layout.vectors) await runtime.setState(`G.${name}`, new Float32Array(length));
+export async function clearGradients({
+  runtime,
+  layout,
+}: Pick<StateOwner, "runtime" | "layout">): Promise<void> {
+  for (const { name, length } of layout.vectors)
+    await runtime.setState(`G.${name}`, new Float32Array(length));
 }
 
 /** Everything that a resume needs. */
-export async function captureState({ runtime, layout, optimizer }: StateOwner, progress: Progress): Promise<RunState> {
+export async function captureState(
+  { runtime, layout, optimizer }: StateOwner,
+  progress: Progress,
+): Promise<RunState> {
   const vectors: Record<string, Float32Array> = {};
   for (const { name } of trainingState(layout, optimizer)) vectors[name] = await runtime.getState(name);
   const { best, ...counters } = progress;

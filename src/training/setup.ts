@@ -37,7 +37,10 @@ export function optimizerFor({ opt, weightDecay, optBetas, optEps, momentum }: T
 }
 
 /** Batches of an epoch: those of whole updates. */
-export function batchesPerEpoch({ accumulationSteps }: Pick<TrainOptions, "accumulationSteps">, loader: Pick<Loader, "steps">): number {
+export function batchesPerEpoch(
+  { accumulationSteps }: Pick<TrainOptions, "accumulationSteps">,
+  loader: Pick<Loader, "steps">,
+): number {
   return loader.steps - (loader.steps % accumulationSteps);
 }
 
@@ -49,10 +52,16 @@ export function scheduleFor(options: TrainOptions, training: Pick<Loader, "steps
   // A constant is a cosine between equal ends, so that it has its warm-up, too.
   const shape = { lr, epochs, warmupEpochs, warmupLr, minLr: sched === "constant" ? lr : minLr };
   if (schedUnit === "epoch") return cosineByEpoch(shape);
-  return cosineByStep({ ...shape, stepsPerEpoch: batchesPerEpoch(options, training) / options.accumulationSteps });
+  return cosineByStep({
+    ...shape,
+    stepsPerEpoch: batchesPerEpoch(options, training) / options.accumulationSteps,
+  });
 }
 
-export async function openRuntime({ device, threads }: Pick<TrainOptions, "device" | "threads">): Promise<Runtime> {
+export async function openRuntime({
+  device,
+  threads,
+}: Pick<TrainOptions, "device" | "threads">): Promise<Runtime> {
   return createRuntime({ device, ...(threads !== null && { threads }) });
 }
 
@@ -60,12 +69,22 @@ export function loadersFor(
   options: TrainOptions,
   { model, pictures, validation }: { model: Model; pictures: Dataset; validation: Dataset },
 ): { training: Loader; validation: Loader } {
-  const { batchSize, seed, crop, scale, ratio, hflip, trainInterpolation: interpolation, evalCropRatio } = options;
+  const {
+    batchSize,
+    seed,
+    crop,
+    scale,
+    ratio,
+    hflip,
+    trainInterpolation: interpolation,
+    evalCropRatio,
+  } = options;
   const size = model.config.inputSize;
   const [lowScale, highScale] = scale;
   const [lowRatio, highRatio] = ratio;
   const resized: TrainCrop = { kind: "resized", scale: [lowScale, highScale], ratio: [lowRatio, highRatio] };
-  const cropOptions: TrainCrop = crop === "none" ? { kind: "centre" } : crop === "resized" ? resized : { kind: crop };
+  const cropOptions: TrainCrop =
+    crop === "none" ? { kind: "centre" } : crop === "resized" ? resized : { kind: crop };
   return {
     training: createLoader({
       dataset: pictures,
@@ -89,7 +108,8 @@ export function checkBatch({ batchSize, accumulationSteps }: TrainOptions, pictu
   throw new ConfigError(
     "batchSize",
     `one update takes ${needed} pictures (batch size ${batchSize}${accumulationSteps > 1 ? ` × ${accumulationSteps} accumulated` : ""}), but there are ${pictures.length} to train on`,
-    { hint: `Use --batch-size ${Math.max(1, Math.floor(pictures.length / accumulationSteps))} or less, or more pictures.` },
+    {
+      hint: `Use --batch-size ${Math.max(1, Math.floor(pictures.length / accumulationSteps))} or less, or more pictures.`,
+    },
   );
 }
-

@@ -24,10 +24,16 @@ export function softTargetCrossEntropy(logits: Value, targets: Value): Value {
  * Classification by true labels. A distilled model without a teacher trains its class head alone, as the
  * reference does with `--distillation-type none`.
  */
-export const classification: Task = (heads, targets) => ({ loss: softTargetCrossEntropy(heads.class, targets) });
+export const classification: Task = (heads, targets) => ({
+  loss: softTargetCrossEntropy(heads.class, targets),
+});
 
 /** Label smoothing inside the targets: ε/K everywhere, and 1 − ε + ε/K at the label. → [B, K]; rows of label −1 are 0. */
-export function smoothTargets(labels: ArrayLike<number>, numClasses: number, smoothing: number): Float32Array {
+export function smoothTargets(
+  labels: ArrayLike<number>,
+  numClasses: number,
+  smoothing: number,
+): Float32Array {
   const targets = new Float32Array(labels.length * numClasses);
   const off = smoothing / numClasses;
   for (let row = 0; row < labels.length; row++) {

@@ -18,7 +18,15 @@ import type { RunFolder } from "./run-folder.ts";
 import { isRunFolder, openRunFolder } from "./run-folder.ts";
 import type { ModelOwner } from "./run-models.ts";
 import { repairModels } from "./run-models.ts";
-import { batchesPerEpoch, checkBatch, loadersFor, modelFor, openRuntime, optimizerFor, scheduleFor } from "./setup.ts";
+import {
+  batchesPerEpoch,
+  checkBatch,
+  loadersFor,
+  modelFor,
+  openRuntime,
+  optimizerFor,
+  scheduleFor,
+} from "./setup.ts";
 
 export type { TrainEvent } from "./events.ts";
 export { InterruptedError, NonFiniteError } from "./events.ts";
@@ -53,7 +61,10 @@ export interface TrainResult {
  * Trains, or goes on with the run in `outputDir`. What can be wrong is found out before the folder is made.
  * @throws InterruptedError, NonFiniteError, and the other kinds of DeitError for everything a user can mend
  */
-export async function train(options: TrainOptions, { onEvent = () => {}, signal }: TrainHooks = {}): Promise<TrainResult> {
+export async function train(
+  options: TrainOptions,
+  { onEvent = () => {}, signal }: TrainHooks = {},
+): Promise<TrainResult> {
   const start = performance.now();
   // 1. What is wrong at a glance: the model's name and picture size.
   modelFor(options);
@@ -72,10 +83,11 @@ export async function train(options: TrainOptions, { onEvent = () => {}, signal 
   const loaders = loadersFor(options, { model, pictures, validation: measured });
   try {
     signal?.throwIfAborted();
-    // 5. Run folder: the first that is written; locked, its log in line with its state, its models with both.
+    // 5. Run folder: the first that is written; locked, its log in line with its state.
     await using run = await openRun(options);
     run.notes.forEach(warn);
-    if (validation === undefined) warn("there are no validation pictures: accuracy is that on the training pictures");
+    if (validation === undefined)
+      warn("there are no validation pictures: accuracy is that on the training pictures");
     // 6. Models and device in line with the saved state, or with the start of a run.
     const progress = await restore({ options, run, model, layout, classes }, { runtime, optimizer });
     const result = (imagesPerSecond: number): TrainResult => ({
@@ -108,7 +120,18 @@ export async function train(options: TrainOptions, { onEvent = () => {}, signal 
     });
     // 8. The loop.
     const { imagesPerSecond } = await runEpochs({
-      ...{ options, model, layout, classes, optimizer, runtime, executables, run, progress, loaders, onEvent, signal },
+      options,
+      model,
+      layout,
+      classes,
+      optimizer,
+      runtime,
+      executables,
+      run,
+      progress,
+      loaders,
+      onEvent,
+      signal,
       schedule: scheduleFor(options, loaders.training),
       validationImages: measured.length,
     });
@@ -135,7 +158,10 @@ async function restore(
   const { run, layout, options } = owner;
   const saved = await run.loadState();
   if (saved !== null) await repairModels(owner, saved);
-  return restoreProgress({ runtime, layout, optimizer }, { saved, initial: () => initialWeights(options, layout) });
+  return restoreProgress(
+    { runtime, layout, optimizer },
+    { saved, initial: () => initialWeights(options, layout) },
+  );
 }
 
 /** The epochs that a finished run is judged by, from its log. */
@@ -144,5 +170,8 @@ function epochResults({ log }: RunFolder): Pick<TrainResult, "best" | "last"> {
     acc1 === undefined ? [] : [{ epoch, acc1, acc5 }],
   );
   const last = results.at(-1) ?? { epoch: log.length - 1, acc1: 0, acc5: 0 };
-  return { best: results.reduce((best, next) => (next.acc1 > best.acc1 ? next : best), results[0] ?? last), last };
+  return {
+    best: results.reduce((best, next) => (next.acc1 > best.acc1 ? next : best), results[0] ?? last),
+    last,
+  };
 }

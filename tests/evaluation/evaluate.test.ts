@@ -40,12 +40,19 @@ beforeAll(async () => {
   const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
   const vectors = initialVectors(layout, createRandom(0));
   const random = createRandom(1);
-  for (const vector of Object.values(vectors)) for (const i of vector.keys()) vector[i] = (vector[i] ?? 0) + random.normal(0, 0.1);
+  for (const vector of Object.values(vectors))
+    for (const i of vector.keys()) vector[i] = (vector[i] ?? 0) + random.normal(0, 0.1);
   await writeCheckpoint(checkpoint, {
     tensors: unpackTensors(layout, vectors),
     metadata: encodeModelMetadata({
-      ...{ model: name, classes: CLASSES, inputSize: [16, 16], mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2] },
-      ...{ epoch: 0, metrics: {}, extra: { crop_ratio: "1" } },
+      model: name,
+      classes: CLASSES,
+      inputSize: [16, 16],
+      mean: [0.5, 0.5, 0.5],
+      std: [0.2, 0.2, 0.2],
+      epoch: 0,
+      metrics: {},
+      extra: { crop_ratio: "1" },
     }),
   });
   bare = join(root, "bare.safetensors");
@@ -66,7 +73,12 @@ describe("evaluateCheckpoint", () => {
     );
     const all = await evaluateCheckpoint({ checkpoint, dataPath: photos, batchSize: 64, ...CPU });
     for (const result of [some, all]) {
-      expect(result).toMatchObject({ model: "deit_w64d4_distilled_patch4_32", images: 21, acc1: one.acc1, acc5: 100 });
+      expect(result).toMatchObject({
+        model: "deit_w64d4_distilled_patch4_32",
+        images: 21,
+        acc1: one.acc1,
+        acc5: 100,
+      });
       for (const head of ["class", "distillation", "joint"] as const) {
         expect(result.heads[head]?.acc1).toBe(one.heads[head]?.acc1);
         expect(result.heads[head]?.loss).toBeCloseTo(one.heads[head]?.loss ?? Number.NaN, 5);
@@ -103,10 +115,16 @@ describe("evaluateCheckpoint", () => {
     await writeFile(join(csv, "labels.csv"), "file,class_index\na.png,5\n");
     const options = { ...BARE, checkpoint: bare, dataPath: csv, ...CPU };
     await expect(evaluateCheckpoint(options)).rejects.toThrow(ConfigError);
-    await expect(evaluateCheckpoint(options)).rejects.toThrow(/has class 5, but .*bare\.safetensors knows 3 classes/);
-    await expect(evaluateCheckpoint({ ...options, model: undefined })).rejects.toThrow(/does not say which model it is\nName it with --model/);
+    await expect(evaluateCheckpoint(options)).rejects.toThrow(
+      /has class 5, but .*bare\.safetensors knows 3 classes/,
+    );
+    await expect(evaluateCheckpoint({ ...options, model: undefined })).rejects.toThrow(
+      /does not say which model it is\nName it with --model/,
+    );
     const signal = AbortSignal.abort();
-    await expect(evaluateCheckpoint({ checkpoint, dataPath: photos, ...CPU }, { signal })).rejects.toThrow("aborted");
+    await expect(evaluateCheckpoint({ checkpoint, dataPath: photos, ...CPU }, { signal })).rejects.toThrow(
+      "aborted",
+    );
   });
 });
 
@@ -135,7 +153,13 @@ describe("predict", () => {
   });
 
   test("takes names from its caller, and calls classes by number without any", async () => {
-    const options = { ...BARE, checkpoint: bare, images: images("disc/0.png"), topk: 1, device: "cpu" } as const;
+    const options = {
+      ...BARE,
+      checkpoint: bare,
+      images: images("disc/0.png"),
+      topk: 1,
+      device: "cpu",
+    } as const;
     const [unnamed] = await predict(options);
     const best = unnamed?.predictions[0];
     expect(best?.label).toBe(`class ${best?.index}`);
@@ -145,7 +169,9 @@ describe("predict", () => {
 
   test("names a file that is no picture", async () => {
     await writeFile(join(root, "note.jpg"), "no picture");
-    await expect(predict({ checkpoint, images: [join(root, "note.jpg")] })).rejects.toThrow(/note\.jpg is not a whole picture/);
+    await expect(predict({ checkpoint, images: [join(root, "note.jpg")] })).rejects.toThrow(
+      /note\.jpg is not a whole picture/,
+    );
   });
 });
 
@@ -153,48 +179,68 @@ const data = new URL("../../../shared/data/", import.meta.url);
 describe.skipIf(!existsSync(data))("the real DeiT-Ti on 650 real pictures (needs ../shared/data)", () => {
   const path = (name: string): string => fileURLToPath(new URL(name, data));
 
-  test("answers as PyTorch did: every top-1 the same, logits within 0.002", { timeout: 240_000 }, async () => {
-    const { model, tensors, normalisation, cropRatio } = await loadModel(path("deit_tiny_patch16_224/model.safetensors"), {
-      model: "deit_tiny_patch16_224",
-    });
-    const recorded = (await readCheckpoint(path("imagenet_val_650/deit_tiny_logits.safetensors"))).tensors.get("logits");
-    const expected = recorded?.data ?? new Float32Array();
-    const dataset = await openEvaluation({ dataPath: path("imagenet_val_650") });
-    const batchSize = 16; // 650 are 40 batches and 10 more
-    const loader = createLoader({
-      dataset,
-      transform: { mode: "evaluation", size: model.config.inputSize, cropRatio },
-      plan: createPlan({ mode: "evaluation", length: dataset.length, batchSize }),
-      workers: 1,
-    });
-    const runtime = await createRuntime({ device: "cpu", threads: availableParallelism() });
-    try {
-      const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
-      for (const [name, vector] of Object.entries(packTensors(layout, tensors))) await runtime.setState(`W.${name}`, vector);
-      const executable = await runtime.load(evaluationProgram({ model, layout, batchSize, target: runtime.target, normalisation }));
-      const logits: number[] = [];
-      const recording: Executable = {
-        ...executable,
-        run: async (feeds) => {
-          const outputs = await executable.run(feeds);
-          logits.push(...headLogits(outputs).class);
-          return outputs;
+  test(
+    "answers as PyTorch did: every top-1 the same, logits within 0.002",
+    { timeout: 240_000 },
+    async () => {
+      const { model, tensors, normalisation, cropRatio } = await loadModel(
+        path("deit_tiny_patch16_224/model.safetensors"),
+        {
+          model: "deit_tiny_patch16_224",
         },
-      };
-      const { acc1, acc5 } = await evaluate({ executable: recording, loader, numClasses: 1000, total: dataset.length });
-      expect([acc1.toFixed(4), acc5.toFixed(4)]).toEqual(["82.1538", "96.1538"]);
+      );
+      const recorded = (
+        await readCheckpoint(path("imagenet_val_650/deit_tiny_logits.safetensors"))
+      ).tensors.get("logits");
+      const expected = recorded?.data ?? new Float32Array();
+      const dataset = await openEvaluation({ dataPath: path("imagenet_val_650") });
+      const batchSize = 16; // 650 are 40 batches and 10 more
+      const loader = createLoader({
+        dataset,
+        transform: { mode: "evaluation", size: model.config.inputSize, cropRatio },
+        plan: createPlan({ mode: "evaluation", length: dataset.length, batchSize }),
+        workers: 1,
+      });
+      const runtime = await createRuntime({ device: "cpu", threads: availableParallelism() });
+      try {
+        const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
+        for (const [name, vector] of Object.entries(packTensors(layout, tensors)))
+          await runtime.setState(`W.${name}`, vector);
+        const executable = await runtime.load(
+          evaluationProgram({ model, layout, batchSize, target: runtime.target, normalisation }),
+        );
+        const logits: number[] = [];
+        const recording: Executable = {
+          ...executable,
+          run: async (feeds) => {
+            const outputs = await executable.run(feeds);
+            logits.push(...headLogits(outputs).class);
+            return outputs;
+          },
+        };
+        const { acc1, acc5 } = await evaluate({
+          executable: recording,
+          loader,
+          numClasses: 1000,
+          total: dataset.length,
+        });
+        expect([acc1.toFixed(4), acc5.toFixed(4)]).toEqual(["82.1538", "96.1538"]);
 
-      const top1 = (all: ArrayLike<number>, row: number): number => {
-        const values = Array.from({ length: 1000 }, (_, k) => all[row * 1000 + k] ?? Number.NaN);
-        return values.indexOf(Math.max(...values));
-      };
-      const rows = [...Array(650).keys()];
-      expect(rows.filter((row) => top1(logits, row) !== top1(expected, row))).toEqual([]);
-      const largest = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - (logits[i] ?? Number.NaN))), 0);
-      expect(largest).toBeLessThan(0.002);
-      console.info(`largest difference of a logit: ${largest}`);
-    } finally {
-      await Promise.all([loader.close(), runtime.close()]);
-    }
-  });
+        const top1 = (all: ArrayLike<number>, row: number): number => {
+          const values = Array.from({ length: 1000 }, (_, k) => all[row * 1000 + k] ?? Number.NaN);
+          return values.indexOf(Math.max(...values));
+        };
+        const rows = [...Array(650).keys()];
+        expect(rows.filter((row) => top1(logits, row) !== top1(expected, row))).toEqual([]);
+        const largest = expected.reduce(
+          (most, value, i) => Math.max(most, Math.abs(value - (logits[i] ?? Number.NaN))),
+          0,
+        );
+        expect(largest).toBeLessThan(0.002);
+        console.info(`largest difference of a logit: ${largest}`);
+      } finally {
+        await Promise.all([loader.close(), runtime.close()]);
+      }
+    },
+  );
 });

@@ -514,6 +514,14 @@ const composites: OpCase[] = [
   ),
   opCase("linear", "no bias", [floats([3, 2, 4]), others([5, 4])], ([x, w]) => ops.linear(x, w)),
   opCase("linear", "a vector", [floats([4]), others([5, 4])], ([x, w]) => ops.linear(x, w)),
+  opCase("linearParts", "narrow", [floats([2, 3, 4]), floats([7, 4])], ([x, w]) => {
+    const [a = x, b = x, c = x] = ops.linearParts(x, w, [2, 4, 1]);
+    return ops.concat([c, ops.mul(a, 2), b], 2);
+  }),
+  opCase("linearParts", "wide, a part unused", [floats([2, 130]), floats([5, 130])], ([x, w]) => {
+    const [a = x, , c = x] = ops.linearParts(x, w, [2, 1, 2]);
+    return ops.mul(a, c);
+  }),
   opCase("columnSum", "", [floats([4, 3])], ([x]) => ops.columnSum(x), { reference: ([x]) => ops.sum(x, 0) }),
   opCase("softmax", "last axis", [floats([3, 4])], ([x]) => ops.softmax(x), {
     reference: ([x]) => ops.div(ops.exp(x), ops.sum(ops.exp(x), -1, { keepDims: true })),

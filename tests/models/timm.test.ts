@@ -24,7 +24,9 @@ interface Recording {
   readonly batchSize: number;
   readonly loss: number;
   readonly logits: { readonly class: PackedTensor; readonly distillation?: PackedTensor };
-  readonly gradients: Readonly<Record<string, { norm: number; at: readonly number[]; values: readonly number[] }>>;
+  readonly gradients: Readonly<
+    Record<string, { norm: number; at: readonly number[]; values: readonly number[] }>
+  >;
 }
 
 const NAMES = [
@@ -62,17 +64,21 @@ describe("registered DeiTs equal timm's", () => {
       ? mul(add(byClass, softTargetCrossEntropy(heads.distillation, targets)), 0.5)
       : byClass;
     const grads = gradient(loss, Object.values(weights));
-    const gradOutputs = Object.fromEntries(layout.vectors.map((vector, i) => [`grad.${vector.name}`, grads[i] ?? loss]));
+    const gradOutputs = Object.fromEntries(
+      layout.vectors.map((vector, i) => [`grad.${vector.name}`, grads[i] ?? loss]),
+    );
     const program = compile({
       name,
       target: "cpu",
       outputs: { ...headOutputs(heads), loss, ...gradOutputs },
       state: Object.fromEntries(layout.vectors.map((vector) => [`W.${vector.name}`, null])),
     });
-    const tensors = model.parameters.map(({ name: key, shape }): [string, { shape: readonly number[]; data: Float32Array }] => [
-      key,
-      { shape, data: seededParameter(key, shape, embedDim) },
-    ]);
+    const tensors = model.parameters.map(
+      ({ name: key, shape }): [string, { shape: readonly number[]; data: Float32Array }] => [
+        key,
+        { shape, data: seededParameter(key, shape, embedDim) },
+      ],
+    );
     for (const [vector, data] of Object.entries(packTensors(layout, new Map(tensors)))) {
       await runtime.setState(`W.${vector}`, data);
     }

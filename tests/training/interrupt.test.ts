@@ -42,10 +42,11 @@ function deit(words: readonly string[]): Started {
   return { child, said: () => err, says, ended };
 }
 
-const words = (outputDir: string, epochs: number): string[] => [
-  ...["train", photos, "--model", "deit_w64d4_patch4_32", "--input-size", "16", "--batch-size", "9", "--json"],
-  ...["--device", "cpu", "--threads", "1", "--workers", "2", "--output-dir", outputDir, "--epochs", String(epochs)],
-];
+const words = (outputDir: string, epochs: number): string[] =>
+  [
+    `train --data-path ${photos} --model deit_w64d4_patch4_32 --input-size 16 --batch-size 9 --json`,
+    `--device cpu --threads 1 --workers 2 --output-dir ${outputDir} --epochs ${epochs}`,
+  ].flatMap((line) => line.split(" "));
 
 test("one Ctrl-C saves and exits with 130; the same command goes on to the end", async () => {
   const path = join(root, "run");
@@ -53,14 +54,19 @@ test("one Ctrl-C saves and exits with 130; the same command goes on to the end",
   await first.says(/^epoch +1\/40/m);
   first.child.kill("SIGINT");
   expect(await first.ended).toEqual({ code: 130, out: "" });
-  expect(first.said()).toMatch(/stopping after this step, then saving \(Ctrl-C again ends at once\)\nstopped and saved in .*run\nGo on with: deit train .*run\n/);
+  expect(first.said()).toMatch(
+    /stopping after this step, then saving \(Ctrl-C again ends at once\)\nstopped and saved in .*run\nGo on with: deit train .*run\n/,
+  );
   const { counters } = await readState(join(path, "state.safetensors"));
   expect(counters.epoch).toBeGreaterThan(0);
   expect(counters.epoch).toBeLessThan(40);
 
   const second = deit(words(path, 40));
   const { code, out } = await second.ended;
-  expect([code, second.said()]).toEqual([0, expect.stringMatching(new RegExp(`going on from epoch ${counters.epoch + 1}, step \\d`))]);
+  expect([code, second.said()]).toEqual([
+    0,
+    expect.stringMatching(new RegExp(`going on from epoch ${counters.epoch + 1}, step \\d`)),
+  ]);
   expect(JSON.parse(out)).toMatchObject({ run: path, epochs: 40, last: { epoch: 39 } });
   expect((await readFile(join(path, "log.jsonl"), "utf8")).trim().split("\n")).toHaveLength(40);
 });

@@ -21,7 +21,10 @@ const PAINTS: Readonly<Record<string, Paint>> = {
 export const CLASSES = Object.keys(PAINTS).toSorted();
 
 /** root/disc/0.png, …: `perClass` pictures of each class. */
-export async function writePhotos(root: string, { perClass = 20 }: { perClass?: number } = {}): Promise<string> {
+export async function writePhotos(
+  root: string,
+  { perClass = 20 }: { perClass?: number } = {},
+): Promise<string> {
   for (const [name, paint] of Object.entries(PAINTS)) {
     await mkdir(join(root, name), { recursive: true });
     for (let i = 0; i < perClass; i++) await writePhoto(join(root, name, `${i}.png`), paint, i);
@@ -38,7 +41,9 @@ async function writePhoto(path: string, paint: Paint, seed: number): Promise<voi
     const colour = paint((pixel % width) / width, Math.floor(pixel / width) / height);
     return Math.min(255, Math.max(0, (colour[i % 3] ?? 0) + light + random.normal(0, 30)));
   });
-  await sharp(pixels, { raw: { width, height, channels: 3 } }).png().toFile(path);
+  await sharp(pixels, { raw: { width, height, channels: 3 } })
+    .png()
+    .toFile(path);
 }
 
 /** A run of seconds: every option that is not named here is the command line's default. */

@@ -39,7 +39,10 @@ async function uninterrupted(changes: TrainInput): ReturnType<typeof runContent>
 }
 
 /** Trains until `isEnough`, then as Ctrl-C does; whether the run was done before that. */
-async function trainUntil(options: ReturnType<typeof run>, isEnough: (event: TrainEvent) => boolean): Promise<boolean> {
+async function trainUntil(
+  options: ReturnType<typeof run>,
+  isEnough: (event: TrainEvent) => boolean,
+): Promise<boolean> {
   const controller = new AbortController();
   const onEvent = (event: TrainEvent): void => {
     if (isEnough(event)) controller.abort();
@@ -57,22 +60,33 @@ describe("stopped by a signal at any step, and started again", () => {
   test.each<[string, TrainInput]>([
     ["with AdamW", {}],
     ["with two threads, two loader workers and saves amid epochs", { threads: 2, workers: 2, saveSteps: 4 }],
-    ["with accumulation, clipping and SGD", { accumulationSteps: 2, batchSize: 5, clipGrad: 0.5, opt: "sgd", lr: 1e-3 }],
-    ["when not every epoch is validated or saved", { evalEvery: 2, saveEvery: 3, saveSteps: 2, schedUnit: "epoch" }],
+    [
+      "with accumulation, clipping and SGD",
+      { accumulationSteps: 2, batchSize: 5, clipGrad: 0.5, opt: "sgd", lr: 1e-3 },
+    ],
+    [
+      "when not every epoch is validated or saved",
+      { evalEvery: 2, saveEvery: 3, saveSteps: 2, schedUnit: "epoch" },
+    ],
   ])("%s", async (_, changes) => {
     const seed = Date.now() % 1_000_000;
     const random = createRandom(seed, "stop");
     for (let done = false, starts = 0; !done; starts++) {
       expect(starts, `seed ${seed}`).toBeLessThan(40);
       let steps = random.integer(20); // 0: before the first
-      done = await trainUntil(run(changes), ({ type }) => (type === "start" && steps === 0) || (type === "step" && --steps === 0));
+      done = await trainUntil(
+        run(changes),
+        ({ type }) => (type === "start" && steps === 0) || (type === "step" && --steps === 0),
+      );
     }
     expect(await runContent(outputDir), `seed ${seed}`).toEqual(await uninterrupted(changes));
   });
 
   test("at the last step of an epoch, and within its validation", async () => {
     const changes: TrainInput = { evalEvery: 2 };
-    expect(await trainUntil(run(changes), (event) => event.type === "step" && event.step === event.steps)).toBe(false);
+    expect(
+      await trainUntil(run(changes), (event) => event.type === "step" && event.step === event.steps),
+    ).toBe(false);
     expect(await trainUntil(run(changes), ({ type }) => type === "evaluate")).toBe(false);
     const starts: TrainEvent[] = [];
     await train(run(changes), { onEvent: (event) => event.type === "start" && starts.push(event) });
@@ -126,7 +140,9 @@ describe("cut off between the saving of the state and of the models", () => {
 test("a finished run returns at once what it returned before", async () => {
   const first = await train(run({ epochs: 2 }));
   const events: TrainEvent[] = [];
-  const again = await train(run({ epochs: 2, threads: 2, saveSteps: 1 }), { onEvent: (event) => events.push(event) });
+  const again = await train(run({ epochs: 2, threads: 2, saveSteps: 1 }), {
+    onEvent: (event) => events.push(event),
+  });
   expect({ ...again, seconds: 0, imagesPerSecond: 0 }).toEqual({ ...first, seconds: 0, imagesPerSecond: 0 });
   expect(events).toEqual([{ type: "warning", message: "this run is complete: its 2 epochs are trained" }]);
 });
@@ -136,8 +152,14 @@ describe("killed with SIGKILL at random moments, until it is done", () => {
   /** More kills than these, and the run is left to end. */
   const KILLS = 3;
 
-  function start(options: object): { child: ChildProcess; started: Promise<unknown>; ended: Promise<unknown[]> } {
-    const child = spawn(process.execPath, [CHILD, JSON.stringify(options)], { stdio: ["ignore", "pipe", "inherit"] });
+  function start(options: object): {
+    child: ChildProcess;
+    started: Promise<unknown>;
+    ended: Promise<unknown[]>;
+  } {
+    const child = spawn(process.execPath, [CHILD, JSON.stringify(options)], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     const lines = createInterface({ input: child.stdout });
     const ended = once(child, "exit");
     return { child, started: Promise.race([once(lines, "line"), ended]), ended };
@@ -147,7 +169,12 @@ describe("killed with SIGKILL at random moments, until it is done", () => {
     { workers: 0, saveSteps: 1 },
     { workers: 2, saveSteps: null, saveEvery: 2 },
   ])("%j", async (changes) => {
-    const options = { ...changes, dataPath: photos, outputDir: join(root, `killed-${changes.workers}`), epochs: 8 };
+    const options = {
+      ...changes,
+      dataPath: photos,
+      outputDir: join(root, `killed-${changes.workers}`),
+      epochs: 8,
+    };
     const seed = Date.now() % 1_000_000;
     const random = createRandom(seed, "kill", changes.workers);
     let code: unknown = null;

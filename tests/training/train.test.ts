@@ -26,12 +26,19 @@ beforeEach(() => {
   outputDir = join(root, `run${count++}`);
 });
 
-const run = (changes: TrainInput = {}): ReturnType<typeof tinyRun> => tinyRun({ dataPath: photos, outputDir, ...changes });
+const run = (changes: TrainInput = {}): ReturnType<typeof tinyRun> =>
+  tinyRun({ dataPath: photos, outputDir, ...changes });
 
-async function trained(changes: TrainInput): Promise<{ result: TrainResult; events: TrainEvent[]; warnings: string[] }> {
+async function trained(
+  changes: TrainInput,
+): Promise<{ result: TrainResult; events: TrainEvent[]; warnings: string[] }> {
   const events: TrainEvent[] = [];
   const result = await train(run(changes), { onEvent: (event) => events.push(event) });
-  return { result, events, warnings: events.flatMap((event) => (event.type === "warning" ? [event.message] : [])) };
+  return {
+    result,
+    events,
+    warnings: events.flatMap((event) => (event.type === "warning" ? [event.message] : [])),
+  };
 }
 
 const weightsOf = async (path: string): Promise<ReadonlyMap<string, { readonly data: Float32Array }>> =>
@@ -40,7 +47,9 @@ const weightsOf = async (path: string): Promise<ReadonlyMap<string, { readonly d
 /** Largest difference of a weight between two runs. */
 async function largestDifference(a: string, b: string): Promise<number> {
   const others = await weightsOf(b);
-  return Math.max(...[...(await weightsOf(a))].map(([name, { data }]) => difference(data, others.get(name)?.data)));
+  return Math.max(
+    ...[...(await weightsOf(a))].map(([name, { data }]) => difference(data, others.get(name)?.data)),
+  );
 }
 
 function difference(a: Float32Array, b: Float32Array | undefined): number {
@@ -62,11 +71,28 @@ describe("a run", () => {
     expect(result.best.acc1).toBeGreaterThan(70); // a third is chance
     expect(result.imagesPerSecond).toBeGreaterThan(0);
 
-    const files = ["args.yaml", "best.safetensors", "last.safetensors", "log.jsonl", "state.safetensors", "summary.csv"];
+    const files = [
+      "args.yaml",
+      "best.safetensors",
+      "last.safetensors",
+      "log.jsonl",
+      "state.safetensors",
+      "summary.csv",
+    ];
     expect((await readdir(outputDir)).toSorted()).toEqual(files);
     const { log } = await runContent(outputDir);
     expect(log.map(({ epoch }) => epoch)).toEqual([0, 1, 2, 3]);
-    const keys = ["epoch", "n_parameters", "seconds", "test_acc1", "test_acc5", "test_heads", "test_loss", "train_loss", "train_lr"];
+    const keys = [
+      "epoch",
+      "n_parameters",
+      "seconds",
+      "test_acc1",
+      "test_acc5",
+      "test_heads",
+      "test_loss",
+      "train_loss",
+      "train_lr",
+    ];
     for (const record of log) expect(Object.keys(record).toSorted()).toEqual(keys);
     expect(log[0]?.train_loss).toBeGreaterThan(log[3]?.train_loss ?? NaN);
     expect(log[result.best.epoch]).toMatchObject({ test_acc1: result.best.acc1, n_parameters: 204_547 });
@@ -84,11 +110,22 @@ describe("a run", () => {
     });
     // 48 of 60 pictures train: 6 batches of 8 an epoch.
     const count = (type: TrainEvent["type"]): number => events.filter((event) => event.type === type).length;
-    expect([count("start"), count("step"), count("epoch"), count("saved"), count("warning")]).toEqual([1, 24, 4, 4, 0]);
+    expect([count("start"), count("step"), count("epoch"), count("saved"), count("warning")]).toEqual([
+      1, 24, 4, 4, 0,
+    ]);
 
     // What was logged is what an evaluation of the saved weights finds.
-    const { acc1, loss } = await evaluateCheckpoint({ checkpoint: outputDir, dataPath: photos, valSplit: 0.2, seed: 0, device: "cpu" });
-    expect([acc1, loss]).toEqual([result.best.acc1, expect.closeTo(Number(log[result.best.epoch]?.test_loss), 5)]);
+    const { acc1, loss } = await evaluateCheckpoint({
+      checkpoint: outputDir,
+      dataPath: photos,
+      valSplit: 0.2,
+      seed: 0,
+      device: "cpu",
+    });
+    expect([acc1, loss]).toEqual([
+      result.best.acc1,
+      expect.closeTo(Number(log[result.best.epoch]?.test_loss), 5),
+    ]);
   });
 
   test("is decided by its seed", async () => {
@@ -106,20 +143,42 @@ describe("a run", () => {
     const epochs = events.flatMap((event) => (event.type === "epoch" ? [event] : []));
     expect(epochs.map(({ acc1 }) => Number.isNaN(acc1))).toEqual([true, false, true, false, false]);
     expect(epochs.findLast(({ best }) => best)?.epoch).toBe(result.best.epoch);
-    expect((await readCheckpoint(join(outputDir, "best.safetensors"))).metadata["epoch"]).toBe(String(result.best.epoch));
+    expect((await readCheckpoint(join(outputDir, "best.safetensors"))).metadata["epoch"]).toBe(
+      String(result.best.epoch),
+    );
   });
 
   test("with accumulated batches makes the updates of one large batch", async () => {
-    const common: TrainInput = { epochs: 2, dropPath: 0, opt: "momentum", lr: 0.01, clipGrad: 0.5, valSplit: 0.1 };
+    const common: TrainInput = {
+      epochs: 2,
+      dropPath: 0,
+      opt: "momentum",
+      lr: 0.01,
+      clipGrad: 0.5,
+      valSplit: 0.1,
+    };
     const whole = await trained({ ...common, batchSize: 16 });
-    const half = await trained({ ...common, batchSize: 8, accumulationSteps: 2, outputDir: `${outputDir}-halves` });
+    const half = await trained({
+      ...common,
+      batchSize: 8,
+      accumulationSteps: 2,
+      outputDir: `${outputDir}-halves`,
+    });
     expect(await largestDifference(outputDir, `${outputDir}-halves`)).toBeLessThan(2e-6);
-    const [a, b] = [whole, half].map(({ events }) => events.flatMap((event) => (event.type === "step" ? [event] : [])));
+    const [a, b] = [whole, half].map(({ events }) =>
+      events.flatMap((event) => (event.type === "step" ? [event] : [])),
+    );
     // 54 pictures: 3 updates of 16 an epoch; the rates of both batches of an update are those of the large one.
     expect([a?.length, b?.length]).toEqual([6, 12]);
     expect(b?.map(({ lr }) => lr)).toEqual(a?.flatMap(({ lr }) => [lr, lr]));
-    expect(b?.map(({ losses }) => "gradNorm" in losses)).toEqual(Array.from({ length: 12 }, (_, i) => i % 2 === 1));
-    expect((await readState(join(outputDir, "state.safetensors"))).counters).toMatchObject({ epoch: 2, updates: 6, step: 0 });
+    expect(b?.map(({ losses }) => "gradNorm" in losses)).toEqual(
+      Array.from({ length: 12 }, (_, i) => i % 2 === 1),
+    );
+    expect((await readState(join(outputDir, "state.safetensors"))).counters).toMatchObject({
+      epoch: 2,
+      updates: 6,
+      step: 0,
+    });
   });
 
   test("says so when it is measured with the pictures it learns", async () => {
@@ -158,7 +217,9 @@ describe("a loss that is no number", () => {
     expect(failure).toBeInstanceOf(NonFiniteError);
     // The warm-up reaches the peak with epoch 3: its first update is the ruin of its second.
     expect(failure).toMatchObject({ metric: expect.stringMatching(/^loss|gradNorm$/), epoch: 2, step: 1 });
-    expect(String(failure)).toMatch(/(loss|gradNorm) is (NaN|Infinity) in epoch 3, step 2, at a learning rate of .*\n.*--lr/);
+    expect(String(failure)).toMatch(
+      /(loss|gradNorm) is (NaN|Infinity) in epoch 3, step 2, at a learning rate of .*\n.*--lr/,
+    );
     expect(saved).toEqual([0, 1]);
     const { vectors, counters } = await readState(join(outputDir, "state.safetensors"));
     expect(counters).toMatchObject({ epoch: 2, step: 0 });
@@ -181,15 +242,27 @@ describe("fine-tuning", () => {
     await mkdir(two);
     for (const name of ["disc", "ring"]) {
       await mkdir(join(two, name));
-      for (let i = 0; i < 20; i++) await copyFile(join(photos, name, `${i}.png`), join(two, name, `${i}.png`));
+      for (let i = 0; i < 20; i++)
+        await copyFile(join(photos, name, `${i}.png`), join(two, name, `${i}.png`));
     }
     // A learning rate of next to nothing shows what was started from.
-    const still: TrainInput = { dataPath: two, epochs: 1, lr: 1e-12, warmupLr: 0, minLr: 0, weightDecay: 0, warmupEpochs: 0 };
+    const still: TrainInput = {
+      dataPath: two,
+      epochs: 1,
+      lr: 1e-12,
+      warmupLr: 0,
+      minLr: 0,
+      weightDecay: 0,
+      warmupEpochs: 0,
+    };
     const { warnings } = await trained({ ...still, finetune: first });
     expect(warnings).toEqual([
       `these tensors start fresh, as ${first} does not have them in this shape: head.weight [2, 64] (there: [3, 64]), head.bias [2] (there: [3])`,
     ]);
-    const [from, to] = [(await readCheckpoint(join(first, "best.safetensors"))).tensors, await weightsOf(outputDir)];
+    const [from, to] = [
+      (await readCheckpoint(join(first, "best.safetensors"))).tensors,
+      await weightsOf(outputDir),
+    ];
     for (const [name, { data }] of from) {
       if (!name.startsWith("head.")) expect(difference(data, to.get(name)?.data), name).toBeLessThan(1e-9);
     }
@@ -206,14 +279,23 @@ describe("fine-tuning", () => {
     await expect(trained({ model: "deit_w96d6_patch4_32", finetune: first })).rejects.toThrow(
       /wide is no deit_w96d6_patch4_32; these tensors do not fit: cls_token \[1, 1, 96\] \(there: \[1, 1, 64\]\), .*, and \d+ more\nChoose the model/,
     );
-    await expect(trained({ finetune: join(root, "nowhere") })).rejects.toThrow(/there is no checkpoint .*nowhere/);
+    await expect(trained({ finetune: join(root, "nowhere") })).rejects.toThrow(
+      /there is no checkpoint .*nowhere/,
+    );
     await expect(readdir(outputDir)).rejects.toThrow("ENOENT");
   });
 });
 
 test("an estimate has the run's steps and writes nothing", async () => {
-  const { seconds, imagesPerSecond, ...rest } = await estimate(run({ epochs: 7, batchSize: 10, accumulationSteps: 2 }));
-  expect(rest).toMatchObject({ model: "deit_w64d4_patch4_32", parameters: 204_547, stepsPerEpoch: 4, steps: 28 });
+  const { seconds, imagesPerSecond, ...rest } = await estimate(
+    run({ epochs: 7, batchSize: 10, accumulationSteps: 2 }),
+  );
+  expect(rest).toMatchObject({
+    model: "deit_w64d4_patch4_32",
+    parameters: 204_547,
+    stepsPerEpoch: 4,
+    steps: 28,
+  });
   expect(seconds).toBeGreaterThan((28 * 10) / imagesPerSecond);
   expect(rest.diskMiB).toBeCloseTo((204_547 * 4 * 5) / 2 ** 20, 3);
   await expect(readdir(outputDir)).rejects.toThrow("ENOENT");
@@ -230,5 +312,8 @@ test("memory does not grow with the epochs", async () => {
   };
   await train(run({ inputSize: 8, epochs: 40 }), { onEvent });
   // One state of 2.4 MB kept an epoch would be 56 MiB between the two.
-  expect(Math.min(...rss.slice(32)) - Math.min(...rss.slice(8, 16)), rss.map(Math.round).join(" ")).toBeLessThan(25);
+  expect(
+    Math.min(...rss.slice(32)) - Math.min(...rss.slice(8, 16)),
+    rss.map(Math.round).join(" "),
+  ).toBeLessThan(25);
 });

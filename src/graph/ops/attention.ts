@@ -24,7 +24,11 @@ const attentionOp: OpDefinition<{ numHeads: number }> = {
     const [queries = 0, batch = 0, dim = 0] = q.shape;
     const expected = [k.shape[0] ?? 0, batch, dim];
     if (q.shape.length !== 3 || !sameShape(k.shape, expected) || !sameShape(v.shape, expected)) {
-      throw new ShapeError("attention", [q.shape, k.shape, v.shape], "queries [Q, B, D], keys and values [N, B, D]");
+      throw new ShapeError(
+        "attention",
+        [q.shape, k.shape, v.shape],
+        "queries [Q, B, D], keys and values [N, B, D]",
+      );
     }
     if (dim % numHeads !== 0) {
       throw new ShapeError("attention", [q.shape], `a width that ${numHeads} heads divide, not ${dim}`);
@@ -49,7 +53,11 @@ const attentionOp: OpDefinition<{ numHeads: number }> = {
     const byV = matmul(probabilities, byAttended, { transA: true, transBatchB: true });
     // Softmax's row sums Σ P∘dP equal Σ dO∘O, which runs over d and not over N.
     const rowSums = sum(mul(byAttended, heads(attended, numHeads)), -1); // [Q, B·h]
-    const byProbabilities = matmul(byAttended, heads(v, numHeads), { transB: true, transBatchA: true, transBatchB: true });
+    const byProbabilities = matmul(byAttended, heads(v, numHeads), {
+      transB: true,
+      transBatchA: true,
+      transBatchB: true,
+    });
     const spread = reshape(transpose(rowSums), probabilities.shape.with(2, 1)); // [B·h, Q, 1]
     const byScores = mul(probabilities, sub(byProbabilities, spread));
     const byQ = matmul(byScores, heads(k, numHeads), { transBatchB: true, alpha });

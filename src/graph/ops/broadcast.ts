@@ -77,7 +77,9 @@ export function sumTo(x: Value, shape: Shape): Value {
 
 /** Shape after reducing `axes`. */
 export function reducedShape(shape: Shape, axes: readonly number[], keepDims: boolean): number[] {
-  return keepDims ? shape.map((dim, i) => (axes.includes(i) ? 1 : dim)) : shape.filter((_, i) => !axes.includes(i));
+  return keepDims
+    ? shape.map((dim, i) => (axes.includes(i) ? 1 : dim))
+    : shape.filter((_, i) => !axes.includes(i));
 }
 
 // For the oracle.
@@ -92,7 +94,12 @@ export function broadcastData(data: Float64Array, shape: Shape, to: Shape): Floa
 }
 
 /** Reads `data` in the order of `shape` through arbitrary strides. */
-export function gatherData(data: Float64Array, shape: Shape, strides: readonly number[], start = 0): Float64Array {
+export function gatherData(
+  data: Float64Array,
+  shape: Shape,
+  strides: readonly number[],
+  start = 0,
+): Float64Array {
   const result = new Float64Array(sizeOf(shape));
   const index = shape.map(() => 0);
   let offset = start;

@@ -36,7 +36,11 @@ const selectOp: OpDefinition<None> = {
   },
   gradient: ({ inputs: [condition, a, b], grad }) => {
     const zero = full([], 0);
-    return [undefined, sumTo(select(condition, grad, zero), a.shape), sumTo(select(condition, zero, grad), b.shape)];
+    return [
+      undefined,
+      sumTo(select(condition, grad, zero), a.shape),
+      sumTo(select(condition, zero, grad), b.shape),
+    ];
   },
   evaluate: ([condition, a, b], _, types) => {
     const shape = types[0]?.shape ?? [];

@@ -11,7 +11,8 @@ const NONE: None = {};
 
 /** Result type of two operands that broadcast. */
 export function binaryType(name: string, a: TensorType, b: TensorType, dtype?: DType): TensorType {
-  if (a.dtype !== b.dtype) throw new ShapeError(name, [a.shape, b.shape], `one dtype, not ${a.dtype} and ${b.dtype}`);
+  if (a.dtype !== b.dtype)
+    throw new ShapeError(name, [a.shape, b.shape], `one dtype, not ${a.dtype} and ${b.dtype}`);
   return { dtype: dtype ?? a.dtype, shape: broadcastShapes(name, a.shape, b.shape) };
 }
 
@@ -53,7 +54,9 @@ function binary({ name, onnx, evaluate, gradient, simplify }: Binary): (a: Opera
 /** `a`, expanded to the result's shape, when every element of `b` is the neutral one. */
 function unless(a: Value, b: Value, neutral: number): Value | undefined {
   const filled = b.node.op.name === "expand" ? operands(b.node.inputs)[0] : b;
-  return constantNumber(filled) === neutral ? expand(a, broadcastShapes("simplify", a.shape, b.shape)) : undefined;
+  return constantNumber(filled) === neutral
+    ? expand(a, broadcastShapes("simplify", a.shape, b.shape))
+    : undefined;
 }
 
 export const add = binary({
@@ -131,12 +134,27 @@ function unary({ name, onnx, evaluate, gradient }: Unary): (x: Value) => Value {
   return (x) => apply(op, [x], NONE);
 }
 
-export const neg = unary({ name: "neg", onnx: "Neg", evaluate: (x) => -x, gradient: ({ grad }) => neg(grad) });
+export const neg = unary({
+  name: "neg",
+  onnx: "Neg",
+  evaluate: (x) => -x,
+  gradient: ({ grad }) => neg(grad),
+});
 
-export const exp = unary({ name: "exp", onnx: "Exp", evaluate: Math.exp, gradient: ({ y, grad }) => mul(grad, y) });
+export const exp = unary({
+  name: "exp",
+  onnx: "Exp",
+  evaluate: Math.exp,
+  gradient: ({ y, grad }) => mul(grad, y),
+});
 
 /** Natural logarithm. */
-export const log = unary({ name: "log", onnx: "Log", evaluate: Math.log, gradient: ({ x, grad }) => div(grad, x) });
+export const log = unary({
+  name: "log",
+  onnx: "Log",
+  evaluate: Math.log,
+  gradient: ({ x, grad }) => div(grad, x),
+});
 
 export const sqrt = unary({
   name: "sqrt",

@@ -14,13 +14,22 @@ const gatherOp: OpDefinition<{ axis: number }> = {
     if (indices.dtype !== "int64" && indices.dtype !== "int32") {
       throw new ShapeError("gather", [x.shape, indices.shape], `integer indices, not ${indices.dtype}`);
     }
-    return [{ dtype: x.dtype, shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)] }];
+    return [
+      { dtype: x.dtype, shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)] },
+    ];
   },
   // Rows that were picked twice add up: a product with the one-hot matrix, in a fixed order of summation.
   gradient: ({ inputs: [x, indices], grad, attributes: { axis } }) => {
     const length = dimAt(x.shape, axis);
-    const rows = reshape(grad, [sizeOf(x.shape.slice(0, axis)), sizeOf(indices.shape), sizeOf(x.shape.slice(axis + 1))]);
-    return [reshape(matmul(oneHot(reshape(indices, [-1]), length), rows, { transA: true }), x.shape), undefined];
+    const rows = reshape(grad, [
+      sizeOf(x.shape.slice(0, axis)),
+      sizeOf(indices.shape),
+      sizeOf(x.shape.slice(axis + 1)),
+    ]);
+    return [
+      reshape(matmul(oneHot(reshape(indices, [-1]), length), rows, { transA: true }), x.shape),
+      undefined,
+    ];
   },
   evaluate: ([x, indices], { axis }) => {
     const inner = sizeOf(x.shape.slice(axis + 1));

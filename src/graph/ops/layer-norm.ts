@@ -33,7 +33,10 @@ const layerNormalizationOp: OpDefinition<{ epsilon: number }> = {
     }
     return [result, averages, invStds];
   },
-  onnx: (_, { epsilon }) => ({ type: "LayerNormalization", attributes: { axis: -1, epsilon: { float: epsilon } } }),
+  onnx: (_, { epsilon }) => ({
+    type: "LayerNormalization",
+    attributes: { axis: -1, epsilon: { float: epsilon } },
+  }),
   lower: ([x, weight, bias], { epsilon }, target) => {
     if (target !== "webgpu") return undefined;
     const average = mean(x, -1, { keepDims: true });
@@ -72,7 +75,11 @@ export function normalize(x: Value, { epsilon = 1e-6 } = {}): Value {
 export function layerNorm(x: Value, weight: Value, bias: Value, { epsilon = 1e-6 } = {}): Value {
   const features = dimAt(x.shape, -1);
   if (weight.shape.length !== 1 || weight.shape[0] !== features || bias.shape[0] !== features) {
-    throw new ShapeError("layerNorm", [x.shape, weight.shape, bias.shape], `a weight and a bias of [${features}]`);
+    throw new ShapeError(
+      "layerNorm",
+      [x.shape, weight.shape, bias.shape],
+      `a weight and a bias of [${features}]`,
+    );
   }
   return add(mul(normalize(x, { epsilon }), weight), bias);
 }

@@ -8,7 +8,9 @@ import { full } from "./elementwise.ts";
 
 const transposeOp: OpDefinition<{ permutation: readonly number[] }> = {
   name: "transpose",
-  infer: ([x], { permutation }) => [{ dtype: x.dtype, shape: permutation.map((axis) => dimAt(x.shape, axis)) }],
+  infer: ([x], { permutation }) => [
+    { dtype: x.dtype, shape: permutation.map((axis) => dimAt(x.shape, axis)) },
+  ],
   gradient: ({ grad, attributes: { permutation } }) => [
     transpose(
       grad,
@@ -42,7 +44,12 @@ export function transpose(x: Value, permutation?: readonly number[]): Value {
   const rank = x.shape.length;
   const axes = x.shape.map((_, i) => i);
   const order = permutation ?? [...axes.slice(0, -2), rank - 1, rank - 2];
-  if (!sameShape(order.toSorted((a, b) => a - b), axes)) {
+  if (
+    !sameShape(
+      order.toSorted((a, b) => a - b),
+      axes,
+    )
+  ) {
     throw new ShapeError("transpose", [x.shape], `a permutation of ${rank} axes, not [${order.join(", ")}]`);
   }
   return apply(transposeOp, [x], { permutation: order });
@@ -66,13 +73,20 @@ const sliceOp: OpDefinition<{ axis: number; start: number; end: number }> = {
 };
 
 /** Elements start ≤ i < end of one axis; negative numbers count from the end. */
-export function slice(x: Value, { axis, start = 0, end }: { axis: number; start?: number; end?: number }): Value {
+export function slice(
+  x: Value,
+  { axis, start = 0, end }: { axis: number; start?: number; end?: number },
+): Value {
   const resolved = resolveAxis("slice", axis, x.shape);
   const length = dimAt(x.shape, resolved);
   const from = start < 0 ? start + length : start;
   const to = end === undefined ? length : end < 0 ? end + length : end;
   if (from < 0 || to > length || from >= to) {
-    throw new ShapeError("slice", [x.shape], `0 ≤ start < end ≤ ${length} on axis ${resolved}, not ${from} and ${to}`);
+    throw new ShapeError(
+      "slice",
+      [x.shape],
+      `0 ≤ start < end ≤ ${length} on axis ${resolved}, not ${from} and ${to}`,
+    );
   }
   return apply(sliceOp, [x], { axis: resolved, start: from, end: to });
 }
@@ -107,8 +121,15 @@ const splitOp: OpDefinition<{ axis: number; sizes: readonly number[] }> = {
 /** Cuts one axis into parts of the given sizes, which add up to its length. */
 export function split(x: Value, sizes: readonly number[], axis: number): readonly Value[] {
   const resolved = resolveAxis("split", axis, x.shape);
-  if (sizes.reduce((total, size) => total + size, 0) !== x.shape[resolved] || sizes.some((size) => size < 1)) {
-    throw new ShapeError("split", [x.shape, sizes], `positive sizes that add up to the length of axis ${resolved}`);
+  if (
+    sizes.reduce((total, size) => total + size, 0) !== x.shape[resolved] ||
+    sizes.some((size) => size < 1)
+  ) {
+    throw new ShapeError(
+      "split",
+      [x.shape, sizes],
+      `positive sizes that add up to the length of axis ${resolved}`,
+    );
   }
   return sizes.length === 1 ? [x] : createNode(splitOp, [x], { axis: resolved, sizes }).outputs;
 }
@@ -127,7 +148,11 @@ const concatOp: OpDefinition<{ axis: number }> = {
     const [first] = inputs;
     const others = inputs.filter((x) => !sameShape(x.shape.with(axis, 1), first.shape.with(axis, 1)));
     if (others.length > 0 || inputs.some((x) => x.dtype !== first.dtype)) {
-      throw new ShapeError("concat", inputs.map((x) => x.shape), `one dtype, and equal sizes but on axis ${axis}`);
+      throw new ShapeError(
+        "concat",
+        inputs.map((x) => x.shape),
+        `one dtype, and equal sizes but on axis ${axis}`,
+      );
     }
     const length = inputs.reduce((total, x) => total + dimAt(x.shape, axis), 0);
     return [{ dtype: first.dtype, shape: first.shape.with(axis, length) }];
@@ -167,7 +192,11 @@ export function concat(values: readonly Value[], axis: number): Value {
   const first = at(values, 0);
   const resolved = resolveAxis("concat", axis, first.shape);
   if (values.some((x) => x.shape.length !== first.shape.length)) {
-    throw new ShapeError("concat", values.map((x) => x.shape), "values of one rank");
+    throw new ShapeError(
+      "concat",
+      values.map((x) => x.shape),
+      "values of one rank",
+    );
   }
   return values.length === 1 ? first : apply(concatOp, values, { axis: resolved });
 }
@@ -201,8 +230,14 @@ const padOp: OpDefinition<{ axis: number; before: number; after: number; value: 
 /** Adds `before` and `after` elements of one value to an axis. */
 export function pad(
   x: Value,
-  { axis, before = 0, after = 0, value = 0 }: { axis: number; before?: number; after?: number; value?: number },
+  {
+    axis,
+    before = 0,
+    after = 0,
+    value = 0,
+  }: { axis: number; before?: number; after?: number; value?: number },
 ): Value {
-  if (before < 0 || after < 0) throw new ShapeError("pad", [x.shape], `no negative padding, not ${before} and ${after}`);
+  if (before < 0 || after < 0)
+    throw new ShapeError("pad", [x.shape], `no negative padding, not ${before} and ${after}`);
   return apply(padOp, [x], { axis: resolveAxis("pad", axis, x.shape), before, after, value });
 }

@@ -20,7 +20,9 @@ const meanOp: OpDefinition<ReduceOptions> = {
   },
   evaluate: ([x], { axes }) => {
     const count = sizeOf(axes.map((axis) => dimAt(x.shape, axis)));
-    return [reduceData(x.data, x.shape, axes, 0, (total, value) => total + value).map((total) => total / count)];
+    return [
+      reduceData(x.data, x.shape, axes, 0, (total, value) => total + value).map((total) => total / count),
+    ];
   },
   onnx: ([x], { axes, keepDims }, writer) => ({
     type: "ReduceMean",

@@ -54,7 +54,11 @@ function normalise(row: readonly number[]): { p: number; logP: number }[] {
 }
 
 /** Maps every row along an axis. */
-export function alongAxis(x: Tensor64, axis: number, f: (row: readonly number[]) => readonly number[]): Float64Array {
+export function alongAxis(
+  x: Tensor64,
+  axis: number,
+  f: (row: readonly number[]) => readonly number[],
+): Float64Array {
   const inner = sizeOf(x.shape.slice(axis + 1));
   const length = dimAt(x.shape, axis);
   const result = new Float64Array(x.data.length);

@@ -1,0 +1,92 @@
+/**
+ * `deit-ts/node`: everything of `deit-ts`, with files and devices. What the command line does, these functions do:
+ * `train`, `estimate`, `evaluateCheckpoint`, `predict`, and the parts that they are made of. They print nothing;
+ * what goes on is told to `onEvent`, what a user can mend is thrown as a DeitError.
+ */
+import { availableParallelism } from "node:os";
+import { surveyPictures } from "./cli/survey.ts";
+import { firstRunDefaults, guessRate } from "./config/first-run.ts";
+import { parseTrainOptions, resolveTrainOptions } from "./config/resolve.ts";
+import type { TrainInput, TrainOptions } from "./config/schema.ts";
+import { estimate as estimateRun, train as trainRun } from "./training/train.ts";
+import type { Estimate, TrainHooks, TrainResult } from "./training/train.ts";
+
+/**
+ * Trains a model as `deit train` does, or goes on with the run in `outputDir`. With a `model`, DeiT's defaults hold
+ * for every option that is left out; without one, a model and a run of about five minutes are chosen that suit the
+ * pictures.
+ * @throws InterruptedError after saving, when `signal` is aborted; NonFiniteError when the loss is no number any
+ * more; ConfigError, DataError, DeviceError and their kin for everything else that a user can mend
+ */
+export async function train(input: TrainInput, hooks?: TrainHooks): Promise<TrainResult> {
+  return trainRun(await completed(input), hooks);
+}
+
+/** Time, memory and disk that such a run takes on this machine, from its first steps. Writes nothing. */
+export async function estimate(input: TrainInput): Promise<Estimate> {
+  return estimateRun(await completed(input));
+}
+
+/** All options of a run, checked; those of a first run where no model is named. */
+async function completed(input: TrainInput): Promise<TrainOptions> {
+  const options = parseTrainOptions(input);
+  if (input.model !== undefined) return options;
+  const { images, medianSize } = await surveyPictures(options);
+  const rate = guessRate(options.threads ?? availableParallelism());
+  const chosen = firstRunDefaults({ images, medianSize, imagesPerSecondEstimate: rate });
+  return resolveTrainOptions([
+    { source: "first run", spelling: "key", values: chosen },
+    { source: "code", spelling: "key", values: input },
+  ]).options;
+}
+
+export * from "./index.ts";
+
+// Training.
+export { InterruptedError, NonFiniteError } from "./training/train.ts";
+export type { Estimate, TrainEvent, TrainHooks, TrainResult } from "./training/train.ts";
+export { listRecipes, loadRecipe } from "./config/recipe.ts";
+export { isRunFolder, readRun, RUN_FILES } from "./training/run-folder.ts";
+export type { RunArgs, RunRecord, RunSession } from "./training/run-folder.ts";
+export type { EpochRecord } from "./training/run-log.ts";
+
+// Evaluation and prediction.
+export { evaluate, evaluateCheckpoint, headLogits } from "./evaluation/evaluate.ts";
+export type { EvaluateCheckpointOptions, EvaluateEvent, EvaluateHooks } from "./evaluation/evaluate.ts";
+export { predict } from "./evaluation/predict.ts";
+export type { PicturePredictions, PredictOptions } from "./evaluation/predict.ts";
+export { loadModel } from "./evaluation/load-model.ts";
+export type { LoadedModel, LoadModelOptions } from "./evaluation/load-model.ts";
+
+// Pictures on disk.
+export { openDatasets, openEvaluation } from "./data/open.ts";
+export type { DataOptions, EvaluationDataOptions, OpenedDatasets } from "./data/open.ts";
+export { openDataset, takeSubset } from "./data/dataset.ts";
+export type { Dataset, DatasetSource } from "./data/dataset.ts";
+export { pullDataset } from "./data/pull.ts";
+export type { Pulled, PullOptions } from "./data/pull.ts";
+export { readPicture } from "./data/decode.ts";
+export { createLoader } from "./data/loader.ts";
+export type { Batch, Loader, LoaderOptions } from "./data/loader.ts";
+export { createPlan } from "./data/plan.ts";
+export type { Plan, PlannedSample, PlanOptions } from "./data/plan.ts";
+
+// Devices.
+export { createRuntime } from "./runtime/node.ts";
+
+// Weights on disk.
+export {
+  openSafetensors,
+  readCheckpoint,
+  writeCheckpoint,
+  writeSafetensors,
+} from "./formats/safetensors-file.ts";
+export type { SafetensorsFile } from "./formats/safetensors-file.ts";
+
+// How fast this machine is.
+export { benchInfer, benchTrain } from "./benchmark/throughput.ts";
+export type { BenchOptions, BenchReport } from "./benchmark/throughput.ts";
+export { benchGemm } from "./benchmark/gemm.ts";
+export type { BenchGemmReport } from "./benchmark/gemm.ts";
+export { benchData } from "./benchmark/data.ts";
+export type { BenchDataOptions, BenchDataReport } from "./benchmark/data.ts";
