@@ -114,6 +114,11 @@ describe("a run", () => {
       1, 24, 4, 4, 0,
     ]);
 
+    const rates = events.flatMap((event) =>
+      event.type === "step" && event.step === event.steps ? [event.lr] : [],
+    );
+    expect(log.map(({ train_lr }) => train_lr)).toEqual(rates);
+
     // What was logged is what an evaluation of the saved weights finds.
     const { acc1, loss } = await evaluateCheckpoint({
       checkpoint: outputDir,
