@@ -4,7 +4,7 @@
  * what goes on is told to `onEvent`, what a user can mend is thrown as a DeitError.
  */
 import { availableParallelism } from "node:os";
-import { surveyPictures } from "./cli/survey.ts";
+import { surveyPictures } from "./data/survey.ts";
 import { firstRunDefaults, guessRate } from "./config/first-run.ts";
 import { parseTrainOptions, resolveTrainOptions } from "./config/resolve.ts";
 import type { TrainInput, TrainOptions } from "./config/schema.ts";

@@ -81,8 +81,11 @@ function epochLine({
   seconds,
 }: Event<"epoch">): string {
   const width = String(epochs).length;
+  const validated = Number.isNaN(testLoss)
+    ? "not validated"
+    : `val loss ${testLoss.toFixed(3)}  top-1 ${acc1.toFixed(2).padStart(6)} %  top-5 ${acc5.toFixed(2).padStart(6)} %`;
   return (
-    `epoch ${String(epoch + 1).padStart(width)}/${epochs}  train loss ${trainLoss.toFixed(3)}  val loss ${testLoss.toFixed(3)}  ` +
-    `top-1 ${acc1.toFixed(2).padStart(6)} %  top-5 ${acc5.toFixed(2).padStart(6)} %  ${duration(seconds)}${best ? "  best" : ""}`
+    `epoch ${String(epoch + 1).padStart(width)}/${epochs}  train loss ${trainLoss.toFixed(3)}  ${validated}  ` +
+    `${duration(seconds)}${best ? "  best" : ""}`
   );
 }

@@ -20,7 +20,10 @@ export async function readPicture(path: string): Promise<Picture> {
   try {
     bytes = await readFile(path);
   } catch (cause) {
-    throw new DataError(path, `${path} cannot be read: ${reason(cause)}`, { cause });
+    throw new DataError(path, `${path} cannot be read: ${reason(cause)}`, {
+      hint: "Give the path of a picture file that exists and may be read.",
+      cause,
+    });
   }
   return decodePicture(bytes, path);
 }

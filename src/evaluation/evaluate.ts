@@ -1,6 +1,6 @@
 /** Evaluation of a model on a dataset: top-1, top-5 and loss of every head. */
 import type { Dataset } from "../data/dataset.ts";
-import type { Loader } from "../data/loader.ts";
+import type { Batch, Loader } from "../data/loader.ts";
 import { createLoader } from "../data/loader.ts";
 import { openEvaluation } from "../data/open.ts";
 import type { EvaluationDataOptions } from "../data/open.ts";
@@ -45,12 +45,23 @@ export async function evaluate(
 ): Promise<EvaluationMetrics> {
   const meter = new EvaluationMeter({ numClasses, ...(joint && { joint }) });
   let done = 0;
-  for await (const { images, labels, size } of loader.epoch(0)) {
-    signal?.throwIfAborted();
-    meter.add(headLogits(await executable.run({ images })), labels);
-    done += size;
+  // A batch is handed over while the one before it is computed: the device does not wait for copies.
+  let running: { batch: Batch; outputs: ReturnType<Executable["run"]> } | undefined;
+  const finish = async (): Promise<void> => {
+    if (running === undefined) return;
+    const { batch, outputs } = running;
+    meter.add(headLogits(await outputs), batch.labels);
+    done += batch.size;
     onEvent?.({ type: "evaluate", done, total });
+  };
+  for await (const batch of loader.epoch(0)) {
+    signal?.throwIfAborted();
+    const outputs = executable.run({ images: batch.images });
+    outputs.catch(() => {}); // it is awaited after the one before, whose error comes first
+    await finish();
+    running = { batch, outputs };
   }
+  await finish();
   return meter.result();
 }
 

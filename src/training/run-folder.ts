@@ -270,7 +270,8 @@ async function inspect(
     if (state !== null) return { args: state.args, sessions: [] };
     throw error;
   });
-  if (wanted !== undefined) compareArgs(path, state?.args ?? recorded.args, wanted);
+  // A run that never saved has nothing to lose: it starts anew, with whatever options.
+  if (wanted !== undefined && state !== null) compareArgs(path, state.args, wanted);
   return { sessions: recorded.sessions, state };
 }
 

@@ -74,7 +74,7 @@ async function runPull(name: string, flags: { outputDir?: string; json?: true })
 async function runInfo(given: string, flags: { json?: true }): Promise<void> {
   const output = createOutput({ json: flags.json });
   const { openDatasets } = await import("../../data/open.ts");
-  const { medianSide } = await import("../survey.ts");
+  const { medianSide } = await import("../../data/survey.ts");
   const input: TrainInput = isKnown(given) ? { dataSet: given } : { dataPath: given };
   const { train, validation, automaticSplit } = await openDatasets(parseTrainOptions(input));
   const info = {

@@ -101,7 +101,7 @@ async function sourceLayers(source: string): Promise<Layer[]> {
 }
 
 async function firstRunLayer(options: TrainOptions): Promise<Layer> {
-  const { surveyPictures } = await import("../survey.ts");
+  const { surveyPictures } = await import("../../data/survey.ts");
   const { images, medianSize } = await surveyPictures(options);
   const cores = options.threads ?? availableParallelism();
   const chosen = firstRunDefaults({ images, medianSize, imagesPerSecondEstimate: guessRate(cores) });
