@@ -31,7 +31,7 @@ const { values } = parseArgs({
     work: { type: "string", default: "runs/same-learning" },
     seeds: { type: "string", default: "0,1,2" },
     pictures: { type: "string", default: "10000" },
-    epochs: { type: "string", default: "6" },
+    epochs: { type: "string", default: "15" },
   },
 });
 const HEADER = "system,seed,epoch,train_loss,test_loss,test_acc1\n";

@@ -254,7 +254,11 @@ const linearPartsOp: OpDefinition<{ sizes: readonly number[] }> = {
     const features = dimAt(x.shape, -1);
     const outFeatures = sizes.reduce((total, size) => total + size, 0);
     if (x.shape.length !== 2 || !sameShape(weight.shape, [outFeatures, features])) {
-      throw new ShapeError("linearParts", [x.shape, weight.shape], `a weight of [${outFeatures}, ${features}]`);
+      throw new ShapeError(
+        "linearParts",
+        [x.shape, weight.shape],
+        `a weight of [${outFeatures}, ${features}]`,
+      );
     }
     return sizes.map((size) => ({ dtype: x.dtype, shape: [dimAt(x.shape, 0), size] }));
   },
