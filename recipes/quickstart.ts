@@ -10,9 +10,9 @@ import type { TrainInput } from "../src/config/schema.ts";
 export const recipe = {
   dataSet: "cifar10",
   model: "deit_w64d4_patch4_32",
-  numTrain: 20_000,
+  numTrain: 25_000,
   batchSize: 64,
-  epochs: 5,
+  epochs: 6,
   lr: 1e-3,
   unscaleLr: true,
   schedUnit: "step",

@@ -8,7 +8,7 @@ import type { OpDefinition, Value } from "../graph.ts";
 import { createNode, output } from "../graph.ts";
 import { dimAt, sizeOf } from "../shape.ts";
 import { reshape } from "./broadcast.ts";
-import { add, div, erf, exp, full, gelu, mul } from "./elementwise.ts";
+import { add, div, erf, exp, full, gelu, mul, neg } from "./elementwise.ts";
 import { columnSum, gemm } from "./matmul.ts";
 
 const C = 2 / Math.sqrt(Math.PI);
@@ -44,7 +44,10 @@ const geluMlpOp: OpDefinition<Readonly<Record<string, never>>> = {
     const u = gemm(x, w1, mul(b1, FIRST), { transB: true, alpha: FIRST });
     const t = add(mul(erf(u), 1 / C), 1 / C);
     const activated = mul(u, t);
-    const slope = add(t, div(u, exp(mul(u, u)))); // exp(u²) may be infinite: then the quotient is 0
+    const square = mul(u, u);
+    // exp(u²) may be infinite: then the quotient is 0. Shaders may not count on infinity.
+    const tail = target === "webgpu" ? mul(u, exp(neg(square))) : div(u, exp(square));
+    const slope = add(t, tail);
     return [gemm(activated, w2, b2, { transB: true, alpha: SECOND }), activated, slope];
   },
   gradient: ({ inputs: [x, w1, , w2], outputs: [, activated, slope], grad }) => {
