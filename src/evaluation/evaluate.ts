@@ -53,9 +53,9 @@ export async function evaluate(
     meter.add(headLogits(await outputs), batch.labels);
     done += batch.size;
     onEvent?.({ type: "evaluate", done, total });
+    signal?.throwIfAborted();
   };
   for await (const batch of loader.epoch(0)) {
-    signal?.throwIfAborted();
     const outputs = executable.run({ images: batch.images });
     outputs.catch(() => {}); // it is awaited after the one before, whose error comes first
     await finish();
