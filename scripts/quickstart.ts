@@ -40,7 +40,7 @@ async function savePictures(): Promise<string[]> {
 }
 
 const start = performance.now();
-console.log("A small DeiT learns to see, on this machine: about four minutes on two cores.");
+console.log("A small DeiT learns to see, on this machine, in two to five minutes.");
 deit("1. Get the pictures: CIFAR-10, ten classes", "data", "pull", "cifar10");
 deit("2. Train a vision transformer from scratch", "train", "quickstart");
 deit("3. Measure it on 10,000 pictures that it never saw", "eval", RUN);
