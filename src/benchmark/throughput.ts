@@ -1,15 +1,18 @@
 /** `deit bench train` and `deit bench infer`: images a second, beside the device's own rate of matrix products. */
+import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
 import type { Program } from "../graph/program.ts";
 import { deployedProgram } from "../models/deploy.ts";
 import type { Model } from "../models/registry.ts";
 import { createModel } from "../models/registry.ts";
-import { createLayout, initialVectors, unpackTensors } from "../nn/layout.ts";
+import { initialVectors, unpackTensors } from "../nn/layout.ts";
 import { adamW } from "../optim/adamw.ts";
-import { decayGroups } from "../optim/groups.ts";
+import { modelLayout } from "../optim/groups.ts";
 import { createRandom } from "../random.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { DeviceName, Runtime, TensorData } from "../runtime/runtime.ts";
-import { stepProgram, trainingState } from "../training/program.ts";
+import { hyperFeeds } from "../training/feeds.ts";
+import { stepProgram } from "../training/program.ts";
+import { restoreProgress } from "../training/progress.ts";
 import { softTargetCrossEntropy, smoothTargets } from "../training/task.ts";
 import type { Task } from "../training/task.ts";
 import { add, mul } from "../graph/ops.ts";
@@ -56,7 +59,7 @@ interface Workload {
 /** Forward passes of the deployed model: weights inside the program, joint logits out. */
 export async function benchInfer(options: BenchOptions): Promise<BenchReport> {
   return bench(options, async ({ model, batchSize, runtime }) => {
-    const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
+    const layout = modelLayout(model);
     const weights = unpackTensors(layout, initialVectors(layout, createRandom(0, "weights")));
     const [height, width] = model.config.inputSize;
     const random = createRandom(0, "images");
@@ -72,7 +75,7 @@ export async function benchInfer(options: BenchOptions): Promise<BenchReport> {
 /** Training steps: forward, backward, AdamW, without stochastic depth; both heads of a distilled model learn. */
 export async function benchTrain(options: BenchOptions): Promise<BenchReport> {
   return bench(options, async ({ model, batchSize, runtime }) => {
-    const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
+    const layout = modelLayout(model);
     const optimizer = adamW();
     const program = stepProgram(
       {
@@ -80,28 +83,21 @@ export async function benchTrain(options: BenchOptions): Promise<BenchReport> {
         layout,
         batchSize,
         target: runtime.target,
-        normalisation: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+        normalisation: IMAGENET_NORMALISATION,
       },
       { task: everyHead, optimizer },
     );
     const weights = initialVectors(layout, createRandom(0, "weights"));
-    for (const { name, length } of trainingState(layout, optimizer)) {
-      const vector = name.startsWith("W.") ? weights[name.slice(2)] : undefined;
-      await runtime.setState(name, vector ?? new Float32Array(length));
-    }
+    await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial: async () => weights });
     const [height, width] = model.config.inputSize;
     const random = createRandom(0, "images");
     const labels = Int32Array.from({ length: batchSize }, () => random.integer(model.config.numClasses));
-    const hyper = layout.vectors.map(({ name, group }): [string, Float32Array] => [
-      `hyper.${name}`,
-      Float32Array.from(optimizer.hyper(1000, 1e-6, group)),
-    ]);
     return {
       program,
       feeds: {
         images: Uint8Array.from({ length: batchSize * 3 * height * width }, () => random.integer(256)),
         targets: smoothTargets(labels, model.config.numClasses, 0.1),
-        ...Object.fromEntries(hyper),
+        ...hyperFeeds({ layout, optimizer }, { update: 1000, lr: 1e-6 }),
       },
       passes: 3,
     };

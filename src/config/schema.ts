@@ -47,7 +47,7 @@ export const trainSchema = z.strictObject({
     group: "Pictures in",
     value: "N",
     nullMeans: "all",
-    help: "train on a fixed subset of N pictures, the classes in equal parts",
+    help: "train on a fixed subset of N pictures, every class in its proportion",
   }),
 
   model: option(text.default("deit_base_patch16_224"), {

@@ -7,14 +7,12 @@ import type { EvaluationDataOptions } from "../data/open.ts";
 import { createPlan } from "../data/plan.ts";
 import { workersFor } from "../data/workers.ts";
 import { ConfigError } from "../errors.ts";
-import { createLayout, packTensors } from "../nn/layout.ts";
-import { decayGroups } from "../optim/groups.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { DeviceName, Executable } from "../runtime/runtime.ts";
+import { loadEvaluator } from "./evaluator.ts";
 import { loadModel } from "./load-model.ts";
 import type { EvaluationMetrics, EvaluationReport, HeadLogits, JointRule } from "./metrics.ts";
 import { EvaluationMeter, evaluationReport } from "./metrics.ts";
-import { evaluationProgram } from "./program.ts";
 import { tellWarnings } from "./warnings.ts";
 
 export type EvaluateEvent =
@@ -99,10 +97,11 @@ export async function evaluateCheckpoint(
     workers,
     onEvent,
   } = { ...options, ...hooks };
-  const { model, tensors, metadata, normalisation, cropRatio } = await loadModel(checkpoint, {
+  const loaded = await loadModel(checkpoint, {
     model: options.model,
     inputSize: options.inputSize ?? undefined,
   });
+  const { model, metadata, cropRatio } = loaded;
   const dataset = await openEvaluation({ ...options, classes: options.classes ?? metadata.classes });
   const { numClasses, inputSize } = model.config;
   checkClasses(dataset, numClasses, checkpoint);
@@ -114,11 +113,7 @@ export async function evaluateCheckpoint(
   });
   const runtime = await createRuntime({ device, ...(threads && { threads }) });
   try {
-    const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
-    const program = evaluationProgram({ model, layout, batchSize, target: runtime.target, normalisation });
-    for (const [name, data] of Object.entries(packTensors(layout, tensors)))
-      await runtime.setState(`W.${name}`, data);
-    const executable = await runtime.load(program);
+    const executable = await loadEvaluator(runtime, loaded, { batchSize });
     const start = performance.now();
     const metrics = await evaluate(
       { executable, loader, numClasses, total: dataset.length, ...(joint && { joint }) },

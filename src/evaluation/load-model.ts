@@ -10,8 +10,8 @@ import { readCheckpoint } from "../formats/safetensors-file.ts";
 import type { Model } from "../models/registry.ts";
 import { createModel } from "../models/registry.ts";
 import type { Tensors } from "../nn/layout.ts";
-import { checkTensors, createLayout } from "../nn/layout.ts";
-import { decayGroups } from "../optim/groups.ts";
+import { checkTensors } from "../nn/layout.ts";
+import { modelLayout } from "../optim/groups.ts";
 
 export interface LoadedModel {
   readonly model: Model;
@@ -55,7 +55,7 @@ export async function loadModel(
   const numClasses = tensors.get("head.weight")?.shape[0] ?? metadata.classes?.length;
   const model = createModel(chosen, { numClasses, inputSize: inputSize ?? metadata.inputSize });
   try {
-    checkTensors(createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) }), tensors);
+    checkTensors(modelLayout(model), tensors);
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
     const { missing, unexpected } = error;

@@ -2,16 +2,14 @@
 import { writePlanar } from "../augmentation/picture.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import { readPicture } from "../data/decode.ts";
-import { createLayout, packTensors } from "../nn/layout.ts";
-import { decayGroups } from "../optim/groups.ts";
 import { createRandom } from "../random.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { DeviceName } from "../runtime/runtime.ts";
 import { headLogits } from "./evaluate.ts";
+import { loadEvaluator } from "./evaluator.ts";
 import { loadModel } from "./load-model.ts";
 import type { JointRule, Prediction } from "./metrics.ts";
 import { jointLogits, topPredictions } from "./metrics.ts";
-import { evaluationProgram } from "./program.ts";
 
 export interface PredictOptions {
   /** A .safetensors file or a run folder. */
@@ -49,22 +47,15 @@ export async function predict({
   device = "auto",
   threads,
 }: PredictOptions): Promise<PicturePredictions[]> {
-  const { model, tensors, metadata, normalisation, cropRatio } = await loadModel(checkpoint, {
-    model: name,
-    inputSize,
-  });
+  const loaded = await loadModel(checkpoint, { model: name, inputSize });
+  const { model, metadata, cropRatio } = loaded;
   const size = model.config.inputSize;
   const transform = createTransform({ mode: "evaluation", size, cropRatio: evalCropRatio ?? cropRatio });
   const classes =
     names ?? metadata.classes ?? Array.from({ length: model.config.numClasses }, (_, i) => `class ${i}`);
-  const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
   const runtime = await createRuntime({ device, ...(threads && { threads }) });
   try {
-    for (const [vector, data] of Object.entries(packTensors(layout, tensors)))
-      await runtime.setState(`W.${vector}`, data);
-    const executable = await runtime.load(
-      evaluationProgram({ model, layout, batchSize: 1, target: runtime.target, normalisation }),
-    );
+    const executable = await loadEvaluator(runtime, loaded, { batchSize: 1 });
     const results: PicturePredictions[] = [];
     for (const image of images) {
       const picture = await readPicture(image);

@@ -1,5 +1,6 @@
 /** Parameter groups by the reference's rules: what weight decay leaves alone. */
-import type { ParameterGroup } from "../nn/layout.ts";
+import type { Layout, ParameterGroup } from "../nn/layout.ts";
+import { createLayout } from "../nn/layout.ts";
 import type { ParameterSpec } from "../nn/parameters.ts";
 
 const DECAY: ParameterGroup = { name: "decay", decay: true, lrScale: 1 };
@@ -12,4 +13,15 @@ const NO_DECAY: ParameterGroup = { name: "noDecay", decay: false, lrScale: 1 };
 export function decayGroups(exempt: readonly string[]): (spec: ParameterSpec) => ParameterGroup {
   return ({ name, shape }) =>
     shape.length <= 1 || name.endsWith(".bias") || exempt.includes(name) ? NO_DECAY : DECAY;
+}
+
+/** Where a model's parameters lie, by these groups. */
+export function modelLayout({
+  parameters,
+  noWeightDecay,
+}: {
+  readonly parameters: readonly ParameterSpec[];
+  readonly noWeightDecay: readonly string[];
+}): Layout {
+  return createLayout(parameters, { groupOf: decayGroups(noWeightDecay) });
 }

@@ -11,9 +11,8 @@ import { patchGrid } from "../models/patch-embed.ts";
 import type { Model } from "../models/registry.ts";
 import { createModel } from "../models/registry.ts";
 import type { Layout } from "../nn/layout.ts";
-import { createLayout } from "../nn/layout.ts";
 import { adamW } from "../optim/adamw.ts";
-import { decayGroups } from "../optim/groups.ts";
+import { modelLayout } from "../optim/groups.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Schedule } from "../optim/schedule.ts";
 import { cosineByEpoch, cosineByStep, scaleLearningRate } from "../optim/schedule.ts";
@@ -28,7 +27,7 @@ export function modelFor(
 ): { model: Model; layout: Layout } {
   const model = createModel(name, { numClasses, inputSize: inputSize ?? undefined });
   patchGrid(model.config.inputSize, model.config.patchSize);
-  return { model, layout: createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) }) };
+  return { model, layout: modelLayout(model) };
 }
 
 export function optimizerFor({ opt, weightDecay, optBetas, optEps, momentum }: TrainOptions): Optimizer {
