@@ -18,4 +18,12 @@ export const recipe = {
   warmupEpochs: 2,
   crop: "padded",
   dropPath: 0,
+  // DeiT's augmentation and averaging are for hundreds of epochs
+  aa: null,
+  colorJitter: 0,
+  reprob: 0,
+  mixup: 0,
+  cutmix: 0,
+  repeatedAug: false,
+  modelEma: false,
 } satisfies TrainInput;

@@ -89,11 +89,13 @@ export type { ModelMetadata } from "./formats/model-metadata.ts";
 // Pictures in memory.
 export type { Picture } from "./augmentation/picture.ts";
 export { readPlanar, writePlanar } from "./augmentation/picture.ts";
+export { applyOperation, describeOperation } from "./augmentation/operation.ts";
+export type { Draw, Operation } from "./augmentation/operation.ts";
+export { drawMixes, mixFeed, mixPictures, mixTargets } from "./augmentation/mixup.ts";
+export type { Mix, MixupOptions } from "./augmentation/mixup.ts";
 export { createTransform } from "./augmentation/transform.ts";
 export type {
-  Draw,
   EvaluationTransformOptions,
-  Operation,
   TrainCrop,
   TrainTransformOptions,
   Transform,

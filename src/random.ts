@@ -127,7 +127,7 @@ class Stream implements Random {
   }
 
   normal(mean = 0, std = 1): number {
-    return mean + std * inverseNormalCdf(this.#open());
+    return mean + std * normalQuantile(this.#open());
   }
 
   truncNormal({
@@ -143,7 +143,7 @@ class Stream implements Random {
   }): number {
     const below = normalCdf((low - mean) / std);
     const above = normalCdf((high - mean) / std);
-    const value = mean + std * inverseNormalCdf(below + (above - below) * this.#open());
+    const value = mean + std * normalQuantile(below + (above - below) * this.#open());
     return Math.min(Math.max(value, low), high);
   }
 
@@ -214,7 +214,7 @@ function normalCdf(x: number): number {
 }
 
 /** Φ⁻¹(p) for 0 < p < 1, about 16 digits: Wichura's algorithm AS 241 (1988). */
-function inverseNormalCdf(p: number): number {
+export function normalQuantile(p: number): number {
   const q = p - 0.5;
   if (Math.abs(q) <= 0.425) {
     const r = 0.180625 - q * q;

@@ -6,11 +6,12 @@ import type { Random } from "../random.ts";
 import { copyRegion } from "./resize.ts";
 import type { Picture, Region } from "./picture.ts";
 
-/** The region of the picture; what lies outside the picture is black (torchvision's constant padding with 0). */
-export function crop(picture: Picture, region: Region): Picture {
+/** The region of the picture; what lies outside is black, or the picture mirrored at its border (torchvision's paddings constant 0 and reflect). */
+export function crop(picture: Picture, region: Region, border: "black" | "reflect" = "black"): Picture {
   const { left, top, width, height } = region;
   if (left >= 0 && top >= 0 && left + width <= picture.width && top + height <= picture.height)
     return copyRegion(picture, region);
+  if (border === "reflect") return cropMirrored(picture, region);
   const data = new Uint8Array(width * height * 3);
   const from = Math.max(left, 0);
   const to = Math.min(left + width, picture.width);
@@ -18,6 +19,26 @@ export function crop(picture: Picture, region: Region): Picture {
   for (let y = Math.max(-top, 0); y < height && top + y < picture.height; y++) {
     const row = (top + y) * picture.width;
     data.set(picture.data.subarray((row + from) * 3, (row + to) * 3), (y * width + from - left) * 3);
+  }
+  return { width, height, data };
+}
+
+/** The border itself is not repeated: −1 shows 1. */
+function cropMirrored(picture: Picture, { left, top, width, height }: Region): Picture {
+  const mirror = (index: number, length: number): number => {
+    const period = Math.max(2 * (length - 1), 1);
+    const place = ((index % period) + period) % period;
+    return place < length ? place : period - place;
+  };
+  const data = new Uint8Array(width * height * 3);
+  for (let y = 0, o = 0; y < height; y++) {
+    const row = mirror(top + y, picture.height) * picture.width;
+    for (let x = 0; x < width; x++, o += 3) {
+      const i = (row + mirror(left + x, picture.width)) * 3;
+      data[o] = picture.data[i] as number;
+      data[o + 1] = picture.data[i + 1] as number;
+      data[o + 2] = picture.data[i + 2] as number;
+    }
   }
   return { width, height, data };
 }

@@ -5,25 +5,15 @@
  * picture can be made again from its draw. Work on whole batches (Mixup) and on normalised pixels is not here.
  */
 import type { Random } from "../random.ts";
-import { centerCrop, crop, randomCrop, randomResizedCrop } from "./crop.ts";
-import { flip } from "./flip.ts";
-import type { Picture, Region } from "./picture.ts";
-import { type Interpolation, resize } from "./resize.ts";
-
-/** One thing done to a picture. Sizes are [height, width]. */
-export type Operation =
-  | { readonly op: "crop"; readonly region: Region }
-  | {
-      readonly op: "resize";
-      readonly size: readonly [number, number];
-      readonly interpolation: Interpolation;
-      readonly region?: Region;
-      readonly window?: Region;
-    }
-  | { readonly op: "flip" };
-
-/** Everything that was decided by chance, and the rest: JSON-able. */
-export type Draw = readonly Operation[];
+import { drawAutoAugment, parseAutoAugment } from "./auto-augment.ts";
+import { drawColorJitter } from "./color-jitter.ts";
+import { centerCrop, randomCrop, randomResizedCrop } from "./crop.ts";
+import { drawErasing, type ErasingOptions, writeNoise } from "./erasing.ts";
+import { applyOperation, type Draw, type Operation, sizeAfter } from "./operation.ts";
+import type { Picture } from "./picture.ts";
+import { drawRandAugment, parseRandAugment } from "./rand-augment.ts";
+import type { Interpolation } from "./resize.ts";
+import { drawThreeAugment } from "./three-augment.ts";
 
 /** How training cuts its pictures. */
 export type TrainCrop =
@@ -37,6 +27,8 @@ export type TrainCrop =
     }
   /** RandomCrop of the picture padded with black; default 4 pixels. A picture of another size is resized to cover it first. */
   | { readonly kind: "padded"; readonly padding?: number }
+  /** DeiT III's simple random crop: resized to cover the size, then RandomCrop of the picture padded by mirroring; default 4 pixels. */
+  | { readonly kind: "simple"; readonly padding?: number }
   /** No chance: resized to cover the size, centre cropped. */
   | { readonly kind: "centre" };
 
@@ -46,7 +38,15 @@ export interface TrainTransformOptions {
   readonly crop?: TrainCrop;
   /** Probability of a horizontal flip, default 0.5; 0 switches it off. */
   readonly flip?: number;
-  readonly interpolation?: Interpolation;
+  /** Default bicubic; random draws bicubic or bilinear for every picture (and operation), as timm. */
+  readonly interpolation?: Interpolation | "random";
+  /** RandAugment or AutoAugment in timm's words; absent: none. */
+  readonly augment?: string;
+  /** 3-Augment in place of `augment`. */
+  readonly threeAugment?: boolean;
+  /** Strength of the colour jitter; the reference uses it without `augment` or with 3-Augment only. */
+  readonly colorJitter?: number;
+  readonly erasing?: ErasingOptions;
 }
 
 export interface EvaluationTransformOptions {
@@ -65,8 +65,12 @@ export interface Transform {
   readonly size: readonly [height: number, width: number];
   /** Decides what is done to a picture of that size. */
   draw(random: Random, width: number, height: number): Draw;
-  /** Does it. Pure: the same picture and draw give the same pixels. */
+  /** Does it, but for erasing. Pure: the same picture and draw give the same pixels. */
   apply(picture: Picture, draw: Draw): Picture;
+  /** Whether pictures may be erased. */
+  readonly erases: boolean;
+  /** Writes the noise codes of erased pixels to the planes [3, H, W] at `offset` of `target`, which is 0 elsewhere. */
+  erase(draw: Draw, target: Uint8Array, offset: number): void;
 }
 
 interface Size {
@@ -96,32 +100,12 @@ export function createTransform(options: TransformOptions): Transform {
       return draw;
     },
     apply: (picture, draw) => draw.reduce(applyOperation, picture),
+    erases: options.mode === "train" && options.erasing !== undefined,
+    erase(draw, target, offset) {
+      for (const operation of draw)
+        if (operation.op === "erase") writeNoise(operation, target, { offset, size: options.size });
+    },
   };
-}
-
-/** Does one operation. */
-export function applyOperation(picture: Picture, operation: Operation): Picture {
-  switch (operation.op) {
-    case "crop":
-      return crop(picture, operation.region);
-    case "resize": {
-      const [height, width] = operation.size;
-      return resize(picture, { ...operation, width, height });
-    }
-    case "flip":
-      return flip(picture);
-  }
-}
-
-function sizeAfter(operation: Operation, size: Size): Size {
-  switch (operation.op) {
-    case "crop":
-      return operation.region;
-    case "resize":
-      return operation.window ?? { height: operation.size[0], width: operation.size[1] };
-    case "flip":
-      return size;
-  }
 }
 
 /** The largest size that DeiT treats as CIFAR: no resizing, padded random crops. */
@@ -135,12 +119,19 @@ function trainSteps({
   size,
   crop: how = { kind: "auto" },
   flip: probability = 0.5,
-  interpolation = "bicubic",
+  interpolation: given = "bicubic",
+  augment,
+  threeAugment = false,
+  colorJitter = 0,
+  erasing,
 }: TrainTransformOptions): Step[] {
+  const interpolationBy = (random: Random): Interpolation =>
+    given === "random" ? (random.uniform() < 0.5 ? "bilinear" : "bicubic") : given;
   const steps: Step[] = [
     {
       name: "crop",
       draw(random, picture) {
+        const interpolation = interpolationBy(random.split("interpolation"));
         const kind = how.kind === "auto" ? (isSmallAlready(picture, size) ? "padded" : "resized") : how.kind;
         if (kind === "centre") return coverAndCrop(picture, { size, target: size, interpolation });
         if (kind === "resized") {
@@ -154,8 +145,15 @@ function trainSteps({
             },
           ];
         }
-        const { padding = 4 } = how.kind === "padded" ? how : {};
+        const { padding = 4 } = how.kind === "padded" || how.kind === "simple" ? how : {};
         const [height, width] = size;
+        if (kind === "simple") {
+          const covering = coveringSize(picture, size);
+          return [
+            ...resizeTo(picture, covering, interpolation),
+            { op: "crop", region: randomCrop(random, covering, { size, padding }), border: "reflect" },
+          ];
+        }
         const cover = coverAndCrop(picture, { size, target: size, interpolation });
         return [...cover, { op: "crop", region: randomCrop(random, { width, height }, { size, padding }) }];
       },
@@ -163,7 +161,25 @@ function trainSteps({
   ];
   if (probability > 0)
     steps.push({ name: "flip", draw: (random) => (random.uniform() < probability ? [{ op: "flip" }] : []) });
+  if (threeAugment) steps.push({ name: "threeAugment", draw: drawThreeAugment });
+  else if (augment !== undefined) steps.push({ name: "augment", draw: policyOf(augment, interpolationBy) });
+  if (colorJitter > 0 && (threeAugment || augment === undefined))
+    steps.push({ name: "colorJitter", draw: (random) => drawColorJitter(random, colorJitter) });
+  if (erasing !== undefined)
+    steps.push({ name: "erasing", draw: (random, picture) => drawErasing(random, picture, erasing) });
   return steps;
+}
+
+/** RandAugment or AutoAugment by name. @throws ConfigError for a policy that is none */
+function policyOf(policy: string, interpolationBy: (random: Random) => Interpolation): Step["draw"] {
+  if (/^rand(-|$)/.test(policy)) {
+    const options = parseRandAugment(policy);
+    return (random, picture) =>
+      drawRandAugment(options, { random, ...picture, interpolation: () => interpolationBy(random) });
+  }
+  const options = parseAutoAugment(policy);
+  return (random, picture) =>
+    drawAutoAugment(options, { random, ...picture, interpolation: () => interpolationBy(random) });
 }
 
 function evaluationSteps({
@@ -193,19 +209,31 @@ function coverAndCrop(
     interpolation,
   }: { size: readonly [number, number]; target: readonly [number, number]; interpolation: Interpolation },
 ): Draw {
-  const [height, width] = target;
-  const byWidth = picture.width * height <= picture.height * width;
-  const covering = byWidth
-    ? { width, height: Math.trunc((width * picture.height) / picture.width) }
-    : { width: Math.trunc((height * picture.width) / picture.height), height };
+  const covering = coveringSize(picture, target);
   const window = centerCrop(covering, size);
-  const stays = covering.width === picture.width && covering.height === picture.height;
   const whole = window.width === covering.width && window.height === covering.height;
-  const resizing = { op: "resize", size: [covering.height, covering.width], interpolation } as const;
-  if (stays) return whole ? [] : [{ op: "crop", region: window }];
+  const [resizing] = resizeTo(picture, covering, interpolation);
+  if (resizing === undefined) return whole ? [] : [{ op: "crop", region: window }];
   if (whole) return [resizing];
   // a window that leaves the picture (crop ratio above 1) needs padding, which only `crop` does
   return window.left < 0 || window.top < 0
     ? [resizing, { op: "crop", region: window }]
     : [{ ...resizing, window }];
+}
+
+/** The smallest size of the picture's proportions that covers [height, width]. */
+function coveringSize(picture: Size, [height, width]: readonly [number, number]): Size {
+  return picture.width * height <= picture.height * width
+    ? { width, height: Math.trunc((width * picture.height) / picture.width) }
+    : { width: Math.trunc((height * picture.width) / picture.height), height };
+}
+
+/** Nothing, where the picture has the size. */
+function resizeTo(
+  picture: Size,
+  { width, height }: Size,
+  interpolation: Interpolation,
+): Extract<Operation, { op: "resize" }>[] {
+  if (width === picture.width && height === picture.height) return [];
+  return [{ op: "resize", size: [height, width], interpolation }];
 }

@@ -10,6 +10,7 @@ import { addDataCommand } from "./commands/data.ts";
 import { addEvalCommand } from "./commands/eval.ts";
 import { addModelsCommand } from "./commands/models.ts";
 import { addPredictCommand } from "./commands/predict.ts";
+import { addReportCommand } from "./commands/report.ts";
 import { addTrainCommand } from "./commands/train.ts";
 import { coloursFor } from "./output.ts";
 
@@ -42,6 +43,7 @@ export function createProgram(): Command {
   addTrainCommand(program);
   addEvalCommand(program);
   addPredictCommand(program);
+  addReportCommand(program);
   addModelsCommand(program);
   addDataCommand(program);
   addBenchCommand(program);

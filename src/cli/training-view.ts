@@ -61,6 +61,11 @@ function startLines(event: Event<"start">): string[] {
     `${integer(event.trainImages)} pictures to train, ${integer(event.valImages)} to validate, ${event.classes} classes; ` +
       `${integer(event.stepsPerEpoch)} steps an epoch, ${event.epochs} epochs; run folder ${event.run}`,
   ];
+  if (event.uniqueImages < event.trainImages - event.trainImages / 10) {
+    lines.push(
+      `repeated augmentation: an epoch shows ${integer(event.uniqueImages)} different pictures, several times each`,
+    );
+  }
   const resumed = event.resumedFrom;
   if (resumed !== undefined) lines.push(`going on from epoch ${resumed.epoch + 1}, step ${resumed.step}`);
   return lines;
@@ -77,6 +82,7 @@ function epochLine({
   testLoss,
   acc1,
   acc5,
+  averageAcc1,
   best,
   seconds,
 }: Event<"epoch">): string {
@@ -84,8 +90,9 @@ function epochLine({
   const validated = Number.isNaN(testLoss)
     ? "not validated"
     : `val loss ${testLoss.toFixed(3)}  top-1 ${acc1.toFixed(2).padStart(6)} %  top-5 ${acc5.toFixed(2).padStart(6)} %`;
+  const average = averageAcc1 === undefined ? "" : `  average ${averageAcc1.toFixed(2).padStart(6)} %`;
   return (
-    `epoch ${String(epoch + 1).padStart(width)}/${epochs}  train loss ${trainLoss.toFixed(3)}  ${validated}  ` +
+    `epoch ${String(epoch + 1).padStart(width)}/${epochs}  train loss ${trainLoss.toFixed(3)}  ${validated}${average}  ` +
     `${duration(seconds)}${best ? "  best" : ""}`
   );
 }

@@ -26,6 +26,13 @@ export type FirstRunDefaults = Pick<
   | "dropPath"
   | "crop"
   | "scale"
+  | "aa"
+  | "colorJitter"
+  | "reprob"
+  | "mixup"
+  | "cutmix"
+  | "repeatedAug"
+  | "modelEma"
 > & { inputSize: number };
 
 const BUDGET_SECONDS = 300;
@@ -67,6 +74,14 @@ export function firstRunDefaults({
     dropPath: 0,
     crop: size === SMALL ? "padded" : "resized",
     scale: [0.35, 1], // DeiT's 0.08 hides the subject too often for so short a run
+    // and its augmentation and averaging are for hundreds of epochs
+    aa: null,
+    colorJitter: 0,
+    reprob: 0,
+    mixup: 0,
+    cutmix: 0,
+    repeatedAug: false,
+    modelEma: false,
   };
 }
 

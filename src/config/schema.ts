@@ -67,6 +67,12 @@ export const trainSchema = z.strictObject({
     nullMeans: "from scratch",
     help: "start from the weights of this checkpoint; tensors of another shape, such as the head, start fresh",
   }),
+  drop: option(rate.default(0), {
+    group: "Model",
+    value: "RATE",
+    help: "dropout after positions, attention and the layers of the feed-forward networks",
+  }),
+  attnDrop: option(rate.default(0), { group: "Model", value: "RATE", help: "dropout of attention weights" }),
   dropPath: option(rate.default(0.1), {
     group: "Model",
     value: "RATE",
@@ -85,6 +91,23 @@ export const trainSchema = z.strictObject({
     help: "batches whose gradients are averaged into one update",
   }),
   smoothing: option(rate.default(0.1), { group: "Training", value: "RATE", help: "label smoothing" }),
+  bceLoss: option(z.boolean().default(false), {
+    group: "Training",
+    help: "binary cross-entropy with each class of the (mixed) label at 1, as DeiT III; wants --smoothing 0",
+  }),
+  modelEma: option(z.boolean().default(true), {
+    group: "Training",
+    help: "keep an exponential average of the weights; it is validated and saved, too",
+  }),
+  modelEmaDecay: option(rate.default(0.99996), {
+    group: "Training",
+    value: "RATE",
+    help: "part of the average that stays after an update",
+  }),
+  modelEmaWarmup: option(z.boolean().default(false), {
+    group: "Training",
+    help: "begin with a small decay, for runs shorter than the average's memory",
+  }),
   seed: option(z.int().min(0).default(0), {
     group: "Training",
     value: "N",
@@ -117,6 +140,12 @@ export const trainSchema = z.strictObject({
     value: "RATE",
     help: "momentum of sgd and momentum",
   }),
+  layerDecay: option(positive.max(1).nullable().default(null), {
+    group: "Optimizer",
+    value: "RATE",
+    nullMeans: "one rate for all layers",
+    help: "each block learns with the rate of the next one times this",
+  }),
   clipGrad: option(positive.nullable().default(null), {
     group: "Optimizer",
     value: "NORM",
@@ -124,7 +153,7 @@ export const trainSchema = z.strictObject({
     help: "scale a gradient down to this global norm",
   }),
 
-  sched: option(z.enum(["cosine", "constant"]).default("cosine"), {
+  sched: option(z.enum(["cosine", "step", "constant"]).default("cosine"), {
     group: "Schedule",
     help: "course of the learning rate after the warm-up",
   }),
@@ -147,6 +176,17 @@ export const trainSchema = z.strictObject({
     value: "RATE",
     help: "where the cosine ends; never scaled",
   }),
+  decayEpochs: option(positive.default(30), {
+    group: "Schedule",
+    value: "N",
+    help: "epochs between the drops of --sched step",
+  }),
+  decayRate: option(positive.max(1).default(0.1), {
+    group: "Schedule",
+    value: "RATE",
+    aliases: ["dr"],
+    help: "what such a drop multiplies the rate by",
+  }),
 
   crop: option(z.enum(["auto", "resized", "padded", "none"]).default("auto"), {
     group: "Augmentation",
@@ -167,9 +207,77 @@ export const trainSchema = z.strictObject({
     value: "RATE",
     help: "how often a training picture is mirrored",
   }),
-  trainInterpolation: option(z.enum(["bicubic", "bilinear"]).default("bicubic"), {
+  src: option(z.boolean().default(false), {
     group: "Augmentation",
-    help: "how training pictures are resized",
+    help: "simple random crop (DeiT III): shorter side resized, then a random shift by 4 pixels",
+  }),
+  trainInterpolation: option(z.enum(["bicubic", "bilinear", "random"]).default("bicubic"), {
+    group: "Augmentation",
+    help: "how training pictures are resized; random draws one of the two for each",
+  }),
+  aa: option(text.nullable().default("rand-m9-mstd0.5-inc1"), {
+    group: "Augmentation",
+    value: "POLICY",
+    nullMeans: "none",
+    help: "RandAugment or AutoAugment in timm's words: rand-m9-mstd0.5-inc1, original, v0, 3a, none",
+  }),
+  colorJitter: option(z.number().min(0).default(0.3), {
+    group: "Augmentation",
+    value: "STRENGTH",
+    help: "change of brightness, contrast and saturation; only without --aa",
+  }),
+  threeAugment: option(z.boolean().default(false), {
+    group: "Augmentation",
+    help: "grey, solarized or blurred, then colour jitter (DeiT III); instead of --aa",
+  }),
+  reprob: option(z.number().min(0).max(1).default(0.25), {
+    group: "Augmentation",
+    value: "RATE",
+    help: "how often a part of a picture is erased",
+  }),
+  remode: option(z.enum(["pixel", "rand", "const"]).default("pixel"), {
+    group: "Augmentation",
+    help: "erased with noise, a random colour, or the mean",
+  }),
+  recount: option(count.default(1), { group: "Augmentation", value: "N", help: "parts that are erased" }),
+  repeatedAug: option(z.boolean().default(true), {
+    group: "Augmentation",
+    help: "repeated augmentation: a picture comes several times in a batch, an epoch sees fewer pictures",
+  }),
+  augRepeats: option(count.default(3), {
+    group: "Augmentation",
+    value: "N",
+    help: "how many times with --repeated-aug",
+  }),
+  mixup: option(z.number().min(0).default(0.8), {
+    group: "Augmentation",
+    value: "ALPHA",
+    help: "Mixup: pictures and labels blended by λ of Beta(α, α); 0 is off",
+  }),
+  cutmix: option(z.number().min(0).default(1), {
+    group: "Augmentation",
+    value: "ALPHA",
+    help: "CutMix: a part of another picture pasted in, its area 1 − λ of Beta(α, α); 0 is off",
+  }),
+  cutmixMinmax: option(z.tuple([rate, rate]).nullable().default(null), {
+    group: "Augmentation",
+    value: "LOW HIGH",
+    nullMeans: "by Beta",
+    help: "CutMix parts with sides of this share of the picture's, in place of Beta; turns Mixup off",
+  }),
+  mixupProb: option(z.number().min(0).max(1).default(1), {
+    group: "Augmentation",
+    value: "RATE",
+    help: "how often Mixup or CutMix is done",
+  }),
+  mixupSwitchProb: option(z.number().min(0).max(1).default(0.5), {
+    group: "Augmentation",
+    value: "RATE",
+    help: "how often CutMix where both are on",
+  }),
+  mixupMode: option(z.enum(["batch", "pair", "elem"]).default("batch"), {
+    group: "Augmentation",
+    help: "one λ for the batch, for each pair, or for each picture",
   }),
   evalCropRatio: option(positive.max(1).default(0.875), {
     group: "Augmentation",

@@ -21,6 +21,8 @@ export interface BatchJob {
 export interface MadeBatch {
   /** [rows, 3, H, W], zeros in padding and for unreadable pictures. */
   readonly images: Uint8Array<ArrayBuffer>;
+  /** [rows, 3, H, W], noise codes where pixels are erased and 0 elsewhere; only when the transform erases. */
+  readonly erasing?: Uint8Array<ArrayBuffer>;
   /** [rows], −1 in padding and for unreadable pictures. */
   readonly labels: Int32Array<ArrayBuffer>;
   /** [rows], index of the picture that is in the row. */
@@ -40,6 +42,7 @@ export async function makeBatch(dataset: Dataset, transform: Transform, job: Bat
   const [height, width] = transform.size;
   const rowBytes = 3 * height * width;
   const images = new Uint8Array(job.rows * rowBytes);
+  const erasing = transform.erases ? new Uint8Array(job.rows * rowBytes) : undefined;
   const labels = new Int32Array(job.rows).fill(-1);
   const samples = new Uint32Array(job.rows);
   const broken: BrokenPicture[] = [];
@@ -53,6 +56,7 @@ export async function makeBatch(dataset: Dataset, transform: Transform, job: Bat
         const picture = await dataset.read(index);
         const draw = transform.draw(random, picture.width, picture.height);
         writePlanar(transform.apply(picture, draw), images, row * rowBytes);
+        if (erasing) transform.erase(draw, erasing, row * rowBytes);
         labels[row] = dataset.labels[index] ?? -1;
         samples[row] = index;
         return;
@@ -72,7 +76,13 @@ export async function makeBatch(dataset: Dataset, transform: Transform, job: Bat
     }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, work));
-  return { images, labels, samples, broken: broken.toSorted((a, b) => a.index - b.index) };
+  return {
+    images,
+    ...(erasing && { erasing }),
+    labels,
+    samples,
+    broken: broken.toSorted((a, b) => a.index - b.index),
+  };
 }
 
 /** Replacements that are tried for a broken training picture. */

@@ -25,7 +25,8 @@ async function run({ id, job }: JobMessage): Promise<void> {
         `${dataset.name} changed while it was in use: ${dataset.length} pictures, not ${length}`,
       );
     const made = await makeBatch(dataset, transform, job);
-    const buffers = [made.images.buffer, made.labels.buffer, made.samples.buffer];
+    const { images, erasing, labels, samples } = made;
+    const buffers = [images, erasing, labels, samples].flatMap((array) => (array ? [array.buffer] : []));
     parentPort?.postMessage({ id, made } satisfies ResultMessage, buffers);
   } catch (error) {
     const path = error instanceof DataError ? error.path : undefined;

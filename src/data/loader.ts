@@ -15,6 +15,8 @@ export interface Batch {
   readonly size: number;
   /** [B, 3, H, W], raw 0…255; zeros in padding and for unreadable pictures. */
   readonly images: Uint8Array<ArrayBuffer>;
+  /** [B, 3, H, W], noise codes of erased pixels (Transform.erase), when the transform erases. */
+  readonly erasing?: Uint8Array<ArrayBuffer>;
   /** [B], −1 in padding and for unreadable pictures. */
   readonly labels: Int32Array<ArrayBuffer>;
   /** [B], dataset index of each row's picture (0 in padding). */
@@ -102,8 +104,8 @@ export function createLoader({
         if (made === undefined) return;
         begin(); // the next one is made while this one is used
         report(made);
-        const { images, labels, samples } = made;
-        yield { step, size: plan.at(epoch, step).length, images, labels, samples };
+        const { broken: _, ...batch } = made;
+        yield { step, size: plan.at(epoch, step).length, ...batch };
       }
     },
     async close() {

@@ -1,8 +1,10 @@
 /**
  * Which pictures make up which step: a pure function of (seed, epoch, step), so that loader, preview, resume and a
- * teacher's cache all see the same. Repeated augmentation (DeiT §5.2 and its RASampler, for one process): each
- * picture of the epoch's order comes `repeats` times in a row, differently transformed, and the epoch ends after as
- * many samples as there are pictures, so that it sees one in `repeats` of them.
+ * teacher's cache all see the same. Repeated augmentation (DeiT §5.2 and its RASampler): each picture of the
+ * epoch's order comes `repeats` times in a row, differently transformed, and the epoch ends after as many samples
+ * as there are pictures, so that it sees one in `repeats` of them. Of several processes each takes every W-th
+ * sample, so the copies of a picture meet in one step whether one process takes it or many. Where the reference
+ * rounds an epoch down to a multiple of 256 samples (none at all below 256 pictures), here it has all whole steps.
  */
 import { DataError } from "../errors.ts";
 import { createRandom, type Random } from "../random.ts";
@@ -16,6 +18,8 @@ export interface PlanOptions {
   readonly seed?: number;
   /** Times that a picture comes in a row (DeiT: 3). Training only. */
   readonly repeats?: number;
+  /** Which of how many processes this one is. Training only; every process has the same steps. */
+  readonly process?: { readonly rank: number; readonly size: number };
 }
 
 /** A place in a batch. */
@@ -29,18 +33,30 @@ export interface PlannedSample {
 export interface Plan extends Required<PlanOptions> {
   /** Steps of an epoch. */
   readonly steps: number;
+  /** Different pictures that an epoch shows, all processes together. */
+  readonly uniquePictures: number;
   /** The samples of one step, `batchSize` of them but for evaluation's last. */
   at(epoch: number, step: number): readonly PlannedSample[];
 }
 
 /** Throws DataError for a training batch that is larger than the dataset. */
-export function createPlan({ length, batchSize, mode, seed = 0, repeats = 1 }: PlanOptions): Plan {
+export function createPlan({
+  length,
+  batchSize,
+  mode,
+  seed = 0,
+  repeats = 1,
+  process = { rank: 0, size: 1 },
+}: PlanOptions): Plan {
   if (length === 0) throw new DataError("", "the dataset has no pictures");
-  if (mode === "train" && batchSize > length)
-    throw new DataError("", `a batch of ${batchSize} is larger than the dataset of ${length} pictures`, {
-      hint: `Use a batch size of ${evenBelow(length)} or less.`,
+  const { rank, size } = process;
+  const wholeBatch = batchSize * size; // of all processes
+  if (mode === "train" && wholeBatch > length)
+    throw new DataError("", `a batch of ${wholeBatch} is larger than the dataset of ${length} pictures`, {
+      hint: `Use a batch size of ${evenBelow(Math.floor(length / size))} or less.`,
     });
-  const steps = mode === "train" ? Math.floor(length / batchSize) : Math.ceil(length / batchSize);
+  const training = mode === "train";
+  const steps = training ? Math.floor(length / wholeBatch) : Math.ceil(length / batchSize);
   let orderOf: { epoch: number; order: Uint32Array } | undefined; // the last epoch's: steps come one after another
   const orderAt = (epoch: number): Uint32Array => {
     if (orderOf?.epoch !== epoch)
@@ -52,19 +68,22 @@ export function createPlan({ length, batchSize, mode, seed = 0, repeats = 1 }: P
     batchSize,
     mode,
     seed,
-    repeats: mode === "train" ? repeats : 1,
+    repeats: training ? repeats : 1,
+    process,
     steps,
+    uniquePictures: training ? Math.ceil((steps * wholeBatch) / repeats) : length,
     at(epoch, step) {
       if (!(step >= 0 && step < steps)) throw new RangeError(`step ${step} of ${steps}`);
       const first = step * batchSize;
-      const count = Math.min(batchSize, length - first);
-      if (mode === "evaluation")
+      if (!training) {
+        const count = Math.min(batchSize, length - first);
         return Array.from({ length: count }, (_, i) => ({ index: first + i, copy: 0 }));
+      }
       const order = orderAt(epoch);
-      return Array.from({ length: count }, (_, i) => ({
-        index: order[Math.floor((first + i) / repeats)] ?? 0,
-        copy: (first + i) % repeats,
-      }));
+      return Array.from({ length: batchSize }, (_, i) => {
+        const position = (first + i) * size + rank;
+        return { index: order[Math.floor(position / repeats)] ?? 0, copy: position % repeats };
+      });
     },
   };
 }

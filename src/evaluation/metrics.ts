@@ -211,6 +211,24 @@ export function topPredictions(
     .map((index) => ({ index, label: classes[index] ?? String(index), score: scores[index] ?? NaN }));
 }
 
+/** The answer to one picture, as accuracy counts it. */
+export interface Answer {
+  /** The most probable class, the lower index on a tie; -1 when a logit is NaN, which is never right. */
+  readonly predicted: number;
+  /** Softmax probability of that class, 0 to 1. */
+  readonly confidence: number;
+  /** Softmax probability of the label's class. */
+  readonly truth: number;
+}
+
+/** What one row of logits [K] answers to a picture of class `label`. */
+export function answerOf(logits: Float32Array, label: number): Answer {
+  const { max, sum } = exponentials(logits);
+  if (Number.isNaN(sum)) return { predicted: -1, confidence: NaN, truth: NaN };
+  const probability = (logit: number | undefined): number => Math.exp((logit ?? NaN) - max) / sum;
+  return { predicted: logits.indexOf(max), confidence: probability(max), truth: probability(logits[label]) };
+}
+
 function zero(): Sums {
   return { top1: 0, top5: 0, loss: 0 };
 }

@@ -20,19 +20,16 @@ export interface ProgramOptions {
   readonly normalisation: Normalisation;
 }
 
-/** Logits [B, K] of each head, by the names `class` and `distillation`. State: W, read only. */
-export function evaluationProgram({
-  model,
-  layout,
-  batchSize,
-  target,
-  normalisation,
-}: ProgramOptions): Program {
-  const { weights, scope } = bindParameters(layout);
+/** Logits [B, K] of each head, by the names `class` and `distillation`. State: the weights (W, or another slot), read only. */
+export function evaluationProgram(
+  { model, layout, batchSize, target, normalisation }: ProgramOptions,
+  { slot = "W" }: { slot?: string } = {},
+): Program {
+  const { weights, scope } = bindParameters(layout, slot);
   const images = normalise(imagesInput({ model, batchSize, target }), normalisation);
   const heads = model.forward(images, scope, evaluationContext());
-  const state = Object.fromEntries(Object.keys(weights).map((name) => [`W.${name}`, null]));
-  return compile({ name: `${model.name}.evaluate`, target, outputs: headOutputs(heads), state });
+  const state = Object.fromEntries(Object.keys(weights).map((name) => [`${slot}.${name}`, null]));
+  return compile({ name: `${model.name}.evaluate.${slot}`, target, outputs: headOutputs(heads), state });
 }
 
 /** Heads as program outputs. */
@@ -40,14 +37,13 @@ export function headOutputs(heads: Heads): Record<string, Value> {
   return { class: heads.class, ...(heads.distillation && { distillation: heads.distillation }) };
 }
 
-/** The input `images` [B, 3, H, W] of 0 to 255: bytes, where the device computes with bytes. */
-export function imagesInput({
-  model,
-  batchSize,
-  target,
-}: Pick<ProgramOptions, "model" | "batchSize" | "target">): Value {
+/** The input `images` (or another of its kind) [B, 3, H, W] of 0 to 255: bytes, where the device computes with bytes. */
+export function imagesInput(
+  { model, batchSize, target }: Pick<ProgramOptions, "model" | "batchSize" | "target">,
+  name = "images",
+): Value {
   const dtype: DType = target === "webgpu" ? "float32" : "uint8";
-  return cast(input("images", dtype, [batchSize, 3, ...model.config.inputSize]), "float32");
+  return cast(input(name, dtype, [batchSize, 3, ...model.config.inputSize]), "float32");
 }
 
 /** (x/255 − mean)/std per channel, as one multiplication and one addition. */

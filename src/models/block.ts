@@ -26,14 +26,22 @@ export function block(
 ): Value {
   const dim = dimAt(x.shape, 2);
   const norm1 = normWeights(scope.at("norm1"), dim);
+  const { attentionDropout } = context;
+  const site = `blocks.${index}`;
   const { attended, probabilities } = attention(normalize(x), scope.at("attn"), {
     norm: norm1,
     numHeads,
     queries: tokens,
+    dropProbabilities: attentionDropout && ((p) => attentionDropout(p, site)),
   });
   context.record(`blocks.${index}.attn`, probabilities);
-  const y = add(slice(x, { axis: 0, end: tokens }), context.dropPath(attended, 2 * index));
+  const projected = context.dropout(attended, `${site}.proj`);
+  const y = add(slice(x, { axis: 0, end: tokens }), context.dropPath(projected, 2 * index));
   const norm2 = normWeights(scope.at("norm2"), dim);
-  const expanded = mlp(normalize(y), scope.at("mlp"), { norm: norm2, ratio: mlpRatio });
-  return add(y, context.dropPath(expanded, 2 * index + 1));
+  const expanded = mlp(normalize(y), scope.at("mlp"), {
+    norm: norm2,
+    ratio: mlpRatio,
+    dropHidden: context.dropping ? (hidden) => context.dropout(hidden, `${site}.fc1`) : undefined,
+  });
+  return add(y, context.dropPath(context.dropout(expanded, `${site}.fc2`), 2 * index + 1));
 }

@@ -45,6 +45,7 @@ export function visionTransformer(
   const positions = scope.parameter("pos_embed", [1, tokens, embedDim], TRUNC_NORMAL);
 
   let x = add(concat([...prefix, patches], 0), reshape(positions, [tokens, 1, embedDim])); // [N, B, D]
+  x = context.dropout(x, "embeddings");
   context.record("embeddings", x);
   for (let index = 0; index < depth; index++) {
     const last = index === depth - 1 && !context.recording;

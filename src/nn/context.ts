@@ -2,9 +2,11 @@
  * How a forward pass is to run: for training or evaluation, where its randomness comes from, and which
  * intermediate results to keep. Always an argument, never hidden state.
  */
-import type { Value } from "../graph/graph.ts";
+import type { Target, TensorType, Value } from "../graph/graph.ts";
 import { input } from "../graph/graph.ts";
-import { mul, reshape, slice } from "../graph/ops.ts";
+import { cast, mul, reshape, slice } from "../graph/ops.ts";
+import { dimAt, sizeOf } from "../graph/shape.ts";
+import type { Random } from "../random.ts";
 
 export interface ForwardContext {
   readonly training: boolean;
@@ -13,6 +15,12 @@ export interface ForwardContext {
    * first. `branch` is the row of the mask. The identity in evaluation.
    */
   dropPath(x: Value, branch: number): Value;
+  /** Dropout (Srivastava et al. 2014) of single elements. `site` names the place. The identity in evaluation. */
+  dropout(x: Value, site: string): Value;
+  /** Whether `dropout` does anything; where it does not, fused operations may be used. */
+  readonly dropping: boolean;
+  /** The same for attention's probabilities, which have a rate of their own; undefined where there is none. */
+  readonly attentionDropout: ((probabilities: Value, site: string) => Value) | undefined;
   /** Whether intermediate results are wanted; then nothing may be left out as a shortcut. */
   readonly recording: boolean;
   /** Keeps an intermediate result under a name like `blocks.0.attn`. */
@@ -24,6 +32,9 @@ export function evaluationContext(records?: Map<string, Value>): ForwardContext 
   return {
     training: false,
     dropPath: (x) => x,
+    dropout: (x) => x,
+    dropping: false,
+    attentionDropout: undefined,
     recording: records !== undefined,
     record: (name, value) => void records?.set(name, value),
   };
@@ -32,17 +43,33 @@ export function evaluationContext(records?: Map<string, Value>): ForwardContext 
 /** Name of the program input that holds the stochastic-depth mask. */
 export const DROP_PATH_INPUT = "dropPathMask";
 
+/** Names of dropout's inputs begin so; the names of attention's end in `.attn`. */
+const DROPOUT_INPUT = "dropout.";
+const ATTENTION_SITE = ".attn";
+
+export interface TrainingContextOptions {
+  readonly batchSize: number;
+  readonly target: Target;
+  /** Stochastic depth's rate of every residual branch. */
+  readonly dropPathRates: readonly number[];
+  /** Dropout's rate. */
+  readonly drop?: number;
+  /** Dropout's rate for attention's probabilities. */
+  readonly attnDrop?: number;
+}
+
 /**
- * Training. `dropPathRates` has a rate for every residual branch; unless all are 0 the program gets an input
- * `dropPathMask` [branches, B] that holds 0 (dropped) or 1 / (1 − rate) (kept): see `dropPathMask`.
+ * Training. Unless all `dropPathRates` are 0 the program gets an input `dropPathMask` [branches, B] that holds 0
+ * (dropped) or 1 / (1 − rate) (kept): see `dropPathMask`. Every place with dropout gets an input `dropout.<site>`
+ * of the place's shape that holds 0 (dropped) or 1. `drawMasks` fills them all.
  */
 export function trainingContext({
   batchSize,
+  target,
   dropPathRates,
-}: {
-  batchSize: number;
-  dropPathRates: readonly number[];
-}): ForwardContext {
+  drop = 0,
+  attnDrop = 0,
+}: TrainingContextOptions): ForwardContext {
   const mask = dropPathRates.some((rate) => rate > 0)
     ? input(DROP_PATH_INPUT, "float32", [dropPathRates.length, batchSize])
     : undefined;
@@ -53,9 +80,60 @@ export function trainingContext({
       const row = slice(mask, { axis: 0, start: branch, end: branch + 1 });
       return mul(x, reshape(row, [batchSize, 1])); // [N, B, D] · [B, 1]
     },
+    dropping: drop > 0,
+    dropout: (x, site) => (drop === 0 ? x : dropElements(x, { site, rate: drop, target })),
+    attentionDropout:
+      attnDrop === 0
+        ? undefined
+        : (x, site) => dropElements(x, { site: site + ATTENTION_SITE, rate: attnDrop, target }),
     recording: false,
     record: () => {},
   };
+}
+
+/** Kept elements are divided by their share, so that the expectation stays. */
+function dropElements(
+  x: Value,
+  { site, rate, target }: { site: string; rate: number; target: Target },
+): Value {
+  const kept = input(DROPOUT_INPUT + site, target === "webgpu" ? "float32" : "uint8", x.shape);
+  return mul(x, mul(cast(kept, "float32"), 1 / (1 - rate)));
+}
+
+/** The masks that a program of `trainingContext` wants. Every mask has a stream of its own, by its name. */
+export function drawMasks(
+  inputs: Readonly<Record<string, TensorType>>,
+  {
+    random,
+    dropPathRates,
+    drop,
+    attnDrop,
+  }: { random: Random; dropPathRates: readonly number[]; drop: number; attnDrop: number },
+): Record<string, Float32Array | Uint8Array> {
+  const masks: Record<string, Float32Array | Uint8Array> = {};
+  for (const [name, { shape }] of Object.entries(inputs)) {
+    if (name === DROP_PATH_INPUT) {
+      const stream = random.split(name);
+      masks[name] = dropPathMask(dropPathRates, dimAt(shape, 1), () => stream.uniform());
+    } else if (name.startsWith(DROPOUT_INPUT)) {
+      const rate = name.endsWith(ATTENTION_SITE) ? attnDrop : drop;
+      masks[name] = dropoutMask(sizeOf(shape), rate, random.split(name));
+    }
+  }
+  return masks;
+}
+
+/**
+ * 1 for kept and 0 for dropped elements, each dropped with probability `rate`. What is drawn are the distances between
+ * dropped elements (geometric), so that the work is that of the dropped ones alone.
+ */
+export function dropoutMask(length: number, rate: number, random: Random): Uint8Array {
+  const mask = new Uint8Array(length).fill(1);
+  if (rate === 0) return mask;
+  const perLog = 1 / Math.log1p(-rate);
+  const distance = (): number => 1 + Math.floor(Math.log(1 - random.uniform()) * perLog);
+  for (let i = distance() - 1; i < length; i += distance()) mask[i] = 0;
+  return mask;
 }
 
 /**

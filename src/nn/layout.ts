@@ -83,15 +83,18 @@ export function createLayout(
   };
 }
 
-/** State inputs `W.<vector>` and the scope that reads parameters out of them. */
-export function bindParameters(layout: Layout): {
+/** State inputs `<slot>.<vector>` and the scope that reads parameters out of them; W holds the trained weights. */
+export function bindParameters(
+  layout: Layout,
+  slot = "W",
+): {
   readonly weights: Readonly<Record<string, Value>>;
   readonly scope: Scope;
 } {
   const weights: Record<string, Value> = {};
   const values = new Map<string, Value>();
   for (const { name, length, segments } of layout.vectors) {
-    const vector = input(`W.${name}`, "float32", [length]);
+    const vector = input(`${slot}.${name}`, "float32", [length]);
     weights[name] = vector;
     const pieces = split(
       vector,

@@ -5,12 +5,12 @@ import type { EvaluationMetrics } from "../evaluation/metrics.ts";
 import { tellWarnings } from "../evaluation/warnings.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Schedule } from "../optim/schedule.ts";
-import type { Runtime, TensorData } from "../runtime/runtime.ts";
+import type { Executable, Runtime, TensorData } from "../runtime/runtime.ts";
 import type { TrainEvent } from "./events.ts";
 import { InterruptedError, NonFiniteError } from "./events.ts";
 import type { Executables } from "./executables.ts";
 import { batchFeeds, hyperFeeds } from "./feeds.ts";
-import type { Progress } from "./progress.ts";
+import type { Progress, WeightsKind } from "./progress.ts";
 import { captureState } from "./progress.ts";
 import type { EpochRecord } from "./run-log.ts";
 import type { ModelOwner } from "./run-models.ts";
@@ -39,6 +39,8 @@ interface Loop extends Engine {
   readonly tellWarnings: () => void;
   /** When the state was saved last, on the clock of `performance`. */
   savedAt: number;
+  /** Milliseconds of this epoch in which the model waited for pictures. */
+  waited: number;
 }
 
 /** Trains from where `progress` stands to the last epoch. @throws InterruptedError, NonFiniteError, DataError */
@@ -52,28 +54,33 @@ export async function runEpochs(engine: Engine): Promise<{ imagesPerSecond: numb
       onEvent({ type: "warning", message }),
     ),
     savedAt: performance.now(),
+    waited: 0,
   };
   while (progress.epoch < options.epochs) {
     const started = performance.now();
     await trainEpoch(loop);
-    const metrics = isEvaluated(loop) ? await validate(loop) : undefined;
+    const results = isEvaluated(loop) ? await validate(loop) : undefined;
     loop.tellWarnings();
-    await finishEpoch(loop, { metrics, started });
+    await finishEpoch(loop, { results, started });
   }
   return { imagesPerSecond: loop.speed.imagesPerSecond };
 }
 
 /** The steps of one epoch that are still to do. */
 async function trainEpoch(loop: Loop): Promise<void> {
-  const { executables, loaders, progress, onEvent, options, speed, signal, steps } = loop;
+  const { executables, loaders, model, progress, onEvent, options, speed, signal, steps } = loop;
   const { epoch } = progress;
   if (signal?.aborted) await stop(loop);
+  loop.waited = 0;
   if (progress.step >= steps) return; // it was left within its validation
+  let asked = performance.now();
   for await (const batch of loaders.training.epoch(epoch, { from: progress.step })) {
+    loop.waited += performance.now() - asked;
     speed.start();
     const isUpdate = (batch.step + 1) % options.accumulationSteps === 0;
     const lr = learningRate(loop, batch.step);
-    const feeds = batchFeeds(loop, { epoch, ...batch });
+    const { program } = executables.batch;
+    const feeds = batchFeeds({ options, model, program }, { epoch, ...batch });
     const hyper = hyperFeeds(loop, { update: progress.updates + 1, lr });
     const outputs = await executables.batch.run(executables.apply ? feeds : { ...feeds, ...hyper });
     const applied = executables.apply && isUpdate ? await executables.apply.run(hyper) : {};
@@ -98,20 +105,35 @@ async function trainEpoch(loop: Loop): Promise<void> {
     if (isUpdate && signal?.aborted) await stop(loop); // accumulated gradients are not saved
     if (progress.step === steps) break;
     if (isUpdate && isSaveDue(loop)) await save(loop);
+    asked = performance.now();
   }
   speed.pause();
+}
+
+/** What was measured after an epoch: the trained weights, and their average where it is kept. */
+interface Results {
+  readonly trained: EvaluationMetrics;
+  readonly averaged?: EvaluationMetrics;
+}
+
+/** The weights that did better on the validation pictures (joint classifier); the trained ones, if equal. */
+function better({ trained, averaged }: Results): EvaluationMetrics & { weights: WeightsKind } {
+  return averaged !== undefined && averaged.acc1 > trained.acc1
+    ? { ...averaged, weights: "averaged" }
+    : { ...trained, weights: "trained" };
 }
 
 /** Logs and saves the epoch that was just trained, and goes on to the next. */
 async function finishEpoch(
   loop: Loop,
-  { metrics, started }: { metrics: EvaluationMetrics | undefined; started: number },
+  { results, started }: { results: Results | undefined; started: number },
 ): Promise<void> {
   const { options, run, progress, layout, onEvent, steps } = loop;
   const { epoch } = progress;
   const trainLoss = progress.lossSum / steps;
-  const isBest = metrics !== undefined && metrics.acc1 > (progress.best?.acc1 ?? -1);
-  if (isBest) progress.best = { epoch, acc1: metrics.acc1, acc5: metrics.acc5 };
+  const found = results && better(results);
+  const isBest = found !== undefined && found.acc1 > (progress.best?.acc1 ?? -1);
+  if (isBest) progress.best = { epoch, acc1: found.acc1, acc5: found.acc5, weights: found.weights };
   Object.assign(progress, { epoch: epoch + 1, step: 0, lossSum: 0 });
 
   const seconds = (performance.now() - started) / 1000;
@@ -119,40 +141,44 @@ async function finishEpoch(
     epoch,
     train_loss: trainLoss,
     train_lr: learningRate(loop, steps - 1, epoch),
-    ...(metrics && testRecord(metrics)),
+    ...(results && testRecord(results)),
     n_parameters: layout.parameters,
     seconds,
+    waiting_seconds: loop.waited / 1000,
   });
   // The best weights are saved whenever they come: later ones are another model's.
   if (isBest || progress.epoch === options.epochs || progress.epoch % options.saveEvery === 0) {
     const state = await save(loop);
     if (isBest) await saveModel(loop, "best", state);
     await saveModel(loop, "last", state);
+    if (options.modelEma) await saveModel(loop, "ema", state);
   }
   onEvent({
     type: "epoch",
     epoch,
     epochs: options.epochs,
     trainLoss,
-    testLoss: metrics?.loss ?? Number.NaN,
-    acc1: metrics?.acc1 ?? Number.NaN,
-    acc5: metrics?.acc5 ?? Number.NaN,
+    testLoss: results?.trained.loss ?? Number.NaN,
+    acc1: results?.trained.acc1 ?? Number.NaN,
+    acc5: results?.trained.acc5 ?? Number.NaN,
+    ...(results?.averaged && { averageAcc1: results.averaged.acc1 }),
+    waitingSeconds: loop.waited / 1000,
     best: isBest,
     seconds,
   });
 }
 
 /** @throws NonFiniteError when the weights have become useless without a step having shown it */
-async function validate(loop: Loop): Promise<EvaluationMetrics> {
+async function validate(loop: Loop): Promise<Results> {
   const { executables, loaders, model, validationImages: total, onEvent, signal, steps } = loop;
   const { numClasses } = model.config;
+  const measure = async (executable: Executable): Promise<EvaluationMetrics> =>
+    evaluate({ executable, loader: loaders.validation, numClasses, total }, { onEvent, signal });
   try {
-    const metrics = await evaluate(
-      { executable: executables.evaluate, loader: loaders.validation, numClasses, total },
-      { onEvent, signal },
-    );
-    checkFinite(loop, { metric: "test_loss", value: metrics.loss, step: steps - 1 });
-    return metrics;
+    const trained = await measure(executables.evaluate);
+    checkFinite(loop, { metric: "test_loss", value: trained.loss, step: steps - 1 });
+    if (executables.evaluateAverage === undefined) return { trained };
+    return { trained, averaged: await measure(executables.evaluateAverage) };
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return stop(loop);
     throw error;
@@ -199,9 +225,14 @@ function checkFinite(
 }
 
 /** The log's results of an evaluation. */
-function testRecord({ loss, acc1, acc5, heads }: EvaluationMetrics): Partial<EpochRecord> {
-  const byHead = Object.fromEntries(Object.entries(heads).map(([name, head]) => [name, { ...head }]));
-  return { test_loss: loss, test_acc1: acc1, test_acc5: acc5, test_heads: byHead };
+function testRecord({ trained, averaged }: Results): Partial<EpochRecord> {
+  const record = (prefix: string, { loss, acc1, acc5, heads }: EvaluationMetrics): Partial<EpochRecord> => ({
+    [`${prefix}_loss`]: loss,
+    [`${prefix}_acc1`]: acc1,
+    [`${prefix}_acc5`]: acc5,
+    [`${prefix}_heads`]: Object.fromEntries(Object.entries(heads).map(([name, head]) => [name, { ...head }])),
+  });
+  return { ...record("test", trained), ...(averaged && record("test_ema", averaged)) };
 }
 
 /** One-element outputs as numbers. */

@@ -51,7 +51,7 @@ export async function estimate(options: TrainOptions): Promise<Estimate> {
       loaders.training,
       TIMED_SECONDS,
       async ({ epoch, ...batch }) => {
-        const feeds = batchFeeds({ options, model, executables }, { epoch, ...batch });
+        const feeds = batchFeeds({ options, model, program: executables.batch.program }, { epoch, ...batch });
         await executables.batch.run(executables.apply ? feeds : { ...feeds, ...hyper });
         if (executables.apply && (batch.step + 1) % options.accumulationSteps === 0)
           await executables.apply.run(hyper);

@@ -9,6 +9,8 @@ export type TrainEvent =
       readonly parameters: number;
       readonly device: string;
       readonly trainImages: number;
+      /** Different pictures that an epoch shows: a part of them with repeated augmentation. */
+      readonly uniqueImages: number;
       readonly valImages: number;
       readonly classes: number;
       readonly stepsPerEpoch: number;
@@ -35,6 +37,10 @@ export type TrainEvent =
       readonly testLoss: number;
       readonly acc1: number;
       readonly acc5: number;
+      /** Top-1 of the averaged weights, when they are kept. */
+      readonly averageAcc1?: number;
+      /** Part of `seconds` in which the model waited for pictures. */
+      readonly waitingSeconds: number;
       readonly best: boolean;
       readonly seconds: number;
     }

@@ -1,31 +1,60 @@
 /** What the programs of training are fed with. All chance comes from (seed, epoch, step): resuming needs nothing from here. */
+import type { Mix } from "../augmentation/mixup.ts";
+import { drawMixes, mixFeed, mixTargets } from "../augmentation/mixup.ts";
 import type { TrainOptions } from "../config/schema.ts";
 import type { Batch } from "../data/loader.ts";
+import type { Program } from "../graph/program.ts";
 import type { Model } from "../models/registry.ts";
-import { dropPathMask, DROP_PATH_INPUT } from "../nn/context.ts";
+import { drawMasks } from "../nn/context.ts";
 import type { Layout } from "../nn/layout.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { createRandom } from "../random.ts";
 import type { TensorData } from "../runtime/runtime.ts";
-import type { Executables } from "./executables.ts";
-import { smoothTargets } from "./task.ts";
+import { ERASING_INPUT, MIX_INPUT } from "./pixels.ts";
+import { mixupOptions } from "./setup.ts";
+import { binarise, smoothTargets } from "./task.ts";
+
+type TrainingBatch = Pick<Batch, "step" | "images" | "erasing" | "labels"> & { readonly epoch: number };
 
 interface BatchContext {
   readonly options: TrainOptions;
   readonly model: Model;
-  readonly executables: Executables;
+  /** Of a batch: `step` or `grad`. */
+  readonly program: Program;
 }
 
-/** Feeds of `executables.batch`, but for the optimizer's numbers. */
+/** Feeds of a batch's program, but for the optimizer's numbers. */
 export function batchFeeds(
-  { options, model, executables }: BatchContext,
-  { epoch, step, images, labels }: Pick<Batch, "step" | "images" | "labels"> & { readonly epoch: number },
+  { options, model, program }: BatchContext,
+  { epoch, step, images, erasing, labels }: TrainingBatch,
 ): Record<string, TensorData> {
-  const targets = smoothTargets(labels, model.config.numClasses, options.smoothing);
-  if (!(DROP_PATH_INPUT in executables.batch.program.inputs)) return { images, targets };
-  const random = createRandom(options.seed, "dropPath", epoch, step);
-  const rates = model.dropPathRates(options.dropPath);
-  return { images, targets, [DROP_PATH_INPUT]: dropPathMask(rates, labels.length, () => random.uniform()) };
+  const { numClasses } = model.config;
+  const labelled = smoothTargets(labels, numClasses, options.smoothing);
+  const mixes = mixesOf(options, { epoch, step, size: model.config.inputSize });
+  const mixed = mixes ? mixTargets(labelled, mixes, numClasses) : labelled;
+  return {
+    images,
+    ...(erasing && { [ERASING_INPUT]: erasing }),
+    ...(mixes && { [MIX_INPUT]: mixFeed(mixes) }),
+    targets: options.bceLoss ? binarise(mixed) : mixed,
+    ...drawMasks(program.inputs, {
+      random: createRandom(options.seed, "masks", epoch, step),
+      dropPathRates: model.dropPathRates(options.dropPath),
+      drop: options.drop,
+      attnDrop: options.attnDrop,
+    }),
+  };
+}
+
+/** How the rows of a step are mixed; undefined without Mixup and CutMix. */
+export function mixesOf(
+  options: TrainOptions,
+  { epoch, step, size }: { epoch: number; step: number; size: readonly [number, number] },
+): Mix[] | undefined {
+  const mixup = mixupOptions(options);
+  if (mixup === undefined) return undefined;
+  const { seed, batchSize } = options;
+  return drawMixes(createRandom(seed, "mix", epoch, step), mixup, { batchSize, size });
 }
 
 /** The optimizer's numbers for update `update` (1, 2, …), by vector. */

@@ -3,7 +3,7 @@
  * `step` does it all in one run. `grad` and `apply` are its two halves, for accumulation and for several processes.
  */
 import type { ProgramOptions } from "../evaluation/program.ts";
-import { imagesInput, normalise } from "../evaluation/program.ts";
+import { imagesInput } from "../evaluation/program.ts";
 import { at, input } from "../graph/graph.ts";
 import type { Value } from "../graph/graph.ts";
 import { gradient } from "../graph/gradient.ts";
@@ -15,19 +15,26 @@ import type { Layout } from "../nn/layout.ts";
 import { bindParameters } from "../nn/layout.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { clipGlobalNorm, globalNorm } from "../optim/clip.ts";
+import { ERASING_INPUT, MIX_INPUT, preparePixels } from "./pixels.ts";
 import type { Task } from "./task.ts";
 
 export interface TrainingOptions {
   readonly task: Task;
   readonly optimizer: Optimizer;
+  /** Stochastic depth, dropout and dropout of attention weights. */
   readonly dropPath?: number;
+  readonly drop?: number;
+  readonly attnDrop?: number;
+  /** Inputs of the batch besides images and targets: noise codes of erased pixels, Mixup and CutMix. */
+  readonly erasing?: boolean;
+  readonly mixing?: boolean;
   /** Largest global norm of a gradient; undefined leaves gradients alone. */
   readonly clipGrad?: number | undefined;
 }
 
 /**
  * One optimizer step in one run. Inputs: images [B, 3, H, W] (0 to 255), targets [B, K], hyper.<vector>, and
- * dropPathMask when used. State: W, and the optimizer's slots, by vector. Outputs: the task's losses, gradNorm.
+ * when used, erasing [B, 3, H, W], mix [B, 6] (pixels.ts) and the masks of nn/context.ts. State: W, and the optimizer's slots, by vector. Outputs: the task's losses, gradNorm.
  */
 export function stepProgram(options: ProgramOptions, training: TrainingOptions): Program {
   const { losses, weights, grads } = traceGradients(options, training);
@@ -73,11 +80,22 @@ export function applyProgram({ model, layout, target }: ProgramOptions, training
 
 function traceGradients(
   { model, layout, batchSize, target, normalisation }: ProgramOptions,
-  { task, dropPath = 0 }: TrainingOptions,
+  { task, dropPath = 0, drop = 0, attnDrop = 0, erasing = false, mixing = false }: TrainingOptions,
 ): { losses: Record<string, Value>; weights: Readonly<Record<string, Value>>; grads: Value[] } {
   const { weights, scope } = bindParameters(layout);
-  const context = trainingContext({ batchSize, dropPathRates: model.dropPathRates(dropPath) });
-  const images = normalise(imagesInput({ model, batchSize, target }), normalisation);
+  const context = trainingContext({
+    batchSize,
+    target,
+    dropPathRates: model.dropPathRates(dropPath),
+    drop,
+    attnDrop,
+  });
+  const images = preparePixels({
+    images: imagesInput({ model, batchSize, target }),
+    normalisation,
+    ...(erasing && { erasing: imagesInput({ model, batchSize, target }, ERASING_INPUT) }),
+    ...(mixing && { mix: input(MIX_INPUT, "float32", [batchSize, 6]) }),
+  });
   const heads = model.forward(images, scope, context);
   const losses = task(heads, input("targets", "float32", [batchSize, model.config.numClasses]));
   return { losses: { ...losses }, weights, grads: gradient(losses.loss, Object.values(weights)) };

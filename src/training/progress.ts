@@ -1,13 +1,25 @@
 /** How far a run is, and its state vectors: into a file and back, bit for bit. */
 import { DeitError } from "../errors.ts";
 import type { Layout } from "../nn/layout.ts";
+import { EMA_SLOT } from "../optim/ema.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { trainingState } from "./program.ts";
 import type { Counters, RunState } from "./run-state.ts";
 
 /** The best epoch so far; a type, not an interface, so that it is JSON. */
-export type BestEpoch = { readonly epoch: number; readonly acc1: number; readonly acc5: number };
+export type BestEpoch = {
+  readonly epoch: number;
+  readonly acc1: number;
+  readonly acc5: number;
+  readonly weights: WeightsKind;
+};
+
+/** The weights that the optimizer trains, or their average (EMA). */
+export type WeightsKind = "trained" | "averaged";
+
+/** The slot of the state that holds them. */
+export const WEIGHTS_SLOT: Readonly<Record<WeightsKind, string>> = { trained: "W", averaged: EMA_SLOT };
 
 /** Where training stands. `step` counts the batches of the epoch that are done. */
 export interface Progress {
@@ -31,7 +43,7 @@ export async function restoreProgress(
   { runtime, layout, optimizer }: StateOwner,
   { saved, initial }: { saved: RunState | null; initial: () => Promise<Record<string, Float32Array>> },
 ): Promise<Progress> {
-  const vectors = saved?.vectors ?? prefixed("W", await initial());
+  const vectors = saved?.vectors ?? startOfRun(await initial());
   for (const { name, length } of trainingState(layout, optimizer)) {
     const vector = vectors[name] ?? (saved === null ? new Float32Array(length) : undefined);
     if (vector?.length !== length) {
@@ -74,22 +86,35 @@ export function progressOf({ epoch, step, updates, lossSum, best }: Counters): P
     step: asNumber(step),
     updates: asNumber(updates),
     lossSum: asNumber(lossSum),
-    best: best && { epoch: best.epoch, acc1: asNumber(best["acc1"]), acc5: asNumber(best["acc5"]) },
+    best: best && {
+      epoch: best.epoch,
+      acc1: asNumber(best["acc1"]),
+      acc5: asNumber(best["acc5"]),
+      weights: best["weights"] === "averaged" ? "averaged" : "trained",
+    },
   };
 }
 
 /** The weights in a captured state, by vector. */
-export function weightsOf({ vectors }: RunState, layout: Layout): Record<string, Float32Array> {
+export function weightsOf(
+  { vectors }: RunState,
+  layout: Layout,
+  kind: WeightsKind = "trained",
+): Record<string, Float32Array> {
   return Object.fromEntries(
     layout.vectors.flatMap(({ name }) => {
-      const weights = vectors[`W.${name}`];
+      const weights = vectors[`${WEIGHTS_SLOT[kind]}.${name}`];
       return weights === undefined ? [] : [[name, weights]];
     }),
   );
 }
 
-function prefixed(slot: string, vectors: Record<string, Float32Array>): Record<string, Float32Array> {
-  return Object.fromEntries(Object.entries(vectors).map(([name, data]) => [`${slot}.${name}`, data]));
+/** The average of the weights starts as the weights; the optimizer's own slots start at 0. */
+function startOfRun(weights: Record<string, Float32Array>): Record<string, Float32Array> {
+  const slots = Object.values(WEIGHTS_SLOT);
+  return Object.fromEntries(
+    Object.entries(weights).flatMap(([name, data]) => slots.map((slot) => [`${slot}.${name}`, data])),
+  );
 }
 
 function asNumber(value: unknown): number {

@@ -33,11 +33,12 @@ export const RUN_FILES = {
   summary: "summary.csv",
   last: "last.safetensors",
   best: "best.safetensors",
+  ema: "ema.safetensors",
   state: "state.safetensors",
 } as const;
 
 /** The two models that a run keeps. */
-export type ModelKind = "last" | "best";
+export type ModelKind = "last" | "best" | "ema";
 
 /** Options of a run by name, as args.yaml records them. */
 export type RunArgs = Readonly<Record<string, Json>>;
@@ -70,7 +71,7 @@ export interface RunFolder extends AsyncDisposable {
   saveState(state: RunState): Promise<void>;
   /** The state to go on from, bit for bit as it was saved; null in a new run. */
   loadState(): Promise<RunState | null>;
-  /** Replaces last.safetensors or best.safetensors. */
+  /** Replaces last.safetensors, best.safetensors or ema.safetensors. */
   saveModel(
     kind: ModelKind,
     tensors: ReadonlyMap<string, FloatTensor>,
@@ -343,9 +344,10 @@ async function alignLog(path: string, records: readonly EpochRecord[]): Promise<
 
 async function findStale(path: string, state: StateHeader | null): Promise<ModelKind[]> {
   if (state === null || state.counters.epoch === 0) return [];
-  const expected: [ModelKind, number | undefined][] = [
+  const expected: (readonly [ModelKind, number | undefined])[] = [
     ["last", state.counters.epoch - 1],
     ["best", state.counters.best?.epoch],
+    ...(state.args["modelEma"] === true ? [["ema", state.counters.epoch - 1] as const] : []),
   ];
   const stale: ModelKind[] = [];
   for (const [kind, epoch] of expected) {

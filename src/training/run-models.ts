@@ -1,11 +1,12 @@
 /**
- * The models of a run folder, last.safetensors and best.safetensors: each the weights of a saved state with what
- * is needed to predict with them.
+ * The models of a run folder, last.safetensors, best.safetensors and ema.safetensors: each the weights of a saved
+ * state with what is needed to predict with them.
  */
 import type { TrainOptions } from "../config/schema.ts";
 import type { Model } from "../models/registry.ts";
 import type { Layout } from "../nn/layout.ts";
 import { unpackTensors } from "../nn/layout.ts";
+import type { WeightsKind } from "./progress.ts";
 import { progressOf, weightsOf } from "./progress.ts";
 import type { ModelKind, RunFolder } from "./run-folder.ts";
 import type { RunState } from "./run-state.ts";
@@ -26,8 +27,15 @@ export async function saveModel(
   state: RunState,
 ): Promise<void> {
   const record = run.log.at(-1);
-  const { test_acc1: acc1, test_acc5: acc5, test_loss: loss } = record ?? {};
-  await run.saveModel(kind, unpackTensors(layout, weightsOf(state, layout)), {
+  const { best } = progressOf(state.counters);
+  const weights: WeightsKind =
+    kind === "ema" ? "averaged" : kind === "best" ? (best?.weights ?? "trained") : "trained";
+  const result = (metric: string): number | undefined => {
+    const value = record?.[weights === "averaged" ? `test_ema_${metric}` : `test_${metric}`];
+    return typeof value === "number" ? value : undefined;
+  };
+  const [acc1, acc5, loss] = ["acc1", "acc5", "loss"].map(result);
+  await run.saveModel(kind, unpackTensors(layout, weightsOf(state, layout, weights)), {
     model: model.name,
     classes,
     inputSize: model.config.inputSize,
@@ -39,7 +47,7 @@ export async function saveModel(
       ...(acc5 !== undefined && { acc5 }),
       ...(loss !== undefined && { loss }),
     },
-    extra: { crop_ratio: String(options.evalCropRatio) },
+    extra: { crop_ratio: String(options.evalCropRatio), weights },
   });
 }
 
@@ -48,6 +56,6 @@ export async function repairModels(owner: ModelOwner, state: RunState): Promise<
   const { epoch, step, best } = progressOf(state.counters);
   if (step !== 0) return; // saved within an epoch: the models came before it, whole
   for (const kind of owner.run.staleModels) {
-    if (kind === "last" || best?.epoch === epoch - 1) await saveModel(owner, kind, state);
+    if (kind !== "best" || best?.epoch === epoch - 1) await saveModel(owner, kind, state);
   }
 }

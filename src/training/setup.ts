@@ -1,9 +1,11 @@
 /** The parts of a run, each made from the options that concern it. */
-import type { TrainCrop } from "../augmentation/transform.ts";
+import type { MixupOptions } from "../augmentation/mixup.ts";
+import type { TrainCrop, TrainTransformOptions } from "../augmentation/transform.ts";
 import type { TrainOptions } from "../config/schema.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Loader } from "../data/loader.ts";
 import { createLoader } from "../data/loader.ts";
+import type { Plan } from "../data/plan.ts";
 import { createPlan } from "../data/plan.ts";
 import { workersFor } from "../data/workers.ts";
 import { ConfigError } from "../errors.ts";
@@ -14,25 +16,32 @@ import type { Layout } from "../nn/layout.ts";
 import { adamW } from "../optim/adamw.ts";
 import { modelLayout } from "../optim/groups.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
+import { withEma } from "../optim/ema.ts";
 import type { Schedule } from "../optim/schedule.ts";
-import { cosineByEpoch, cosineByStep, scaleLearningRate } from "../optim/schedule.ts";
+import { cosineByEpoch, cosineByStep, scaleLearningRate, stepDecayByEpoch } from "../optim/schedule.ts";
 import { sgd } from "../optim/sgd.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 /** The model that options ask for, with its layout. @throws ConfigError for an unknown name, a size that the patch does not divide */
 export function modelFor(
-  { model: name, inputSize }: Pick<TrainOptions, "model" | "inputSize">,
+  { model: name, inputSize, layerDecay }: Pick<TrainOptions, "model" | "inputSize" | "layerDecay">,
   numClasses?: number,
 ): { model: Model; layout: Layout } {
   const model = createModel(name, { numClasses, inputSize: inputSize ?? undefined });
   patchGrid(model.config.inputSize, model.config.patchSize);
-  return { model, layout: modelLayout(model) };
+  return { model, layout: modelLayout(model, { layerDecay: layerDecay ?? 1 }) };
 }
 
-export function optimizerFor({ opt, weightDecay, optBetas, optEps, momentum }: TrainOptions): Optimizer {
-  if (opt === "adamw") return adamW({ weightDecay, betas: optBetas, epsilon: optEps });
-  return sgd({ weightDecay, momentum, nesterov: opt === "sgd" });
+/** The optimizer, which also keeps the average of the weights where that is wanted. */
+export function optimizerFor(options: TrainOptions): Optimizer {
+  const { opt, weightDecay, optBetas, optEps, momentum } = options;
+  const optimizer =
+    opt === "adamw"
+      ? adamW({ weightDecay, betas: optBetas, epsilon: optEps })
+      : sgd({ weightDecay, momentum, nesterov: opt === "sgd" });
+  if (!options.modelEma) return optimizer;
+  return withEma(optimizer, { decay: options.modelEmaDecay, warmup: options.modelEmaWarmup });
 }
 
 /** Batches of an epoch: those of whole updates. */
@@ -50,6 +59,8 @@ export function scheduleFor(options: TrainOptions, training: Pick<Loader, "steps
   const lr = options.unscaleLr ? options.lr : scaleLearningRate(options.lr, batch);
   // A constant is a cosine between equal ends, so that it has its warm-up, too.
   const shape = { lr, epochs, warmupEpochs, warmupLr, minLr: sched === "constant" ? lr : minLr };
+  if (sched === "step")
+    return stepDecayByEpoch({ ...shape, decayEpochs: options.decayEpochs, decayRate: options.decayRate });
   if (schedUnit === "epoch") return cosineByEpoch(shape);
   return cosineByStep({
     ...shape,
@@ -68,27 +79,13 @@ export function loadersFor(
   options: TrainOptions,
   { model, pictures, validation }: { model: Model; pictures: Dataset; validation: Dataset },
 ): { training: Loader; validation: Loader } {
-  const {
-    batchSize,
-    seed,
-    crop,
-    scale,
-    ratio,
-    hflip,
-    trainInterpolation: interpolation,
-    evalCropRatio,
-  } = options;
+  const { batchSize, evalCropRatio } = options;
   const size = model.config.inputSize;
-  const [lowScale, highScale] = scale;
-  const [lowRatio, highRatio] = ratio;
-  const resized: TrainCrop = { kind: "resized", scale: [lowScale, highScale], ratio: [lowRatio, highRatio] };
-  const cropOptions: TrainCrop =
-    crop === "none" ? { kind: "centre" } : crop === "resized" ? resized : { kind: crop };
   return {
     training: createLoader({
       dataset: pictures,
-      transform: { mode: "train", size, crop: cropOptions, flip: hflip, interpolation },
-      plan: createPlan({ mode: "train", length: pictures.length, batchSize, seed }),
+      transform: trainTransform(options, size),
+      plan: trainPlan(options, pictures.length),
       workers: workersFor(pictures, options.workers),
     }),
     validation: createLoader({
@@ -98,6 +95,52 @@ export function loadersFor(
       workers: workersFor(validation, options.workers),
     }),
   };
+}
+
+/** Which training pictures make up which step. */
+export function trainPlan({ batchSize, seed, repeatedAug, augRepeats }: TrainOptions, length: number): Plan {
+  return createPlan({ mode: "train", length, batchSize, seed, repeats: repeatedAug ? augRepeats : 1 });
+}
+
+/** What happens to each training picture. `size` is [height, width] of the model's input. */
+export function trainTransform(
+  options: TrainOptions,
+  size: readonly [number, number],
+): TrainTransformOptions {
+  const { aa, threeAugment, colorJitter, reprob, remode, recount } = options;
+  return {
+    mode: "train",
+    size,
+    crop: trainCrop(options),
+    flip: options.hflip,
+    interpolation: options.trainInterpolation,
+    ...(aa !== null && { augment: aa }),
+    ...(threeAugment && { threeAugment }),
+    ...(colorJitter > 0 && { colorJitter }),
+    ...(reprob > 0 && { erasing: { probability: reprob, mode: remode, count: recount } }),
+  };
+}
+
+function trainCrop({ crop, src, scale, ratio }: TrainOptions): TrainCrop {
+  if (src) return { kind: "simple" };
+  if (crop === "none") return { kind: "centre" };
+  if (crop !== "resized") return { kind: crop };
+  const [lowScale, highScale] = scale;
+  const [lowRatio, highRatio] = ratio;
+  return { kind: "resized", scale: [lowScale, highScale], ratio: [lowRatio, highRatio] };
+}
+
+/** Undefined when neither Mixup nor CutMix is on. */
+export function mixupOptions({
+  mixup,
+  cutmix,
+  cutmixMinmax,
+  mixupProb: prob,
+  mixupSwitchProb: switchProb,
+  mixupMode: mode,
+}: TrainOptions): MixupOptions | undefined {
+  if (prob === 0 || (mixup === 0 && cutmix === 0 && cutmixMinmax === null)) return undefined;
+  return { mixup, cutmix, cutmixMinmax, prob, switchProb, mode };
 }
 
 /** @throws ConfigError when one update takes more pictures than there are */

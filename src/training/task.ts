@@ -3,7 +3,7 @@
  * logs them all. Distillation is another task over the same heads.
  */
 import type { Value } from "../graph/graph.ts";
-import { logSoftmax, mean, mul, neg, sum } from "../graph/ops.ts";
+import { abs, add, exp, log, logSoftmax, mean, mul, neg, relu, sub, sum } from "../graph/ops.ts";
 import type { Heads } from "../models/heads.ts";
 
 /** Scalars by name; `loss` is the one that is minimised. */
@@ -18,6 +18,24 @@ export type Task = (heads: Heads, targets: Value) => Losses;
 /** Cross-entropy with soft targets, mean over the batch: −Σ_k t_k log softmax(z)_k. logits, targets: [B, K]. */
 export function softTargetCrossEntropy(logits: Value, targets: Value): Value {
   return neg(mean(sum(mul(targets, logSoftmax(logits)), -1)));
+}
+
+/**
+ * Binary cross-entropy of each class for itself, mean over batch and classes (DeiT III): logits, targets: [B, K].
+ * −t·log σ(z) − (1 − t)·log(1 − σ(z)) = max(z, 0) − z·t + log(1 + e^−|z|), which overflows nowhere.
+ */
+export function binaryCrossEntropy(logits: Value, targets: Value): Value {
+  return mean(add(sub(relu(logits), mul(logits, targets)), log(add(exp(neg(abs(logits))), 1))));
+}
+
+/** Classification by {@link binaryCrossEntropy}; targets are those of {@link binarise}. */
+export const binaryClassification: Task = (heads, targets) => ({
+  loss: binaryCrossEntropy(heads.class, targets),
+});
+
+/** Every class with a part in the (mixed) target at 1, as DeiT III: wants targets without label smoothing. */
+export function binarise(targets: Float32Array): Float32Array {
+  return targets.map((t) => (t > 0 ? 1 : 0));
 }
 
 /**

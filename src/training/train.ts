@@ -12,7 +12,7 @@ import { runEpochs } from "./engine.ts";
 import type { TrainEvent } from "./events.ts";
 import { loadPrograms } from "./executables.ts";
 import { checkFinetune, initialWeights } from "./initial-weights.ts";
-import type { Progress } from "./progress.ts";
+import type { Progress, WeightsKind } from "./progress.ts";
 import { clearGradients, restoreProgress } from "./progress.ts";
 import type { RunFolder } from "./run-folder.ts";
 import { isRunFolder, openRunFolder } from "./run-folder.ts";
@@ -26,6 +26,7 @@ import {
   openRuntime,
   optimizerFor,
   scheduleFor,
+  trainPlan,
 } from "./setup.ts";
 
 export type { TrainEvent } from "./events.ts";
@@ -43,6 +44,8 @@ interface EpochResult {
   readonly epoch: number;
   readonly acc1: number;
   readonly acc5: number;
+  /** The trained weights or their average (EMA): those that best.safetensors holds. */
+  readonly weights: WeightsKind;
 }
 
 /** What `deit train --json` prints. Other tools read it: add keys, never rename these. */
@@ -50,7 +53,10 @@ export interface TrainResult {
   readonly run: string;
   readonly model: string;
   readonly epochs: number;
-  /** The epoch with the highest top-1 on the validation pictures (joint classifier); its weights are best.safetensors. */
+  /**
+   * The epoch with the highest top-1 on the validation pictures (joint classifier), of the trained weights or of
+   * their average; these are best.safetensors.
+   */
   readonly best: EpochResult;
   readonly last: EpochResult;
   readonly seconds: number;
@@ -112,6 +118,7 @@ export async function train(
       parameters: layout.parameters,
       device: runtime.reason,
       trainImages: pictures.length,
+      uniqueImages: trainPlan(options, pictures.length).uniquePictures,
       valImages: measured.length,
       classes: classes.length,
       stepsPerEpoch: batchesPerEpoch(options, loaders.training),
@@ -164,12 +171,17 @@ async function restore(
   );
 }
 
-/** The epochs that a finished run is judged by, from its log. */
+/** The epochs that a finished run is judged by, from its log: the better of the trained and the averaged weights. */
 function epochResults({ log }: RunFolder): Pick<TrainResult, "best" | "last"> {
-  const results = log.flatMap(({ epoch, test_acc1: acc1, test_acc5: acc5 = 0 }) =>
-    acc1 === undefined ? [] : [{ epoch, acc1, acc5 }],
-  );
-  const last = results.at(-1) ?? { epoch: log.length - 1, acc1: 0, acc5: 0 };
+  const results = log.flatMap((record): EpochResult[] => {
+    const { epoch, test_acc1: acc1, test_acc5: acc5 = 0 } = record;
+    if (acc1 === undefined) return [];
+    const { test_ema_acc1: averaged, test_ema_acc5: averaged5 } = record;
+    return typeof averaged === "number" && averaged > acc1
+      ? [{ epoch, acc1: averaged, acc5: Number(averaged5), weights: "averaged" }]
+      : [{ epoch, acc1, acc5, weights: "trained" }];
+  });
+  const last = results.at(-1) ?? { epoch: log.length - 1, acc1: 0, acc5: 0, weights: "trained" };
   return {
     best: results.reduce((best, next) => (next.acc1 > best.acc1 ? next : best), results[0] ?? last),
     last,

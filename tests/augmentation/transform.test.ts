@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { crop } from "../../src/augmentation/crop.ts";
 import { readPlanar, writePlanar } from "../../src/augmentation/picture.ts";
-import { createTransform, type Draw, type TransformOptions } from "../../src/augmentation/transform.ts";
+import type { Draw } from "../../src/augmentation/operation.ts";
+import { createTransform, type TransformOptions } from "../../src/augmentation/transform.ts";
 import { createRandom } from "../../src/random.ts";
 import golden from "../golden/pil/crop.json" with { type: "json" };
 import { generate, sha } from "./generated.ts";

@@ -31,6 +31,7 @@ const epoch = {
   acc1: 45.6,
   acc5: 91,
   seconds: 34.2,
+  waitingSeconds: 0.1,
 } as const;
 
 describe("training without a terminal", () => {
@@ -45,6 +46,7 @@ describe("training without a terminal", () => {
       parameters: 208_074,
       device: "cpu, 2 threads",
       trainImages: 900,
+      uniqueImages: 300,
       valImages: 100,
       classes: 3,
       stepsPerEpoch: 100,
@@ -57,16 +59,19 @@ describe("training without a terminal", () => {
     }
     show({ type: "evaluate", done: 50, total: 100 });
     show({ ...epoch, epoch: 2, best: true });
+    show({ ...epoch, epoch: 3, averageAcc1: 47.25, best: true });
     show({ type: "warning", message: "2 pictures could not be read" });
     show({ type: "saved", path: "runs/a/state.safetensors" });
     stop();
     expect(said.text().split("\n")).toEqual([
       "deit_w64d4_patch4_32: 208,074 parameters; cpu, 2 threads",
       "900 pictures to train, 100 to validate, 3 classes; 100 steps an epoch, 12 epochs; run folder runs/a",
+      "repeated augmentation: an epoch shows 300 different pictures, several times each",
       "going on from epoch 3, step 7",
       "epoch 3/12 48%  loss 2.345, 512 images/s, 3 min 20 s left",
       "epoch 3/12 96%  loss 2.345, 512 images/s, 3 min 20 s left",
       "epoch  3/12  train loss 2.000  val loss 1.500  top-1  45.60 %  top-5  91.00 %  34 s  best",
+      "epoch  4/12  train loss 2.000  val loss 1.500  top-1  45.60 %  top-5  91.00 %  average  47.25 %  34 s  best",
       "warning: 2 pictures could not be read",
       "",
     ]);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createPlan, sampleRandom } from "../../src/data/plan.ts";
+import { createRandom } from "../../src/random.ts";
 
 function epochOf(plan: ReturnType<typeof createPlan>, epoch: number): { index: number; copy: number }[] {
   return Array.from({ length: plan.steps }, (_, step) => plan.at(epoch, step)).flat();
@@ -45,6 +46,36 @@ describe("training", () => {
         .map(({ index }) => index),
     );
     expect(seen.size).toBe(100);
+  });
+
+  it.each([1, 2, 3, 4, 8])("deals the samples to %d processes as RASampler does", (size) => {
+    // the reference: the order, each index three times, dealt out like cards; a rank keeps its first whole batches
+    const [length, batchSize, repeats] = [1000, 10, 3];
+    const options = { length, batchSize, mode: "train", repeats, seed: 3 } as const;
+    const order = createRandom(3, "shuffle", 5).permutation(length);
+    const dealt = Array.from({ length: length * repeats }, (_, i) => order[Math.floor(i / repeats)]);
+    const plans = Array.from({ length: size }, (_, rank) =>
+      createPlan({ ...options, process: { rank, size } }),
+    );
+    const seen = new Set<number>();
+    for (const [rank, plan] of plans.entries()) {
+      const samples = epochOf(plan, 5);
+      expect(plan.steps).toBe(Math.floor(length / (batchSize * size)));
+      expect(samples.map(({ index }) => index)).toEqual(
+        dealt.filter((_, i) => i % size === rank).slice(0, samples.length),
+      );
+      for (const { index } of samples) seen.add(index);
+      expect(plan.uniquePictures).toBe(plans[0]?.uniquePictures);
+    }
+    expect(seen.size).toBe(plans[0]?.uniquePictures);
+    // every copy of a picture is drawn once, on whichever process
+    const copies = plans.flatMap((plan) => epochOf(plan, 5)).map(({ index, copy }) => `${index}.${copy}`);
+    expect(new Set(copies).size).toBe(copies.length);
+  });
+
+  it("repeats below 256 pictures, where the reference has no samples at all", () => {
+    const small = createPlan({ length: 40, batchSize: 8, mode: "train", repeats: 3 });
+    expect([small.steps, small.uniquePictures]).toEqual([5, 14]);
   });
 
   it("gives each copy, epoch and picture a stream of its own", () => {

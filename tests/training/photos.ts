@@ -67,15 +67,18 @@ export function tinyRun(changes: TrainInput): TrainOptions {
 }
 
 /** What must not depend on when or how often a run was stopped: weights as hashes of their files, and the log. */
-export async function runContent(path: string): Promise<{ last: string; best: string; log: EpochRecord[] }> {
+export async function runContent(
+  path: string,
+): Promise<{ last: string; best: string; ema: string; log: EpochRecord[] }> {
   const hash = async (name: string): Promise<string> =>
     createHash("sha256")
-      .update(await readFile(join(path, name)))
+      .update(await readFile(join(path, name)).catch(() => ""))
       .digest("hex");
   const log = parseLog(await readFile(join(path, "log.jsonl"), "utf8"));
   return {
     last: await hash("last.safetensors"),
     best: await hash("best.safetensors"),
-    log: log.map((record) => ({ ...record, seconds: 0 })),
+    ema: await hash("ema.safetensors"),
+    log: log.map((record) => ({ ...record, seconds: 0, waiting_seconds: 0 })),
   };
 }

@@ -18,6 +18,7 @@ import { RUN_OPTIONS_FILE } from "../run-options.ts";
 import type { Output } from "../output.ts";
 import { addMissingFlags, addSchemaFlags, flagLayer } from "../schema-flags.ts";
 import { trainingView } from "../training-view.ts";
+import type { TrainingView } from "../training-view.ts";
 
 interface TrainFlags {
   estimate?: true;
@@ -136,7 +137,8 @@ async function runTraining(options: TrainOptions, output: Output): Promise<void>
     train(options, { onEvent: view.show, signal });
   const onFirst = (): void => view.line("stopping after this step, then saving (Ctrl-C again ends at once)");
   const result = await withInterrupt(work, onFirst).finally(view.stop);
-  output.result(result, () =>
+  const report = await writeReport(result.run, view, output).finally(view.stop);
+  output.result({ ...result, report }, () =>
     [
       `trained ${result.model} in ${duration(result.seconds)}: ${result.best.acc1.toFixed(2)} % right on pictures it never saw (epoch ${result.best.epoch + 1})`,
       facts([
@@ -144,6 +146,7 @@ async function runTraining(options: TrainOptions, output: Output): Promise<void>
         ["right in five", `${result.best.acc5.toFixed(2)} %`],
         ["images/s", short(result.imagesPerSecond)],
         ["run folder", result.run],
+        ["report", report ?? undefined],
       ]),
       "",
       "Next:",
@@ -151,4 +154,20 @@ async function runTraining(options: TrainOptions, output: Output): Promise<void>
       `  deit eval ${result.run}`,
     ].join("\n"),
   );
+}
+
+/** Path of the page on the run. That none can be made is no failure of the training, which is done and saved: null. */
+async function writeReport(run: string, view: TrainingView, output: Output): Promise<string | null> {
+  const { reportRun } = await import("../../report/report.ts");
+  try {
+    const { report } = await withInterrupt(
+      (signal) => reportRun(run, { signal, onEvent: view.show }),
+      () => view.line("stopping without a report"),
+    );
+    return report;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    output.warn(`there is no report, deit report ${run} tries again: ${reason}`);
+    return null;
+  }
 }

@@ -1,0 +1,49 @@
+/** `deit report`: writes report.html into a run folder; training does it by itself when it ends. */
+import type { Command } from "commander";
+import { facts } from "../format.ts";
+import { withInterrupt } from "../interrupt.ts";
+import { createOutput } from "../output.ts";
+import { createProgress, rateMeter } from "../progress.ts";
+import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
+
+const OPTIONS = ["device", "threads", "workers", "batchSize"] as const;
+
+export function addReportCommand(program: Command): void {
+  const command = program
+    .command("report")
+    .description("Write report.html of a run: curves, confusions, calibration, pictures, options.")
+    .argument("<run>", "a run folder")
+    .option("--json", "print the result as one JSON document");
+  addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
+  command
+    .addHelpText("after", "\nExample:\n  deit report runs/photos-deit_w64d4_patch4_32")
+    .action(runReport);
+}
+
+async function runReport(run: string, flags: { json?: true }, command: Command): Promise<void> {
+  const output = createOutput({ json: flags.json });
+  const { reportRun } = await import("../../report/report.ts");
+  const progress = createProgress("evaluating");
+  const meter = rateMeter("images");
+  const result = await withInterrupt(
+    (signal) =>
+      reportRun(run, {
+        machine: givenOptions(command, OPTIONS),
+        signal,
+        onEvent(event) {
+          if (event.type === "warning") output.warn(event.message);
+          else progress.update(event.done, event.total, meter(event.done, event.total));
+        },
+      }),
+    () => progress.line("stopping"),
+  ).finally(progress.stop);
+  output.result(result, () =>
+    [
+      result.report,
+      facts([
+        ["top-1", `${result.acc1.toFixed(3)} %`],
+        ["calibration error", `${(100 * result.ece).toFixed(2)} %`],
+      ]),
+    ].join("\n"),
+  );
+}

@@ -1,0 +1,101 @@
+/** Pictures that tell about a model: where it is surest and right, and where it is surest and wrong. */
+import sharp from "sharp";
+import { createTransform } from "../augmentation/transform.ts";
+import type { EvaluationTransformOptions } from "../augmentation/transform.ts";
+import type { Picture } from "../augmentation/picture.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { createRandom } from "../random.ts";
+import type { Answers } from "./measure.ts";
+
+/** Longest side of a picture in the page, in pixels. */
+const SIDE = 192;
+/** Pictures up to this side are kept pixel by pixel, and shown so. */
+const SMALL = 64;
+
+export interface Example {
+  /** `data:image/webp;base64,…`, the part that the model sees. */
+  readonly source: string;
+  readonly width: number;
+  readonly height: number;
+  /** File name, or "cifar10 test 123". */
+  readonly name: string;
+  readonly label: number;
+  readonly predicted: number;
+  readonly confidence: number;
+  readonly truth: number;
+}
+
+/**
+ * Entries of `answers` by falling confidence: right or wrong ones, at most `perClass` of a label; on a tie the
+ * earlier picture.
+ */
+export function surest(
+  { labels, predicted, confidence }: Pick<Answers, "labels" | "predicted" | "confidence">,
+  { right, count, perClass = count }: { right: boolean; count: number; perClass?: number },
+): number[] {
+  const taken = new Map<number, number>();
+  const chosen: number[] = [];
+  const order = [...labels.keys()]
+    .filter((i) => (labels[i] === predicted[i]) === right && !Number.isNaN(confidence[i]))
+    .sort((a, b) => (confidence[b] ?? 0) - (confidence[a] ?? 0) || a - b);
+  for (const i of order) {
+    if (chosen.length === count) break;
+    const label = labels[i] ?? -1;
+    const already = taken.get(label) ?? 0;
+    if (already >= perClass) continue;
+    taken.set(label, already + 1);
+    chosen.push(i);
+  }
+  return chosen;
+}
+
+/** Entries of `answers` with their pictures, as the model sees them. */
+export async function makeExamples(
+  entries: readonly number[],
+  {
+    answers,
+    dataset,
+    transform,
+  }: { answers: Answers; dataset: Dataset; transform: EvaluationTransformOptions },
+): Promise<Example[]> {
+  const preparation = createTransform(transform);
+  const examples: Example[] = [];
+  for (const i of entries) {
+    const index = answers.pictures[i] ?? 0;
+    const picture = await dataset.read(index);
+    const draw = preparation.draw(createRandom(0), picture.width, picture.height);
+    const seen = preparation.apply(picture, draw);
+    examples.push({
+      ...(await thumbnail(seen)),
+      name: dataset.describe(index),
+      label: answers.labels[i] ?? -1,
+      predicted: answers.predicted[i] ?? -1,
+      confidence: answers.confidence[i] ?? NaN,
+      truth: answers.truth[i] ?? NaN,
+    });
+  }
+  return examples;
+}
+
+/** A picture as a data URI. */
+export async function thumbnail({
+  width,
+  height,
+  data,
+}: Picture): Promise<Pick<Example, "source" | "width" | "height">> {
+  const lossless = Math.max(width, height) <= SMALL;
+  const { data: bytes, info } = await sharp(data, { raw: { width, height, channels: 3 } })
+    .resize(SIDE, SIDE, { fit: "inside", withoutEnlargement: true })
+    .webp(lossless ? { lossless } : { quality: 80 })
+    .toBuffer({ resolveWithObject: true });
+  return {
+    source: `data:image/webp;base64,${bytes.toString("base64")}`,
+    width: info.width,
+    height: info.height,
+  };
+}
+
+/** Whether a picture has so few pixels that they should be seen as such. */
+export function isSmall({ width, height }: Pick<Example, "width" | "height">): boolean {
+  return Math.max(width, height) <= SMALL;
+}

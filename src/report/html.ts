@@ -1,0 +1,40 @@
+/**
+ * HTML as tagged templates: whatever is put into one is escaped, unless it is HTML itself. Class names, paths and
+ * option values come from users and their folders.
+ */
+
+/** Text that is HTML, not to be escaped again. */
+export class Html {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/** What may stand in a template. Lists are joined; what is absent is left out. */
+export type HtmlValue = Html | string | number | null | undefined | false | readonly HtmlValue[];
+
+/** html`<b title="${name}">${name}</b>`: attributes must be quoted. */
+export function html(parts: TemplateStringsArray, ...values: readonly HtmlValue[]): Html {
+  return new Html(parts.reduce((text, part, i) => text + asHtml(values[i - 1]) + part));
+}
+
+/** Text as HTML shows it, inside elements and quoted attributes. */
+export function escapeHtml(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (character) => ESCAPES[character] ?? "");
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+function asHtml(value: HtmlValue): string {
+  if (value instanceof Html) return value.text;
+  if (value === null || value === undefined || value === false) return "";
+  if (typeof value === "object") return value.map(asHtml).join("");
+  return escapeHtml(String(value));
+}

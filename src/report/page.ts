@@ -1,0 +1,310 @@
+/**
+ * The page itself: one HTML document with everything in it. It needs no script and no network, and a policy in its
+ * head holds it to that.
+ */
+import type { Calibration } from "../evaluation/calibration.ts";
+import type { RunRecord } from "../training/run-folder.ts";
+import type { EpochRecord } from "../training/run-log.ts";
+import type { Series } from "./charts.ts";
+import { classesSection, nameOf } from "./classes.ts";
+import type { Example } from "./examples.ts";
+import { isSmall } from "./examples.ts";
+import { counted, duration, integer, percent, short } from "./format.ts";
+import { Html, html } from "./html.ts";
+import type { Measured } from "./measure.ts";
+import { runSection } from "./run-section.ts";
+import { STYLE } from "./style.ts";
+
+export interface ReportData {
+  /** Of the run folder. */
+  readonly name: string;
+  readonly record: RunRecord;
+  readonly measured: Measured;
+  readonly calibration: Calibration;
+  /** SVG. */
+  readonly charts: Readonly<Record<"loss" | "accuracy" | "rate" | "reliability", string>>;
+  readonly examples: {
+    /** At most so many of the right ones are of one class. */
+    readonly perClass: number;
+    readonly right: readonly Example[];
+    readonly wrong: readonly Example[];
+  };
+}
+
+export const LOSS: readonly Series[] = [
+  { name: "training", colour: "var(--orange)", key: "train_loss" },
+  { name: "validation", colour: "var(--blue)", key: "test_loss" },
+  { name: "averaged weights", colour: "var(--green)", key: "test_ema_loss" },
+];
+export const ACCURACY: readonly Series[] = [
+  { name: "top-1 in validation", colour: "var(--blue)", key: "test_acc1" },
+  { name: "averaged weights", colour: "var(--green)", key: "test_ema_acc1" },
+];
+export const RATE: readonly Series[] = [{ name: "after the epoch", colour: "var(--muted)", key: "train_lr" }];
+
+/** The series that a log has. */
+export function present(log: readonly EpochRecord[], series: readonly Series[]): Series[] {
+  return series.filter(({ key }) => log.some((record) => typeof record[key] === "number"));
+}
+
+export function reportPage(data: ReportData): string {
+  const { measured, name } = data;
+  const { answers, dataset, loaded } = measured;
+  const { numClasses } = loaded.model.config;
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta
+          http-equiv="Content-Security-Policy"
+          content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+        />
+        <meta name="color-scheme" content="light dark" />
+        <title>${name}: ${loaded.model.name} on ${measured.dataName}</title>
+        <style>
+          ${new Html(STYLE)}
+        </style>
+      </head>
+      <body>
+        <main>
+          ${header(data)} ${learning(data)}
+          ${classesSection({ ...answers, numClasses, classes: dataset.classes })} ${calibrationSection(data)}
+          ${pictures(data)} ${runSection(data.record)}
+          <footer>
+            Made by deit from the run folder and its pictures; <code>deit report</code> makes it again.
+          </footer>
+        </main>
+      </body>
+    </html> `.text;
+}
+
+function header({ name, record: { log }, measured, calibration }: ReportData): Html {
+  const { metrics, loaded, dataName, trainImages, onTraining } = measured;
+  const { model, metadata } = loaded;
+  const seconds = log.reduce((sum, record) => sum + Number(record["seconds"] ?? 0), 0);
+  const [height, width] = model.config.inputSize;
+  const epoch = metadata.epoch === undefined ? "" : `, after epoch ${metadata.epoch + 1} of ${log.length}`;
+  const { numClasses } = model.config;
+  const facts: readonly (readonly [string, string])[] = [
+    ...(numClasses > 5 ? [["top-5", percent(metrics.acc5 / 100, 2)] as const] : []),
+    ["loss", metrics.loss.toFixed(3)],
+    ["calibration error", percent(calibration.ece)],
+    ["training time", duration(seconds)],
+    ["epochs", integer(log.length)],
+    ["training pictures", integer(trainImages)],
+    ["classes", integer(numClasses)],
+    ["picture size", `${width} × ${height}`],
+    ["parameters", integer(log.at(-1)?.n_parameters ?? 0)],
+  ];
+  return html`<header>
+    <p class="kind">Training report · ${name}</p>
+    <h1>${model.name} <span class="muted">on ${dataName}</span></h1>
+    <div class="hero">
+      <div class="score">
+        <b>${metrics.acc1.toFixed(2)}<small> %</small></b>
+        <p>
+          right (top-1) on ${counted(metrics.images, "picture")}
+          ${onTraining ? "that it was trained on: there are no others" : "it never learned from"}${epoch}
+        </p>
+      </div>
+      <dl class="facts">
+        ${facts.map(
+          ([term, value]) =>
+            html`<div>
+              <dt>${term}</dt>
+              <dd>${value}</dd>
+            </div>`,
+        )}
+      </dl>
+    </div>
+  </header>`;
+}
+
+function learning({ record, charts }: ReportData): Html {
+  const { log, args } = record;
+  const differs = [
+    Number(args["smoothing"] ?? 0) > 0 && "smoothed labels",
+    (Number(args["mixup"] ?? 0) > 0 || Number(args["cutmix"] ?? 0) > 0) && "mixed pictures",
+  ].filter((what) => what !== false);
+  return html`<section>
+    <h2>Learning</h2>
+    <p class="lead">
+      ${
+        differs.length > 0
+          ? `The training loss is that of ${differs.join(" and ")}: it is not to be compared with the validation loss, only with itself.`
+          : "Loss, accuracy and learning rate after each epoch."
+      }
+    </p>
+    <div class="cards three">
+      ${chart("Loss", charts.loss, present(log, LOSS))}
+      ${chart("Accuracy, %", charts.accuracy, present(log, ACCURACY))}
+      ${chart("Learning rate", charts.rate, RATE)}
+    </div>
+    <details>
+      <summary>All epochs as numbers</summary>
+      <div class="card scroll">${epochTable(log)}</div>
+    </details>
+  </section>`;
+}
+
+function chart(title: string, svg: string, series: readonly Series[]): Html {
+  return html`<figure class="card chart">
+    <h3>${title}</h3>
+    <p class="key">${series.map(({ name, colour }) => key(name, colour))}</p>
+    ${new Html(svg)}
+  </figure>`;
+}
+
+function key(name: string, colour: string, strength = 1): Html {
+  return html`<span style="--colour:${colour};--strength:${strength}">${name}</span>`;
+}
+
+const COLUMNS: readonly (readonly [key: string, title: string, digits: number])[] = [
+  ["train_loss", "training loss", 4],
+  ["test_loss", "validation loss", 4],
+  ["test_acc1", "top-1, %", 2],
+  ["test_acc5", "top-5, %", 2],
+  ["test_ema_acc1", "top-1 averaged, %", 2],
+];
+
+function epochTable(log: readonly EpochRecord[]): Html {
+  const columns = COLUMNS.filter(([name]) => log.some((record) => typeof record[name] === "number"));
+  return html`<table>
+    <thead>
+      <tr>
+        <th scope="col">epoch</th>
+        ${columns.map(([, title]) => html`<th scope="col" class="number">${title}</th>`)}
+        <th scope="col" class="number">learning rate</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${log.map((record) => {
+        const cells = columns.map(([name, , digits]) => {
+          const value = record[name];
+          return html`<td class="number">${typeof value === "number" ? value.toFixed(digits) : "–"}</td>`;
+        });
+        return html`<tr>
+          <td>${record.epoch + 1}</td>
+          ${cells}
+          <td class="number">${short(record.train_lr)}</td>
+        </tr>`;
+      })}
+    </tbody>
+  </table>`;
+}
+
+function calibrationSection({ calibration, charts }: ReportData): Html {
+  const { ece, overconfidence, bins } = calibration;
+  const side =
+    Math.abs(overconfidence) < 0.005
+      ? "On average it is as sure as it is right."
+      : `On average its confidence is ${(100 * Math.abs(overconfidence)).toFixed(1)} points ${overconfidence > 0 ? "above" : "below"} its accuracy.`;
+  return html`<section>
+    <h2>Calibration</h2>
+    <p class="lead">
+      Whether 80 % sure means right in 80 of 100 cases: the bars would end on the dashed line.
+    </p>
+    <div class="cards two">
+      <figure class="card chart">
+        <h3>Reliability</h3>
+        <p class="key">${key("accuracy", "var(--blue)", 0.85)}${key("mean confidence", "var(--orange)")}</p>
+        ${new Html(charts.reliability)}
+      </figure>
+      <div class="card">
+        <h3>Expected calibration error: ${percent(ece, 2)}</h3>
+        <p class="small muted">
+          The mean distance between confidence and accuracy over 15 bins of equal width (Guo et al., 2017),
+          each counting by its answers. ${side}
+        </p>
+        <div class="scroll">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">confidence</th>
+                <th scope="col" class="number">answers</th>
+                <th scope="col" class="number">mean</th>
+                <th scope="col" class="number">right</th>
+              </tr>
+            </thead>
+            <tbody>
+              ${bins
+                .filter(({ count }) => count > 0)
+                .map(
+                  ({ from, to, count, confidence, accuracy }) =>
+                    html`<tr>
+                      <td>${Math.round(100 * from)}–${Math.round(100 * to)} %</td>
+                      <td class="number">${integer(count)}</td>
+                      <td class="number">${percent(confidence)}</td>
+                      <td class="number">${percent(accuracy)}</td>
+                    </tr>`,
+                )}
+            </tbody>
+          </table>
+        </div>
+      </div>
+    </div>
+  </section>`;
+}
+
+function pictures({ examples: { perClass, right, wrong }, measured }: ReportData): Html {
+  const { classes } = measured.dataset;
+  return html`<section>
+    <h2>Pictures</h2>
+    <p class="lead">As the model sees them: cropped and scaled to its size.</p>
+    <div class="cards">
+      <div class="card">
+        <h3>Surest, and wrong</h3>
+        ${
+          wrong.length === 0
+            ? html`<p class="muted">None: every picture was recognised.</p>`
+            : html`<p class="small muted">
+                The mistakes with the highest confidence. Wrong labels are found here first.
+              </p>`
+        }
+        <div class="pictures">
+          ${wrong.map((example) => {
+            const { predicted, label, confidence, truth } = example;
+            return html`<figure>
+              ${image(example, classes)}
+              <figcaption>
+                <span class="wrong">${nameOf(classes, predicted)}</span> ${percent(confidence)}<br /><span
+                  class="muted"
+                  >is ${nameOf(classes, label)}, ${percent(truth)}</span
+                >
+              </figcaption>
+            </figure>`;
+          })}
+        </div>
+      </div>
+      <div class="card">
+        <h3>Surest, and right</h3>
+        <p class="small muted">At most ${perClass} of a class.</p>
+        <div class="pictures">
+          ${right.map(
+            (example) =>
+              html`<figure>
+                ${image(example, classes)}
+                <figcaption>
+                  <span class="right">${nameOf(classes, example.label)}</span> ${percent(example.confidence)}
+                </figcaption>
+              </figure>`,
+          )}
+        </div>
+      </div>
+    </div>
+  </section>`;
+}
+
+function image(example: Example, classes: readonly string[]): Html {
+  const { source, width, height, name, label, predicted } = example;
+  const said = label === predicted ? "recognised" : `taken for ${nameOf(classes, predicted)}`;
+  return html`<img
+    src="${source}"
+    width="${width}"
+    height="${height}"
+    class="${isSmall(example) && "pixels"}"
+    alt="${nameOf(classes, label)}, ${said}"
+    title="${name}"
+  />`;
+}

@@ -1,0 +1,111 @@
+/**
+ * `report.html` of a run: measures its best model, draws what was found, writes the page into the run folder. The
+ * folder and the pictures are all that is needed, so that a report can be made again at any time, of a running
+ * run, too.
+ */
+import { basename, join, resolve } from "node:path";
+import { resolveTrainOptions } from "../config/resolve.ts";
+import type { TrainOptions } from "../config/schema.ts";
+import { calibrate } from "../evaluation/calibration.ts";
+import type { EvaluateHooks } from "../evaluation/evaluate.ts";
+import type { EvaluationMetrics } from "../evaluation/metrics.ts";
+import { writeFileAtomic } from "../formats/atomic-file.ts";
+import { readRun } from "../training/run-folder.ts";
+import type { EpochRecord } from "../training/run-log.ts";
+import { curves, reliability } from "./charts.ts";
+import { makeExamples, surest } from "./examples.ts";
+import { measureRun } from "./measure.ts";
+import { ACCURACY, LOSS, present, RATE, reportPage } from "./page.ts";
+
+/** In the run folder. */
+export const REPORT_FILE = "report.html";
+
+/** Pictures shown of either kind: surest and right, surest and wrong. */
+const EXAMPLES = 12;
+
+export interface ReportOptions extends EvaluateHooks {
+  /** Where and how fast to compute, when not as the run did. */
+  readonly machine?: Partial<Pick<TrainOptions, "device" | "threads" | "workers" | "batchSize">>;
+}
+
+/** What `deit report --json` prints. Other tools read it: add keys, never rename these. */
+export interface ReportResult {
+  /** Path of the page. */
+  readonly report: string;
+  readonly images: number;
+  /** Percent. */
+  readonly acc1: number;
+  readonly acc5: number;
+  readonly loss: number;
+  /** Expected calibration error of top-1 in 15 bins, 0 to 1. */
+  readonly ece: number;
+}
+
+/**
+ * Writes report.html into the run folder `run`.
+ * @throws DeitError and its kin for everything that a user can mend: no run, no model yet, pictures that are gone
+ */
+export async function reportRun(
+  run: string,
+  { machine = {}, onEvent, signal }: ReportOptions = {},
+): Promise<ReportResult> {
+  const record = await readRun(run);
+  const recorded = resolveTrainOptions([{ source: run, spelling: "key", values: record.args }]).options;
+  const measured = await measureRun(run, { ...recorded, ...machine }, { onEvent, signal });
+  const { answers, dataset, transform, loaded, metrics } = measured;
+  const calibration = calibrate(answers.confidence, (i) => answers.labels[i] === answers.predicted[i]);
+  const best = loaded.metadata.epoch;
+  const { log } = record;
+  const perClass = Math.ceil(EXAMPLES / Math.min(EXAMPLES, dataset.classes.length));
+  const [right, wrong] = [
+    surest(answers, { right: true, count: EXAMPLES, perClass }),
+    surest(answers, { right: false, count: EXAMPLES }),
+  ];
+  const page = reportPage({
+    name: basename(resolve(run)),
+    record,
+    measured,
+    calibration,
+    charts: {
+      loss: await curves(log, present(log, LOSS), { description: "Loss by epoch" }),
+      accuracy: await curves(log, present(log, ACCURACY), {
+        description: "Accuracy by epoch",
+        ...bestPoint(log, best),
+      }),
+      rate: await curves(log, RATE, { format: ".1~e", description: "Learning rate by epoch" }),
+      reliability: await reliability(calibration),
+    },
+    examples: {
+      perClass,
+      right: await makeExamples(right, { answers, dataset, transform }),
+      wrong: await makeExamples(wrong, { answers, dataset, transform }),
+    },
+  });
+  const report = join(run, REPORT_FILE);
+  await writeFileAtomic(report, page, { what: "the report" });
+  return { report, ...figures(metrics), ece: calibration.ece };
+}
+
+function figures({
+  images,
+  acc1,
+  acc5,
+  loss,
+}: EvaluationMetrics): Pick<ReportResult, "images" | "acc1" | "acc5" | "loss"> {
+  return { images, acc1, acc5, loss };
+}
+
+/** Where the best epoch is marked: on the weights that were best, the trained ones or their average. */
+function bestPoint(
+  log: readonly EpochRecord[],
+  epoch: number | undefined,
+): { best?: { epoch: number; key: string } } {
+  const record = log.find((candidate) => candidate.epoch === epoch);
+  if (record === undefined) return {};
+  return { best: { epoch: record.epoch, key: bestKey(record) } };
+}
+
+/** Which of a record's accuracies is the one that "best" was chosen by: the higher, the trained weights' on a tie. */
+function bestKey({ test_acc1: trained = 0, test_ema_acc1: averaged }: EpochRecord): string {
+  return typeof averaged === "number" && averaged > trained ? "test_ema_acc1" : "test_acc1";
+}

@@ -1,0 +1,113 @@
+/** The look of the page: one column on a phone, more beside each other where there is room; light and dark. */
+export const STYLE = `
+:root {
+  color-scheme: light dark;
+  --page: #f6f6f3; --surface: #ffffff; --ink: #1c1e22; --muted: #666b74; --rule: #e3e3de;
+  --blue: #2d5f9e; --blue-rgb: 33 78 140; --orange: #cd6231; --orange-rgb: 205 98 49; --green: #3c8a63;
+  --on-fill: #ffffff;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #121316; --surface: #1a1c20; --ink: #e8e7e3; --muted: #9a9ea7; --rule: #2d3036;
+    --blue: #82aeea; --blue-rgb: 130 174 234; --orange: #ec9468; --orange-rgb: 236 148 104; --green: #7fc9a3;
+    --on-fill: #0e1116;
+  }
+}
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
+body {
+  margin: 0; background: var(--page); color: var(--ink);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
+}
+main { max-width: 1120px; margin: 0 auto; padding: 28px 16px 64px; }
+h1, h2, h3, p, figure, dl, dd, ul { margin: 0; padding: 0; }
+h1 { font-size: 24px; line-height: 1.2; font-weight: 650; letter-spacing: -.01em; overflow-wrap: anywhere; }
+h2 { font-size: 19px; font-weight: 650; letter-spacing: -.005em; margin: 48px 0 4px; }
+h3 { font-size: 14px; font-weight: 650; }
+.lead { color: var(--muted); max-width: 68ch; margin-bottom: 16px; }
+.muted { color: var(--muted); }
+.small { font-size: 13px; }
+code, pre { font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
+header .kind { color: var(--muted); font-size: 13px; margin-bottom: 6px; overflow-wrap: anywhere; }
+.hero { display: grid; gap: 20px; margin-top: 20px; }
+.score b { display: block; white-space: nowrap; font-size: 60px; line-height: 1; font-weight: 680; letter-spacing: -.035em; color: var(--blue); }
+.score b small { font-size: 28px; font-weight: 500; letter-spacing: 0; }
+.score p { margin-top: 8px; max-width: 34ch; }
+.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(100px, 1fr)); gap: 14px; align-content: end; }
+.facts dt { color: var(--muted); font-size: 13px; }
+.facts dd { font-variant-numeric: tabular-nums; font-weight: 550; overflow-wrap: anywhere; }
+.cards { display: grid; gap: 16px; grid-template-columns: minmax(0, 1fr); }
+.three { grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr)); }
+.card { background: var(--surface); border: 1px solid var(--rule); border-radius: 12px; padding: 16px; min-width: 0; }
+.card > h3 { margin-bottom: 8px; }
+.key { color: var(--muted); font-size: 13px; margin-bottom: 8px; display: flex; flex-wrap: wrap; gap: 2px 14px; }
+.key span::before {
+  content: ""; display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 6px;
+  background: var(--colour); opacity: var(--strength, 1);
+}
+.chart svg { display: block; width: 100%; max-width: 560px; height: auto; margin: 0 auto; font-family: inherit; }
+.scroll { overflow-x: auto; -webkit-overflow-scrolling: touch; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
+th { font-weight: 550; color: var(--muted); font-size: 13px; }
+th:last-child, td:last-child { padding-right: 0; }
+tr:last-child > td, tr:last-child > th { border-bottom: 0; }
+.number { text-align: right; white-space: nowrap; }
+.name { overflow-wrap: break-word; }
+.matrix { width: auto; margin: 0 auto; font-size: 12px; border-collapse: separate; border-spacing: 2px; }
+.matrix th { border: 0; font-weight: 400; font-size: 12px; padding: 0; }
+.matrix thead th { vertical-align: bottom; }
+.matrix thead span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 9em; margin: 0 auto; display: block; }
+.matrix tbody th { text-align: right; padding-right: 6px; vertical-align: middle; }
+.matrix th span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.matrix tbody th span { display: block; max-width: 9em; }
+.matrix td {
+  border: 0; padding: 0; border-radius: 4px; text-align: center; vertical-align: middle;
+  width: 44px; height: 40px; min-width: 24px; background: rgb(var(--fill) / var(--share));
+}
+.matrix .strong { color: var(--on-fill); }
+.bars { list-style: none; margin: 0; padding: 0; column-gap: 32px; }
+.bars li { break-inside: avoid; padding: 4px 0; display: grid; grid-template-columns: minmax(70px, 9em) 1fr auto; gap: 10px; align-items: center; font-size: 14px; }
+.bars .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.bars .track { height: 8px; border-radius: 4px; background: rgb(var(--blue-rgb) / .12); overflow: hidden; }
+.bars .track i { display: block; height: 100%; border-radius: 4px; background: var(--blue); width: calc(100% * var(--share)); }
+.bars .figure { font-variant-numeric: tabular-nums; text-align: right; white-space: nowrap; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(88px, 1fr)); gap: 16px 12px; margin-top: 12px; }
+.pictures img { display: block; width: 100%; height: auto; aspect-ratio: 1; object-fit: cover; border-radius: 8px; background: var(--rule); }
+.pictures img.pixels { image-rendering: pixelated; }
+.pictures figcaption { font-size: 13px; line-height: 1.35; margin-top: 6px; overflow-wrap: anywhere; }
+.right { color: var(--blue); } .wrong { color: var(--orange); }
+pre { margin: 0; padding: 12px 14px; background: var(--page); border: 1px solid var(--rule); border-radius: 8px;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
+pre .word { display: inline-block; max-width: 100%; }
+pre + p, p + pre { margin-top: 8px; }
+.card > p + .scroll { margin-top: 10px; }
+.card > p + h3, .card > pre + h3, .card > pre + p.small { margin-top: 14px; }
+details { margin-top: 14px; }
+summary { cursor: pointer; color: var(--muted); font-size: 14px; }
+details[open] > summary { margin-bottom: 10px; }
+.options td:first-child { white-space: nowrap; }
+.options .name { overflow-wrap: anywhere; }
+.options .changed td:nth-child(2) { color: var(--blue); font-weight: 600; }
+.group th { padding-top: 16px; }
+footer { margin-top: 56px; color: var(--muted); font-size: 13px; }
+@media (max-width: 560px) {
+  .matrix { border-spacing: 1px; }
+  .matrix, .matrix th { font-size: 11px; }
+  .matrix td { width: 26px; height: 28px; border-radius: 3px; }
+  .matrix tbody th span { max-width: 6.5em; }
+}
+@media (min-width: 760px) {
+  main { padding: 48px 32px 96px; }
+  h1 { font-size: 30px; }
+  .facts { grid-template-columns: repeat(3, minmax(0, 1fr)); }
+  .hero { grid-template-columns: minmax(260px, 1fr) 2fr; gap: 48px; }
+  .score b { font-size: 76px; }
+  .two { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .bars { columns: 2; }
+  .pictures { grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 20px 16px; }
+}
+@media (min-width: 960px) {
+  .wide-first { grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); }
+}
+`;
