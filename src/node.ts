@@ -68,6 +68,8 @@ export type { Pulled, PullOptions } from "./data/pull.ts";
 export { readPicture } from "./data/decode.ts";
 export { createLoader } from "./data/loader.ts";
 export type { Batch, Loader, LoaderOptions } from "./data/loader.ts";
+export { reportRun } from "./report/report.ts";
+export type { ReportResult } from "./report/report.ts";
 export { createPlan } from "./data/plan.ts";
 export type { Plan, PlannedSample, PlanOptions } from "./data/plan.ts";
 

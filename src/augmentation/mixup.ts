@@ -12,7 +12,7 @@ export interface MixupOptions {
   readonly mixup: number;
   /** The same for CutMix. */
   readonly cutmix: number;
-  /** Sides of CutMix' box as shares of the picture's, in place of Beta; then there is no Mixup. */
+  /** Range of CutMix' sides as shares of the picture's, in place of Beta; then CutMix is on whatever its α. */
   readonly cutmixMinmax: readonly [number, number] | null;
   /** How often anything is mixed. */
   readonly prob: number;
@@ -32,21 +32,23 @@ export interface Mix {
 
 const NOT_MIXED: Mix = { lambda: 1 };
 
+/** @throws ConfigError for an odd batch, which has no pairs */
+export function checkPairs(batchSize: number): void {
+  if (batchSize % 2 === 0) return;
+  throw new ConfigError(
+    "batchSize",
+    `a batch of ${batchSize} cannot be mixed: Mixup and CutMix pair pictures`,
+    { hint: "Use an even --batch-size, or --mixup 0 --cutmix 0." },
+  );
+}
+
 /** One mix for each row of a batch of pictures of [height, width]. @throws ConfigError for an odd batch */
 export function drawMixes(
   random: Random,
   options: MixupOptions,
   { batchSize, size }: { batchSize: number; size: readonly [number, number] },
 ): Mix[] {
-  if (batchSize % 2 !== 0) {
-    throw new ConfigError(
-      "batchSize",
-      `a batch of ${batchSize} cannot be mixed: Mixup and CutMix pair pictures`,
-      {
-        hint: "Use an even --batch-size, or --mixup 0 --cutmix 0.",
-      },
-    );
-  }
+  checkPairs(batchSize);
   const half = batchSize / 2;
   switch (options.mode) {
     case "batch": {
@@ -63,14 +65,16 @@ export function drawMixes(
 }
 
 function drawMix(random: Random, options: MixupOptions, size: readonly [number, number]): Mix {
-  const { mixup, cutmix, cutmixMinmax, prob, switchProb } = options;
+  const { mixup, cutmixMinmax, prob, switchProb } = options;
+  const cutmix = cutmixMinmax === null ? options.cutmix : 1;
   if (random.uniform() >= prob) return NOT_MIXED;
-  if (cutmixMinmax !== null) return pasted(drawBoxBySides(random, cutmixMinmax, size), size);
   const cuts = mixup > 0 && cutmix > 0 ? random.uniform() < switchProb : cutmix > 0;
   const alpha = cuts ? cutmix : mixup;
   if (!(alpha > 0)) return NOT_MIXED;
   const lambda = random.beta(alpha, alpha);
-  return cuts ? pasted(drawBox(random, lambda, size), size) : { lambda };
+  if (!cuts) return { lambda };
+  const box = cutmixMinmax ? drawBoxBySides(random, cutmixMinmax, size) : drawBox(random, lambda, size);
+  return pasted(box, size);
 }
 
 /** λ is what the box, cut off at the border, leaves. */
@@ -78,23 +82,25 @@ function pasted(box: Region, [height, width]: readonly [number, number]): Mix {
   return { lambda: 1 - (box.width * box.height) / (height * width), box };
 }
 
-/** A box of about 1 − λ of the area whose centre is anywhere in the picture; clipped to it. */
+/**
+ * A box of about 1 − λ of the area around any [y, x] of the picture, clipped to it. As timm 1.0: with an odd side the
+ * box reaches one pixel further down and right (before, timm left that pixel out).
+ */
 export function boxAround(
   lambda: number,
   [height, width]: readonly [number, number],
   [y, x]: readonly [number, number],
 ): Region {
   const ratio = Math.sqrt(1 - lambda);
-  const halfHeight = Math.floor(Math.trunc(height * ratio) / 2);
-  const halfWidth = Math.floor(Math.trunc(width * ratio) / 2);
-  const top = Math.max(y - halfHeight, 0);
-  const left = Math.max(x - halfWidth, 0);
-  return {
-    top,
-    left,
-    height: Math.min(y + halfHeight, height) - top,
-    width: Math.min(x + halfWidth, width) - left,
-  };
+  const [top, bottom] = sideAround(y, Math.trunc(height * ratio), height);
+  const [left, right] = sideAround(x, Math.trunc(width * ratio), width);
+  return { top, left, height: bottom - top, width: right - left };
+}
+
+/** From and to of a side of that length around a centre, within [0, limit]. */
+function sideAround(centre: number, length: number, limit: number): [number, number] {
+  const from = Math.max(centre - Math.floor(length / 2), 0);
+  return [from, Math.min(centre + Math.floor((length + 1) / 2), limit)];
 }
 
 function drawBox(random: Random, lambda: number, size: readonly [number, number]): Region {
@@ -112,8 +118,8 @@ function drawBoxBySides(
     return from + random.integer(Math.max(to - from, 1));
   };
   const [h, w] = [side(height), side(width)];
-  const top = random.integer(height - h);
-  return { top, left: random.integer(width - w), height: h, width: w };
+  const top = random.integer(height - h + 1);
+  return { top, left: random.integer(width - w + 1), height: h, width: w };
 }
 
 /** As the program reads it, [B, 6]: own weight outside the box and inside it, then top, left, bottom and right. */

@@ -45,6 +45,8 @@ export const MISSING_OPTIONS: Readonly<Record<string, MissingOption>> = {
 export const MEANINGLESS_OPTIONS: Readonly<Record<string, { boolean?: true; list?: true; reason: string }>> =
   {
     "pin-mem": { boolean: true, reason: "there is no pinned memory to choose" },
+    nodes: { reason: "there is one process; see --accumulation-steps" },
+    ngpus: { reason: "there is one process; see --accumulation-steps" },
     "dist-eval": { boolean: true, reason: "there is one process" },
     "dist-url": { reason: "there is one process" },
     "model-ema-force-cpu": { boolean: true, reason: "the average is kept where the model is trained" },

@@ -84,7 +84,12 @@ export const trainSchema = z.strictObject({
     value: "N",
     help: "passes over the training pictures",
   }),
-  batchSize: option(count.default(64), { group: "Training", value: "N", help: "pictures in a batch" }),
+  batchSize: option(count.default(64), {
+    group: "Training",
+    value: "N",
+    aliases: ["batch"],
+    help: "pictures in a batch",
+  }),
   accumulationSteps: option(count.default(1), {
     group: "Training",
     value: "N",

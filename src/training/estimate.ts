@@ -8,7 +8,15 @@ import { loadPrograms } from "./executables.ts";
 import { batchFeeds, hyperFeeds } from "./feeds.ts";
 import { clearGradients, restoreProgress } from "./progress.ts";
 import { trainingState } from "./program.ts";
-import { batchesPerEpoch, checkBatch, loadersFor, modelFor, openRuntime, optimizerFor } from "./setup.ts";
+import {
+  batchesPerEpoch,
+  checkBatch,
+  checkRecipe,
+  loadersFor,
+  modelFor,
+  openRuntime,
+  optimizerFor,
+} from "./setup.ts";
 
 export interface Estimate {
   readonly model: string;
@@ -36,6 +44,7 @@ const PATIENCE = 6;
 /** Times the first steps of a run; writes nothing. @throws what `train` would throw before its first step */
 export async function estimate(options: TrainOptions): Promise<Estimate> {
   const { train: pictures, validation = pictures } = await openDatasets(options);
+  checkRecipe(options);
   checkBatch(options, pictures);
   const { model, layout } = modelFor(options, pictures.classes.length);
   const optimizer = optimizerFor(options);

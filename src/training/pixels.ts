@@ -33,7 +33,7 @@ function erase(x: Value, codes: Value): Value {
   return select(equal(codes, 0), x, mul(sub(codes, 128), 1 / 32));
 }
 
-/** x + (1 − own weight) · (reversed batch − x); the weight is one number outside the box and another inside. */
+/** w·x + (1 − w)·reversed batch; the own weight w is one number outside the box and another inside. Exact where w is 0 or 1. */
 function mixRows(x: Value, mix: Value): Value {
   const batch = dimAt(x.shape, 0);
   const column = (index: number): Value =>
@@ -50,5 +50,5 @@ function mixRows(x: Value, mix: Value): Value {
   const own = add(column(0), mul(inside, sub(column(1), column(0))));
   const order = Int32Array.from({ length: batch }, (_, i) => batch - 1 - i);
   const reversed = gather(x, constant(order, [batch], "int32"), 0);
-  return add(reversed, mul(own, sub(x, reversed)));
+  return add(mul(own, x), mul(sub(1, own), reversed));
 }

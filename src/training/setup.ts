@@ -1,6 +1,8 @@
 /** The parts of a run, each made from the options that concern it. */
 import type { MixupOptions } from "../augmentation/mixup.ts";
+import { checkPairs } from "../augmentation/mixup.ts";
 import type { TrainCrop, TrainTransformOptions } from "../augmentation/transform.ts";
+import { createTransform } from "../augmentation/transform.ts";
 import type { TrainOptions } from "../config/schema.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Loader } from "../data/loader.ts";
@@ -141,6 +143,21 @@ export function mixupOptions({
 }: TrainOptions): MixupOptions | undefined {
   if (prob === 0 || (mixup === 0 && cutmix === 0 && cutmixMinmax === null)) return undefined;
   return { mixup, cutmix, cutmixMinmax, prob, switchProb, mode };
+}
+
+/** @throws ConfigError for a recipe that contradicts itself, before anything is opened or written */
+export function checkRecipe(options: TrainOptions): void {
+  createTransform(trainTransform(options, [1, 1])); // reads the policy
+  const mixup = mixupOptions(options);
+  if (mixup) checkPairs(options.batchSize);
+  if (!options.bceLoss || options.smoothing === 0) return;
+  throw new ConfigError(
+    "bceLoss",
+    "--bce-loss wants labels without smoothing, which gives every class a part",
+    {
+      hint: "Add --smoothing 0.",
+    },
+  );
 }
 
 /** @throws ConfigError when one update takes more pictures than there are */

@@ -21,6 +21,7 @@ import { repairModels } from "./run-models.ts";
 import {
   batchesPerEpoch,
   checkBatch,
+  checkRecipe,
   loadersFor,
   modelFor,
   openRuntime,
@@ -72,8 +73,9 @@ export async function train(
   { onEvent = () => {}, signal }: TrainHooks = {},
 ): Promise<TrainResult> {
   const start = performance.now();
-  // 1. What is wrong at a glance: the model's name and picture size.
+  // 1. What is wrong at a glance: the model's name and picture size, a recipe that contradicts itself.
   modelFor(options);
+  checkRecipe(options);
   // 2. Pictures: enough for a batch.
   const { train: pictures, validation } = await openDatasets(options);
   checkBatch(options, pictures);

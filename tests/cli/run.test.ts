@@ -47,7 +47,8 @@ describe("help", () => {
     ]) {
       expect(out).toContain(part);
     }
-    for (const part of ["--mixup", "--no-unscale-lr", "--num-workers"]) expect(out).not.toContain(part);
+    for (const part of ["--teacher-model", "--no-unscale-lr", "--num-workers"])
+      expect(out).not.toContain(part);
     expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(84);
   });
 
@@ -67,9 +68,12 @@ describe("wrong usage exits with 2, says how to fix it and shows no stack", () =
     [["train"], "which pictures?"],
     [["train", "quikstart"], "Did you mean quickstart?"],
     [
-      ["train", "quickstart", "--mixup", "0.8"],
-      "--mixup is not in this version; leave it out or pass --mixup 0",
+      ["train", "quickstart", "--teacher-model", "regnety_160"],
+      "--teacher-model is not in this version; leave it out or pass --teacher-model none",
     ],
+    [["train", "cifar10-deit", "--aa", "rand-x3"], 'has the section "x3", which is none of RandAugment\'s'],
+    [["train", "cifar10-deit", "--batch-size", "63"], "a batch of 63 cannot be mixed"],
+    [["train", "cifar10-deit", "--bce-loss"], "--bce-loss wants labels without smoothing"],
     [["eval", "x.safetensors"], "which pictures?"],
     [["eval", "x.safetensors", "--batch-size", "0", "--data-path", "."], "--batch-size: got 0"],
     [["predict", "x.safetensors"], "missing required argument 'image'"],

@@ -133,31 +133,23 @@ describe("errors", () => {
 
 describe("options of the reference that are not in this version", () => {
   it.each([
-    { mixup: "0", cutmix: "0.0", "mixup-prob": "0", reprob: 0 },
-    { aa: "none", "repeated-aug": false, "model-ema": false, "color-jitter": "0" },
+    { cosub: false, "attn-only": false, resplit: false },
     { "distillation-type": "none", "teacher-model": "", "lr-noise": "None" },
-    { "train-mode": true, "bce-loss": false, "three-augment": false, ThreeAugment: false },
+    { "train-mode": true, "start-epoch": "0" },
   ])("%o says off and is accepted", (values) => {
     expect(resolveTrainOptions([flags(values)]).notes).toEqual([]);
   });
 
   it.each([
-    [flags({ mixup: "0.8" }), "--mixup is not in this version; leave it out or pass --mixup 0"],
-    [flags({ mixup: "" }), "--mixup is not in this version; leave it out or pass --mixup 0"],
-    [
-      flags({ "repeated-aug": true }),
-      "--repeated-aug is not in this version; leave it out or pass --no-repeated-aug",
-    ],
     [
       flags({ "train-mode": false }),
       "--no-train-mode is not in this version; leave it out or pass --train-mode",
     ],
-    [flags({ aa: "rand-m9-mstd0.5-inc1" }), "--aa is not in this version; leave it out or pass --aa none"],
     [
       flags({ "distillation-type": "hard" }),
       "--distillation-type is not in this version; leave it out or pass --distillation-type none",
     ],
-    [recipe({ modelEma: true }), "modelEma is not in this version; leave it out or write modelEma: false"],
+    [recipe({ cosub: true }), "cosub is not in this version; leave it out or write cosub: false"],
     [
       flags({ eval: true }),
       "--eval is not in this version; leave it out or pass --no-eval\nUse: deit eval CKPT --data-path DIR",
@@ -172,6 +164,66 @@ describe("options of the reference that are not in this version", () => {
       "--pin-mem changes nothing: there is no pinned memory to choose",
       "--cooldown-epochs changes nothing: the reference ignores it, too",
     ]);
+  });
+});
+
+describe("command lines of DeiT's README", () => {
+  const read = (line: string): Record<string, unknown> => {
+    const values: Record<string, unknown> = {};
+    let name = "";
+    for (const word of line.split(/\s+/)) {
+      if (word.startsWith("--no-")) values[word.slice(5)] = false;
+      else if (word.startsWith("--")) values[(name = word.slice(2))] = true;
+      else values[name] = word;
+    }
+    return values;
+  };
+
+  it("DeiT-S and its options", () => {
+    const { options } = resolveTrainOptions([
+      flags(
+        read(
+          "--model deit_small_patch16_224 --batch-size 256 --data-path /path/to/imagenet --output_dir /path/to/save",
+        ),
+      ),
+    ]);
+    expect(options).toMatchObject({
+      aa: "rand-m9-mstd0.5-inc1",
+      mixup: 0.8,
+      cutmix: 1,
+      reprob: 0.25,
+      repeatedAug: true,
+      modelEma: true,
+      outputDir: "/path/to/save",
+    });
+  });
+
+  it("DeiT III's options, underscores and capitals", () => {
+    const { options, notes } = resolveTrainOptions([
+      flags(
+        read(
+          "--model deit_small_patch16_224 --data-path p --output_dir o --batch 256 --lr 4e-3 --epochs 800 --weight-decay 0.05 " +
+            "--sched cosine --input-size 224 --eval-crop-ratio 1.0 --reprob 0.0 --nodes 1 --ngpus 8 --smoothing 0.0 " +
+            "--warmup-epochs 5 --drop 0.0 --seed 0 --warmup-lr 1e-6 --mixup .8 --drop-path 0.05 --cutmix 1.0 " +
+            "--unscale-lr --no-repeated-aug --bce-loss --color-jitter 0.3 --ThreeAugment --src --data-set IMNET",
+        ),
+      ),
+    ]);
+    expect(options).toMatchObject({
+      batchSize: 256,
+      bceLoss: true,
+      threeAugment: true,
+      src: true,
+      repeatedAug: false,
+      unscaleLr: true,
+      dataSet: "folder",
+    });
+    expect(notes).toHaveLength(2);
+  });
+
+  it("reads no augmentation in the reference's words", () => {
+    const { options } = resolveTrainOptions([flags({ aa: "none", "cutmix-minmax": ["0.2", "0.8"] })]);
+    expect(options).toMatchObject({ aa: null, cutmixMinmax: [0.2, 0.8] });
   });
 });
 

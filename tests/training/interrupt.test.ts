@@ -44,7 +44,7 @@ function deit(words: readonly string[]): Started {
 
 const words = (outputDir: string, epochs: number): string[] =>
   [
-    `train --data-path ${photos} --model deit_w64d4_patch4_32 --input-size 16 --batch-size 9 --json`,
+    `train --data-path ${photos} --model deit_w64d4_patch4_32 --input-size 16 --batch-size 8 --json`,
     `--device cpu --threads 1 --workers 2 --output-dir ${outputDir} --epochs ${epochs}`,
   ].flatMap((line) => line.split(" "));
 

@@ -46,6 +46,17 @@ async function writePhoto(path: string, paint: Paint, seed: number): Promise<voi
     .toFile(path);
 }
 
+/** Mixup, CutMix, RandAugment, erasing, repeated augmentation and EMA off: a run of seconds learns nothing with them. */
+const LIGHT = {
+  aa: null,
+  colorJitter: 0,
+  reprob: 0,
+  mixup: 0,
+  cutmix: 0,
+  repeatedAug: false,
+  modelEma: false,
+} satisfies TrainInput;
+
 /** A run of seconds: every option that is not named here is the command line's default. */
 export function tinyRun(changes: TrainInput): TrainOptions {
   return parseTrainOptions({
@@ -62,6 +73,7 @@ export function tinyRun(changes: TrainInput): TrainOptions {
     device: "cpu",
     threads: 1,
     workers: 0,
+    ...LIGHT,
     ...changes,
   });
 }

@@ -84,7 +84,7 @@ describe.each(devices)("%s", (target) => {
       (worst, value, i) => Math.max(worst, Math.abs(value - Number(pixels?.[i]))),
       0,
     );
-    expect(largest).toBeLessThan(3e-6);
+    expect(largest).toBeLessThan(1e-6);
   });
 });
 

@@ -27,7 +27,19 @@ beforeEach(() => {
 });
 
 /** Slow enough that the best epoch changes, and with everything random switched on. */
-const SLOW: TrainInput = { lr: 5e-5, epochs: 5, drop: 0.1, attnDrop: 0.1, modelEmaDecay: 0.9 };
+const SLOW: TrainInput = {
+  lr: 5e-5,
+  epochs: 5,
+  drop: 0.1,
+  attnDrop: 0.1,
+  aa: "rand-m9-mstd0.5-inc1",
+  reprob: 0.25,
+  mixup: 0.8,
+  cutmix: 1,
+  repeatedAug: true,
+  modelEma: true,
+  modelEmaDecay: 0.9,
+};
 const run = (changes: TrainInput): ReturnType<typeof tinyRun> =>
   tinyRun({ dataPath: photos, outputDir, ...SLOW, ...changes });
 

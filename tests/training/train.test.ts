@@ -63,8 +63,8 @@ describe("a run", () => {
       run: outputDir,
       model: "deit_w64d4_patch4_32",
       epochs: 4,
-      best: { epoch: expect.any(Number), acc1: expect.any(Number), acc5: 100 },
-      last: { epoch: 3, acc1: expect.any(Number), acc5: 100 },
+      best: { epoch: expect.any(Number), acc1: expect.any(Number), acc5: 100, weights: "trained" },
+      last: { epoch: 3, acc1: expect.any(Number), acc5: 100, weights: "trained" },
       seconds: expect.any(Number),
       imagesPerSecond: expect.any(Number),
     });
@@ -92,6 +92,7 @@ describe("a run", () => {
       "test_loss",
       "train_loss",
       "train_lr",
+      "waiting_seconds",
     ];
     for (const record of log) expect(Object.keys(record).toSorted()).toEqual(keys);
     expect(log[0]?.train_loss).toBeGreaterThan(log[3]?.train_loss ?? NaN);
