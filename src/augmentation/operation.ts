@@ -127,8 +127,9 @@ export function describeOperation(operation: Operation): string {
       return `crop ${operation.region.width}×${operation.region.height} at ${short(operation.region.left)}, ${short(operation.region.top)}`;
     case "resize": {
       const { region, size } = operation;
-      const from = region ? `${region.width}×${region.height} at ${region.left}, ${region.top}` : "whole";
-      return `${from} to ${size[1]}×${size[0]}`;
+      return region
+        ? `crop ${region.width}×${region.height} at ${region.left}, ${region.top}`
+        : `resize to ${size[1]}×${size[0]}`;
     }
     case "autoContrast":
       return "auto-contrast";

@@ -1,14 +1,14 @@
 /** Flags of the command line itself (those of training are in the option schema) that hold a count. */
 import { ConfigError } from "../errors.ts";
 
-/** A commander parser: "5" → 5. Throws ConfigError for anything but a whole number above zero. */
-export function wholeNumber(name: string): (text: string) => number {
+/** A commander parser: "5" → 5. Throws ConfigError for anything but a whole number from `least` on. */
+export function wholeNumber(name: string, least = 1): (text: string) => number {
   return (text) => {
     const value = text.trim() === "" ? Number.NaN : Number(text);
-    if (Number.isSafeInteger(value) && value >= 1) return value;
+    if (Number.isSafeInteger(value) && value >= least) return value;
     throw new ConfigError(
       name,
-      `--${name}: got ${JSON.stringify(text)}, expected a whole number, at least 1`,
+      `--${name}: got ${JSON.stringify(text)}, expected a whole number, at least ${least}`,
     );
   };
 }

@@ -21,6 +21,8 @@ const dataSet = z.enum(["auto", "folder", "cifar10", "cifar100", "IMNET", "CIFAR
   return name === "CIFAR" ? "cifar100" : name;
 });
 
+const shares = z.tuple([rate, rate]).refine(([low, high]) => low < high, "the smaller number first");
+
 function range(low: number, high: number): z.ZodDefault<z.ZodTuple<[z.ZodNumber, z.ZodNumber]>> {
   const ordered = z
     .tuple([positive, positive])
@@ -264,11 +266,11 @@ export const trainSchema = z.strictObject({
     value: "ALPHA",
     help: "CutMix: a part of another picture pasted in, its area 1 − λ of Beta(α, α); 0 is off",
   }),
-  cutmixMinmax: option(z.tuple([rate, rate]).nullable().default(null), {
+  cutmixMinmax: option(shares.nullable().default(null), {
     group: "Augmentation",
     value: "LOW HIGH",
     nullMeans: "by Beta",
-    help: "CutMix parts with sides of this share of the picture's, in place of Beta; turns Mixup off",
+    help: "CutMix on, its sides of this share of the picture's in place of Beta; --mixup 0 for CutMix alone",
   }),
   mixupProb: option(z.number().min(0).max(1).default(1), {
     group: "Augmentation",

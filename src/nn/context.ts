@@ -125,7 +125,7 @@ export function drawMasks(
 
 /**
  * 1 for kept and 0 for dropped elements, each dropped with probability `rate`. What is drawn are the distances between
- * dropped elements (geometric), so that the work is that of the dropped ones alone.
+ * dropped elements (geometric, exact to a double's rounding), so that the work is that of the dropped ones alone.
  */
 export function dropoutMask(length: number, rate: number, random: Random): Uint8Array {
   const mask = new Uint8Array(length).fill(1);

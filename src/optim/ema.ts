@@ -1,7 +1,8 @@
 /**
  * The exponential moving average of the weights (EMA, Table 8), kept by the optimizer's program as one more slot: after
  * each update E ← d·E + (1 − d)·W. It starts as the weights themselves. The reference keeps d constant from the first
- * step on; `warmup` lets it grow, d = min(decay, (1 + t) / (10 + t)), so that a short run forgets its start.
+ * step on; `warmup` lets it grow, d = min(decay, (1 + t) / (10 + t)) after update t, so that a short run forgets its start
+ * (TensorFlow's rule; timm's ModelEmaV3 has another, 1 − (1 + t)^(−2/3)).
  */
 import { at } from "../graph/graph.ts";
 import { add, mul, sub } from "../graph/ops.ts";

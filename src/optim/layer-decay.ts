@@ -1,7 +1,7 @@
 /**
  * Layers for layer-wise learning-rate decay (as BEiT and timm's param_groups_layer_decay count them): patch embedding,
- * tokens and positions are layer 0, block i is layer i + 1, the final norm goes with the last block, the heads come last. Layer l learns with
- * the rate times decay^(last − l).
+ * tokens and positions are layer 0, block i is layer i + 1, the final norm goes with the last block, the heads come last.
+ * Layer l learns with the rate times decay^(last − l).
  */
 import type { ParameterSpec } from "../nn/parameters.ts";
 

@@ -33,7 +33,10 @@ function erase(x: Value, codes: Value): Value {
   return select(equal(codes, 0), x, mul(sub(codes, 128), 1 / 32));
 }
 
-/** w·x + (1 − w)·reversed batch; the own weight w is one number outside the box and another inside. Exact where w is 0 or 1. */
+/**
+ * w·x + (1 − w)·reversed batch; the own weight w is one number outside the box and another inside. Exact where w is 0
+ * or 1.
+ */
 function mixRows(x: Value, mix: Value): Value {
   const batch = dimAt(x.shape, 0);
   const column = (index: number): Value =>

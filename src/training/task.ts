@@ -3,7 +3,7 @@
  * logs them all. Distillation is another task over the same heads.
  */
 import type { Value } from "../graph/graph.ts";
-import { abs, add, exp, log, logSoftmax, mean, mul, neg, relu, sub, sum } from "../graph/ops.ts";
+import { abs, add, exp, log, logSoftmax, mean, mul, neg, sub, sum } from "../graph/ops.ts";
 import type { Heads } from "../models/heads.ts";
 
 /** Scalars by name; `loss` is the one that is minimised. */
@@ -22,10 +22,13 @@ export function softTargetCrossEntropy(logits: Value, targets: Value): Value {
 
 /**
  * Binary cross-entropy of each class for itself, mean over batch and classes (DeiT III): logits, targets: [B, K].
- * −t·log σ(z) − (1 − t)·log(1 − σ(z)) = max(z, 0) − z·t + log(1 + e^−|z|), which overflows nowhere.
+ * −t·log σ(z) − (1 − t)·log(1 − σ(z)) = |z|/2 + z·(1/2 − t) + log(1 + e^−|z|), which overflows nowhere and whose slope
+ * is σ(z) − t at 0, too.
  */
 export function binaryCrossEntropy(logits: Value, targets: Value): Value {
-  return mean(add(sub(relu(logits), mul(logits, targets)), log(add(exp(neg(abs(logits))), 1))));
+  const size = abs(logits);
+  const linear = add(mul(size, 0.5), mul(logits, sub(0.5, targets)));
+  return mean(add(linear, log(add(exp(neg(size)), 1))));
 }
 
 /** Classification by {@link binaryCrossEntropy}; targets are those of {@link binarise}. */

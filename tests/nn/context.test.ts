@@ -1,10 +1,13 @@
 /** Forward contexts and the stochastic-depth mask (Huang et al. 2016), drawn as timm's DropPath. */
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { input } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import { dropPathRates } from "../../src/models/vision-transformer.ts";
 import { DROP_PATH_INPUT, dropPathMask, evaluationContext, trainingContext } from "../../src/nn/context.ts";
 import { createRandom } from "../../src/random.ts";
+import type { PackedTensor } from "../helpers/seeded.ts";
+import { seededTensor, unpack } from "../helpers/seeded.ts";
 
 const x = input("x", "float32", [3, 2, 2]); // 3 tokens of 2 samples
 const ones = Array.from({ length: 12 }, () => 1);
@@ -46,6 +49,26 @@ describe("dropPathMask", () => {
     const draws = [0, 0.19, 0.21, 0.99];
     const mask = dropPathMask([0.2, 0], 4, (branch, row) => draws[branch * 4 + row] ?? 0.5);
     expect([...mask]).toEqual([...Float32Array.of(0, 0, 1.25, 1.25, 1, 1, 1, 1)]);
+  });
+
+  test("equals timm's for the same draws (tests/golden/drop-path/record.py)", () => {
+    const file = new URL("../golden/drop-path/drop-path.json", import.meta.url);
+    const golden: { batchSize: number; depth: number; rate: number; factors: PackedTensor } = JSON.parse(
+      readFileSync(file, "utf8"),
+    );
+    const { batchSize, depth, rate } = golden;
+    const rates = dropPathRates(depth, rate);
+    const draws = seededTensor("draws", rates.length * batchSize, { offset: 0.5, scale: 1 });
+    const mask = dropPathMask(rates, batchSize, (branch, row) => {
+      // Beside the threshold.
+      if (row === 0) return Math.max((rates[branch] ?? 0) - 1e-6, 0);
+      if (row === 1) return (rates[branch] ?? 0) + 1e-6;
+      return draws[branch * batchSize + row] ?? Number.NaN;
+    });
+    const expected = unpack(golden.factors);
+    expect(mask.map((factor) => Number(factor === 0))).toEqual(expected.map((x) => Number(x === 0)));
+    const apart = mask.map((factor, i) => Math.abs(factor - (expected[i] ?? Number.NaN)));
+    expect(Math.max(...apart)).toBeLessThanOrEqual(2e-7); // timm's rates are float32
   });
 
   test("keeps each branch at its rate, and the expectation at 1", () => {

@@ -1,11 +1,23 @@
 /** Targets and losses of classification. */
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { gradient } from "../../src/graph/gradient.ts";
 import { input } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
-import { classification, smoothTargets, softTargetCrossEntropy } from "../../src/training/task.ts";
+import { mixTargets } from "../../src/augmentation/mixup.ts";
+import {
+  binarise,
+  binaryClassification,
+  binaryCrossEntropy,
+  classification,
+  smoothTargets,
+  softTargetCrossEntropy,
+} from "../../src/training/task.ts";
+import { compile } from "../../src/graph/program.ts";
 import { expectClose } from "../graph/compare.ts";
-import { seededTensor } from "../helpers/seeded.ts";
+import { devices, sharedRuntime } from "../helpers/devices.ts";
+import type { PackedTensor } from "../helpers/seeded.ts";
+import { seededTensor, unpack } from "../helpers/seeded.ts";
 
 const [B, K] = [3, 4];
 const logits = input("logits", "float32", [B, K]);
@@ -98,4 +110,69 @@ test("classification trains the class head alone", () => {
   const [byDistillation] = evaluate(gradient(losses.loss, [distillation]), feeds);
   expect(new Set(byDistillation)).toEqual(new Set([0]));
   expect(evaluate([losses.loss], feeds)).toEqual(evaluate([softTargetCrossEntropy(logits, targets)], feeds));
+});
+
+describe("binaryCrossEntropy equals PyTorch's (tests/golden/bce/record.py)", () => {
+  interface Recorded {
+    readonly targets: PackedTensor;
+    readonly loss: number;
+    readonly gradient: PackedTensor;
+  }
+  const file = new URL("../golden/bce/bce.json", import.meta.url);
+  const golden: {
+    readonly labels: readonly number[];
+    readonly classes: number;
+    readonly lambda: number;
+    readonly extreme: readonly number[];
+  } & Record<"soft" | "binary", Recorded> = JSON.parse(readFileSync(file, "utf8"));
+  const { labels, classes, lambda, extreme } = golden;
+  const shape = [labels.length, classes] as const;
+  const values = seededTensor("logits", labels.length * classes, { offset: 0, scale: 12 });
+  values.set(extreme, values.length - classes);
+  const mixes = labels.map(() => ({ lambda }));
+  const soft = mixTargets(smoothTargets(labels, classes, 0), mixes, classes);
+  const given = { soft, binary: binarise(soft) };
+  const trace = (): { loss: ReturnType<typeof input>; slope: ReturnType<typeof input> } => {
+    const x = input("logits", "float32", shape);
+    const loss = binaryCrossEntropy(x, input("targets", "float32", shape));
+    return { loss, slope: gradient(loss, [x])[0] ?? x };
+  };
+
+  test.each(["soft", "binary"] as const)("in the interpreter, targets %s", (name) => {
+    const { targets: recorded, loss, gradient: slopes } = golden[name];
+    expectClose(given[name], unpack(recorded), { tolerance: 1e-7, name: "targets" });
+    const { loss: ours, slope } = trace();
+    const results = evaluate([ours, slope], { logits: values, targets: unpack(recorded) });
+    expectClose(results[0], [loss], { tolerance: 1e-7, name: "loss" });
+    expectClose(results[1], unpack(slopes), { tolerance: 1e-6, name: "gradient" });
+  });
+
+  test.each(devices)("in float32 on %s", async (device) => {
+    const runtime = await sharedRuntime(device);
+    const executable = await runtime.load(
+      compile({ name: "bce", target: runtime.target, outputs: trace(), state: {} }),
+    );
+    const { loss, slope } = await executable.run({ logits: values, targets: given.binary });
+    await executable.release();
+    const expected = unpack(golden.binary.gradient);
+    expectClose(Array.from(loss ?? [], Number), [golden.binary.loss], { tolerance: 1e-6 });
+    expectClose(Array.from(slope ?? [], Number), expected, { tolerance: 2e-6 });
+  });
+
+  test("binarised targets are 1 wherever a label has a part", () => {
+    expect([...binarise(Float32Array.of(0, 1e-6, 0.3, 1))]).toEqual([0, 1, 1, 1]);
+  });
+
+  test("as a task it trains the class head alone", () => {
+    const x = input("logits", "float32", shape);
+    const distillation = input("distillation", "float32", shape);
+    const losses = binaryClassification({ class: x, distillation }, input("targets", "float32", shape));
+    expect(Object.keys(losses)).toEqual(["loss"]);
+    const [slope] = evaluate(gradient(losses.loss, [distillation]), {
+      logits: values,
+      targets: soft,
+      distillation: values,
+    });
+    expect(new Set(slope)).toEqual(new Set([0]));
+  });
 });

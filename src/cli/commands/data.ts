@@ -9,6 +9,7 @@ import { facts, integer, mebibytes } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
 import { createProgress } from "../progress.ts";
+import { addPreviewCommand } from "./preview.ts";
 
 const DATASETS = ["cifar10", "cifar100"] as const;
 type DatasetName = (typeof DATASETS)[number];
@@ -30,6 +31,7 @@ export function addDataCommand(program: Command): void {
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExamples:\n  deit data info ./photos\n  deit data info cifar10")
     .action(runInfo);
+  addPreviewCommand(data);
 }
 
 function isKnown(name: string): name is DatasetName {

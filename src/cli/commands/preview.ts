@@ -1,0 +1,145 @@
+/** `deit data preview`: a contact sheet of what the model sees of a training step, stage by stage. */
+import { stat } from "node:fs/promises";
+import { basename, extname, resolve } from "node:path";
+import { Option } from "commander";
+import type { Command } from "commander";
+import { loadRecipe } from "../../config/recipe.ts";
+import { requirePictures, resolveTrainOptions } from "../../config/resolve.ts";
+import type { Layer } from "../../config/resolve.ts";
+import type { TrainOptionName, TrainOptions } from "../../config/schema.ts";
+import type { PlannedSample } from "../../data/plan.ts";
+import { ConfigError } from "../../errors.ts";
+import { createOutput } from "../output.ts";
+import { addSchemaFlags, flagLayer } from "../schema-flags.ts";
+import { wholeNumber } from "../whole-number.ts";
+
+/** Options that decide which pictures a model sees. */
+const OPTIONS: readonly TrainOptionName[] = [
+  ...(["dataPath", "dataSet", "valSplit", "numTrain", "model", "inputSize", "batchSize", "seed"] as const),
+  ...(["crop", "scale", "ratio", "hflip", "src", "trainInterpolation", "aa", "colorJitter"] as const),
+  ...(["threeAugment", "reprob", "remode", "recount", "repeatedAug", "augRepeats"] as const),
+  ...([
+    "mixup",
+    "cutmix",
+    "cutmixMinmax",
+    "mixupProb",
+    "mixupSwitchProb",
+    "mixupMode",
+    "mean",
+    "std",
+  ] as const),
+];
+const FORMATS = [".png", ".jpg", ".jpeg", ".webp"];
+
+interface PreviewFlags {
+  out: string;
+  epoch: number;
+  step: number;
+  rows: number;
+  sample?: string;
+  json?: true;
+}
+
+export function addPreviewCommand(data: Command): void {
+  const command = data
+    .command("preview")
+    .description("Draw a sheet of training pictures as the model sees them, stage by stage.")
+    .argument("[source]", "folder of pictures or recipe (by name or file); without a recipe: DeiT's own");
+  addSchemaFlags(command, OPTIONS, { groups: false });
+  const number = (flag: string, words: string, standard: number): Option =>
+    new Option(`--${flag} <N>`, words)
+      .argParser(wholeNumber(flag, flag === "rows" ? 1 : 0))
+      .default(standard);
+  command
+    .option("--out <FILE>", "where the sheet goes: .png, .jpg or .webp", "preview.png")
+    .addOption(number("epoch", "which epoch's pictures, from 0", 0))
+    .addOption(number("step", "which step of it, from 0", 0))
+    .addOption(number("rows", "how many of the batch's pictures", 8))
+    .option("--sample <INDEX[:COPY]>", "one picture, by its number in the dataset, as it is in that epoch")
+    .option("--json", "print every draw as one JSON document")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  deit data preview ./photos --out sheet.png\n  deit data preview cifar10-deit --step 3\n  deit data preview ./photos --sample 17:2 --json",
+    )
+    .action(runPreview);
+}
+
+async function runPreview(source: string | undefined, flags: PreviewFlags, command: Command): Promise<void> {
+  const output = createOutput({ json: flags.json });
+  if (!FORMATS.includes(extname(flags.out).toLowerCase())) {
+    throw new ConfigError(
+      "out",
+      `--out: got "${flags.out}", expected a name that ends in ${FORMATS.join(", ")}`,
+    );
+  }
+  const options = await optionsOf(source, flagLayer(command));
+  requirePictures(options, "deit data preview ./photos");
+  const sample = flags.sample === undefined ? undefined : readSample(flags.sample);
+  const { openDatasets } = await import("../../data/open.ts");
+  const { previewBatch } = await import("../../preview/preview.ts");
+  const { writeSheet } = await import("../../preview/sheet.ts");
+  const { modelFor } = await import("../../training/setup.ts");
+  const { train: dataset } = await openDatasets(options);
+  const { model } = modelFor(options, dataset.classes.length);
+  const { epoch, step } = flags;
+  const rows = await previewBatch(
+    options,
+    { dataset, size: model.config.inputSize },
+    { epoch, step, rows: flags.rows, ...(sample && { sample }) },
+  );
+  const spec = ({ index, copy }: PlannedSample): string =>
+    `seed ${options.seed} · epoch ${epoch} · picture ${index} · copy ${copy}`;
+  const file = resolve(flags.out);
+  await writeSheet(file, rows, {
+    title: sample ? `${nameOf(options)}, one picture` : `${nameOf(options)}, epoch ${epoch}, step ${step}`,
+    subtitle: subtitleOf(options),
+    names: (row) => `${spec(row.sample)} · ${row.file}`,
+  });
+  const samples = rows.map(({ sample: { index, copy }, file: name, label, draw, mix, target }) => ({
+    ...{ seed: options.seed, epoch, picture: index, copy, file: name, label, draw },
+    mix: mix ?? null,
+    target,
+  }));
+  output.result({ sheet: file, epoch, step, smoothing: options.smoothing, samples }, () =>
+    [
+      `training pictures, stage by stage: ${file}`,
+      "",
+      ...rows.map(({ sample: own }) => `  ${spec(own)}`),
+    ].join("\n"),
+  );
+}
+
+async function optionsOf(source: string | undefined, flags: Layer): Promise<TrainOptions> {
+  if (source === undefined) return resolveTrainOptions([flags]).options;
+  const isFolder = (await stat(source).catch(() => undefined))?.isDirectory() ?? false;
+  const layer: Layer = isFolder
+    ? { source: "command line", spelling: "flag", values: { dataPath: source } }
+    : await loadRecipe(source);
+  return resolveTrainOptions([layer, flags]).options;
+}
+
+function readSample(text: string): PlannedSample {
+  const [, index, copy = "0"] = /^(\d+)(?::(\d+))?$/.exec(text) ?? [];
+  if (index !== undefined) return { index: Number(index), copy: Number(copy) };
+  throw new ConfigError(
+    "sample",
+    `--sample: got "${text}", expected a picture's number, as 17 or 17:2 (copy 2)`,
+  );
+}
+
+function nameOf({ dataPath, dataSet }: TrainOptions): string {
+  return dataPath === null ? dataSet : basename(resolve(dataPath));
+}
+
+function subtitleOf(options: TrainOptions): string {
+  const { aa, threeAugment, reprob, mixup, cutmix, smoothing, repeatedAug, augRepeats } = options;
+  const parts = [
+    threeAugment ? "3-Augment" : aa === null ? "no RandAugment" : aa,
+    reprob > 0 ? `erasing ${reprob}` : "no erasing",
+    mixup > 0 ? `Mixup ${mixup}` : "no Mixup",
+    cutmix > 0 ? `CutMix ${cutmix}` : "no CutMix",
+    ...(repeatedAug ? [`each picture ${augRepeats} times`] : []),
+    ...(smoothing > 0 ? [`smoothing ${smoothing} (not shown)`] : []),
+  ];
+  return `From the file to what the model sees: ${parts.join(", ")}`;
+}

@@ -1,0 +1,52 @@
+/** Text as SVG paths, in a font that comes along: machines without fonts draw it, too. */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import opentype from "opentype.js";
+import type { Font, Glyph } from "opentype.js";
+
+const WEIGHTS = { normal: 400, bold: 600 } as const;
+const fonts = new Map<keyof typeof WEIGHTS, Font>();
+
+function fontOf(weight: keyof typeof WEIGHTS): Font {
+  const known = fonts.get(weight);
+  if (known) return known;
+  const name = `@fontsource/inter/files/inter-latin-${WEIGHTS[weight]}-normal.woff`;
+  const { buffer, byteOffset, length } = readFileSync(createRequire(import.meta.url).resolve(name));
+  const font = opentype.parse(buffer.slice(byteOffset, byteOffset + length));
+  fonts.set(weight, font);
+  return font;
+}
+
+export interface TextOptions {
+  readonly x: number;
+  /** Of the baseline. */
+  readonly y: number;
+  readonly size: number;
+  readonly weight?: keyof typeof WEIGHTS;
+  readonly colour?: string;
+  /** Longer text is cut off, with an ellipsis. */
+  readonly maxWidth?: number;
+}
+
+/** A `<path>` of one line of text, letter by letter: captions need no ligatures. */
+export function text(
+  content: string,
+  { x, y, size, weight = "normal", colour = "#1d2733", maxWidth = Number.POSITIVE_INFINITY }: TextOptions,
+): string {
+  const font = fontOf(weight);
+  const scale = size / font.unitsPerEm;
+  const glyphs = (line: string): Glyph[] => Array.from(line, (letter) => font.charToGlyph(letter));
+  const widthOf = (line: string): number =>
+    glyphs(line).reduce((sum, { advanceWidth = 0 }) => sum + advanceWidth * scale, 0);
+  // the font's Latin part has no minus sign
+  let shown = content.replaceAll("−", "–");
+  while (shown.length > 1 && widthOf(shown) > maxWidth)
+    shown = `${shown.replace(/…$/, "").slice(0, -1).trimEnd()}…`;
+  let at = x;
+  const paths = glyphs(shown).map((glyph) => {
+    const path = glyph.getPath(at, y, size).toPathData(2);
+    at += (glyph.advanceWidth ?? 0) * scale;
+    return path;
+  });
+  return `<path fill="${colour}" d="${paths.join("")}"/>`;
+}
