@@ -24,8 +24,21 @@ export interface RandAugmentOptions extends MagnitudeOptions {
 }
 
 const PLAIN = [
-  ...["AutoContrast", "Equalize", "Invert", "Rotate", "Posterize", "Solarize", "SolarizeAdd", "Color"],
-  ...["Contrast", "Brightness", "Sharpness", "ShearX", "ShearY", "TranslateXRel", "TranslateYRel"],
+  "AutoContrast",
+  "Equalize",
+  "Invert",
+  "Rotate",
+  "Posterize",
+  "Solarize",
+  "SolarizeAdd",
+  "Color",
+  "Contrast",
+  "Brightness",
+  "Sharpness",
+  "ShearX",
+  "ShearY",
+  "TranslateXRel",
+  "TranslateYRel",
 ];
 const HAS_INCREASING = ["Posterize", "Solarize", "Color", "Contrast", "Brightness", "Sharpness"];
 const INCREASING = PLAIN.map((name) => (HAS_INCREASING.includes(name) ? `${name}Increasing` : name));
@@ -33,15 +46,37 @@ const INCREASING = PLAIN.map((name) => (HAS_INCREASING.includes(name) ? `${name}
 const SETS: Readonly<Record<string, Readonly<Record<string, number>> | readonly string[]>> = {
   "3a": ["SolarizeIncreasing", "Desaturate", "GaussianBlur"],
   "3aw": {
-    ...{ SolarizeIncreasing: 6, Desaturate: 6, GaussianBlur: 6, Rotate: 3, ShearX: 2, ShearY: 2 },
-    ...{ PosterizeIncreasing: 1, AutoContrast: 1, ColorIncreasing: 1, SharpnessIncreasing: 1 },
-    ...{ ContrastIncreasing: 1, BrightnessIncreasing: 1, Equalize: 1, Invert: 1 },
+    SolarizeIncreasing: 6,
+    Desaturate: 6,
+    GaussianBlur: 6,
+    Rotate: 3,
+    ShearX: 2,
+    ShearY: 2,
+    PosterizeIncreasing: 1,
+    AutoContrast: 1,
+    ColorIncreasing: 1,
+    SharpnessIncreasing: 1,
+    ContrastIncreasing: 1,
+    BrightnessIncreasing: 1,
+    Equalize: 1,
+    Invert: 1,
   },
   weights: {
-    ...{ Rotate: 3, ShearX: 2, ShearY: 2, TranslateXRel: 1, TranslateYRel: 1, ColorIncreasing: 0.25 },
-    ...{ SharpnessIncreasing: 0.25, AutoContrast: 0.25, SolarizeIncreasing: 0.05, SolarizeAdd: 0.05 },
-    ...{ ContrastIncreasing: 0.05, BrightnessIncreasing: 0.05, Equalize: 0.05, PosterizeIncreasing: 0.05 },
-    ...{ Invert: 0.05 },
+    Rotate: 3,
+    ShearX: 2,
+    ShearY: 2,
+    TranslateXRel: 1,
+    TranslateYRel: 1,
+    ColorIncreasing: 0.25,
+    SharpnessIncreasing: 0.25,
+    AutoContrast: 0.25,
+    SolarizeIncreasing: 0.05,
+    SolarizeAdd: 0.05,
+    ContrastIncreasing: 0.05,
+    BrightnessIncreasing: 0.05,
+    Equalize: 0.05,
+    PosterizeIncreasing: 0.05,
+    Invert: 0.05,
   },
 };
 

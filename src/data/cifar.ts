@@ -94,6 +94,7 @@ export async function openCifar(source: CifarSource, memory?: SharedArrayBuffer)
     classes,
     labels,
     source,
+    decodes: false,
     memory: records.buffer,
     read: async (index) => {
       if (!(index in labels)) throw new RangeError(`picture ${index} of ${length}`);

@@ -4,8 +4,10 @@
  */
 import type { Picture } from "../augmentation/picture.ts";
 import { type CifarSource, openCifar } from "./cifar.ts";
+import { type CsvSource, openCsv } from "./csv.ts";
 import { type FolderSource, openFolder } from "./folder.ts";
 import { type LabelsCsvSource, openLabelsCsv } from "./labels-csv.ts";
+import { openParquet, type ParquetSource } from "./parquet.ts";
 import { type Selection, select } from "./subset.ts";
 
 export interface Dataset {
@@ -17,8 +19,10 @@ export interface Dataset {
   readonly labels: Int32Array;
   /** Opens this dataset again. */
   readonly source: DatasetSource;
-  /** Pixels of the whole dataset where they are held in memory: handed to workers, so that they need not read them again. */
+  /** What of the pictures is held in memory: handed to workers, so that they need not read it again. */
   readonly memory?: SharedArrayBuffer;
+  /** Whether reading a picture means decoding a file, which is worth threads of its own. */
+  readonly decodes: boolean;
   /** The decoded picture: RGB, EXIF orientation applied. Throws DataError when its file is broken. */
   read(index: number): Promise<Picture>;
   /** For messages: a file name, or "cifar10 test 123". */
@@ -26,7 +30,13 @@ export interface Dataset {
 }
 
 /** JSON-able. */
-export type DatasetSource = FolderSource | LabelsCsvSource | CifarSource | SubsetSource;
+export type DatasetSource =
+  | FolderSource
+  | LabelsCsvSource
+  | CsvSource
+  | ParquetSource
+  | CifarSource
+  | SubsetSource;
 
 /** Some pictures of another dataset; its classes stay as they are. */
 export interface SubsetSource {
@@ -45,6 +55,10 @@ export async function openDataset(
       return openFolder(source);
     case "labels-csv":
       return openLabelsCsv(source);
+    case "csv":
+      return openCsv(source);
+    case "parquet":
+      return openParquet(source, memory);
     case "cifar":
       return openCifar(source, memory);
     case "subset":
@@ -67,6 +81,7 @@ export function takeSubset(dataset: Dataset, take: Selection): Dataset {
     labels: Int32Array.from(indices, (index) => dataset.labels[index] ?? -1),
     source: { kind: "subset", of: dataset.source, take },
     ...(dataset.memory && { memory: dataset.memory }),
+    decodes: dataset.decodes,
     read: async (index) => dataset.read(at(index)),
     describe: (index) => dataset.describe(at(index)),
   };

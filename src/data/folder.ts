@@ -68,6 +68,7 @@ export function fileDataset({
   };
   return {
     ...rest,
+    decodes: true,
     length: files.length,
     labels: Int32Array.from(labels),
     read: async (index) => readPicture(at(index)),

@@ -10,7 +10,7 @@ import { locateDataset, type Located } from "./locate.ts";
 import { pulledDataset } from "./pull.ts";
 
 export interface DataOptions {
-  /** A folder; null for a dataset that is pulled by name. */
+  /** A folder, a .parquet or a .csv file; null for a dataset that is pulled by name. */
   readonly dataPath?: string | null;
   readonly dataSet?: "auto" | "folder" | CifarName;
   /** Share of every class that is held back when the folder has no validation pictures of its own. */
@@ -79,7 +79,7 @@ export async function openEvaluation(options: EvaluationDataOptions): Promise<Da
   // the indices of validation folders are those of the training folders, where these are there to see
   const names =
     classes ??
-    (own && located.train && own.kind === "folder" ? (await openDataset(located.train)).classes : undefined);
+    (own && located.train && own.kind !== "cifar" ? (await openDataset(located.train)).classes : undefined);
   const dataset = await openDataset(names ? withClasses(source, names) : source);
   if (own || valSplit === 0) return dataset;
   return takeSubset(dataset, {
@@ -107,5 +107,5 @@ async function locate({ dataPath = null, dataSet = "auto" }: DataOptions): Promi
 }
 
 function withClasses(source: DatasetSource, classes: readonly string[]): DatasetSource {
-  return source.kind === "folder" || source.kind === "labels-csv" ? { ...source, classes } : source;
+  return source.kind === "cifar" || source.kind === "subset" ? source : { ...source, classes };
 }

@@ -39,7 +39,7 @@ export async function writeSheet(
     const y = top + CELL + CAPTION + 16;
     const target = row.target.map((part) => `${part.weight.toFixed(2)} ${part.label}`).join(" + ");
     marks.push(
-      text(`${target}`, { x: MARGIN, y, size: 13, weight: "bold", maxWidth: 3 * (CELL + GAP) }),
+      text(target, { x: MARGIN, y, size: 13, weight: "bold", maxWidth: 3 * (CELL + GAP) }),
       text(names(row), {
         x: MARGIN + 3 * (CELL + GAP),
         y,

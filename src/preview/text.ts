@@ -1,8 +1,11 @@
 /** Text as SVG paths, in a font that comes along: machines without fonts draw it, too. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import opentype from "opentype.js";
 import type { Font, Glyph } from "opentype.js";
+
+const require = createRequire(import.meta.url);
+// a CommonJS module whose types are those of an ES module
+const opentype = require("opentype.js") as typeof import("opentype.js");
 
 const WEIGHTS = { normal: 400, bold: 600 } as const;
 const fonts = new Map<keyof typeof WEIGHTS, Font>();
@@ -11,7 +14,7 @@ function fontOf(weight: keyof typeof WEIGHTS): Font {
   const known = fonts.get(weight);
   if (known) return known;
   const name = `@fontsource/inter/files/inter-latin-${WEIGHTS[weight]}-normal.woff`;
-  const { buffer, byteOffset, length } = readFileSync(createRequire(import.meta.url).resolve(name));
+  const { buffer, byteOffset, length } = readFileSync(require.resolve(name));
   const font = opentype.parse(buffer.slice(byteOffset, byteOffset + length));
   fonts.set(weight, font);
   return font;

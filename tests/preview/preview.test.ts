@@ -34,14 +34,12 @@ beforeAll(async () => {
   const dataPath = await writePhotos(join(root, "photos"));
   options = tinyRun({
     dataPath,
-    ...{
-      aa: "rand-m9-mstd0.5-inc1",
-      reprob: 0.7,
-      mixup: 0.8,
-      cutmix: 1,
-      mixupMode: "elem",
-      repeatedAug: true,
-    },
+    aa: "rand-m9-mstd0.5-inc1",
+    reprob: 0.7,
+    mixup: 0.8,
+    cutmix: 1,
+    mixupMode: "elem",
+    repeatedAug: true,
   });
   ({ train: dataset } = await openDatasets(options));
 });

@@ -96,7 +96,13 @@ async function runPreview(source: string | undefined, flags: PreviewFlags, comma
     names: (row) => `${spec(row.sample)} · ${row.file}`,
   });
   const samples = rows.map(({ sample: { index, copy }, file: name, label, draw, mix, target }) => ({
-    ...{ seed: options.seed, epoch, picture: index, copy, file: name, label, draw },
+    seed: options.seed,
+    epoch,
+    picture: index,
+    copy,
+    file: name,
+    label,
+    draw,
     mix: mix ?? null,
     target,
   }));
