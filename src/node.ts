@@ -91,4 +91,4 @@ export type { BenchOptions, BenchReport } from "./benchmark/throughput.ts";
 export { benchGemm } from "./benchmark/gemm.ts";
 export type { BenchGemmReport } from "./benchmark/gemm.ts";
 export { benchData } from "./benchmark/data.ts";
-export type { BenchDataOptions, BenchDataReport } from "./benchmark/data.ts";
+export type { BenchDataOptions, BenchDataReport, LoaderRate } from "./benchmark/data.ts";

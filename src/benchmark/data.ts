@@ -1,65 +1,94 @@
-/** `deit bench data`: how fast pictures are read, decoded, transformed and batched, with no model beside. */
+/**
+ * `deit bench data`: how fast pictures are read, decoded, transformed and batched, with no model beside: with crop and
+ * flip alone, and with the whole recipe of the options.
+ */
+import type { TrainTransformOptions } from "../augmentation/transform.ts";
+import type { TrainOptions } from "../config/schema.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { createLoader } from "../data/loader.ts";
-import type { DataOptions } from "../data/open.ts";
 import { openDatasets } from "../data/open.ts";
-import { createPlan } from "../data/plan.ts";
 import { workersFor } from "../data/workers.ts";
+import { checkRecipe, trainPlan, trainTransform } from "../training/setup.ts";
 
-export interface BenchDataOptions extends DataOptions {
-  readonly inputSize?: number | null;
-  readonly batchSize?: number;
-  readonly workers?: number | null;
-  /** Timed batches; default as many as 5 seconds take. */
-  readonly rounds?: number;
+/** Pictures a second of the loader, and of a core that does nothing else. */
+export interface LoaderRate {
+  readonly images: number;
+  readonly imagesPerSecond: number;
+  /** By the time that the processor's cores spent on it, all threads together. */
+  readonly imagesPerCpuSecond: number;
 }
 
-export interface BenchDataReport {
+export interface BenchDataReport extends LoaderRate {
   readonly dataset: string;
   readonly inputSize: number;
   readonly batchSize: number;
   readonly workers: number;
-  readonly images: number;
-  readonly imagesPerSecond: number;
+  /** With RandAugment or what stands in its place, and erasing, as the options say; the numbers above are without. */
+  readonly recipe: LoaderRate;
+}
+
+export interface BenchDataOptions {
+  /** The loader's part of a training run's options. */
+  readonly options: TrainOptions;
+  /** Timed batches; default as many as 5 seconds take. */
+  readonly rounds?: number | undefined;
 }
 
 const TIMED_SECONDS = 5;
 
-export async function benchData({
-  inputSize,
-  batchSize = 64,
-  workers,
-  rounds = Number.POSITIVE_INFINITY,
-  ...data
-}: BenchDataOptions): Promise<BenchDataReport> {
-  const { train } = await openDatasets(data);
-  const size = inputSize ?? (train.memory === undefined ? 224 : 32);
-  const batch = Math.min(batchSize, train.length);
-  const threads = workersFor(train, workers);
-  const loader = createLoader({
-    dataset: train,
-    transform: { mode: "train", size: [size, size] },
-    plan: createPlan({ mode: "train", length: train.length, batchSize: batch }),
-    workers: threads,
-  });
+export async function benchData({ options, rounds }: BenchDataOptions): Promise<BenchDataReport> {
+  checkRecipe(options);
+  const { train } = await openDatasets(options);
+  const inputSize = options.inputSize ?? (train.decodes ? 224 : 32);
+  const batchSize = Math.min(options.batchSize, train.length);
+  const {
+    augment: _,
+    threeAugment: __,
+    colorJitter: ___,
+    erasing: ____,
+    ...plain
+  } = trainTransform(options, [inputSize, inputSize]);
+  const workers = workersFor(train, options.workers);
+  const measure = async (transform: TrainTransformOptions): Promise<LoaderRate> =>
+    measureLoader(train, { transform, workers, options: { ...options, batchSize }, rounds });
+  const rate = await measure(plain);
+  const recipe = await measure(trainTransform(options, [inputSize, inputSize]));
+  return { dataset: train.name, inputSize, batchSize, workers, ...rate, recipe };
+}
+
+async function measureLoader(
+  dataset: Dataset,
+  {
+    transform,
+    workers,
+    options,
+    rounds = Number.POSITIVE_INFINITY,
+  }: {
+    transform: TrainTransformOptions;
+    workers: number;
+    options: TrainOptions;
+    rounds?: number | undefined;
+  },
+): Promise<LoaderRate> {
+  const { batchSize } = options;
+  const loader = createLoader({ dataset, transform, plan: trainPlan(options, dataset.length), workers });
   try {
     let start = performance.now();
-    let timed = -1; // the first batch starts workers and caches
+    let cpu = process.cpuUsage();
+    let timed = -(workers + 1); // the first batches start workers and caches
     for (let epoch = 0; timed < rounds && (timed < 1 || elapsed(start) < TIMED_SECONDS); epoch++) {
       for await (const _ of loader.epoch(epoch)) {
-        if (timed === -1) start = performance.now();
         timed++;
+        if (timed === 0) [start, cpu] = [performance.now(), process.cpuUsage()];
         if (timed >= rounds || (timed >= 1 && elapsed(start) > TIMED_SECONDS)) break;
       }
     }
-    const images = timed * batch;
-    const imagesPerSecond = images / elapsed(start);
+    const images = timed * batchSize;
+    const { user, system } = process.cpuUsage(cpu);
     return {
-      dataset: train.name,
-      inputSize: size,
-      batchSize: batch,
-      workers: threads,
       images,
-      imagesPerSecond,
+      imagesPerSecond: images / elapsed(start),
+      imagesPerCpuSecond: images / ((user + system) / 1e6),
     };
   } finally {
     await loader.close();

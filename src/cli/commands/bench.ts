@@ -1,12 +1,13 @@
 /** `deit bench`: how fast training, inference, matrix products and the loader are on this machine. */
 import { Option } from "commander";
 import type { Command } from "commander";
+import type { LoaderRate } from "../../benchmark/data.ts";
 import type { BenchOptions } from "../../benchmark/throughput.ts";
 import type { TrainOptionName } from "../../config/schema.ts";
-import { requirePictures } from "../../config/resolve.ts";
+import { requirePictures, resolveTrainOptions } from "../../config/resolve.ts";
 import { facts, integer, mebibytes, short } from "../format.ts";
 import { createOutput } from "../output.ts";
-import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
+import { addSchemaFlags, flagLayer, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
 const MODEL = ["model", "inputSize", "batchSize", "device", "threads"] as const;
@@ -16,6 +17,12 @@ const PICTURES: readonly TrainOptionName[] = [
   "inputSize",
   "batchSize",
   "crop",
+  "hflip",
+  "aa",
+  "threeAugment",
+  "colorJitter",
+  "reprob",
+  "remode",
   "workers",
 ];
 
@@ -99,17 +106,19 @@ async function runGemm(flags: BenchFlags, command: Command): Promise<void> {
 
 async function runData(flags: BenchFlags, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
-  const { dataPath = null, dataSet = "auto", ...options } = givenOptions(command, PICTURES);
-  requirePictures({ dataPath, dataSet }, "deit bench data --data-path ./photos");
+  const { options } = resolveTrainOptions([flagLayer(command)]);
+  requirePictures(options, "deit bench data --data-path ./photos");
   const { benchData } = await import("../../benchmark/data.ts");
-  const result = await benchData({
-    dataPath,
-    dataSet,
-    ...options,
-    ...(flags.rounds && { rounds: flags.rounds }),
-  });
-  output.result(
-    result,
-    () => `${integer(result.imagesPerSecond)} images/s read and prepared, ${result.workers} workers`,
+  const result = await benchData({ options, rounds: flags.rounds });
+  const rate = ({ imagesPerSecond, imagesPerCpuSecond }: LoaderRate): string =>
+    `${integer(imagesPerSecond)} images/s, ${integer(imagesPerCpuSecond)} a second of one core`;
+  output.result(result, () =>
+    [
+      `pictures read and prepared at ${result.inputSize} pixels, ${result.workers} workers`,
+      facts([
+        ["crop and flip", rate(result)],
+        ["whole recipe", rate(result.recipe)],
+      ]),
+    ].join("\n"),
   );
 }
