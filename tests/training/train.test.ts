@@ -193,6 +193,30 @@ describe("a run", () => {
   });
 });
 
+describe("the number of loader workers", () => {
+  test("changes nothing: equal weights, average and log, with everything random switched on", async () => {
+    const whole: TrainInput = {
+      epochs: 2,
+      aa: "rand-m9-mstd0.5-inc1",
+      reprob: 0.5,
+      mixup: 0.8,
+      cutmix: 1,
+      repeatedAug: true,
+      drop: 0.1,
+      dropPath: 0.1,
+      modelEma: true,
+    };
+    const contents = [];
+    for (const workers of [0, 2, 3]) {
+      const path = join(root, `workers-${workers}`);
+      await trained({ ...whole, workers, outputDir: path });
+      contents.push(await runContent(path));
+    }
+    expect(contents[1]).toEqual(contents[0]);
+    expect(contents[2]).toEqual(contents[0]);
+  });
+});
+
 describe("broken pictures", () => {
   test("are named, counted and left out", async () => {
     const broken = join(root, "broken");
