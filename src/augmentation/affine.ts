@@ -9,93 +9,134 @@ import type { Interpolation } from "./resize.ts";
 export type AffineMatrix = readonly [number, number, number, number, number, number];
 
 export interface AffineOptions {
-  readonly interpolation: Interpolation;
+  /** Nearest, bilinear or bicubic; maps have no box and no lanczos filter, in Pillow neither. */
+  readonly interpolation: Interpolation | "nearest";
   /** RGB of what comes from outside. */
   readonly fill: readonly [number, number, number];
 }
 
-/** Result and picture have the same size. */
+/** Result and picture have the same size. @throws RangeError for an interpolation that maps do not have */
 export function affine(
   picture: Picture,
-  [a, b, c, d, e, f]: AffineMatrix,
+  matrix: AffineMatrix,
   { interpolation, fill }: AffineOptions,
 ): Picture {
   const { width, height } = picture;
   const result = new Uint8Array(picture.data.length);
-  const sample = interpolation === "bicubic" ? sampleBicubic : sampleBilinear;
-  let o = 0;
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, o += 3) {
-      const fromX = a * (x + 0.5) + b * (y + 0.5) + c;
-      const fromY = d * (x + 0.5) + e * (y + 0.5) + f;
-      if (fromX < 0 || fromX >= width || fromY < 0 || fromY >= height) {
-        result[o] = fill[0];
-        result[o + 1] = fill[1];
-        result[o + 2] = fill[2];
-      } else sample(picture, fromX - 0.5, fromY - 0.5, result, o);
-    }
+  for (let i = 0; i < result.length; i += 3) {
+    result[i] = fill[0];
+    result[i + 1] = fill[1];
+    result[i + 2] = fill[2];
   }
+  if (interpolation === "bicubic") mapBicubic(picture, matrix, result);
+  else if (interpolation === "bilinear") mapBilinear(picture, matrix, result);
+  else if (interpolation === "nearest") mapNearest(picture, matrix, result);
+  else
+    throw new RangeError(`affine: no interpolation ${interpolation}; expected nearest, bilinear or bicubic`);
   return { width, height, data: result };
 }
 
-/** Counter-clockwise about the centre. */
+/** Counter-clockwise about the centre; quarter turns move whole pixels where the size stays. */
 export function rotate(picture: Picture, degrees: number, options: AffineOptions): Picture {
-  const angle = ((degrees % 360) + 360) % 360;
   const { width, height } = picture;
+  const rest = degrees % 360;
+  const angle = rest < 0 ? rest + 360 : rest;
+  const row = width * 3;
   if (angle === 0) return picture;
-  if (angle === 180) return turned(picture, (x, y) => [width - 1 - x, height - 1 - y]);
-  if (angle === 90 && width === height) return turned(picture, (x, y) => [width - 1 - y, x]);
-  if (angle === 270 && width === height) return turned(picture, (x, y) => [y, height - 1 - x]);
-  const radians = -((angle * Math.PI) / 180);
-  const rounded = (value: number): number => Number(value.toFixed(15));
-  const cos = rounded(Math.cos(radians));
-  const sin = rounded(Math.sin(radians));
-  const minusSin = rounded(-Math.sin(radians));
-  const [centreX, centreY] = [width / 2, height / 2];
+  if (angle === 180)
+    return movePixels(picture, { start: (height - 1) * row + row - 3, right: -3, down: -row });
+  if (angle === 90 && width === height) return movePixels(picture, { start: row - 3, right: row, down: -3 });
+  if (angle === 270 && width === height)
+    return movePixels(picture, { start: (height - 1) * row, right: -row, down: 3 });
+  const radians = -(angle * (Math.PI / 180));
+  const cos = roundTo15(Math.cos(radians));
+  const sin = roundTo15(Math.sin(radians));
+  const minusSin = roundTo15(-Math.sin(radians));
+  const centreX = width / 2;
+  const centreY = height / 2;
   const c = cos * -centreX + sin * -centreY + centreX;
   const f = minusSin * -centreX + cos * -centreY + centreY;
   return affine(picture, [cos, sin, c, minusSin, cos, f], options);
 }
 
-/** Moves whole pixels; `from` gives the place in the picture of a place in the result. */
-function turned({ width, height, data }: Picture, from: (x: number, y: number) => [number, number]): Picture {
+/** Python's round(value, 15). */
+function roundTo15(value: number): number {
+  return Number(value.toFixed(15));
+}
+
+/** A picture of the same size whose first pixel is at byte `start`; one step right or down moves so many bytes. */
+function movePixels(
+  { width, height, data }: Picture,
+  { start, right, down }: { start: number; right: number; down: number },
+): Picture {
   const result = new Uint8Array(data.length);
   for (let y = 0, o = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, o += 3) {
-      const [fromX, fromY] = from(x, y);
-      const i = (fromY * width + fromX) * 3;
-      result.set(data.subarray(i, i + 3), o);
+    for (let x = 0, i = start + y * down; x < width; x++, i += right, o += 3) {
+      result[o] = data[i] as number;
+      result[o + 1] = data[i + 1] as number;
+      result[o + 2] = data[i + 2] as number;
     }
   }
   return { width, height, data: result };
 }
 
-function sampleBilinear(
-  { width, height, data }: Picture,
-  x: number,
-  y: number,
-  result: Uint8Array,
-  o: number,
-): void {
-  const left = Math.floor(x);
-  const top = Math.floor(y);
-  const [dx, dy] = [x - left, y - top];
-  const x0 = left < 0 ? 0 : left;
-  const x1 = left + 1 < width ? left + 1 : width - 1;
-  const row0 = (top < 0 ? 0 : top) * width;
-  const row1 = top + 1 < height ? (top + 1) * width : row0;
-  for (let channel = 0; channel < 3; channel++) {
-    const above = mix(
-      data[(row0 + x0) * 3 + channel] as number,
-      data[(row0 + x1) * 3 + channel] as number,
-      dx,
-    );
-    const below = mix(
-      data[(row1 + x0) * 3 + channel] as number,
-      data[(row1 + x1) * 3 + channel] as number,
-      dx,
-    );
-    result[o + channel] = mix(above, below, dy);
+/** Below this the corners of a nearest map go into 16.16 fixed point. */
+const FIXED_LIMIT = 32768;
+const FIXED_ONE = 65536;
+
+/** Pillow adds up steps here, in fixed point where it can, but for pure scaling. */
+function mapNearest({ width, height, data }: Picture, matrix: AffineMatrix, result: Uint8Array): void {
+  const [a, b, c, d, e, f] = matrix;
+  const fits = (x: number, y: number): boolean =>
+    Math.abs(x * a + y * b + c) < FIXED_LIMIT && Math.abs(x * d + y * e + f) < FIXED_LIMIT;
+  const scales = b === 0 && d === 0;
+  const fixed = !scales && fits(0, 0) && fits(width, height) && fits(0, height) && fits(width, 0);
+  const unit = fixed ? FIXED_ONE : 1;
+  const step = (value: number): number => (fixed ? Math.floor(value * FIXED_ONE + 0.5) : value);
+  const stepA = step(a);
+  const stepB = step(b);
+  const stepD = step(d);
+  const stepE = step(e);
+  let rowX = fixed ? step(c + a * 0.5 + b * 0.5) : c + b * 0.5 + a * 0.5;
+  let rowY = fixed ? step(f + d * 0.5 + e * 0.5) : f + e * 0.5 + d * 0.5;
+  for (let y = 0, o = 0; y < height; y++, rowX += stepB, rowY += stepE) {
+    for (let x = 0, atX = rowX, atY = rowY; x < width; x++, o += 3, atX += stepA, atY += stepD) {
+      const fromX = Math.floor(atX / unit);
+      const fromY = Math.floor(atY / unit);
+      if (!(fromX >= 0 && fromX < width && fromY >= 0 && fromY < height)) continue;
+      const i = (fromY * width + fromX) * 3;
+      result[o] = data[i] as number;
+      result[o + 1] = data[i + 1] as number;
+      result[o + 2] = data[i + 2] as number;
+    }
+  }
+}
+
+/** Between 2 × 2 pixels in float64; cut off, not rounded. */
+function mapBilinear({ width, height, data }: Picture, matrix: AffineMatrix, result: Uint8Array): void {
+  const [a, b, c, d, e, f] = matrix;
+  const bytes = width * 3;
+  for (let y = 0, o = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, o += 3) {
+      const fromX = a * (x + 0.5) + b * (y + 0.5) + c;
+      const fromY = d * (x + 0.5) + e * (y + 0.5) + f;
+      if (!(fromX >= 0 && fromX < width && fromY >= 0 && fromY < height)) continue;
+      const left = Math.floor(fromX - 0.5);
+      const top = Math.floor(fromY - 0.5);
+      const dx = fromX - 0.5 - left;
+      const dy = fromY - 0.5 - top;
+      const x0 = left < 0 ? 0 : left * 3;
+      const x1 = left + 1 < width ? left * 3 + 3 : x0;
+      const row0 = top < 0 ? 0 : top * bytes;
+      const row1 = top + 1 < height ? (top + 1) * bytes : row0;
+      for (let channel = 0; channel < 3; channel++) {
+        const i = row0 + channel;
+        const j = row1 + channel;
+        const above = mix(data[i + x0] as number, data[i + x1] as number, dx);
+        const below = mix(data[j + x0] as number, data[j + x1] as number, dx);
+        result[o + channel] = mix(above, below, dy) | 0;
+      }
+    }
   }
 }
 
@@ -103,54 +144,62 @@ function mix(a: number, b: number, d: number): number {
   return a + (b - a) * d;
 }
 
-/** Pillow's bicubic for maps has a = −1, where its resize has −½; the result is cut off, not rounded. */
-function sampleBicubic(
-  { width, height, data }: Picture,
-  x: number,
-  y: number,
-  result: Uint8Array,
-  o: number,
-): void {
-  const left = Math.floor(x) - 1;
-  const top = Math.floor(y) - 1;
-  const dx = x - left - 1;
-  const dy = y - top - 1;
-  const x0 = clamp(left, width) * 3;
-  const x1 = clamp(left + 1, width) * 3;
-  const x2 = clamp(left + 2, width) * 3;
-  const x3 = clamp(left + 3, width) * 3;
-  const row0 = clamp(top, height) * width * 3;
-  const row1 = clamp(top + 1, height) * width * 3;
-  const row2 = clamp(top + 2, height) * width * 3;
-  const row3 = clamp(top + 3, height) * width * 3;
-  for (let channel = 0; channel < 3; channel++) {
-    const value = cubic(
-      cubicAt(data, row0 + channel, x0, x1, x2, x3, dx),
-      cubicAt(data, row1 + channel, x0, x1, x2, x3, dx),
-      cubicAt(data, row2 + channel, x0, x1, x2, x3, dx),
-      cubicAt(data, row3 + channel, x0, x1, x2, x3, dx),
-      dy,
-    );
-    result[o + channel] = value <= 0 ? 0 : value >= 255 ? 255 : Math.trunc(value);
+/**
+ * Between 4 × 4 pixels in float64; cut off, not rounded. Pillow's bicubic for maps has a = −1, where its resize has
+ * −½. Where the place is on a row or column of pixel centres (shears, translations) the others count exactly 0.
+ */
+function mapBicubic({ width, height, data }: Picture, matrix: AffineMatrix, result: Uint8Array): void {
+  const [a, b, c, d, e, f] = matrix;
+  const bytes = width * 3;
+  for (let y = 0, o = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, o += 3) {
+      const fromX = a * (x + 0.5) + b * (y + 0.5) + c;
+      const fromY = d * (x + 0.5) + e * (y + 0.5) + f;
+      if (!(fromX >= 0 && fromX < width && fromY >= 0 && fromY < height)) continue;
+      const left = Math.floor(fromX - 0.5);
+      const top = Math.floor(fromY - 0.5);
+      const dx = fromX - 0.5 - left;
+      const dy = fromY - 0.5 - top;
+      const x0 = clamp(left - 1, width) * 3;
+      const x1 = clamp(left, width) * 3;
+      const x2 = clamp(left + 1, width) * 3;
+      const x3 = clamp(left + 2, width) * 3;
+      const row0 = clamp(top - 1, height) * bytes;
+      const row1 = clamp(top, height) * bytes;
+      const row2 = clamp(top + 1, height) * bytes;
+      const row3 = clamp(top + 2, height) * bytes;
+      for (let channel = 0; channel < 3; channel++) {
+        const i = row1 + channel;
+        let value: number;
+        if (dy === 0) value = cubicOfBytes(data, i + x0, i + x1, i + x2, i + x3, dx);
+        else if (dx === 0) {
+          const j = x1 + channel;
+          value = cubicOfBytes(data, row0 + j, row1 + j, row2 + j, row3 + j, dy);
+        } else {
+          const h = row0 + channel;
+          const j = row2 + channel;
+          const k = row3 + channel;
+          value = cubic(
+            cubicOfBytes(data, h + x0, h + x1, h + x2, h + x3, dx),
+            cubicOfBytes(data, i + x0, i + x1, i + x2, i + x3, dx),
+            cubicOfBytes(data, j + x0, j + x1, j + x2, j + x3, dx),
+            cubicOfBytes(data, k + x0, k + x1, k + x2, k + x3, dx),
+            dy,
+          );
+        }
+        result[o + channel] = value <= 0 ? 0 : value >= 255 ? 255 : value | 0;
+      }
+    }
   }
 }
 
-function cubicAt(
-  data: Uint8Array,
-  row: number,
-  x0: number,
-  x1: number,
-  x2: number,
-  x3: number,
-  d: number,
-): number {
-  return cubic(
-    data[row + x0] as number,
-    data[row + x1] as number,
-    data[row + x2] as number,
-    data[row + x3] as number,
-    d,
-  );
+/** `cubic` of four bytes; what is in brackets is whole. */
+function cubicOfBytes(data: Uint8Array, i1: number, i2: number, i3: number, i4: number, d: number): number {
+  const v1 = data[i1] as number;
+  const v2 = data[i2] as number;
+  const v3 = data[i3] as number;
+  const v4 = data[i4] as number;
+  return v2 + d * (v3 - v1 + d * (2 * (v1 - v2) + v3 - v4 + d * (v2 - v1 + v4 - v3)));
 }
 
 function cubic(v1: number, v2: number, v3: number, v4: number, d: number): number {

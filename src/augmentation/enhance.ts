@@ -1,32 +1,31 @@
 /**
  * Pillow's ImageEnhance, bit for bit: the picture is blended with a degenerate of itself, or moved away from it by a
- * factor above 1. Factor 1 leaves the picture as it is, 0 gives the degenerate.
+ * factor above 1. Factor 1 leaves the picture as it is, 0 gives the degenerate. And torchvision's shift of the hue.
  */
-import { luma } from "./intensity.ts";
+import { lookUp, luma, tableOf } from "./intensity.ts";
 import type { Picture } from "./picture.ts";
 
-/** Image.blend(degenerate, picture, factor): float32 arithmetic, cut off and not rounded. */
-function blend(picture: Picture, factor: number, degenerateAt: (i: number) => number): Picture {
-  const { width, height, data } = picture;
-  if (factor === 1) return picture;
-  const alpha = Math.fround(factor);
-  const result = new Uint8Array(data.length);
-  for (let i = 0; i < data.length; i++) {
-    const from = degenerateAt(i);
-    const value = Math.fround(from + Math.fround(alpha * ((data[i] as number) - from)));
-    result[i] = value <= 0 ? 0 : value >= 255 ? 255 : Math.trunc(value);
-  }
-  return { width, height, data: result };
+const { fround } = Math;
+
+/** Image.blend of two values: float32 arithmetic, cut off and not rounded. `alpha` is a float32. */
+function blend(degenerate: number, value: number, alpha: number): number {
+  const blended = fround(degenerate + fround(alpha * (value - degenerate)));
+  return blended <= 0 ? 0 : blended >= 255 ? 255 : blended | 0;
 }
 
 /** Saturation: the degenerate is grey. */
 export function color(picture: Picture, factor: number): Picture {
-  const { data } = picture;
-  let grey = 0;
-  return blend(picture, factor, (i) => {
-    if (i % 3 === 0) grey = luma(data, i);
-    return grey;
-  });
+  const { width, height, data } = picture;
+  const alpha = fround(factor);
+  if (alpha === 1) return picture;
+  const result = new Uint8Array(data.length);
+  for (let i = 0; i < data.length; i += 3) {
+    const grey = luma(data, i);
+    result[i] = blend(grey, data[i] as number, alpha);
+    result[i + 1] = blend(grey, data[i + 1] as number, alpha);
+    result[i + 2] = blend(grey, data[i + 2] as number, alpha);
+  }
+  return { width, height, data: result };
 }
 
 /** The degenerate is the mean grey of the picture. */
@@ -34,35 +33,99 @@ export function contrast(picture: Picture, factor: number): Picture {
   const { data } = picture;
   let sum = 0;
   for (let i = 0; i < data.length; i += 3) sum += luma(data, i);
-  const mean = Math.trunc(sum / (data.length / 3) + 0.5);
-  return blend(picture, factor, () => mean);
+  return blendWithGrey(picture, Math.trunc(sum / (data.length / 3) + 0.5), factor);
 }
 
 /** The degenerate is black. */
 export function brightness(picture: Picture, factor: number): Picture {
-  return blend(picture, factor, () => 0);
+  return blendWithGrey(picture, 0, factor);
+}
+
+function blendWithGrey(picture: Picture, grey: number, factor: number): Picture {
+  const alpha = fround(factor);
+  if (alpha === 1) return picture;
+  return lookUp(
+    picture,
+    tableOf((x) => blend(grey, x, alpha)),
+  );
 }
 
 /** The degenerate is smoothed. */
 export function sharpness(picture: Picture, factor: number): Picture {
-  if (factor === 1) return picture;
-  const smooth = smoothed(picture).data;
-  return blend(picture, factor, (i) => smooth[i] as number);
+  const { width, height, data } = picture;
+  const alpha = fround(factor);
+  if (alpha === 1) return picture;
+  const smooth = smoothed(picture);
+  const result = new Uint8Array(data.length);
+  for (let i = 0; i < data.length; i++) result[i] = blend(smooth[i] as number, data[i] as number, alpha);
+  return { width, height, data: result };
 }
 
-/** ImageFilter.SMOOTH: every neighbour counts 1, the pixel itself 5; the border stays. */
-function smoothed(picture: Picture): Picture {
-  const { width, height, data } = picture;
+/** Sum of weighted neighbours → sum / 13, rounded. */
+const THIRTEENTH = Uint8Array.from({ length: 13 * 255 + 1 }, (_, sum) => Math.round(sum / 13));
+
+/** ImageFilter.SMOOTH: every neighbour counts 1, the pixel itself 5; the border stays, and so does what is below 3 × 3. */
+function smoothed({ width, height, data }: Picture): Uint8Array {
+  if (width < 3 || height < 3) return data;
   const result = data.slice();
-  if (width < 3 || height < 3) return picture;
   const row = width * 3;
   for (let y = 1; y < height - 1; y++) {
     for (let i = y * row + 3, end = (y + 1) * row - 3; i < end; i++) {
-      const above = (data[i - row - 3] as number) + (data[i - row] as number) + (data[i - row + 3] as number);
-      const below = (data[i + row - 3] as number) + (data[i + row] as number) + (data[i + row + 3] as number);
-      const sum = above + below + (data[i - 3] as number) + 5 * (data[i] as number) + (data[i + 3] as number);
-      result[i] = Math.floor((2 * sum + 13) / 26); // sum / 13, rounded
+      const a = i - row;
+      const b = i + row;
+      const above = (data[a - 3] as number) + (data[a] as number) + (data[a + 3] as number);
+      const below = (data[b - 3] as number) + (data[b] as number) + (data[b + 3] as number);
+      const beside = (data[i - 3] as number) + 5 * (data[i] as number) + (data[i + 3] as number);
+      result[i] = THIRTEENTH[above + beside + below] as number;
     }
   }
+  return result;
+}
+
+/**
+ * Turns the hue by `shift` of the colour circle, −½…½: torchvision's adjust_hue of Pillow pictures. Hue, saturation
+ * and value have 8 bits on the way, as in Pillow's mode HSV, so that shift 0 does change colours a little.
+ */
+export function adjustHue({ width, height, data }: Picture, shift: number): Picture {
+  if (!(shift >= -0.5 && shift <= 0.5)) throw new RangeError(`adjustHue: shift ${shift} is not in −0.5…0.5`);
+  const turn = Math.trunc(shift * 255);
+  const result = new Uint8Array(data.length);
+  for (let i = 0; i < data.length; i += 3) {
+    const red = data[i] as number;
+    const green = data[i + 1] as number;
+    const blue = data[i + 2] as number;
+    const value = red > green ? (red > blue ? red : blue) : green > blue ? green : blue;
+    const least = red < green ? (red < blue ? red : blue) : green < blue ? green : blue;
+    const chroma = value - least;
+    const saturation = chroma === 0 ? 0 : Math.trunc(fround(chroma / value) * 255);
+    if (saturation === 0) {
+      result[i] = value;
+      result[i + 1] = value;
+      result[i + 2] = value;
+      continue;
+    }
+    const hue = (hueOf(red, green, blue, value, chroma) + turn) & 255;
+    const sector = Math.floor((hue * 6) / 255); // 0…6, 6 is 0 again
+    const rest = fround((hue * 6) / 255 - sector);
+    const part = fround(saturation / 255);
+    const low = Math.round(value * (1 - part));
+    const falling = Math.round(value * (1 - fround(part * rest)));
+    const rising = Math.round(value * (1 - part * (1 - rest)));
+    const turned = sector === 6 ? 0 : sector;
+    result[i] = turned === 0 || turned === 5 ? value : turned === 1 ? falling : turned === 4 ? rising : low;
+    result[i + 1] =
+      turned === 1 || turned === 2 ? value : turned === 3 ? falling : turned === 0 ? rising : low;
+    result[i + 2] =
+      turned === 3 || turned === 4 ? value : turned === 5 ? falling : turned === 2 ? rising : low;
+  }
   return { width, height, data: result };
+}
+
+/** Hue of a colour in 0…255; `value` is its largest channel and `chroma` the distance of that from the smallest. */
+function hueOf(red: number, green: number, blue: number, value: number, chroma: number): number {
+  const r = fround((value - red) / chroma);
+  const g = fround((value - green) / chroma);
+  const b = fround((value - blue) / chroma);
+  const sixths = fround(red === value ? b - g : green === value ? 2 + r - b : 4 + g - r);
+  return Math.trunc(fround((sixths / 6 + 1) % 1) * 255);
 }

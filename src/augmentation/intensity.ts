@@ -1,65 +1,80 @@
 /** Operations on pixel values alone, as Pillow's ImageOps and timm have them, bit for bit: most are a table of 256 values. */
 import type { Picture } from "./picture.ts";
 
-type Table = Uint8Array;
-
-function tableOf(value: (x: number) => number): Table {
-  return Uint8Array.from({ length: 256 }, (_, x) => value(x));
+/** The new value of every value 0…255; what is computed for it must lie in that range, and is cut off, not rounded. */
+export function tableOf(value: (x: number) => number): Uint8Array {
+  const table = new Uint8Array(256);
+  for (let x = 0; x < 256; x++) table[x] = value(x);
+  return table;
 }
 
 /** Applies one table to every channel. */
-function lookUp({ width, height, data }: Picture, table: Table): Picture {
+export function lookUp({ width, height, data }: Picture, table: Uint8Array): Picture {
   const result = new Uint8Array(data.length);
   for (let i = 0; i < data.length; i++) result[i] = table[data[i] as number] as number;
   return { width, height, data: result };
 }
 
-/** Applies a table to each channel, made from the channel's histogram; undefined leaves a channel as it is. */
+/** Applies a table to each channel, made from the channel's 256 counts; undefined leaves a channel as it is. */
 function lookUpByHistogram(
-  { width, height, data }: Picture,
-  tableFor: (histogram: Uint32Array) => Table | undefined,
+  picture: Picture,
+  tableFor: (histogram: Uint32Array) => Uint8Array | undefined,
 ): Picture {
-  const result = data.slice();
-  const histogram = new Uint32Array(256);
-  for (let channel = 0; channel < 3; channel++) {
-    histogram.fill(0);
-    for (let i = channel; i < data.length; i += 3) (histogram[data[i] as number] as number)++;
-    const table = tableFor(histogram);
-    if (table === undefined) continue;
-    for (let i = channel; i < data.length; i += 3) result[i] = table[data[i] as number] as number;
+  const { width, height, data } = picture;
+  const red = new Uint32Array(256);
+  const green = new Uint32Array(256);
+  const blue = new Uint32Array(256);
+  for (let i = 0; i < data.length; i += 3) {
+    (red[data[i] as number] as number)++;
+    (green[data[i + 1] as number] as number)++;
+    (blue[data[i + 2] as number] as number)++;
+  }
+  const newRed = tableFor(red) ?? IDENTITY;
+  const newGreen = tableFor(green) ?? IDENTITY;
+  const newBlue = tableFor(blue) ?? IDENTITY;
+  const result = new Uint8Array(data.length);
+  for (let i = 0; i < data.length; i += 3) {
+    result[i] = newRed[data[i] as number] as number;
+    result[i + 1] = newGreen[data[i + 1] as number] as number;
+    result[i + 2] = newBlue[data[i + 2] as number] as number;
   }
   return { width, height, data: result };
 }
 
+const IDENTITY = tableOf((x) => x);
+const INVERTED = tableOf((x) => 255 - x);
+
 /** Stretches each channel to 0…255 (ImageOps.autocontrast). */
 export function autoContrast(picture: Picture): Picture {
   return lookUpByHistogram(picture, (histogram) => {
-    const low = histogram.findIndex((count) => count > 0);
-    const high = histogram.findLastIndex((count) => count > 0);
+    let low = 0;
+    while (low < 255 && histogram[low] === 0) low++;
+    let high = 255;
+    while (high > 0 && histogram[high] === 0) high--;
     if (high <= low) return undefined;
     const scale = 255 / (high - low);
     const offset = -low * scale;
-    return tableOf((x) => Math.min(Math.max(Math.trunc(x * scale + offset), 0), 255));
+    return tableOf((x) => Math.min(Math.max(x * scale + offset, 0), 255));
   });
 }
 
 /** Makes each channel's histogram flat (ImageOps.equalize). */
 export function equalize(picture: Picture): Picture {
+  const pixels = picture.width * picture.height;
   return lookUpByHistogram(picture, (histogram) => {
-    const used = histogram.filter((count) => count > 0);
-    const total = used.reduce((sum, count) => sum + count, 0);
-    const step = Math.floor((total - (used.at(-1) ?? 0)) / 255);
-    if (used.length <= 1 || step === 0) return undefined;
+    let high = 255;
+    while (high > 0 && histogram[high] === 0) high--;
+    // 0 also where the channel has one value only
+    const step = Math.floor((pixels - (histogram[high] as number)) / 255);
+    if (step === 0) return undefined;
     let n = Math.floor(step / 2);
     return tableOf((x) => {
-      const value = Math.min(Math.floor(n / step), 255);
+      const value = Math.min(n / step, 255);
       n += histogram[x] as number;
       return value;
     });
   });
 }
-
-const INVERTED = tableOf((x) => 255 - x);
 
 /** The negative (ImageOps.invert). */
 export function invert(picture: Picture): Picture {
@@ -102,6 +117,11 @@ export function luma(data: Uint8Array, i: number): number {
 /** Grey in all three channels. */
 export function grayscale({ width, height, data }: Picture): Picture {
   const result = new Uint8Array(data.length);
-  for (let i = 0; i < data.length; i += 3) result.fill(luma(data, i), i, i + 3);
+  for (let i = 0; i < data.length; i += 3) {
+    const grey = luma(data, i);
+    result[i] = grey;
+    result[i + 1] = grey;
+    result[i + 2] = grey;
+  }
   return { width, height, data: result };
 }

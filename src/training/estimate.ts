@@ -75,7 +75,8 @@ export async function estimate(options: TrainOptions): Promise<Estimate> {
     );
     const stepsPerEpoch = batchesPerEpoch(options, loaders.training);
     const steps = stepsPerEpoch * options.epochs;
-    const validations = Math.ceil(options.epochs / options.evalEvery);
+    const kinds = options.modelEma ? 2 : 1; // of weights: the trained ones and their average
+    const validations = kinds * Math.ceil(options.epochs / options.evalEvery);
     const stateFloats = trainingState(layout, optimizer).reduce((total, { length }) => total + length, 0);
     return {
       model: model.name,
@@ -85,7 +86,7 @@ export async function estimate(options: TrainOptions): Promise<Estimate> {
       imagesPerSecond: options.batchSize / secondsPerStep,
       seconds: steps * secondsPerStep + validations * loaders.validation.steps * secondsPerValidationStep,
       peakRssMiB: process.resourceUsage().maxRSS / 1024,
-      diskMiB: (4 * (stateFloats + 2 * layout.parameters)) / 2 ** 20, // the state, the best and the last model
+      diskMiB: (4 * (stateFloats + (1 + kinds) * layout.parameters)) / 2 ** 20, // the state, the best and the last models
     };
   } finally {
     await Promise.all([loaders.training.close(), loaders.validation.close(), runtime.close()]);
