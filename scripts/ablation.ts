@@ -5,7 +5,7 @@
  *
  * The first seed trains every row, the others the whole recipe alone: its spread is what a difference is held
  * against. Each run has a folder under --runs; the same command goes on where it stopped, and rows that are in the
- * table are not run again. `--rows` picks rows by name; `--jobs N` trains N at a time with one thread each.
+ * table are not run again. `--row` picks rows by name, several times; `--jobs N` trains N at a time with one thread each.
  */
 import { spawn } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -22,7 +22,7 @@ const { values } = parseArgs({
   options: {
     epochs: { type: "string", default: "4" },
     seeds: { type: "string", default: "0,1,2" },
-    rows: { type: "string" },
+    row: { type: "string", multiple: true },
     runs: { type: "string", default: "runs/ablation-cifar10" },
     jobs: { type: "string", default: "1" },
     threads: { type: "string" },
@@ -39,7 +39,7 @@ interface Run {
 
 const epochsList = values.epochs.split(",").map(Number);
 const [firstSeed = 0, ...otherSeeds] = values.seeds.split(",").map(Number);
-const chosen = values.rows?.split(",").map((name) => name.trim());
+const chosen = values.row;
 const unknown = chosen?.find((name) => !rows.some((row) => row.name === name));
 if (unknown !== undefined) {
   console.error(`unknown row "${unknown}"; rows: ${rows.map(({ name }) => name).join(", ")}`);

@@ -56,5 +56,6 @@ ${styleText("bold", `Done in ${minutes.toFixed(1)} minutes.`)} In ${RUN}/:
 Try next:
   npx deit train ./photos                     your own pictures, a folder for each class
   npx deit train cifar10-small                the same model, trained longer: over 70 % right
+  npx deit report runs/quickstart             curves, confusions, mistakes as one page
   npx deit train quickstart --epochs 20 --output-dir runs/longer
   npx deit --help`);
