@@ -2,9 +2,9 @@
  * Recipe and config files (.ts, .js, .yaml, .json), by path or, for those that come with the package, by bare
  * name; a run folder's args.yaml is one, too. A recipe holds only the options that differ. Needs Node.
  */
-import { copyFile, mkdtemp, readFile, readdir, rm, stat } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, extname, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parse as parseYaml } from "yaml";
 import { ConfigError } from "../errors.ts";
@@ -109,15 +109,19 @@ async function importRecipe(path: string): Promise<unknown> {
   return recipe;
 }
 
-/** Node strips no types below node_modules, where an installed package's own recipes are: those run from a copy. */
+/**
+ * Node strips no types below node_modules, where an installed package's own recipes are: those run from a copy of
+ * their folder, since one may build on another.
+ */
 async function importModule(path: string): Promise<Record<string, unknown>> {
   const load = (file: string): Promise<Record<string, unknown>> => import(pathToFileURL(file).href);
   if (extname(path) !== ".ts" || !path.split(sep).includes("node_modules")) return load(path);
   const folder = await mkdtemp(join(tmpdir(), "deit-recipe-"));
   try {
-    const copy = join(folder, basename(path, ".ts") + ".mts");
-    await copyFile(path, copy);
-    return await load(copy);
+    const files = (await readdir(dirname(path))).filter((name) => extname(name) === ".ts");
+    await Promise.all(files.map(async (name) => copyFile(join(dirname(path), name), join(folder, name))));
+    await writeFile(join(folder, "package.json"), '{"type":"module"}');
+    return await load(join(folder, basename(path)));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

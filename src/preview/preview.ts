@@ -9,16 +9,18 @@ import type { Normalisation } from "../augmentation/normalisation.ts";
 import { applyOperation, describeOperation } from "../augmentation/operation.ts";
 import type { Draw } from "../augmentation/operation.ts";
 import type { Picture } from "../augmentation/picture.ts";
+import { readPlanar } from "../augmentation/picture.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import type { Transform } from "../augmentation/transform.ts";
 import type { TrainOptions } from "../config/schema.ts";
+import { makeBatch } from "../data/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { PlannedSample } from "../data/plan.ts";
 import { sampleRandom } from "../data/plan.ts";
 import { ConfigError } from "../errors.ts";
 import { mixesOf } from "../training/feeds.ts";
 import { checkBatch, checkRecipe, trainPlan, trainTransform } from "../training/setup.ts";
-import { smoothTargets } from "../training/task.ts";
+import { binarise, smoothTargets } from "../training/task.ts";
 
 /** A picture on its way to the model. */
 export interface Stage {
@@ -33,10 +35,13 @@ export interface PreviewRow {
   readonly file: string;
   readonly label: string;
   readonly draw: Draw;
+  /** From the file to what the model sees, which is always the last. */
   readonly stages: readonly Stage[];
   /** Absent where nothing is mixed. */
   readonly mix?: Mix;
-  /** Classes with a part in the target, smoothing left out; the largest first. */
+  /** What it is mixed with; absent where nothing is. */
+  readonly partner?: PlannedSample;
+  /** Classes with a part in the target as the program gets it, but for smoothing; the largest first. */
   readonly target: readonly { readonly label: string; readonly weight: number }[];
 }
 
@@ -63,11 +68,7 @@ export async function previewBatch(
   const normalisation: Normalisation = { mean: options.mean, std: options.std };
   const context = { options, dataset, transform, normalisation, epoch };
   if (sample !== undefined) {
-    if (sample.index >= dataset.length)
-      throw new ConfigError(
-        "sample",
-        `there is no picture ${sample.index}: the dataset has ${dataset.length}`,
-      );
+    checkSample(sample, { options, dataset });
     return [rowOf(context, await prepare(context, sample))];
   }
   checkBatch(options, dataset);
@@ -76,16 +77,33 @@ export async function previewBatch(
     throw new ConfigError("step", `there is no step ${step}: an epoch has ${plan.steps}, from 0 on`);
   const samples = plan.at(epoch, step);
   const mixes = mixesOf(options, { epoch, step, size });
-  const targets = targetsOf(samples, { dataset, mixes });
   return Promise.all(
     samples.slice(0, rows).map(async (own, row) => {
       const partner = samples[samples.length - 1 - row];
       const mix = mixes?.[row];
       const prepared = await prepare(context, own);
       const other = mix && partner && (await prepare(context, partner));
-      return rowOf(context, prepared, { mix, other, target: targets.subarray(row * dataset.classes.length) });
+      return rowOf(context, prepared, { mix, other });
     }),
   );
+}
+
+/** @throws ConfigError for a sample that training never makes */
+function checkSample(
+  { index, copy }: PlannedSample,
+  { options: { repeatedAug, augRepeats }, dataset }: { options: TrainOptions; dataset: Dataset },
+): void {
+  if (index >= dataset.length)
+    throw new ConfigError(
+      "sample",
+      `there is no picture ${index}: the dataset has ${dataset.length}, from 0 on`,
+    );
+  const copies = repeatedAug ? augRepeats : 1;
+  if (copy >= copies)
+    throw new ConfigError(
+      "sample",
+      `there is no copy ${copy}: a picture has ${copies} ${copies === 1 ? "copy" : "copies"} in an epoch, from 0 on`,
+    );
 }
 
 interface Context {
@@ -98,6 +116,8 @@ interface Context {
 
 interface Prepared {
   readonly sample: PlannedSample;
+  /** The picture that was read: another than the sample's where that is unreadable and training replaces it. */
+  readonly index: number;
   readonly draw: Draw;
   readonly original: Picture;
   /** The end of the transform. */
@@ -106,53 +126,56 @@ interface Prepared {
   readonly codes: Uint8Array | undefined;
 }
 
+/** The end is the loader's own; the draw says how it came about. */
 async function prepare(
-  { options, dataset, transform, epoch }: Context,
+  { options: { seed }, dataset, transform, epoch }: Context,
   sample: PlannedSample,
 ): Promise<Prepared> {
-  const original = await dataset.read(sample.index);
-  const draw = transform.draw(sampleRandom(options.seed, epoch, sample), original.width, original.height);
-  const picture = transform.apply(original, draw);
-  const codes = transform.erases ? new Uint8Array(picture.data.length) : undefined;
-  if (codes) transform.erase(draw, codes, 0);
-  return { sample, draw, original, picture, codes };
+  const job = { epoch, seed, mode: "train", samples: [sample], rows: 1 } as const;
+  const { images, erasing: codes, samples } = await makeBatch(dataset, transform, job);
+  const index = samples[0] ?? sample.index;
+  const original = await dataset.read(index);
+  const draw = transform.draw(sampleRandom(seed, epoch, sample), original.width, original.height);
+  const [height, width] = transform.size;
+  return { sample, index, draw, original, picture: readPlanar(images, { width, height }), codes };
 }
 
 function rowOf(
-  { dataset, normalisation }: Context,
+  { options, dataset, normalisation }: Context,
   own: Prepared,
-  { mix, other, target }: { mix?: Mix | undefined; other?: Prepared | undefined; target?: Float32Array } = {},
+  { mix, other }: { mix?: Mix | undefined; other?: Prepared | undefined } = {},
 ): PreviewRow {
-  const { sample, draw, original } = own;
-  const labelled = dataset.labels[sample.index] ?? 0;
-  const stages: Stage[] = [{ label: `${original.width}×${original.height}`, picture: original }];
+  const { sample, index, draw, original } = own;
+  const size = `${original.width}×${original.height}`;
+  const label = index === sample.index ? size : `${size}, for broken ${sample.index}`;
+  const stages: Stage[] = [{ label, picture: original }];
   let picture = original;
   for (const operation of draw) {
     picture = applyOperation(picture, operation);
     const shown =
-      operation.op === "erase" && own.codes
-        ? seen(modelInput(own, normalisation), picture, normalisation)
-        : picture;
+      operation.op === "erase" ? seen(modelInput(own, normalisation), picture, normalisation) : picture;
     stages.push({ label: describeOperation(operation), picture: shown });
   }
-  const isMixed = mix !== undefined && other !== undefined && mix.lambda < 1;
-  if (isMixed) {
-    const mixed = mixInputs([modelInput(own, normalisation), modelInput(other, normalisation)], mix, picture);
-    const label = mix.box ? `CutMix ${mix.box.width}×${mix.box.height}` : `Mixup ${mix.lambda.toFixed(2)}`;
-    stages.push({
-      label,
-      picture: seen(mixed, picture, normalisation),
-    });
-  }
+  const mixed = mix !== undefined && other !== undefined && mix.lambda < 1 ? { mix, other } : undefined;
+  const ownInput = modelInput(own, normalisation);
+  const input = mixed
+    ? mixInputs([ownInput, modelInput(mixed.other, normalisation)], mixed.mix, own.picture)
+    : ownInput;
+  stages.push({ label: describeMix(mixed?.mix), picture: seen(input, own.picture, normalisation) });
   return {
     sample,
-    file: dataset.describe(sample.index),
-    label: dataset.classes[labelled] ?? String(labelled),
+    file: dataset.describe(index),
+    label: nameOf(dataset, index),
     draw,
     stages,
-    ...(isMixed && { mix }),
-    target: parts(target, dataset, labelled),
+    ...(mixed && { mix: mixed.mix, partner: mixed.other.sample }),
+    target: targetOf([own, mixed?.other ?? own], { mix: mixed?.mix ?? { lambda: 1 }, options, dataset }),
   };
+}
+
+function describeMix(mix: Mix | undefined): string {
+  if (mix === undefined) return "not mixed";
+  return mix.box ? `CutMix ${mix.box.width}×${mix.box.height}` : `Mixup ${mix.lambda.toFixed(2)}`;
 }
 
 /** Normalised and erased, planar [3, H, W]: what the program makes of bytes and codes (training/pixels.ts). */
@@ -206,21 +229,23 @@ function seen(
   return { width, height, data };
 }
 
-/** Targets of a step without smoothing, [B, K]. */
-function targetsOf(
-  samples: readonly PlannedSample[],
-  { dataset, mixes }: { dataset: Dataset; mixes: readonly Mix[] | undefined },
-): Float32Array {
-  const numClasses = dataset.classes.length;
-  const labels = samples.map(({ index }) => dataset.labels[index] ?? -1);
-  const targets = smoothTargets(labels, numClasses, 0);
-  return mixes ? mixTargets(targets, mixes, numClasses) : targets;
-}
-
-function parts(target: Float32Array | undefined, { classes }: Dataset, label: number): PreviewRow["target"] {
-  if (target === undefined) return [{ label: classes[label] ?? "", weight: 1 }];
+/** The target of a picture that is mixed with another, as the program gets it but without smoothing. */
+function targetOf(
+  pair: readonly [own: Prepared, other: Prepared],
+  { mix, options, dataset }: { mix: Mix; options: TrainOptions; dataset: Dataset },
+): PreviewRow["target"] {
+  const { classes, labels } = dataset;
+  const pairLabels = pair.map(({ index }) => labels[index] ?? -1);
+  const both = mixTargets(smoothTargets(pairLabels, classes.length, 0), [mix, mix], classes.length);
+  const mixed = both.subarray(0, classes.length);
+  const target = options.bceLoss ? binarise(mixed) : mixed;
   return classes
-    .map((name, index) => ({ label: name, weight: target[index] ?? 0 }))
+    .map((label, index) => ({ label, weight: target[index] ?? 0 }))
     .filter(({ weight }) => weight > 0)
     .toSorted((a, b) => b.weight - a.weight);
+}
+
+function nameOf({ classes, labels }: Dataset, index: number): string {
+  const label = labels[index] ?? -1;
+  return classes[label] ?? String(label);
 }
