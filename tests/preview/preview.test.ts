@@ -1,5 +1,5 @@
 /** A preview shows what the loader and the program make of the same step, not something like it. */
-import { readFile } from "node:fs/promises";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, expect, test } from "vitest";
@@ -7,10 +7,10 @@ import { mixFeed } from "../../src/augmentation/mixup.ts";
 import { readPlanar } from "../../src/augmentation/picture.ts";
 import { createTransform } from "../../src/augmentation/transform.ts";
 import type { TrainOptions } from "../../src/config/schema.ts";
+import { makeBatch } from "../../src/data/batch.ts";
 import { createLoader } from "../../src/data/loader.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { openDatasets } from "../../src/data/open.ts";
-import { sampleRandom } from "../../src/data/plan.ts";
 import { input } from "../../src/graph/graph.ts";
 import { cast } from "../../src/graph/ops.ts";
 import { compile } from "../../src/graph/program.ts";
@@ -117,10 +117,79 @@ test("a sample's number and copy are enough to draw it again", async () => {
   const [again] = await previewBatch(options, { dataset, size: SIZE }, { epoch, sample: first.sample });
   expect(again?.draw).toEqual(first.draw);
   expect(again?.mix).toBeUndefined();
-  const picture = await dataset.read(first.sample.index);
+});
+
+test("a sample that is drawn alone has exactly the loader's pixels, erased where the loader erases", async () => {
+  const [height, width] = SIZE;
   const transform = createTransform(trainTransform(options, SIZE));
-  const draw = transform.draw(sampleRandom(options.seed, epoch, first.sample), picture.width, picture.height);
-  expect(draw).toEqual(first.draw);
+  let erased = 0;
+  for (const sample of trainPlan(options, dataset.length).at(epoch, step)) {
+    const job = { epoch, seed: options.seed, mode: "train", samples: [sample], rows: 1 } as const;
+    const { images, erasing = new Uint8Array(images.length) } = await makeBatch(dataset, transform, job);
+    const [row] = await previewBatch(options, { dataset, size: SIZE }, { epoch, sample });
+    const shown = row?.stages.at(-1);
+    expect([shown?.label, shown?.picture.width, shown?.picture.height]).toEqual(["not mixed", width, height]);
+    // the loader's bytes, and noise codes as pixel values
+    const expected = Uint8Array.from({ length: images.length }, (_, i) => {
+      const at = (i % 3) * width * height + Math.floor(i / 3);
+      const code = erasing[at] ?? 0;
+      if (code === 0) return images[at] ?? 0;
+      erased++;
+      const [mean = 0, std = 1] = [options.mean[i % 3], options.std[i % 3]];
+      return Math.min(Math.max(Math.round(255 * (mean + (std * (code - 128)) / 32)), 0), 255);
+    });
+    expect(Buffer.from(expected).equals(shown?.picture.data ?? new Uint8Array())).toBe(true);
+  }
+  expect(erased).toBeGreaterThan(0);
+});
+
+test("the stages before erasing lead to the loader's picture", async () => {
+  const plain = { ...options, reprob: 0, mixup: 0, cutmix: 0 };
+  const rows = await previewBatch(plain, { dataset, size: SIZE }, { epoch, step });
+  expect(rows).toHaveLength(8);
+  for (const { stages, target, label } of rows) {
+    const [before, end] = stages.slice(-2);
+    expect(before?.picture).toEqual(end?.picture);
+    expect(target).toEqual([{ label, weight: 1 }]);
+  }
+});
+
+test("an unreadable picture is replaced by the one that training puts there", async () => {
+  const dataPath = join(root, "broken");
+  await cp(join(root, "photos"), dataPath, { recursive: true });
+  const broken = { ...options, dataPath };
+  const { train } = await openDatasets(broken);
+  const [sample] = trainPlan(broken, train.length).at(epoch, step);
+  if (sample === undefined) throw new Error("no sample");
+  await writeFile(join(dataPath, train.describe(sample.index)), "no picture");
+  const [row] = await previewBatch(broken, { dataset: train, size: SIZE }, { epoch, step, rows: 1 });
+  const job = { epoch, seed: broken.seed, mode: "train", samples: [sample], rows: 1 } as const;
+  const made = await makeBatch(train, createTransform(trainTransform(broken, SIZE)), job);
+  const [index = -1] = made.samples;
+  expect(index).not.toBe(sample.index);
+  expect([row?.sample, row?.file]).toEqual([sample, train.describe(index)]);
+  expect(row?.stages[0]?.label).toContain(`for broken ${sample.index}`);
+  expect(row?.label).toBe(train.classes[made.labels[0] ?? -1]);
+});
+
+test("targets of binary cross-entropy are 1 for every class with a part", async () => {
+  const mixed = { ...options, mixupProb: 1, smoothing: 0 };
+  const at = { dataset, size: SIZE };
+  const soft = await previewBatch(mixed, at, { epoch, step });
+  const hard = await previewBatch({ ...mixed, bceLoss: true }, at, { epoch, step });
+  expect(soft.some(({ target }) => target.length === 2)).toBe(true);
+  for (const [row, { target }] of hard.entries()) {
+    const labels = soft[row]?.target.map(({ label }) => label) ?? [];
+    expect(target.map(({ label }) => label).toSorted()).toEqual(labels.toSorted());
+    expect(target.every(({ weight }) => weight === 1)).toBe(true);
+  }
+});
+
+test("says what a picture is mixed with", async () => {
+  const rows = await previewBatch(options, { dataset, size: SIZE }, { epoch, step });
+  const samples = trainPlan(options, dataset.length).at(epoch, step);
+  for (const [row, { mix, partner }] of rows.entries())
+    expect(partner).toEqual(mix === undefined ? undefined : samples[7 - row]);
 });
 
 test("says what is not there", async () => {
@@ -129,6 +198,16 @@ test("says what is not there", async () => {
   await expect(previewBatch(options, at, { sample: { index: 999, copy: 0 } })).rejects.toThrow(
     "there is no picture 999: the dataset has 48",
   );
+  await expect(previewBatch(options, at, { sample: { index: 1, copy: 3 } })).rejects.toThrow(
+    "there is no copy 3: a picture has 3 copies",
+  );
+  const once = { ...options, repeatedAug: false };
+  await expect(previewBatch(once, at, { sample: { index: 1, copy: 1 } })).rejects.toThrow(
+    "there is no copy 1: a picture has 1 copy",
+  );
+  const nowhere = join(root, "nowhere", "sheet.png");
+  const words = { title: "", subtitle: "", names: () => "" };
+  await expect(writeSheet(nowhere, [], words)).rejects.toThrow("--out: there is no folder");
 });
 
 test("the sheet is a picture, its text drawn without the machine's fonts", async () => {
