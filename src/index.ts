@@ -31,8 +31,8 @@ export { DROP_PATH_INPUT, dropPathMask, evaluationContext, trainingContext } fro
 export type { ForwardContext } from "./nn/context.ts";
 
 // Models.
-export { countParameters, createModel, listModels, modelOf } from "./models/registry.ts";
-export type { Model, ModelOptions, ModelSummary } from "./models/registry.ts";
+export { countParameters, createDeit, createModel, listModels, modelOf } from "./models/registry.ts";
+export type { Model, ModelConfig, ModelOptions, ModelSummary, VisionTransformer } from "./models/registry.ts";
 export type { VisionTransformerConfig } from "./models/vision-transformer.ts";
 export type { Heads } from "./models/heads.ts";
 export { deployedProgram } from "./models/deploy.ts";
@@ -62,8 +62,12 @@ export type {
 // Training and evaluation as programs.
 export { applyProgram, gradProgram, stepProgram, trainingState } from "./training/program.ts";
 export type { TrainingOptions } from "./training/program.ts";
-export { classification, smoothTargets, softTargetCrossEntropy } from "./training/task.ts";
-export type { Losses, Task } from "./training/task.ts";
+export { classification, smoothTargets } from "./training/task.ts";
+export { binaryCrossEntropy, softTargetCrossEntropy } from "./nn/losses.ts";
+export type { Losses } from "./nn/losses.ts";
+export { distillation } from "./distillation/losses.ts";
+export type { DistillationOptions, DistillationType } from "./distillation/losses.ts";
+export type { Task } from "./training/task.ts";
 export { evaluationProgram } from "./evaluation/program.ts";
 export type { ProgramOptions } from "./evaluation/program.ts";
 export { EvaluationMeter, jointLogits, softmax, topPredictions } from "./evaluation/metrics.ts";

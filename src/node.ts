@@ -55,6 +55,8 @@ export { evaluate, evaluateCheckpoint, headLogits } from "./evaluation/evaluate.
 export type { EvaluateCheckpointOptions, EvaluateEvent, EvaluateHooks } from "./evaluation/evaluate.ts";
 export { predict } from "./evaluation/predict.ts";
 export type { PicturePredictions, PredictOptions } from "./evaluation/predict.ts";
+export { loadClassifier } from "./evaluation/classifier.ts";
+export type { Classifier } from "./evaluation/classifier.ts";
 export { loadModel } from "./evaluation/load-model.ts";
 export type { LoadedModel, LoadModelOptions } from "./evaluation/load-model.ts";
 

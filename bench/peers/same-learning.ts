@@ -19,6 +19,7 @@ import { createPlan, sampleRandom } from "../../src/data/plan.ts";
 import { pulledDataset } from "../../src/data/pull.ts";
 import { select } from "../../src/data/subset.ts";
 import { writeCheckpoint } from "../../src/formats/safetensors-file.ts";
+import { createDeit } from "../../src/models/registry.ts";
 import { initialVectors, unpackTensors } from "../../src/nn/layout.ts";
 import { createRandom } from "../../src/random.ts";
 import { modelFor, scheduleFor } from "../../src/training/setup.ts";
@@ -87,7 +88,14 @@ async function writePlan(folder: string, options: TrainOptions, pictures: Datase
       }
     }
   }
-  const { embedDim: dim, depth, numHeads: heads, patchSize: patch, numClasses, distilled } = model.config;
+  const {
+    embedDim: dim,
+    depth,
+    numHeads: heads,
+    patchSize: patch,
+    numClasses,
+    distilled,
+  } = createDeit(model.name, model.config).config;
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "order.bin"), order);
   const weights = unpackTensors(layout, initialVectors(layout, createRandom(seed, "weights")));

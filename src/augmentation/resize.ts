@@ -136,6 +136,22 @@ function sinc(x: number): number {
   return x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI);
 }
 
+/** The same filter as a matrix [to, from], rows adding up to 1: for pixels that are no bytes. */
+export function resizeMatrix(
+  from: number,
+  to: number,
+  interpolation: Interpolation = "bicubic",
+): Float32Array {
+  const axis = { size: from, from: 0, to: from, out: to, first: 0, count: to };
+  const { starts, counts, weights, stride } = coefficients(axis, FILTERS[interpolation]);
+  const matrix = new Float32Array(to * from);
+  for (let i = 0; i < to; i++) {
+    for (let j = 0; j < (counts[i] ?? 0); j++)
+      matrix[i * from + (starts[i] ?? 0) + j] = (weights[i * stride + j] ?? 0) / (1 << PRECISION);
+  }
+  return matrix;
+}
+
 /** The first input that an axis reads, and how many from there. */
 function extent({ starts, counts }: Coefficients): [number, number] {
   const first = starts[0] ?? 0;

@@ -21,11 +21,12 @@ export interface GemmShape {
   readonly columns: number;
 }
 
-/** The four products of a block: qkv, projection, and the two of the feed-forward network. */
-export function gemmShapes({ config }: Model, batchSize: number): GemmShape[] {
-  const rows = numTokens(config) * batchSize;
-  const dim = config.embedDim;
-  const hidden = dim * config.mlpRatio;
+/** The four products of a transformer's block: qkv, projection, and the two of the feed-forward network; a convnet's is one of its size. */
+export function gemmShapes({ transformer }: Model, batchSize: number): GemmShape[] {
+  if (transformer === undefined) return [{ rows: 64 * batchSize, inner: 256, columns: 256 }];
+  const rows = numTokens(transformer) * batchSize;
+  const dim = transformer.embedDim;
+  const hidden = dim * transformer.mlpRatio;
   return [
     { rows, inner: dim, columns: 3 * dim },
     { rows, inner: dim, columns: dim },

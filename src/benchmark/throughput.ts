@@ -13,7 +13,8 @@ import type { DeviceName, Runtime, TensorData } from "../runtime/runtime.ts";
 import { hyperFeeds } from "../training/feeds.ts";
 import { stepProgram } from "../training/program.ts";
 import { restoreProgress } from "../training/progress.ts";
-import { softTargetCrossEntropy, smoothTargets } from "../training/task.ts";
+import { softTargetCrossEntropy } from "../nn/losses.ts";
+import { smoothTargets } from "../training/task.ts";
 import type { Task } from "../training/task.ts";
 import { add, mul } from "../graph/ops.ts";
 import { createGemmTimer, gemmShapes } from "./gemm.ts";
@@ -105,7 +106,7 @@ export async function benchTrain(options: BenchOptions): Promise<BenchReport> {
 }
 
 /** The loss of the timed step: true labels on every head, so that every parameter gets a gradient. */
-const everyHead: Task = (heads, targets) => {
+const everyHead: Task = ({ heads, targets }) => {
   const byClass = softTargetCrossEntropy(heads.class, targets);
   if (heads.distillation === undefined) return { loss: byClass };
   return { loss: mul(add(byClass, softTargetCrossEntropy(heads.distillation, targets)), 0.5) };

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { kebabCase } from "../config/names.ts";
+import { addAnalyzeCommand } from "./commands/analyze.ts";
 import { addBenchCommand } from "./commands/bench.ts";
 import { addDataCommand } from "./commands/data.ts";
 import { addEvalCommand } from "./commands/eval.ts";
@@ -46,6 +47,7 @@ export function createProgram(): Command {
   addReportCommand(program);
   addModelsCommand(program);
   addDataCommand(program);
+  addAnalyzeCommand(program);
   addBenchCommand(program);
   for (const command of program.commands) command.showHelpAfterError(`See: deit ${command.name()} --help`);
   return program.showHelpAfterError("See: deit --help");

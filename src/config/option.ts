@@ -12,6 +12,7 @@ export const OPTION_GROUPS = [
   "Optimizer",
   "Schedule",
   "Augmentation",
+  "Distillation",
   "Machine",
   "Run folder",
 ] as const;

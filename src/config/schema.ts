@@ -45,6 +45,10 @@ export const trainSchema = z.strictObject({
     value: "RATE",
     help: "part of the training pictures kept for validation when there is no val folder",
   }),
+  holdOut: option(z.boolean().default(false), {
+    group: "Pictures in",
+    help: "hold --val-split of the training pictures back even where there are validation pictures: to choose settings without looking at those",
+  }),
   numTrain: option(count.nullable().default(null), {
     group: "Pictures in",
     value: "N",
@@ -302,6 +306,75 @@ export const trainSchema = z.strictObject({
     help: "divides them, by channel",
   }),
 
+  distillationType: option(z.enum(["none", "soft", "hard", "soft-labels", "labels"]).default("none"), {
+    group: "Distillation",
+    help: "what is learnt from a teacher: hard its decisions, soft its probabilities by KL at temperature tau, soft-labels those as a label; labels: no teacher, the distillation token learns the true labels, too",
+  }),
+  distillationAlpha: option(z.number().min(0).max(1).default(0.5), {
+    group: "Distillation",
+    value: "ALPHA",
+    help: "weight of the distillation loss; that of the true labels is 1 − α",
+  }),
+  distillationTau: option(positive.default(1), {
+    group: "Distillation",
+    value: "TAU",
+    help: "temperature of soft distillation (the paper: 3)",
+  }),
+  distillationReduction: option(z.enum(["mean", "batchmean"]).default("mean"), {
+    group: "Distillation",
+    help: "divide the soft loss by batch × classes, as the reference, or by the batch, as the equation",
+  }),
+  distillationHead: option(z.enum(["token", "class"]).default("token"), {
+    group: "Distillation",
+    help: "which head learns from the teacher: the distillation token's, or a plain model's only one",
+  }),
+  distillationLabels: option(rate.default(0), {
+    group: "Distillation",
+    value: "RATE",
+    help: "part of the true labels in the distillation token's loss",
+  }),
+  teacherModel: option(text.nullable().default(null), {
+    group: "Distillation",
+    value: "NAME",
+    nullMeans: "what the file says",
+    help: "which model the teacher is",
+  }),
+  teacherPath: option(text.nullable().default(null), {
+    group: "Distillation",
+    value: "CKPT",
+    nullMeans: "none",
+    help: "the teacher: a .safetensors file, a run folder, or any ONNX classifier",
+  }),
+  teacherInputSize: option(count.nullable().default(null), {
+    group: "Distillation",
+    value: "PIXELS",
+    nullMeans: "the teacher's own",
+    help: "height and width that the teacher sees the student's pictures in",
+  }),
+  teacherMean: option(colour.nullable().default(null), {
+    group: "Distillation",
+    value: "R G B",
+    nullMeans: "the teacher's own, else ImageNet's",
+    help: "mean of the teacher's normalisation",
+  }),
+  teacherStd: option(z.tuple([positive, positive, positive]).nullable().default(null), {
+    group: "Distillation",
+    value: "R G B",
+    nullMeans: "the teacher's own, else ImageNet's",
+    help: "standard deviation of the teacher's normalisation",
+  }),
+  teacherCache: option(text.nullable().default(null), {
+    group: "Distillation",
+    value: "DIR",
+    nullMeans: "none",
+    help: "keep the teacher's answers here, for other students who see the same pictures",
+  }),
+  teacherCacheGib: option(positive.default(2), {
+    group: "Distillation",
+    value: "N",
+    help: "size that --teacher-cache may have",
+  }),
+
   device: option(z.enum(["auto", "cpu", "webgpu", "cuda"]).default("auto"), {
     group: "Machine",
     help: "where the model runs; auto takes the fastest that is there",
@@ -366,6 +439,8 @@ export const MAY_DIFFER_ON_RESUME: readonly TrainOptionName[] = [
   "device",
   "threads",
   "workers",
+  "teacherCache",
+  "teacherCacheGib",
   "saveEvery",
   "saveSteps",
   "saveMinutes",

@@ -15,6 +15,8 @@ export interface DataOptions {
   readonly dataSet?: "auto" | "folder" | CifarName;
   /** Share of every class that is held back when the folder has no validation pictures of its own. */
   readonly valSplit?: number;
+  /** Hold back that share of the training pictures even where there are validation pictures, which stay unseen. */
+  readonly holdOut?: boolean;
   readonly seed?: number;
   /** Train on that many pictures only, the classes in proportion. */
   readonly numTrain?: number | null;
@@ -30,7 +32,7 @@ export interface OpenedDatasets {
 
 /** Training and validation pictures of the same classes, no picture in both. Throws DataError, ConfigError. */
 export async function openDatasets(options: DataOptions): Promise<OpenedDatasets> {
-  const { valSplit = 0.1, seed = 0, numTrain = null } = options;
+  const { valSplit = 0.1, seed = 0, numTrain = null, holdOut = false } = options;
   const located = await locate(options);
   const source = located.train ?? located.all;
   if (source === undefined)
@@ -38,15 +40,12 @@ export async function openDatasets(options: DataOptions): Promise<OpenedDatasets
       hint: "Training needs a train/ folder beside them.",
     });
   const whole = await openDataset(source);
-  const automaticSplit = located.validation === undefined && valSplit > 0;
+  const automaticSplit = (holdOut || located.validation === undefined) && valSplit > 0;
   const split = (part: "train" | "validation"): Dataset =>
     takeSubset(whole, { rule: "split", part, fraction: valSplit, seed });
   const train = automaticSplit ? split("train") : whole;
-  const validation = located.validation
-    ? await openDataset(withClasses(located.validation, whole.classes))
-    : automaticSplit
-      ? split("validation")
-      : undefined;
+  const own = located.validation && withClasses(located.validation, whole.classes);
+  const validation = automaticSplit ? split("validation") : own && (await openDataset(own));
   return {
     train: numTrain === null ? train : takeSubset(train, { rule: "sample", count: numTrain, seed }),
     validation,

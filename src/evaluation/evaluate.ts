@@ -8,9 +8,9 @@ import { createPlan } from "../data/plan.ts";
 import { workersFor } from "../data/workers.ts";
 import { ConfigError } from "../errors.ts";
 import { createRuntime } from "../runtime/node.ts";
-import type { DeviceName, Executable } from "../runtime/runtime.ts";
-import { loadEvaluator } from "./evaluator.ts";
-import { loadModel } from "./load-model.ts";
+import type { DeviceName } from "../runtime/runtime.ts";
+import type { Evaluator } from "./classifier.ts";
+import { loadClassifier, loadEvaluator } from "./classifier.ts";
 import type { EvaluationMetrics, EvaluationReport, HeadLogits, JointRule } from "./metrics.ts";
 import { EvaluationMeter, evaluationReport } from "./metrics.ts";
 import { tellWarnings } from "./warnings.ts";
@@ -33,7 +33,7 @@ export async function evaluate(
     total,
     joint,
   }: {
-    executable: Executable;
+    executable: Evaluator;
     loader: Loader;
     numClasses: number;
     total: number;
@@ -44,7 +44,7 @@ export async function evaluate(
   const meter = new EvaluationMeter({ numClasses, ...(joint && { joint }) });
   let done = 0;
   // A batch is handed over while the one before it is computed: the device does not wait for copies.
-  let running: { batch: Batch; outputs: ReturnType<Executable["run"]> } | undefined;
+  let running: { batch: Batch; outputs: ReturnType<Evaluator["run"]> } | undefined;
   const finish = async (): Promise<void> => {
     if (running === undefined) return;
     const { batch, outputs } = running;
@@ -63,11 +63,12 @@ export async function evaluate(
   return meter.result();
 }
 
-/** The logits of a run of `evaluationProgram`. */
+/** The results of a run of `evaluationProgram`. */
 export function headLogits(outputs: Readonly<Record<string, unknown>>): HeadLogits {
-  const { class: classLogits, distillation } = outputs;
+  const { class: classLogits, ...others } = outputs;
   if (!(classLogits instanceof Float32Array)) throw new TypeError("a program returned no float32 logits");
-  return { class: classLogits, ...(distillation instanceof Float32Array && { distillation }) };
+  const found = Object.entries(others).filter(([, data]) => data instanceof Float32Array);
+  return { class: classLogits, ...Object.fromEntries(found) };
 }
 
 export interface EvaluateCheckpointOptions extends EvaluationDataOptions {
@@ -97,13 +98,12 @@ export async function evaluateCheckpoint(
     workers,
     onEvent,
   } = { ...options, ...hooks };
-  const loaded = await loadModel(checkpoint, {
+  const classifier = await loadClassifier(checkpoint, {
     model: options.model,
     inputSize: options.inputSize ?? undefined,
   });
-  const { model, metadata, cropRatio } = loaded;
-  const dataset = await openEvaluation({ ...options, classes: options.classes ?? metadata.classes });
-  const { numClasses, inputSize } = model.config;
+  const { name, classes, numClasses, inputSize, cropRatio } = classifier;
+  const dataset = await openEvaluation({ ...options, classes: options.classes ?? classes });
   checkClasses(dataset, numClasses, checkpoint);
   const loader = createLoader({
     dataset,
@@ -113,14 +113,14 @@ export async function evaluateCheckpoint(
   });
   const runtime = await createRuntime({ device, ...(threads && { threads }) });
   try {
-    const executable = await loadEvaluator(runtime, loaded, { batchSize });
+    const executable = await loadEvaluator(runtime, classifier, { batchSize });
     const start = performance.now();
     const metrics = await evaluate(
       { executable, loader, numClasses, total: dataset.length, ...(joint && { joint }) },
       hooks,
     );
     tellWarnings([loader], (message) => onEvent?.({ type: "warning", message }))();
-    return evaluationReport({ model: model.name, metrics, seconds: (performance.now() - start) / 1000 });
+    return evaluationReport({ model: name, metrics, seconds: (performance.now() - start) / 1000 });
   } finally {
     await Promise.all([loader.close(), runtime.close()]);
   }

@@ -52,8 +52,10 @@ export async function loadModel(
       hint: "Name it with --model, for example --model deit_tiny_patch16_224; deit models lists them.",
     });
   }
-  const numClasses = tensors.get("head.weight")?.shape[0] ?? metadata.classes?.length;
-  const model = createModel(chosen, { numClasses, inputSize: inputSize ?? metadata.inputSize });
+  const size = { inputSize: inputSize ?? metadata.inputSize };
+  const { classWeight } = createModel(chosen, size);
+  const numClasses = tensors.get(classWeight)?.shape[0] ?? metadata.classes?.length;
+  const model = createModel(chosen, { numClasses, ...size });
   try {
     checkTensors(modelLayout(model), tensors);
   } catch (error) {

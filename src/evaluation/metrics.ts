@@ -18,11 +18,16 @@ export interface HeadMetrics {
   readonly loss: number;
 }
 
-/** `distillation` and `joint` are there for distilled models only. */
+/** All but `class` are there for distilled models only. */
 export interface HeadResults {
   readonly class: HeadMetrics;
   readonly distillation?: HeadMetrics;
+  /** Both heads, joined by the rule that was asked for. */
   readonly joint?: HeadMetrics;
+  /** Both heads by the mean of their logits (the released code). */
+  readonly jointLogits?: HeadMetrics;
+  /** Both heads by the sum of their softmaxes (the paper). */
+  readonly jointSoftmax?: HeadMetrics;
 }
 
 /** Results of a whole evaluation: the numbers at the top are the joint ones, or the class head's without it. */
@@ -30,6 +35,14 @@ export interface EvaluationMetrics extends HeadMetrics {
   /** Pictures that counted: those with a label. */
   readonly images: number;
   readonly heads: HeadResults;
+  /** Of a distilled model. */
+  readonly tokens?: TokenSimilarity;
+}
+
+/** Cosine of class and distillation token (§4): as parameters, and after the last layer, mean over the pictures. */
+export interface TokenSimilarity {
+  readonly parameters: number;
+  readonly lastLayer: number;
 }
 
 /** What `deit eval --json` prints. Other tools read it: add keys, never rename these. */
@@ -40,11 +53,15 @@ export interface EvaluationReport extends EvaluationMetrics {
 
 /** How the two heads are joined: the mean of their logits (the released code), or the sum of their softmaxes (the paper's §4). */
 export type JointRule = "logits" | "softmax";
+const JOINT_RULES: readonly JointRule[] = ["logits", "softmax"];
 
 /** Logits of a batch by head: row-major [B, K]. `distillation` for distilled models only. */
 export interface HeadLogits {
   readonly class: Float32Array;
   readonly distillation?: Float32Array;
+  /** Cosine of each picture's two tokens after the last layer, [B], and of the two parameters, [1]. */
+  readonly tokenSimilarity?: Float32Array;
+  readonly parameterSimilarity?: Float32Array;
 }
 
 /** Sums in float64, so that neither the number of pictures nor their order matters to the digits shown. */
@@ -59,12 +76,10 @@ export class EvaluationMeter {
   readonly numClasses: number;
   readonly joint: JointRule;
   private images = 0;
-  private readonly sums: { class: Sums; distillation: Sums; joint: Sums } = {
-    class: zero(),
-    distillation: zero(),
-    joint: zero(),
-  };
+  private readonly sums = { class: zero(), distillation: zero(), logits: zero(), softmax: zero() };
   private distilled: boolean | undefined;
+  private similarity = 0;
+  private parameterSimilarity: number | undefined;
 
   constructor({ numClasses, joint = "logits" }: { numClasses: number; joint?: JointRule }) {
     this.numClasses = numClasses;
@@ -83,6 +98,7 @@ export class EvaluationMeter {
       throw new ShapeError("EvaluationMeter.add", [], "the same heads in every batch");
     }
     this.distilled = distilled;
+    this.parameterSimilarity = logits.parameterSimilarity?.[0];
     for (const head of [logits.class, logits.distillation]) {
       if (
         head !== undefined &&
@@ -109,9 +125,11 @@ export class EvaluationMeter {
       const classRow = logits.class.subarray(row * numClasses, (row + 1) * numClasses);
       count(this.sums.class, classRow, label);
       if (logits.distillation === undefined) continue;
+      this.similarity += logits.tokenSimilarity?.[row] ?? 0;
       const distillationRow = logits.distillation.subarray(row * numClasses, (row + 1) * numClasses);
       count(this.sums.distillation, distillationRow, label);
-      count(this.sums.joint, jointLogits(classRow, distillationRow, this.joint), label);
+      for (const rule of JOINT_RULES)
+        count(this.sums[rule], jointLogits(classRow, distillationRow, rule), label);
     }
   }
 
@@ -129,11 +147,21 @@ export class EvaluationMeter {
     });
     const classHead = mean(this.sums.class);
     if (this.distilled !== true) return { images: this.images, ...classHead, heads: { class: classHead } };
-    const joint = mean(this.sums.joint);
+    const joints = { logits: mean(this.sums.logits), softmax: mean(this.sums.softmax) };
+    const joint = joints[this.joint];
     return {
       images: this.images,
       ...joint,
-      heads: { class: classHead, distillation: mean(this.sums.distillation), joint },
+      heads: {
+        class: classHead,
+        distillation: mean(this.sums.distillation),
+        joint,
+        jointLogits: joints.logits,
+        jointSoftmax: joints.softmax,
+      },
+      ...(this.parameterSimilarity !== undefined && {
+        tokens: { parameters: this.parameterSimilarity, lastLayer: this.similarity / this.images },
+      }),
     };
   }
 }
@@ -141,14 +169,15 @@ export class EvaluationMeter {
 /** The document of `deit eval --json`, its keys in the documented order. `seconds`: of the whole evaluation. */
 export function evaluationReport({
   model,
-  metrics: { images, acc1, acc5, loss, heads },
+  metrics: { images, acc1, acc5, loss, heads, tokens },
   seconds,
 }: {
   model: string;
   metrics: EvaluationMetrics;
   seconds: number;
 }): EvaluationReport {
-  return { model, images, acc1, acc5, loss, heads, imagesPerSecond: seconds > 0 ? images / seconds : 0 };
+  const imagesPerSecond = seconds > 0 ? images / seconds : 0;
+  return { model, images, acc1, acc5, loss, heads, ...(tokens && { tokens }), imagesPerSecond };
 }
 
 /**

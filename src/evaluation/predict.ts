@@ -5,14 +5,14 @@ import { readPicture } from "../data/decode.ts";
 import { createRandom } from "../random.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { DeviceName } from "../runtime/runtime.ts";
+import { loadClassifier, loadEvaluator } from "./classifier.ts";
 import { headLogits } from "./evaluate.ts";
-import { loadEvaluator } from "./evaluator.ts";
-import { loadModel } from "./load-model.ts";
+
 import type { JointRule, Prediction } from "./metrics.ts";
 import { jointLogits, topPredictions } from "./metrics.ts";
 
 export interface PredictOptions {
-  /** A .safetensors file or a run folder. */
+  /** A .safetensors or .onnx file, or a run folder. */
   readonly checkpoint: string;
   readonly model?: string;
   /** [height, width] or a side, when it is not the checkpoint's own. */
@@ -47,15 +47,13 @@ export async function predict({
   device = "auto",
   threads,
 }: PredictOptions): Promise<PicturePredictions[]> {
-  const loaded = await loadModel(checkpoint, { model: name, inputSize });
-  const { model, metadata, cropRatio } = loaded;
-  const size = model.config.inputSize;
+  const classifier = await loadClassifier(checkpoint, { model: name, inputSize });
+  const { inputSize: size, numClasses, cropRatio } = classifier;
   const transform = createTransform({ mode: "evaluation", size, cropRatio: evalCropRatio ?? cropRatio });
-  const classes =
-    names ?? metadata.classes ?? Array.from({ length: model.config.numClasses }, (_, i) => `class ${i}`);
+  const classes = names ?? classifier.classes ?? Array.from({ length: numClasses }, (_, i) => `class ${i}`);
   const runtime = await createRuntime({ device, ...(threads && { threads }) });
   try {
-    const executable = await loadEvaluator(runtime, loaded, { batchSize: 1 });
+    const executable = await loadEvaluator(runtime, classifier, { batchSize: 1 });
     const results: PicturePredictions[] = [];
     for (const image of images) {
       const picture = await readPicture(image);

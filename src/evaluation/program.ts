@@ -7,9 +7,12 @@ import type { Program } from "../graph/program.ts";
 import { compile } from "../graph/program.ts";
 import type { Heads } from "../models/heads.ts";
 import type { Model } from "../models/registry.ts";
+import { dimAt } from "../graph/shape.ts";
+import type { ForwardContext } from "../nn/context.ts";
 import { evaluationContext } from "../nn/context.ts";
 import type { Layout } from "../nn/layout.ts";
 import { bindParameters } from "../nn/layout.ts";
+import { parameterSimilarity, tokenSimilarity } from "./token-similarity.ts";
 
 /** What every program of a model depends on. */
 export interface ProgramOptions {
@@ -20,16 +23,30 @@ export interface ProgramOptions {
   readonly normalisation: Normalisation;
 }
 
-/** Logits [B, K] of each head, by the names `class` and `distillation`. State: the weights (W, or another slot), read only. */
+/**
+ * Logits [B, K] of each head, by the names `class` and `distillation`, and of a distilled model how alike its two tokens
+ * are: `tokenSimilarity` [B], `parameterSimilarity` [1]. State: the weights (W, or another slot), read only.
+ */
 export function evaluationProgram(
   { model, layout, batchSize, target, normalisation }: ProgramOptions,
   { slot = "W" }: { slot?: string } = {},
 ): Program {
   const { weights, scope } = bindParameters(layout, slot);
   const images = normalise(imagesInput({ model, batchSize, target }), normalisation);
-  const heads = model.forward(images, scope, evaluationContext());
+  let tokens: Value | undefined;
+  const context: ForwardContext = {
+    ...evaluationContext(),
+    record: (name, value) => {
+      if (name === "tokens") tokens = value;
+    },
+  };
+  const outputs = headOutputs(model.forward(images, scope, context));
+  if (tokens !== undefined && "distillation" in outputs) {
+    outputs["tokenSimilarity"] = tokenSimilarity(tokens);
+    outputs["parameterSimilarity"] = parameterSimilarity(scope, dimAt(tokens.shape, 2));
+  }
   const state = Object.fromEntries(Object.keys(weights).map((name) => [`${slot}.${name}`, null]));
-  return compile({ name: `${model.name}.evaluate.${slot}`, target, outputs: headOutputs(heads), state });
+  return compile({ name: `${model.name}.evaluate.${slot}`, target, outputs, state });
 }
 
 /** Heads as program outputs. */

@@ -31,3 +31,6 @@ export { logSoftmax, softmax } from "./ops/softmax.ts";
 export { layerNorm, normalize } from "./ops/layer-norm.ts";
 export { attention } from "./ops/attention.ts";
 export { geluMlp } from "./ops/gelu-mlp.ts";
+export { conv2d } from "./ops/convolution.ts";
+export { averagePool2d, maxPool2d } from "./ops/pooling.ts";
+export { batchNormInference, batchNormTraining } from "./ops/batch-norm.ts";

@@ -6,6 +6,7 @@ import { compile } from "../graph/program.ts";
 import { CheckpointError } from "../errors.ts";
 import { evaluationContext } from "../nn/context.ts";
 import type { Tensors } from "../nn/layout.ts";
+import type { Scope } from "../nn/parameters.ts";
 import { createScope } from "../nn/parameters.ts";
 import { jointLogits } from "./heads.ts";
 import type { Model } from "./registry.ts";
@@ -16,12 +17,16 @@ export function deployedProgram(
   tensors: Tensors,
   { batchSize, target }: { batchSize: number; target: Target },
 ): Program {
-  const scope = createScope(({ name, shape }) => {
+  const images = input("pixel_values", "float32", [batchSize, 3, ...model.config.inputSize]);
+  const logits = jointLogits(model.forward(images, frozenScope(tensors), evaluationContext()));
+  return compile({ name: model.name, target, outputs: { logits } });
+}
+
+/** A scope whose parameters are constants. @throws CheckpointError for one that is not there */
+export function frozenScope(tensors: Tensors): Scope {
+  return createScope(({ name, shape }) => {
     const tensor = tensors.get(name);
     if (tensor === undefined) throw new CheckpointError(`the weights lack ${name}`, { missing: [name] });
     return constant(tensor.data, shape);
   });
-  const images = input("pixel_values", "float32", [batchSize, 3, ...model.config.inputSize]);
-  const logits = jointLogits(model.forward(images, scope, evaluationContext()));
-  return compile({ name: model.name, target, outputs: { logits } });
 }

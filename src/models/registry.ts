@@ -1,115 +1,29 @@
-/** The models by name: Table 1's DeiT-Ti, S, B and their distilled forms, and small ones for 32-pixel pictures. */
-import { ConfigError } from "../errors.ts";
+/** The models by name: DeiTs, and the convnets that teach them. */
 import { didYouMean } from "../config/names.ts";
-import type { Value } from "../graph/graph.ts";
-import { input } from "../graph/graph.ts";
-import { sizeOf } from "../graph/shape.ts";
-import type { ForwardContext } from "../nn/context.ts";
-import { evaluationContext } from "../nn/context.ts";
-import type { ParameterSpec, Scope } from "../nn/parameters.ts";
-import { collectParameters } from "../nn/parameters.ts";
-import type { Heads } from "./heads.ts";
-import type { VisionTransformerConfig } from "./vision-transformer.ts";
-import { dropPathRates, macs, visionTransformer } from "./vision-transformer.ts";
+import { ConfigError } from "../errors.ts";
+import { deits } from "./deit.ts";
+import type { Model, ModelFamily, ModelOptions } from "./model.ts";
+import { countParameters } from "./model.ts";
+import { regnets } from "./regnet.ts";
+import { resnets } from "./resnet.ts";
 
-/** A model that can be traced: what training, evaluation and export need of it. */
-export interface Model {
-  readonly name: string;
-  readonly config: VisionTransformerConfig;
-  /** images: [B, 3, H, W], normalised → logits of each head. */
-  forward(images: Value, scope: Scope, context: ForwardContext): Heads;
-  /** Every parameter with its shape and starting values, in the reference's order. */
-  readonly parameters: readonly ParameterSpec[];
-  /** Multiply-accumulates of one forward pass of the paper's model. */
-  readonly macs: number;
-  /** Parameters that weight decay leaves alone, besides vectors and biases. */
-  readonly noWeightDecay: readonly string[];
-  /** Stochastic depth's rate of every residual branch. */
-  dropPathRates(dropPath: number): readonly number[];
-}
+export { createDeit, modelOf } from "./deit.ts";
+export type { VisionTransformer } from "./deit.ts";
+export { countParameters } from "./model.ts";
+export type { Model, ModelConfig, ModelOptions } from "./model.ts";
 
-/** What distinguishes a registered model; the rest is shared by all DeiTs. */
-type Preset = Pick<VisionTransformerConfig, "embedDim" | "numHeads" | "depth" | "patchSize"> & {
-  readonly size: number;
-  readonly classes: number;
-};
-
-const TABLE_1 = {
-  tiny: { embedDim: 192, numHeads: 3 },
-  small: { embedDim: 384, numHeads: 6 },
-  base: { embedDim: 768, numHeads: 12 },
-} as const;
-
-const PRESETS: Readonly<Record<string, Preset>> = Object.fromEntries([
-  ...Object.entries(TABLE_1).flatMap(([variant, dims]) =>
-    [224, 384].map((size) => [
-      `deit_${variant}*_patch16_${size}`,
-      { ...dims, depth: 12, patchSize: 16, size, classes: 1000 },
-    ]),
-  ),
-  // For 32-pixel pictures on a CPU: width and depth in the name, heads of 32.
-  ...[
-    [64, 4],
-    [96, 6],
-    [128, 6],
-    [192, 6],
-  ].map(([embedDim = 0, depth = 0]) => [
-    `deit_w${embedDim}d${depth}*_patch4_32`,
-    { embedDim, depth, numHeads: embedDim / 32, patchSize: 4, size: 32, classes: 10 },
-  ]),
-]);
-
-const NAMES: readonly string[] = Object.keys(PRESETS).flatMap((pattern) => [
-  pattern.replace("*", ""),
-  pattern.replace("*", "_distilled"),
-]);
-
-/** What a run may change of a registered model. */
-export interface ModelOptions {
-  readonly numClasses?: number | undefined;
-  /** [height, width]; a number is a square. */
-  readonly inputSize?: number | readonly [number, number] | undefined;
-}
+const FAMILIES: readonly ModelFamily[] = [deits, regnets, resnets];
+const NAMES: readonly string[] = FAMILIES.flatMap(({ names }) => names);
 
 /** The registered model of that name. @throws ConfigError with a suggestion when there is none. */
-export function createModel(name: string, { numClasses, inputSize }: ModelOptions = {}): Model {
-  const distilled = name.includes("_distilled_");
-  const preset = PRESETS[name.replace("_distilled", "").replace(/_patch/, "*_patch")];
-  if (preset === undefined || !NAMES.includes(name)) {
+export function createModel(name: string, options: ModelOptions = {}): Model {
+  const family = FAMILIES.find(({ names }) => names.includes(name));
+  if (family === undefined) {
     throw new ConfigError("model", `unknown model "${name}"`, {
       hint: `${didYouMean(name, NAMES)} deit models lists them all.`.trim(),
     });
   }
-  const { size, classes, ...dims } = preset;
-  const square = inputSize ?? size;
-  return modelOf(name, {
-    ...dims,
-    mlpRatio: 4,
-    distilled,
-    numClasses: numClasses ?? classes,
-    inputSize: typeof square === "number" ? [square, square] : square,
-  });
-}
-
-/** A model of any configuration. */
-export function modelOf(name: string, config: VisionTransformerConfig): Model {
-  const forward: Model["forward"] = (images, scope, context) =>
-    visionTransformer(images, scope, config, context);
-  const images = input("images", "float32", [1, 3, ...config.inputSize]);
-  return {
-    name,
-    config,
-    forward,
-    parameters: collectParameters((scope) => forward(images, scope, evaluationContext())),
-    macs: macs(config),
-    noWeightDecay: ["pos_embed", "cls_token"],
-    dropPathRates: (dropPath) => dropPathRates(config.depth, dropPath),
-  };
-}
-
-/** Number of parameters. */
-export function countParameters({ parameters }: Pick<Model, "parameters">): number {
-  return parameters.reduce((total, { shape }) => total + sizeOf(shape), 0);
+  return family.create(name, options);
 }
 
 export interface ModelSummary {

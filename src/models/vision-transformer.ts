@@ -12,19 +12,15 @@ import { layerNorm, linear, TRUNC_NORMAL } from "../nn/linear.ts";
 import type { Scope } from "../nn/parameters.ts";
 import { block } from "./block.ts";
 import type { Heads } from "./heads.ts";
+import type { ModelConfig } from "./model.ts";
 import { patchEmbed, patchGrid } from "./patch-embed.ts";
 
-export interface VisionTransformerConfig {
-  /** [height, width] in pixels. */
-  readonly inputSize: readonly [number, number];
+export interface VisionTransformerConfig extends ModelConfig {
   readonly patchSize: number;
-  readonly numClasses: number;
   readonly embedDim: number;
   readonly depth: number;
   readonly numHeads: number;
   readonly mlpRatio: number;
-  /** With a distillation token and its own head. */
-  readonly distilled: boolean;
 }
 
 /** images: [B, 3, H, W], normalised → logits [B, numClasses] of each head. */

@@ -12,7 +12,7 @@ export interface ForwardContext {
   readonly training: boolean;
   /**
    * Stochastic depth (Huang et al. 2016): drops a residual branch for whole samples. x: [N, B, D], tokens
-   * first. `branch` is the row of the mask. The identity in evaluation.
+   * first, or [B, C, H, W]. `branch` is the row of the mask. The identity in evaluation.
    */
   dropPath(x: Value, branch: number): Value;
   /** Dropout (Srivastava et al. 2014) of single elements. `site` names the place. The identity in evaluation. */
@@ -25,6 +25,8 @@ export interface ForwardContext {
   readonly recording: boolean;
   /** Keeps an intermediate result under a name like `blocks.0.attn`. */
   record(name: string, value: Value): void;
+  /** What a buffer becomes after this pass, given as the scope gave it; nothing in evaluation. */
+  updateBuffer(buffer: Value, next: Value): void;
 }
 
 /** Evaluation; `records`, when given, receives the intermediate results. */
@@ -37,6 +39,7 @@ export function evaluationContext(records?: Map<string, Value>): ForwardContext 
     attentionDropout: undefined,
     recording: records !== undefined,
     record: (name, value) => void records?.set(name, value),
+    updateBuffer: () => {},
   };
 }
 
@@ -56,6 +59,8 @@ export interface TrainingContextOptions {
   readonly drop?: number;
   /** Dropout's rate for attention's probabilities. */
   readonly attnDrop?: number;
+  /** Receives what buffers become, by the values that they are. */
+  readonly bufferUpdates?: Map<Value, Value>;
 }
 
 /**
@@ -69,6 +74,7 @@ export function trainingContext({
   dropPathRates,
   drop = 0,
   attnDrop = 0,
+  bufferUpdates,
 }: TrainingContextOptions): ForwardContext {
   const mask = dropPathRates.some((rate) => rate > 0)
     ? input(DROP_PATH_INPUT, "float32", [dropPathRates.length, batchSize])
@@ -78,7 +84,8 @@ export function trainingContext({
     dropPath: (x, branch) => {
       if (mask === undefined || (dropPathRates[branch] ?? 0) === 0) return x;
       const row = slice(mask, { axis: 0, start: branch, end: branch + 1 });
-      return mul(x, reshape(row, [batchSize, 1])); // [N, B, D] · [B, 1]
+      // tokens first: [N, B, D] · [B, 1]; pictures: [B, C, H, W] · [B, 1, 1, 1]
+      return mul(x, reshape(row, x.shape.length === 4 ? [batchSize, 1, 1, 1] : [batchSize, 1]));
     },
     dropping: drop > 0,
     dropout: (x, site) => (drop === 0 ? x : dropElements(x, { site, rate: drop, target })),
@@ -88,6 +95,7 @@ export function trainingContext({
         : (x, site) => dropElements(x, { site: site + ATTENTION_SITE, rate: attnDrop, target }),
     recording: false,
     record: () => {},
+    updateBuffer: (buffer, next) => void bufferUpdates?.set(buffer, next),
   };
 }
 

@@ -6,7 +6,7 @@
 import { CheckpointError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
 import { at, input } from "../graph/graph.ts";
-import { reshape, split } from "../graph/ops.ts";
+import { concat, reshape, split } from "../graph/ops.ts";
 import { sizeOf } from "../graph/shape.ts";
 import type { Random } from "../random.ts";
 import type { ParameterSpec, Scope } from "./parameters.ts";
@@ -19,7 +19,12 @@ export interface ParameterGroup {
   readonly decay: boolean;
   /** Factor of the learning rate. */
   readonly lrScale: number;
+  /** Not trained: no gradient, no optimizer. */
+  readonly frozen?: true;
 }
+
+/** Where buffers lie, whatever group their like would be in. */
+const BUFFERS: ParameterGroup = { name: "buffers", decay: false, lrScale: 0, frozen: true };
 
 /** A parameter's place: `length` elements of vector `vector` from `offset`. */
 export interface Segment extends ParameterSpec {
@@ -39,7 +44,7 @@ export interface ParameterVector {
 export interface Layout {
   readonly vectors: readonly ParameterVector[];
   readonly segments: ReadonlyMap<string, Segment>;
-  /** Number of parameters. */
+  /** Number of parameters; buffers are none. */
   readonly parameters: number;
 }
 
@@ -63,7 +68,7 @@ export function createLayout(
   >();
   const vectors: { name: string; group: ParameterGroup; length: number; segments: Segment[] }[] = [];
   for (const spec of specs) {
-    const group = groupOf(spec);
+    const group = spec.buffer ? BUFFERS : groupOf(spec);
     const length = sizeOf(spec.shape);
     let vector = open.get(group.name);
     if (vector === undefined || (vector.length > 0 && vector.length + length > maxLength)) {
@@ -79,8 +84,32 @@ export function createLayout(
   return {
     vectors,
     segments: new Map(segments.map((segment) => [segment.name, segment])),
-    parameters: segments.reduce((total, segment) => total + segment.length, 0),
+    parameters: segments.reduce((total, { buffer, length }) => total + (buffer ? 0 : length), 0),
   };
+}
+
+/** The vectors that an optimizer works on. */
+export function trainedVectors({ vectors }: Layout): ParameterVector[] {
+  return vectors.filter(({ group }) => !group.frozen);
+}
+
+/** The vectors that follow the data instead. */
+export function frozenVectors({ vectors }: Layout): ParameterVector[] {
+  return vectors.filter(({ group }) => group.frozen);
+}
+
+/** A vector of buffers with the new values that a forward pass gave to some of them. `values`: by parameter name. */
+export function nextVector(
+  { segments }: ParameterVector,
+  values: ReadonlyMap<string, Value>,
+  updates: ReadonlyMap<Value, Value>,
+): Value {
+  const pieces = segments.map(({ name, length }) => {
+    const value = values.get(name);
+    if (value === undefined) throw new CheckpointError(`no value for ${name}`, { missing: [name] });
+    return reshape(updates.get(value) ?? value, [length]);
+  });
+  return concat(pieces, 0);
 }
 
 /** State inputs `<slot>.<vector>` and the scope that reads parameters out of them; W holds the trained weights. */
@@ -88,8 +117,11 @@ export function bindParameters(
   layout: Layout,
   slot = "W",
 ): {
+  /** The vectors. */
   readonly weights: Readonly<Record<string, Value>>;
   readonly scope: Scope;
+  /** What the scope gives, by parameter name. */
+  readonly values: ReadonlyMap<string, Value>;
 } {
   const weights: Record<string, Value> = {};
   const values = new Map<string, Value>();
@@ -110,7 +142,7 @@ export function bindParameters(
       throw new CheckpointError(`the layout has no parameter ${name}`, { missing: [name] });
     return value;
   });
-  return { weights, scope };
+  return { weights, scope, values };
 }
 
 /** Starting values, the same for a seed whatever the layout. */
@@ -160,10 +192,15 @@ function fillVectors(
   );
 }
 
+/** PyTorch's BatchNorm counts its batches; nothing depends on it. */
+const IGNORED = ".num_batches_tracked";
+
 /** Compares a checkpoint with a layout. @throws CheckpointError */
 export function checkTensors(layout: Layout, tensors: Tensors): void {
   const missing = [...layout.segments.keys()].filter((name) => !tensors.has(name));
-  const unexpected = [...tensors.keys()].filter((name) => !layout.segments.has(name));
+  const unexpected = [...tensors.keys()].filter(
+    (name) => !layout.segments.has(name) && !name.endsWith(IGNORED),
+  );
   const mismatched = [...tensors].flatMap(([name, { shape }]) => {
     const expected = layout.segments.get(name)?.shape;
     return expected !== undefined && expected.join() !== shape.join()

@@ -11,7 +11,7 @@ import type { Random } from "../random.ts";
 /** How a parameter starts. `truncNormal` is cut at ±2 (absolute), so at 100 σ for DeiT's 0.02. */
 export type Initializer =
   | { readonly kind: "zeros" | "ones" }
-  | { readonly kind: "truncNormal"; readonly std: number }
+  | { readonly kind: "normal" | "truncNormal"; readonly std: number }
   | { readonly kind: "uniform"; readonly bound: number };
 
 export interface ParameterSpec {
@@ -20,6 +20,8 @@ export interface ParameterSpec {
   /** PyTorch's shape. */
   readonly shape: readonly number[];
   readonly initializer: Initializer;
+  /** Saved and loaded with the model, but not trained: BatchNorm's statistics. */
+  readonly buffer?: true;
 }
 
 /** A place in the tree of names: `scope.at("blocks.0").at("attn")`. */
@@ -27,6 +29,8 @@ export interface Scope {
   at(name: string): Scope;
   /** The parameter of that name below this scope. */
   parameter(name: string, shape: readonly number[], initializer: Initializer): Value;
+  /** The same for a tensor that is not trained. */
+  buffer(name: string, shape: readonly number[], initializer: Initializer): Value;
 }
 
 /** A scope that hands every parameter, by its full name, to `resolve`. */
@@ -34,6 +38,8 @@ export function createScope(resolve: (spec: ParameterSpec) => Value, prefix = ""
   return {
     at: (name) => createScope(resolve, `${prefix}${name}.`),
     parameter: (name, shape, initializer) => resolve({ name: `${prefix}${name}`, shape, initializer }),
+    buffer: (name, shape, initializer) =>
+      resolve({ name: `${prefix}${name}`, shape, initializer, buffer: true }),
   };
 }
 
@@ -64,6 +70,9 @@ export function initialize(target: Float32Array, { name, initializer }: Paramete
       return;
     case "ones":
       target.fill(1);
+      return;
+    case "normal":
+      for (let i = 0; i < target.length; i++) target[i] = stream.normal(0, initializer.std);
       return;
     case "truncNormal":
       for (let i = 0; i < target.length; i++) {

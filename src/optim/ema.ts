@@ -23,6 +23,8 @@ export function emaDecay(update: number, { decay, warmup = false }: EmaOptions):
 
 /** The same optimizer, which also keeps the average. */
 export function withEma(optimizer: Optimizer, options: EmaOptions): Optimizer {
+  const update: NonNullable<Optimizer["average"]>["update"] = ({ average, next, hyper }) =>
+    add(average, mul(sub(next, average), at(hyper, hyper.length - 1)));
   return {
     name: optimizer.name,
     slots: [...optimizer.slots, EMA_SLOT],
@@ -34,9 +36,9 @@ export function withEma(optimizer: Optimizer, options: EmaOptions): Optimizer {
         slots: slots.slice(0, -1),
         hyper: hyper.slice(0, -1),
       });
-      const average = at(slots, slots.length - 1);
-      const next = add(average, mul(sub(updated.weight, average), at(hyper, hyper.length - 1)));
-      return { weight: updated.weight, slots: [...updated.slots, next] };
+      const average = update({ average: at(slots, slots.length - 1), next: updated.weight, hyper });
+      return { weight: updated.weight, slots: [...updated.slots, average] };
     },
+    average: { slot: EMA_SLOT, update },
   };
 }

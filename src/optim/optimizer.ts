@@ -21,4 +21,9 @@ export interface Optimizer {
     readonly weight: Value;
     readonly slots: readonly Value[];
   };
+  /** The average that is kept of the weights, also of vectors that are not trained (BatchNorm's statistics). */
+  readonly average?: {
+    readonly slot: string;
+    update(state: { readonly average: Value; readonly next: Value; readonly hyper: readonly Value[] }): Value;
+  };
 }

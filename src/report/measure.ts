@@ -13,7 +13,7 @@ import { workersFor } from "../data/workers.ts";
 import { DataError } from "../errors.ts";
 import { headLogits } from "../evaluation/evaluate.ts";
 import type { EvaluateHooks } from "../evaluation/evaluate.ts";
-import { loadEvaluator } from "../evaluation/evaluator.ts";
+import { classifierOf, loadEvaluator } from "../evaluation/classifier.ts";
 import { loadModel } from "../evaluation/load-model.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
 import { answerOf, EvaluationMeter, jointLogits } from "../evaluation/metrics.ts";
@@ -73,7 +73,7 @@ export async function measureRun(
   const { device, threads } = options;
   const runtime = await createRuntime({ device, ...(threads !== null && { threads }) });
   try {
-    const executable = await loadEvaluator(runtime, loaded, { batchSize });
+    const executable = await loadEvaluator(runtime, classifierOf(loaded), { batchSize });
     const { numClasses } = model.config;
     const meter = new EvaluationMeter({ numClasses });
     const gathered = gatherAnswers(dataset.length);

@@ -17,6 +17,7 @@ import type { ModelOwner } from "./run-models.ts";
 import { saveModel } from "./run-models.ts";
 import type { RunState } from "./run-state.ts";
 import { batchesPerEpoch } from "./setup.ts";
+import { withAnswers } from "./teacher.ts";
 
 export interface Engine extends ModelOwner {
   readonly optimizer: Optimizer;
@@ -41,6 +42,8 @@ interface Loop extends Engine {
   savedAt: number;
   /** Milliseconds of this epoch in which the model waited for pictures. */
   waited: number;
+  /** Milliseconds of this epoch in which the student waited for a teacher beside it. */
+  taught: number;
 }
 
 /** Trains from where `progress` stands to the last epoch. @throws InterruptedError, NonFiniteError, DataError */
@@ -55,6 +58,7 @@ export async function runEpochs(engine: Engine): Promise<{ imagesPerSecond: numb
     ),
     savedAt: performance.now(),
     waited: 0,
+    taught: 0,
   };
   while (progress.epoch < options.epochs) {
     const started = performance.now();
@@ -72,6 +76,7 @@ async function trainEpoch(loop: Loop): Promise<void> {
   const { epoch } = progress;
   if (signal?.aborted) await stop(loop);
   loop.waited = 0;
+  loop.taught = 0;
   if (progress.step >= steps) return; // it was left within its validation
   let asked = performance.now();
   for await (const batch of loaders.training.epoch(epoch, { from: progress.step })) {
@@ -80,7 +85,10 @@ async function trainEpoch(loop: Loop): Promise<void> {
     const isUpdate = (batch.step + 1) % options.accumulationSteps === 0;
     const lr = learningRate(loop, batch.step);
     const { program } = executables.batch;
-    const feeds = batchFeeds({ options, model, program }, { epoch, ...batch });
+    const pictures = batchFeeds({ options, model, program }, { epoch, ...batch });
+    const askedTeacher = performance.now();
+    const feeds = await withAnswers(executables.teacher, { epoch, step: batch.step, feeds: pictures });
+    loop.taught += performance.now() - askedTeacher;
     const hyper = hyperFeeds(loop, { update: progress.updates + 1, lr });
     const outputs = await executables.batch.run(executables.apply ? feeds : { ...feeds, ...hyper });
     const applied = executables.apply && isUpdate ? await executables.apply.run(hyper) : {};
@@ -88,7 +96,7 @@ async function trainEpoch(loop: Loop): Promise<void> {
     for (const [metric, value] of Object.entries(losses))
       checkFinite(loop, { metric, value, step: batch.step });
     progress.step = batch.step + 1;
-    progress.lossSum += losses["loss"] ?? 0;
+    addTo(progress.lossSums, losses);
     if (isUpdate) progress.updates++;
     speed.stop();
     onEvent({
@@ -130,21 +138,23 @@ async function finishEpoch(
 ): Promise<void> {
   const { options, run, progress, layout, onEvent, steps } = loop;
   const { epoch } = progress;
-  const trainLoss = progress.lossSum / steps;
+  const { loss: trainLoss = Number.NaN, ...parts } = meanLosses(loop);
   const found = results && better(results);
   const isBest = found !== undefined && found.acc1 > (progress.best?.acc1 ?? -1);
   if (isBest) progress.best = { epoch, acc1: found.acc1, acc5: found.acc5, weights: found.weights };
-  Object.assign(progress, { epoch: epoch + 1, step: 0, lossSum: 0 });
+  Object.assign(progress, { epoch: epoch + 1, step: 0, lossSums: {} });
 
   const seconds = (performance.now() - started) / 1000;
   await run.appendEpoch({
     epoch,
     train_loss: trainLoss,
+    ...Object.fromEntries(Object.entries(parts).map(([name, value]) => [`train_${name}`, value])),
     train_lr: learningRate(loop, steps - 1, epoch),
     ...(results && testRecord(results)),
     n_parameters: layout.parameters,
     seconds,
     waiting_seconds: loop.waited / 1000,
+    ...(loop.executables.teacher && { teacher_seconds: loop.taught / 1000 }),
   });
   // The best weights are saved whenever they come: later ones are another model's.
   if (isBest || progress.epoch === options.epochs || progress.epoch % options.saveEvery === 0) {
@@ -226,13 +236,27 @@ function checkFinite(
 
 /** The log's results of an evaluation. */
 function testRecord({ trained, averaged }: Results): Partial<EpochRecord> {
-  const record = (prefix: string, { loss, acc1, acc5, heads }: EvaluationMetrics): Partial<EpochRecord> => ({
+  const record = (
+    prefix: string,
+    { loss, acc1, acc5, heads, tokens }: EvaluationMetrics,
+  ): Partial<EpochRecord> => ({
     [`${prefix}_loss`]: loss,
     [`${prefix}_acc1`]: acc1,
     [`${prefix}_acc5`]: acc5,
     [`${prefix}_heads`]: Object.fromEntries(Object.entries(heads).map(([name, head]) => [name, { ...head }])),
+    ...(tokens && { [`${prefix}_token_similarity`]: { ...tokens } }),
   });
   return { ...record("test", trained), ...(averaged && record("test_ema", averaged)) };
+}
+
+/** Means of the task's losses over the epoch's batches. What is no loss (a gradient's norm) is left out. */
+function meanLosses({ progress, steps }: Loop): Record<string, number> {
+  const losses = Object.entries(progress.lossSums).filter(([name]) => /(?:^|_)loss$/.test(name));
+  return Object.fromEntries(losses.map(([name, total]) => [name, total / steps]));
+}
+
+function addTo(sums: Record<string, number>, values: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(values)) sums[name] = (sums[name] ?? 0) + value;
 }
 
 /** One-element outputs as numbers. */

@@ -2,12 +2,14 @@
 import type { TrainOptions } from "../config/schema.ts";
 import type { Loader } from "../data/loader.ts";
 import { openDatasets } from "../data/open.ts";
+import { openTeacher } from "../distillation/teacher.ts";
 import { initialVectors } from "../nn/layout.ts";
 import { createRandom } from "../random.ts";
 import { loadPrograms } from "./executables.ts";
 import { batchFeeds, hyperFeeds } from "./feeds.ts";
 import { clearGradients, restoreProgress } from "./progress.ts";
 import { trainingState } from "./program.ts";
+import { withAnswers } from "./teacher.ts";
 import {
   batchesPerEpoch,
   checkBatch,
@@ -48,10 +50,20 @@ export async function estimate(options: TrainOptions): Promise<Estimate> {
   checkBatch(options, pictures);
   const { model, layout } = modelFor(options, pictures.classes.length);
   const optimizer = optimizerFor(options);
+  const { classes } = pictures;
+  const student = { numClasses: classes.length, classes };
+  const teacher = await openTeacher(options, { student, warn: () => {} });
   const runtime = await openRuntime(options);
   const loaders = loadersFor(options, { model, pictures, validation });
   try {
-    const executables = await loadPrograms(runtime, { options, model, layout, optimizer });
+    const executables = await loadPrograms(runtime, {
+      options: { ...options, teacherCache: null },
+      model,
+      layout,
+      optimizer,
+      teacher,
+      pictures,
+    });
     const weights = initialVectors(layout, createRandom(options.seed, "weights"));
     await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial: async () => weights });
     await clearGradients({ runtime, layout });
@@ -60,7 +72,9 @@ export async function estimate(options: TrainOptions): Promise<Estimate> {
       loaders.training,
       TIMED_SECONDS,
       async ({ epoch, ...batch }) => {
-        const feeds = batchFeeds({ options, model, program: executables.batch.program }, { epoch, ...batch });
+        const { program } = executables.batch;
+        const made = batchFeeds({ options, model, program }, { epoch, ...batch });
+        const feeds = await withAnswers(executables.teacher, { epoch, step: batch.step, feeds: made });
         await executables.batch.run(executables.apply ? feeds : { ...feeds, ...hyper });
         if (executables.apply && (batch.step + 1) % options.accumulationSteps === 0)
           await executables.apply.run(hyper);

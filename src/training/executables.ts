@@ -1,5 +1,9 @@
 /** The compiled programs of a run, loaded on its device. */
 import type { TrainOptions } from "../config/schema.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { distillation } from "../distillation/losses.ts";
+import type { Teacher } from "../distillation/teacher.ts";
+import { isOurs, teacherLogits } from "../distillation/teacher.ts";
 import { evaluationProgram } from "../evaluation/program.ts";
 import type { ProgramOptions } from "../evaluation/program.ts";
 import type { Model } from "../models/registry.ts";
@@ -10,7 +14,11 @@ import type { Executable, Runtime } from "../runtime/runtime.ts";
 import { applyProgram, gradProgram, stepProgram } from "./program.ts";
 import type { TrainingOptions } from "./program.ts";
 import { mixupOptions } from "./setup.ts";
-import { binaryClassification, classification } from "./task.ts";
+import { binaryCrossEntropy, softTargetCrossEntropy } from "../nn/losses.ts";
+import { classification } from "./task.ts";
+import type { Task } from "./task.ts";
+import type { TeacherAnswers } from "./teacher.ts";
+import { loadTeacher } from "./teacher.ts";
 
 export interface Executables {
   /** Forward, backward and update of a batch; or with accumulation, its first two thirds. */
@@ -18,15 +26,17 @@ export interface Executables {
   /** The update after accumulated batches; undefined when `batch` does it itself. */
   readonly apply: Executable | undefined;
   readonly evaluate: Executable;
+  /** The teacher, when it runs beside the student. */
+  readonly teacher: TeacherAnswers | undefined;
   /** Evaluates the averaged weights, when they are kept. */
   readonly evaluateAverage: Executable | undefined;
 }
 
 /** What the options ask of the training programs. */
 export function trainingOptions(options: TrainOptions, optimizer: Optimizer): TrainingOptions {
-  const { bceLoss, dropPath, drop, attnDrop, reprob, clipGrad } = options;
+  const { dropPath, drop, attnDrop, reprob, clipGrad } = options;
   return {
-    task: bceLoss ? binaryClassification : classification,
+    task: taskFor(options),
     optimizer,
     dropPath,
     drop,
@@ -37,14 +47,37 @@ export function trainingOptions(options: TrainOptions, optimizer: Optimizer): Tr
   };
 }
 
+/** True labels alone, or with what a teacher says. */
+export function taskFor(options: TrainOptions): Task {
+  const criterion = options.bceLoss ? binaryCrossEntropy : softTargetCrossEntropy;
+  const { distillationType: type } = options;
+  if (type === "none") return classification(criterion);
+  return distillation(
+    {
+      type,
+      alpha: options.distillationAlpha,
+      tau: options.distillationTau,
+      reduction: options.distillationReduction,
+      head: options.distillationHead,
+      trueLabels: options.distillationLabels,
+    },
+    criterion,
+  );
+}
+
+interface ProgramSetup {
+  readonly options: TrainOptions;
+  readonly model: Model;
+  readonly layout: Layout;
+  readonly optimizer: Optimizer;
+  readonly teacher: Teacher | undefined;
+  /** The training pictures. */
+  readonly pictures: Dataset;
+}
+
 export async function loadPrograms(
   runtime: Runtime,
-  {
-    options,
-    model,
-    layout,
-    optimizer,
-  }: { options: TrainOptions; model: Model; layout: Layout; optimizer: Optimizer },
+  { options, model, layout, optimizer, teacher, pictures }: ProgramSetup,
 ): Promise<Executables> {
   const { batchSize, accumulationSteps, mean, std } = options;
   const shared: ProgramOptions = {
@@ -54,19 +87,29 @@ export async function loadPrograms(
     target: runtime.target,
     normalisation: { mean, std },
   };
-  const training = trainingOptions(options, optimizer);
-  const evaluation = {
+  const own = trainingOptions(options, optimizer);
+  // A teacher of ours is part of the program, unless its answers are to be kept.
+  const inside = teacher !== undefined && isOurs(teacher) && options.teacherCache === null;
+  const training: TrainingOptions = {
+    ...own,
+    teacher: inside ? (pixels) => teacherLogits(teacher, pixels, shared.normalisation) : teacher && "input",
+  };
+  const beside = {
+    teacher:
+      teacher === undefined || inside
+        ? undefined
+        : await loadTeacher(runtime, shared, { teacher, options, pictures, batch: own }),
     evaluate: await runtime.load(evaluationProgram(shared)),
     evaluateAverage: options.modelEma
       ? await runtime.load(evaluationProgram(shared, { slot: EMA_SLOT }))
       : undefined,
   };
   if (accumulationSteps === 1) {
-    return { batch: await runtime.load(stepProgram(shared, training)), apply: undefined, ...evaluation };
+    return { batch: await runtime.load(stepProgram(shared, training)), apply: undefined, ...beside };
   }
   return {
     batch: await runtime.load(gradProgram(shared, training, { batches: accumulationSteps })),
     apply: await runtime.load(applyProgram(shared, training)),
-    ...evaluation,
+    ...beside,
   };
 }

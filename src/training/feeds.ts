@@ -7,6 +7,7 @@ import type { Program } from "../graph/program.ts";
 import type { Model } from "../models/registry.ts";
 import { drawMasks } from "../nn/context.ts";
 import type { Layout } from "../nn/layout.ts";
+import { trainedVectors } from "../nn/layout.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { createRandom } from "../random.ts";
 import type { TensorData } from "../runtime/runtime.ts";
@@ -63,7 +64,7 @@ export function hyperFeeds(
   { update, lr }: { update: number; lr: number },
 ): Record<string, TensorData> {
   return Object.fromEntries(
-    layout.vectors.map(({ name, group }) => [
+    (optimizer.average ? layout.vectors : trainedVectors(layout)).map(({ name, group }) => [
       `hyper.${name}`,
       Float32Array.from(optimizer.hyper(update, lr, group)),
     ]),

@@ -17,15 +17,16 @@ const NAMED = 6;
 /** Starting values, by vector. */
 export async function initialWeights(
   { finetune, seed }: Pick<TrainOptions, "finetune" | "seed">,
-  layout: Layout,
+  { model, layout }: { model: Model; layout: Layout },
 ): Promise<Record<string, Float32Array>> {
   const vectors = initialVectors(layout, createRandom(seed, "weights"));
   if (finetune === null) return vectors;
   await using file = await openSafetensors(await checkpointFile(finetune));
   for (const segment of layout.segments.values()) {
-    if (!fits(file.tensors, segment)) continue;
-    const { data } = await file.readFloat32(segment.name);
-    vectors[segment.vector]?.set(data, segment.offset);
+    if (!file.tensors.has(segment.name)) continue;
+    const tensor = await file.readFloat32(segment.name);
+    const data = fits(file.tensors, segment) ? tensor.data : model.adapt?.(segment.name, tensor);
+    if (data !== undefined) vectors[segment.vector]?.set(data, segment.offset);
   }
   return vectors;
 }

@@ -1,6 +1,7 @@
 /** How far a run is, and its state vectors: into a file and back, bit for bit. */
 import { DeitError } from "../errors.ts";
 import type { Layout } from "../nn/layout.ts";
+import { trainedVectors } from "../nn/layout.ts";
 import { EMA_SLOT } from "../optim/ema.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -27,8 +28,8 @@ export interface Progress {
   step: number;
   /** Optimizer updates since the start: AdamW's t. */
   updates: number;
-  /** Sum of the losses of this epoch's batches. */
-  lossSum: number;
+  /** Sums of the losses of this epoch's batches, by name. */
+  lossSums: Record<string, number>;
   best: BestEpoch | undefined;
 }
 
@@ -64,7 +65,7 @@ export async function clearGradients({
   runtime,
   layout,
 }: Pick<StateOwner, "runtime" | "layout">): Promise<void> {
-  for (const { name, length } of layout.vectors)
+  for (const { name, length } of trainedVectors(layout))
     await runtime.setState(`G.${name}`, new Float32Array(length));
 }
 
@@ -80,12 +81,12 @@ export async function captureState(
 }
 
 /** The counters of a saved state; those that it lacks are 0. */
-export function progressOf({ epoch, step, updates, lossSum, best }: Counters): Progress {
+export function progressOf({ epoch, step, updates, lossSums, best }: Counters): Progress {
   return {
     epoch,
     step: asNumber(step),
     updates: asNumber(updates),
-    lossSum: asNumber(lossSum),
+    lossSums: asNumbers(lossSums),
     best: best && {
       epoch: best.epoch,
       acc1: asNumber(best["acc1"]),
@@ -115,6 +116,12 @@ function startOfRun(weights: Record<string, Float32Array>): Record<string, Float
   return Object.fromEntries(
     Object.entries(weights).flatMap(([name, data]) => slots.map((slot) => [`${slot}.${name}`, data])),
   );
+}
+
+function asNumbers(value: unknown): Record<string, number> {
+  return typeof value === "object" && value !== null
+    ? Object.fromEntries(Object.entries(value).map(([name, number]) => [name, asNumber(number)]))
+    : {};
 }
 
 function asNumber(value: unknown): number {

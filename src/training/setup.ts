@@ -10,8 +10,8 @@ import { createLoader } from "../data/loader.ts";
 import type { Plan } from "../data/plan.ts";
 import { createPlan } from "../data/plan.ts";
 import { workersFor } from "../data/workers.ts";
+import { needsTeacher } from "../distillation/teacher.ts";
 import { ConfigError } from "../errors.ts";
-import { patchGrid } from "../models/patch-embed.ts";
 import type { Model } from "../models/registry.ts";
 import { createModel } from "../models/registry.ts";
 import type { Layout } from "../nn/layout.ts";
@@ -31,7 +31,6 @@ export function modelFor(
   numClasses?: number,
 ): { model: Model; layout: Layout } {
   const model = createModel(name, { numClasses, inputSize: inputSize ?? undefined });
-  patchGrid(model.config.inputSize, model.config.patchSize);
   return { model, layout: modelLayout(model, { layerDecay: layerDecay ?? 1 }) };
 }
 
@@ -158,6 +157,50 @@ export function checkRecipe(options: TrainOptions): void {
       hint: "Add --smoothing 0.",
     },
   );
+}
+
+/** @throws ConfigError for a distillation that lacks its teacher or its head, or that nothing would come of */
+export function checkDistillation(options: TrainOptions, { config: { distilled }, name }: Model): void {
+  const { distillationType: type, distillationHead: head, distillationLabels, teacherPath } = options;
+  if (type === "none") {
+    if (teacherPath === null) return;
+    throw new ConfigError("teacherPath", "there is a teacher, but nothing is learnt from it", {
+      hint: "Add --distillation-type hard (or soft), or leave out --teacher-path.",
+    });
+  }
+  if (needsTeacher(options) && teacherPath === null) {
+    throw new ConfigError("teacherPath", `${type} distillation wants a teacher`, {
+      hint: "Add --teacher-path with a .safetensors or .onnx file or a run folder.",
+    });
+  }
+  if (!needsTeacher(options) && teacherPath !== null) {
+    throw new ConfigError("teacherPath", `--distillation-type ${type} has no teacher`, {
+      hint: "Leave out --teacher-path, or choose hard or soft.",
+    });
+  }
+  if (head === "token" && !distilled) {
+    throw new ConfigError("distillationHead", `${name} has no distillation token to learn with`, {
+      hint: `Take its distilled form (--model ${distilledName(name)}), or --distillation-head class.`,
+    });
+  }
+  if (head === "token") return;
+  if (distilled || type === "labels" || distillationLabels > 0) {
+    throw new ConfigError(
+      "distillationHead",
+      distilled
+        ? `--distillation-head class would leave the distillation token of ${name} without a loss`
+        : `--distillation-head class learns the true labels already`,
+      {
+        hint: distilled
+          ? "Take the plain model, or --distillation-head token."
+          : "Leave out --distillation-labels; for two class tokens take a distilled model.",
+      },
+    );
+  }
+}
+
+function distilledName(name: string): string {
+  return name.startsWith("deit_") ? name.replace("_patch", "_distilled_patch") : "deit_…_distilled_…";
 }
 
 /** @throws ConfigError when one update takes more pictures than there are */

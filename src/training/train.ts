@@ -5,6 +5,7 @@
 import type { TrainOptions } from "../config/schema.ts";
 import { MAY_DIFFER_ON_RESUME } from "../config/schema.ts";
 import { openDatasets } from "../data/open.ts";
+import { openTeacher } from "../distillation/teacher.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { VERSION } from "../version.ts";
@@ -21,6 +22,7 @@ import { repairModels } from "./run-models.ts";
 import {
   batchesPerEpoch,
   checkBatch,
+  checkDistillation,
   checkRecipe,
   loadersFor,
   modelFor,
@@ -74,7 +76,7 @@ export async function train(
 ): Promise<TrainResult> {
   const start = performance.now();
   // 1. What is wrong at a glance: the model's name and picture size, a recipe that contradicts itself.
-  modelFor(options);
+  checkDistillation(options, modelFor(options).model);
   checkRecipe(options);
   // 2. Pictures: enough for a batch.
   const { train: pictures, validation } = await openDatasets(options);
@@ -85,6 +87,12 @@ export async function train(
   const { classes } = pictures;
   const optimizer = optimizerFor(options);
   const warn = (message: string): void => onEvent({ type: "warning", message });
+  const teacher = await openTeacher(options, { student: { numClasses: classes.length, classes }, warn });
+  if (model.config.distilled && options.distillationType === "none") {
+    warn(
+      "the distillation head learns nothing without a teacher (--teacher-path) or --distillation-type labels; look at the class head's results",
+    );
+  }
   if (!(await isRunFolder(options.outputDir))) await checkFinetune(options, { model, layout, warn });
   // 4. Device.
   const runtime = await openRuntime(options);
@@ -111,8 +119,9 @@ export async function train(
       return result(0);
     }
     // 7. Programs.
-    const executables = await loadPrograms(runtime, { options, model, layout, optimizer });
+    const executables = await loadPrograms(runtime, { options, model, layout, optimizer, teacher, pictures });
     if (executables.apply) await clearGradients({ runtime, layout });
+    await using _ = { [Symbol.asyncDispose]: async () => executables.teacher?.close() };
     onEvent({
       type: "start",
       run: run.path,
@@ -164,12 +173,12 @@ async function restore(
   owner: ModelOwner,
   { runtime, optimizer }: { runtime: Runtime; optimizer: Optimizer },
 ): Promise<Progress> {
-  const { run, layout, options } = owner;
+  const { run, model, layout, options } = owner;
   const saved = await run.loadState();
   if (saved !== null) await repairModels(owner, saved);
   return restoreProgress(
     { runtime, layout, optimizer },
-    { saved, initial: () => initialWeights(options, layout) },
+    { saved, initial: () => initialWeights(options, { model, layout }) },
   );
 }
 

@@ -143,6 +143,12 @@ test("the report has the documented keys", () => {
     "heads",
     "imagesPerSecond",
   ]);
-  expect(Object.keys(report.heads)).toEqual(["class", "distillation", "joint"]);
+  expect(Object.keys(report.heads)).toEqual([
+    "class",
+    "distillation",
+    "joint",
+    "jointLogits",
+    "jointSoftmax",
+  ]);
   expect(report.imagesPerSecond).toBe(2);
 });

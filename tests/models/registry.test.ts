@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { ConfigError } from "../../src/errors.ts";
 import { patchGrid } from "../../src/models/patch-embed.ts";
-import { countParameters, createModel, listModels, modelOf } from "../../src/models/registry.ts";
+import { countParameters, createDeit, createModel, listModels, modelOf } from "../../src/models/registry.ts";
 import { dropPathRates } from "../../src/models/vision-transformer.ts";
 import { createLayout, initialVectors, unpackTensors } from "../../src/nn/layout.ts";
 import { decayGroups } from "../../src/optim/groups.ts";
@@ -78,7 +78,7 @@ describe("registered models", () => {
   });
 
   test("counting only convolution and linear layers gives the other published figure", () => {
-    const { embedDim, depth } = createModel("deit_tiny_patch16_224").config;
+    const { embedDim, depth } = createDeit("deit_tiny_patch16_224").config;
     const attentionProducts = depth * 2 * 197 * 197 * embedDim;
     expect(((createModel("deit_tiny_patch16_224").macs - attentionProducts) / 1e9).toFixed(3)).toBe("1.075");
   });
@@ -167,7 +167,7 @@ describe("createModel", () => {
     expect(() => createModel("deit_tiny_patch16_224", { numClasses: 2.5 })).toThrow(
       /at least one class, not 2.5/,
     );
-    const { config } = createModel("deit_w64d4_patch4_32");
+    const { config } = createDeit("deit_w64d4_patch4_32");
     expect(() => modelOf("m", { ...config, numHeads: 5 })).toThrow(/5 heads do not divide the width 64/);
   });
 

@@ -6,8 +6,8 @@ import { input } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import { add, mul, sum } from "../../src/graph/ops.ts";
 import { jointLogits } from "../../src/models/heads.ts";
-import type { Model } from "../../src/models/registry.ts";
-import { createModel, modelOf } from "../../src/models/registry.ts";
+import type { VisionTransformer } from "../../src/models/registry.ts";
+import { createDeit, createModel, modelOf } from "../../src/models/registry.ts";
 import { DROP_PATH_INPUT, evaluationContext, trainingContext } from "../../src/nn/context.ts";
 import { createScope } from "../../src/nn/parameters.ts";
 import { expectClose } from "../graph/compare.ts";
@@ -16,8 +16,8 @@ import { seededImages, seededParameter, seededTensor } from "../helpers/seeded.t
 const BATCH = 2;
 
 /** A model small enough for the interpreter: 8 × 8 pictures, 4 patches. */
-function smallModel(distilled: boolean): Model {
-  const { config } = createModel("deit_w64d4_patch4_32");
+function smallModel(distilled: boolean): VisionTransformer {
+  const { config } = createDeit("deit_w64d4_patch4_32");
   return modelOf("small", {
     ...config,
     inputSize: [8, 8],
@@ -36,7 +36,7 @@ interface Bound {
   readonly feeds: Record<string, Float32Array>;
 }
 
-function bind(model: Model): Bound {
+function bind(model: VisionTransformer): Bound {
   const parameters = new Map(
     model.parameters.map(({ name, shape }) => [name, input(name, "float32", shape)]),
   );

@@ -11,7 +11,7 @@ import { add, mul } from "../../src/graph/ops.ts";
 import type { Program } from "../../src/graph/program.ts";
 import { jointLogits } from "../../src/models/heads.ts";
 import type { Model } from "../../src/models/registry.ts";
-import { createModel, modelOf } from "../../src/models/registry.ts";
+import { createDeit, createModel, modelOf } from "../../src/models/registry.ts";
 import { DROP_PATH_INPUT } from "../../src/nn/context.ts";
 import type { Layout } from "../../src/nn/layout.ts";
 import {
@@ -28,7 +28,8 @@ import type { Executable, Runtime, TensorData } from "../../src/runtime/runtime.
 import type { TrainingOptions } from "../../src/training/program.ts";
 import { applyProgram, gradProgram, stepProgram, trainingState } from "../../src/training/program.ts";
 import type { Task } from "../../src/training/task.ts";
-import { classification, smoothTargets, softTargetCrossEntropy } from "../../src/training/task.ts";
+import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
+import { classification, smoothTargets } from "../../src/training/task.ts";
 import { expectClose } from "../graph/compare.ts";
 import { danglingNames, graphOf, repeatedNodes } from "../graph/parse.ts";
 import { devices, sharedRuntime } from "../helpers/devices.ts";
@@ -64,7 +65,7 @@ function layoutOf(model: Model, maxLength?: number): Layout {
 }
 
 /** ½ CE(class head, smoothed) + ½ CE(distillation head, labels): what was recorded. */
-const bothHeads: Task = (heads, targets) => {
+const bothHeads: Task = ({ heads, targets }) => {
   const byClass = softTargetCrossEntropy(heads.class, targets);
   const distillation = softTargetCrossEntropy(
     heads.distillation ?? heads.class,
@@ -196,7 +197,7 @@ describe("ten steps on the CPU", () => {
 
 describe("forms of a step", () => {
   const BATCH = 4;
-  const base = createModel("deit_w64d4_distilled_patch4_32");
+  const base = createDeit("deit_w64d4_distilled_patch4_32");
   const model = modelOf("small", {
     ...base.config,
     embedDim: 16,
@@ -208,7 +209,7 @@ describe("forms of a step", () => {
   const layout = layoutOf(model);
   const start = initialVectors(layout, createRandom(5));
   const training: TrainingOptions = {
-    task: classification,
+    task: classification(softTargetCrossEntropy),
     optimizer: adamW(),
     dropPath: 0.4,
     clipGrad: 0.5,

@@ -5,15 +5,9 @@ import { gradient } from "../../src/graph/gradient.ts";
 import { input } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import { mixTargets } from "../../src/augmentation/mixup.ts";
-import {
-  binarise,
-  binaryClassification,
-  binaryCrossEntropy,
-  classification,
-  smoothTargets,
-  softTargetCrossEntropy,
-} from "../../src/training/task.ts";
+import { binarise, classification, smoothTargets } from "../../src/training/task.ts";
 import { compile } from "../../src/graph/program.ts";
+import { binaryCrossEntropy, softTargetCrossEntropy } from "../../src/nn/losses.ts";
 import { expectClose } from "../graph/compare.ts";
 import { devices, sharedRuntime } from "../helpers/devices.ts";
 import type { PackedTensor } from "../helpers/seeded.ts";
@@ -104,7 +98,7 @@ describe("softTargetCrossEntropy", () => {
 
 test("classification trains the class head alone", () => {
   const distillation = input("distillation", "float32", [B, K]);
-  const losses = classification({ class: logits, distillation }, targets);
+  const losses = classification(softTargetCrossEntropy)({ heads: { class: logits, distillation }, targets });
   expect(Object.keys(losses)).toEqual(["loss"]);
   const feeds = { logits: z, targets: smoothTargets([1, 3, 0], K, 0), distillation: z };
   const [byDistillation] = evaluate(gradient(losses.loss, [distillation]), feeds);
@@ -166,7 +160,10 @@ describe("binaryCrossEntropy equals PyTorch's (tests/golden/bce/record.py)", () 
   test("as a task it trains the class head alone", () => {
     const x = input("logits", "float32", shape);
     const distillation = input("distillation", "float32", shape);
-    const losses = binaryClassification({ class: x, distillation }, input("targets", "float32", shape));
+    const losses = classification(binaryCrossEntropy)({
+      heads: { class: x, distillation },
+      targets: input("targets", "float32", shape),
+    });
     expect(Object.keys(losses)).toEqual(["loss"]);
     const [slope] = evaluate(gradient(losses.loss, [distillation]), {
       logits: values,

@@ -80,14 +80,31 @@ async function runEval(
     [
       `${result.model} on ${integer(result.images)} pictures: ${percent(result)}, loss ${result.loss.toFixed(4)}`,
       facts([
-        ...Object.entries(result.heads).flatMap(([head, figures]) =>
-          figures ? [[`${head} head`, percent(figures)] as const] : [],
-        ),
+        ...HEADS.flatMap(([head, name]) => {
+          const figures = result.heads[head];
+          return figures ? [[name, percent(figures)] as const] : [];
+        }),
+        ...(result.tokens
+          ? [
+              [
+                "tokens' cosine",
+                `${result.tokens.parameters.toFixed(3)} as parameters, ${result.tokens.lastLayer.toFixed(3)} after the last layer`,
+              ] as const,
+            ]
+          : []),
         ["images/s", short(result.imagesPerSecond)],
       ]),
     ].join("\n"),
   );
 }
+
+/** What is shown of a distilled model's answers. */
+const HEADS = [
+  ["class", "class head"],
+  ["distillation", "distillation head"],
+  ["jointLogits", "both, mean of logits"],
+  ["jointSoftmax", "both, sum of softmaxes"],
+] as const;
 
 function percent({ acc1, acc5 }: { acc1: number; acc5: number }): string {
   return `top-1 ${acc1.toFixed(3)} %, top-5 ${acc5.toFixed(3)} %`;

@@ -1,0 +1,124 @@
+/**
+ * The teacher (§4): a frozen classifier that answers for the very pictures the student sees. One of ours is traced with
+ * its weights as constants, so it can be part of the student's program; an ONNX file of another maker runs beside it.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { pipeline } from "node:stream/promises";
+import type { Normalisation } from "../augmentation/normalisation.ts";
+import type { TrainOptions } from "../config/schema.ts";
+import { ConfigError } from "../errors.ts";
+import type { Classifier } from "../evaluation/classifier.ts";
+import { loadClassifier } from "../evaluation/classifier.ts";
+import type { LoadedModel } from "../evaluation/load-model.ts";
+import type { OnnxModel } from "../evaluation/onnx-model.ts";
+import type { Value } from "../graph/graph.ts";
+import { constant } from "../graph/graph.ts";
+import { gather } from "../graph/ops.ts";
+import { frozenScope } from "../models/deploy.ts";
+import { jointLogits } from "../models/heads.ts";
+import { evaluationContext } from "../nn/context.ts";
+import type { PictureNeeds } from "./bridge.ts";
+import { bridge } from "./bridge.ts";
+import type { NamedClasses } from "./class-order.ts";
+import { classOrder } from "./class-order.ts";
+
+export interface Teacher extends PictureNeeds {
+  readonly name: string;
+  /** Ours, or a foreign file. */
+  readonly source: LoadedModel | OnnxModel;
+  /** The teacher's index of each of the student's classes; undefined when the order is the same. */
+  readonly order: Int32Array | undefined;
+  readonly numClasses: number;
+  /** SHA-256 of the file. */
+  readonly hash: string;
+}
+
+export type TeacherOptions = Pick<
+  TrainOptions,
+  "teacherModel" | "teacherPath" | "teacherInputSize" | "teacherMean" | "teacherStd" | "distillationType"
+>;
+
+/** Whether options ask for a teacher: one kind of distillation has none. */
+export function needsTeacher({ distillationType }: Pick<TrainOptions, "distillationType">): boolean {
+  return distillationType !== "none" && distillationType !== "labels";
+}
+
+/**
+ * Opens the teacher that options name; undefined when they want none. `student`: its classes, named as the dataset's.
+ * @throws ConfigError for classes that do not fit, and what `loadClassifier` throws
+ */
+export async function openTeacher(
+  options: TeacherOptions,
+  { student, warn }: { student: NamedClasses; warn: (message: string) => void },
+): Promise<Teacher | undefined> {
+  const { teacherPath, teacherModel, teacherInputSize, teacherMean, teacherStd } = options;
+  if (!needsTeacher(options) || teacherPath === null) return undefined; // its absence is checkRecipe's
+  if (/^https?:/.test(teacherPath)) {
+    throw new ConfigError("teacherPath", `${teacherPath} is an address; expected a file`, {
+      hint: "Download it, and give the file or the run folder.",
+    });
+  }
+  const classifier = await loadClassifier(teacherPath, {
+    model: teacherModel ?? undefined,
+    inputSize: teacherInputSize ?? undefined,
+  });
+  const order = classOrder(classifier, student);
+  if (classifier.classes === undefined) {
+    warn(
+      `the teacher ${classifier.name} does not name its ${classifier.numClasses} classes: they are taken in the order of the dataset's`,
+    );
+  }
+  const { mean, std } = classifier.normalisation;
+  return {
+    ...pictureNeeds(classifier, { mean: teacherMean ?? mean, std: teacherStd ?? std }),
+    name: classifier.name,
+    source: classifier.source,
+    order,
+    numClasses: classifier.numClasses,
+    hash: await hashFile(classifier.file),
+  };
+}
+
+function pictureNeeds({ inputSize }: Classifier, normalisation: Normalisation): PictureNeeds {
+  return { inputSize, normalisation };
+}
+
+async function hashFile(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(file), hash);
+  return hash.digest("hex");
+}
+
+/** A teacher of ours inside a program: the student's pixels [B, 3, H, W] → logits [B, K] in the student's order. */
+export function teacherLogits(
+  { source, order, ...needs }: Teacher & { source: LoadedModel },
+  pixels: Value,
+  from: Normalisation,
+): Value {
+  const { model, tensors } = source;
+  const logits = jointLogits(
+    model.forward(bridge(pixels, from, needs), frozenScope(tensors), evaluationContext()),
+  );
+  return order === undefined ? logits : gather(logits, constant(order, [order.length], "int32"), 1);
+}
+
+/** Whether a teacher can be part of the student's program. */
+export function isOurs(teacher: Teacher): teacher is Teacher & { source: LoadedModel } {
+  return !("onnx" in teacher.source);
+}
+
+/** Columns of `logits` [B, `numClasses`] in the student's order. */
+export function inStudentOrder(
+  { order, numClasses }: Pick<Teacher, "order" | "numClasses">,
+  logits: Float32Array,
+): Float32Array {
+  if (order === undefined) return logits;
+  const rows = logits.length / numClasses;
+  const result = new Float32Array(rows * order.length);
+  for (let row = 0; row < rows; row++) {
+    for (const [i, index] of order.entries())
+      result[row * order.length + i] = logits[row * numClasses + index] ?? Number.NaN;
+  }
+  return result;
+}

@@ -1,0 +1,132 @@
+/** An ONNX classifier of another maker, ready for pictures: beside our programs, never inside one. */
+import type { Normalisation } from "../augmentation/normalisation.ts";
+import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
+import { ConfigError } from "../errors.ts";
+import { input } from "../graph/graph.ts";
+import { transpose } from "../graph/ops.ts";
+import type { Program, TensorType } from "../graph/program.ts";
+import { compile } from "../graph/program.ts";
+import { createRuntime } from "../runtime/node.ts";
+import type { Runtime, TensorData } from "../runtime/runtime.ts";
+import type { OnnxClassifier } from "./onnx-classifier.ts";
+import { readOnnxClassifier } from "./onnx-classifier.ts";
+
+export interface OnnxModel {
+  /** The file's name. */
+  readonly name: string;
+  readonly file: string;
+  readonly numClasses: number;
+  readonly inputSize: readonly [number, number];
+  readonly classes: readonly string[] | undefined;
+  /** What lies beside the file says so, else ImageNet's. */
+  readonly normalisation: Normalisation;
+  readonly cropRatio: number;
+  readonly onnx: OnnxClassifier;
+}
+
+const DEFAULT_CROP_RATIO = 0.875;
+
+/** @throws CheckpointError, ConfigError, DeviceError for files that cannot be used as a classifier */
+export async function loadOnnxModel(
+  file: string,
+  { inputSize: wanted }: { inputSize?: number | readonly [number, number] | undefined } = {},
+): Promise<OnnxModel> {
+  const onnx = await readOnnxClassifier(file);
+  const size = typeof wanted === "number" ? ([wanted, wanted] as const) : wanted;
+  const inputSize = onnx.input.size ?? size ?? onnx.inputSize;
+  if (inputSize === undefined) {
+    throw new ConfigError("inputSize", `${file} takes pictures of any size`, {
+      hint: "Say which with --input-size, for example --input-size 224 (--teacher-input-size for a teacher).",
+    });
+  }
+  if (size !== undefined && size.join() !== inputSize.join()) {
+    throw new ConfigError(
+      "inputSize",
+      `${file} takes pictures of ${inputSize.join(" × ")}, not ${size.join(" × ")}`,
+      { hint: "Leave the input size out." },
+    );
+  }
+  const known = { file, inputSize, onnx };
+  return {
+    ...known,
+    name: file.replace(/^.*[/\\]/, ""),
+    numClasses: onnx.output.numClasses ?? (await countClasses(known)),
+    classes: onnx.classes,
+    normalisation: onnx.normalisation ?? IMAGENET_NORMALISATION,
+    cropRatio: onnx.cropRatio ?? DEFAULT_CROP_RATIO,
+  };
+}
+
+/** Normalised pictures [B, 3, H, W] → logits [B, K]. */
+export type OnnxAnswers = (pixels: Float32Array) => Promise<Float32Array>;
+
+/** Loads the model beside other programs. A file with a batch size of its own is run as often as it takes. */
+export async function loadOnnxAnswers(
+  runtime: Runtime,
+  { file, inputSize, onnx }: Pick<OnnxModel, "file" | "inputSize" | "onnx">,
+  { batchSize }: { batchSize: number },
+): Promise<OnnxAnswers> {
+  const { input: source, output, model } = onnx;
+  const rows = source.batch ?? batchSize;
+  const [height, width] = inputSize;
+  const shape = source.layout === "NCHW" ? [rows, 3, height, width] : [rows, height, width, 3];
+  const type = (dims: readonly number[]): TensorType => ({ dtype: "float32", shape: dims });
+  const program: Program = {
+    name: file,
+    target: runtime.target,
+    model,
+    inputs: { [source.name]: type(shape) },
+    outputs: { [output.name]: type([rows, output.numClasses ?? 0]) },
+    state: {},
+  };
+  const executable = await runtime.load(program);
+  const toNhwc =
+    source.layout === "NHWC"
+      ? await runtime.load(
+          compile({
+            name: `${file}.layout`,
+            target: runtime.target,
+            outputs: {
+              pixels: transpose(input("images", "float32", [rows, 3, height, width]), [0, 2, 3, 1]),
+            },
+          }),
+        )
+      : undefined;
+  const rowLength = 3 * height * width;
+  const answer = async (pixels: Float32Array): Promise<Float32Array> => {
+    const images = toNhwc === undefined ? pixels : floats(await toNhwc.run({ images: pixels }), "pixels");
+    return floats(await executable.run({ [source.name]: images }), output.name);
+  };
+  return async (pixels) => {
+    const batch = pixels.length / rowLength;
+    if (batch === rows) return answer(pixels);
+    const parts: Float32Array[] = [];
+    for (let from = 0; from < batch; from += rows) {
+      const chunk = new Float32Array(rows * rowLength); // the last may be padded
+      chunk.set(pixels.subarray(from * rowLength, Math.min(batch, from + rows) * rowLength));
+      parts.push(await answer(chunk));
+    }
+    const perRow = (parts[0]?.length ?? 0) / rows;
+    const logits = new Float32Array(parts.length * rows * perRow);
+    for (const [i, part] of parts.entries()) logits.set(part, i * rows * perRow);
+    return logits.subarray(0, batch * perRow);
+  };
+}
+
+/** Finds out by a run how many classes a model without a fixed output shape has. */
+async function countClasses(model: Pick<OnnxModel, "file" | "inputSize" | "onnx">): Promise<number> {
+  const runtime = await createRuntime({ device: "cpu", threads: 1 });
+  try {
+    const answers = await loadOnnxAnswers(runtime, model, { batchSize: 1 });
+    const [height, width] = model.inputSize;
+    return (await answers(new Float32Array(3 * height * width))).length;
+  } finally {
+    await runtime.close();
+  }
+}
+
+function floats(outputs: Readonly<Record<string, TensorData>>, name: string): Float32Array {
+  const data = outputs[name];
+  if (!(data instanceof Float32Array)) throw new TypeError(`the output ${name} is no float32 tensor`);
+  return data;
+}

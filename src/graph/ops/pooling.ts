@@ -1,0 +1,109 @@
+/** Maximum and average over windows of an image. */
+import { ShapeError } from "../../errors.ts";
+import type { OpDefinition, OnnxNode, TensorType, Value } from "../graph.ts";
+import { apply } from "../graph.ts";
+import type { Shape } from "../shape.ts";
+import { sizeOf } from "../shape.ts";
+
+interface Window extends Readonly<Record<string, unknown>> {
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+}
+
+function infer(name: string, x: TensorType, { kernel, stride, padding }: Window): TensorType[] {
+  const pooled = (length: number): number => Math.floor((length + 2 * padding - kernel) / stride) + 1;
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  const shape = [batch, channels, pooled(height), pooled(width)];
+  if (x.shape.length !== 4 || shape.some((length) => length < 1) || 2 * padding > kernel) {
+    throw new ShapeError(
+      name,
+      [x.shape],
+      `[N, C, H, W] that a window of ${kernel} fits into, padded by at most half of it, not by ${padding}`,
+    );
+  }
+  return [{ dtype: x.dtype, shape }];
+}
+
+/** Calls `visit` with the flat indices of every element x that lies in the window of an element y, row by row. */
+function forEachElement(
+  [, , height = 1, width = 1]: Shape,
+  shape: Shape,
+  { kernel, stride, padding }: Window,
+  visit: (ix: number, iy: number) => void,
+): void {
+  const [, , outHeight = 1, outWidth = 1] = shape;
+  for (let iy = 0; iy < sizeOf(shape); iy++) {
+    const plane = Math.floor(iy / (outHeight * outWidth));
+    const top = (Math.floor(iy / outWidth) % outHeight) * stride - padding;
+    const left = (iy % outWidth) * stride - padding;
+    for (let h = Math.max(top, 0); h < Math.min(top + kernel, height); h++) {
+      for (let w = Math.max(left, 0); w < Math.min(left + kernel, width); w++) {
+        visit((plane * height + h) * width + w, iy);
+      }
+    }
+  }
+}
+
+function onnx(
+  type: string,
+  { kernel, stride, padding }: Window,
+  more: OnnxNode["attributes"] = {},
+): OnnxNode {
+  return {
+    type,
+    attributes: {
+      kernel_shape: [kernel, kernel],
+      strides: [stride, stride],
+      pads: [padding, padding, padding, padding],
+      ...more,
+    },
+  };
+}
+
+const maxPoolOp: OpDefinition<Window> = {
+  name: "maxPool",
+  infer: ([x], window) => infer("maxPool2d", x, window),
+  evaluate: ([x], window, types) => {
+    const shape = types[0]?.shape ?? [];
+    const y = new Float64Array(sizeOf(shape)).fill(Number.NEGATIVE_INFINITY);
+    forEachElement(x.shape, shape, window, (ix, iy) => {
+      y[iy] = Math.max(y[iy] ?? NaN, x.data[ix] ?? NaN);
+    });
+    return [y];
+  },
+  onnx: (_, window) => onnx("MaxPool", window),
+};
+
+const averagePoolOp: OpDefinition<Window> = {
+  name: "averagePool",
+  infer: ([x], window) => infer("averagePool2d", x, window),
+  evaluate: ([x], window, types) => {
+    const shape = types[0]?.shape ?? [];
+    const y = new Float64Array(sizeOf(shape));
+    forEachElement(x.shape, shape, window, (ix, iy) => {
+      y[iy] = (y[iy] ?? NaN) + (x.data[ix] ?? NaN) / window.kernel ** 2;
+    });
+    return [y];
+  },
+  onnx: (_, window) => onnx("AveragePool", window, { count_include_pad: 1 }),
+};
+
+export interface PoolingOptions {
+  /** Side of the square window. */
+  readonly kernel: number;
+  /** By default the kernel: windows that do not overlap. */
+  readonly stride?: number;
+  /** On each side of both axes. */
+  readonly padding?: number;
+}
+
+/** Largest element of each window. x: [N, C, H, W] → [N, C, H', W'], H' = ⌊(H + 2p − kernel) / stride⌋ + 1. */
+export function maxPool2d(x: Value, { kernel, stride = kernel, padding = 0 }: PoolingOptions): Value {
+  return apply(maxPoolOp, [x], { kernel, stride, padding });
+}
+
+/** Mean of each window, the zeros of the padding counted in (PyTorch's default). Shapes as in maxPool2d. */
+export function averagePool2d(x: Value, { kernel, stride = kernel, padding = 0 }: PoolingOptions): Value {
+  return apply(averagePoolOp, [x], { kernel, stride, padding });
+}

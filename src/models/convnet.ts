@@ -1,0 +1,46 @@
+/** What convnets share: tracing once for their parameters and multiply-accumulates. */
+import type { Value } from "../graph/graph.ts";
+import { input, topologicalOrder } from "../graph/graph.ts";
+import { sizeOf } from "../graph/shape.ts";
+import type { ForwardContext } from "../nn/context.ts";
+import { evaluationContext } from "../nn/context.ts";
+import type { Scope } from "../nn/parameters.ts";
+import { collectParameters } from "../nn/parameters.ts";
+import type { Model, ModelConfig } from "./model.ts";
+
+export interface ConvnetOptions {
+  readonly config: ModelConfig;
+  readonly classWeight: string;
+  /** Residual blocks, each with a branch that stochastic depth may drop. */
+  readonly blocks: number;
+  /** images: [B, 3, H, W], normalised → logits [B, K]. */
+  logits(images: Value, scope: Scope, context: ForwardContext): Value;
+}
+
+export function convnet(name: string, { config, classWeight, blocks, logits }: ConvnetOptions): Model {
+  const images = input("images", "float32", [1, 3, ...config.inputSize]);
+  const traced: Value[] = [];
+  const parameters = collectParameters((scope) => traced.push(logits(images, scope, evaluationContext())));
+  return {
+    name,
+    config,
+    forward: (pictures, scope, context) => ({ class: logits(pictures, scope, context) }),
+    parameters,
+    macs: countMacs(traced),
+    noWeightDecay: [],
+    classWeight,
+    dropPathRates: (dropPath) =>
+      Array.from({ length: blocks }, (_, i) => (blocks === 1 ? 0 : (dropPath * i) / (blocks - 1))),
+  };
+}
+
+/** Of convolutions and matrix products, as timm counts them. */
+function countMacs(outputs: readonly Value[]): number {
+  let total = 0;
+  for (const { op, inputs, outputs: made } of topologicalOrder(outputs)) {
+    const size = sizeOf(made[0]?.shape ?? []);
+    if (op.name === "convolution") total += size * sizeOf((inputs[1]?.shape ?? []).slice(1));
+    if (op.name === "gemm") total += size * (inputs[0]?.shape.at(-1) ?? 0);
+  }
+  return total;
+}

@@ -1,0 +1,94 @@
+/** The DeiTs by name: Table 1's Ti, S, B and their distilled forms, and small ones for 32-pixel pictures. */
+import type { Value } from "../graph/graph.ts";
+import { input } from "../graph/graph.ts";
+import { evaluationContext } from "../nn/context.ts";
+import { collectParameters } from "../nn/parameters.ts";
+import type { Model, ModelFamily, ModelOptions } from "./model.ts";
+import { inputSizeOf } from "./model.ts";
+import { patchGrid } from "./patch-embed.ts";
+import { interpolatePositions } from "./positions.ts";
+import type { VisionTransformerConfig } from "./vision-transformer.ts";
+import { dropPathRates, macs, visionTransformer } from "./vision-transformer.ts";
+
+/** What distinguishes a registered model; the rest is shared by all DeiTs. */
+type Preset = Pick<VisionTransformerConfig, "embedDim" | "numHeads" | "depth" | "patchSize"> & {
+  readonly size: number;
+  readonly classes: number;
+};
+
+const TABLE_1 = {
+  tiny: { embedDim: 192, numHeads: 3 },
+  small: { embedDim: 384, numHeads: 6 },
+  base: { embedDim: 768, numHeads: 12 },
+} as const;
+
+const PRESETS: Readonly<Record<string, Preset>> = Object.fromEntries([
+  ...Object.entries(TABLE_1).flatMap(([variant, dims]) =>
+    [224, 384].map((size) => [
+      `deit_${variant}*_patch16_${size}`,
+      { ...dims, depth: 12, patchSize: 16, size, classes: 1000 },
+    ]),
+  ),
+  // For 32-pixel pictures on a CPU: width and depth in the name, heads of 32.
+  ...[
+    [64, 4],
+    [96, 6],
+    [128, 6],
+    [192, 6],
+  ].map(([embedDim = 0, depth = 0]) => [
+    `deit_w${embedDim}d${depth}*_patch4_32`,
+    { embedDim, depth, numHeads: embedDim / 32, patchSize: 4, size: 32, classes: 10 },
+  ]),
+]);
+
+const NAMES: readonly string[] = Object.keys(PRESETS).flatMap((pattern) => [
+  pattern.replace("*", ""),
+  pattern.replace("*", "_distilled"),
+]);
+
+/** A model whose whole configuration is known. */
+export interface VisionTransformer extends Model {
+  readonly config: VisionTransformerConfig;
+}
+
+/** The registered DeiT of that name. @throws RangeError when there is none */
+export function createDeit(name: string, options: ModelOptions = {}): VisionTransformer {
+  const preset = PRESETS[name.replace("_distilled", "").replace(/_patch/, "*_patch")];
+  if (preset === undefined) throw new RangeError(`no DeiT ${name}`);
+  const { size, classes, ...dims } = preset;
+  return modelOf(name, {
+    ...dims,
+    mlpRatio: 4,
+    distilled: name.includes("_distilled_"),
+    numClasses: options.numClasses ?? classes,
+    inputSize: inputSizeOf(options, size),
+  });
+}
+
+export const deits: ModelFamily = { names: NAMES, create: createDeit };
+
+/** A vision transformer of any configuration. */
+export function modelOf(name: string, config: VisionTransformerConfig): VisionTransformer {
+  const forward: Model["forward"] = (images, scope, context) =>
+    visionTransformer(images, scope, config, context);
+  const grid = patchGrid(config.inputSize, config.patchSize);
+  const images: Value = input("images", "float32", [1, 3, ...config.inputSize]);
+  return {
+    name,
+    config,
+    transformer: config,
+    forward,
+    parameters: collectParameters((scope) => forward(images, scope, evaluationContext())),
+    macs: macs(config),
+    noWeightDecay: ["pos_embed", "cls_token"],
+    classWeight: "head.weight",
+    dropPathRates: (dropPath) => dropPathRates(config.depth, dropPath),
+    adapt: (parameter, { shape, data }) => {
+      if (parameter !== "pos_embed" || shape.length !== 3 || shape[2] !== config.embedDim) return undefined;
+      const prefix = config.distilled ? 2 : 1;
+      const side = Math.sqrt((shape[1] ?? 0) - prefix);
+      if (!Number.isInteger(side) || side < 1) return undefined;
+      return interpolatePositions(data, { prefix, from: [side, side], to: grid });
+    },
+  };
+}

@@ -1,0 +1,85 @@
+/**
+ * ResNet for CIFAR (He et al. 2016, §4.2): three stages of n blocks, widths 16, 32, 64, shortcuts without parameters. The
+ * tensors are named as in the PyTorch implementation whose weights are around (layer1.0.conv1, linear).
+ */
+import type { Value } from "../graph/graph.ts";
+import { add, linear, mean, pad, relu, reshape, slice } from "../graph/ops.ts";
+import { dimAt } from "../graph/shape.ts";
+import { batchNorm } from "../nn/batch-norm.ts";
+import { convolution } from "../nn/convolution.ts";
+import type { ForwardContext } from "../nn/context.ts";
+import { ZEROS } from "../nn/linear.ts";
+import type { Scope } from "../nn/parameters.ts";
+import { convnet } from "./convnet.ts";
+import type { Model, ModelFamily } from "./model.ts";
+import { inputSizeOf } from "./model.ts";
+
+const WIDTHS = [16, 32, 64] as const;
+/** By layers: 6n + 2. */
+const DEPTHS = [20, 32, 44, 56, 110] as const;
+const nameOf = (layers: number): string => `resnet${layers}_cifar`;
+
+export const resnets: ModelFamily = {
+  names: DEPTHS.map(nameOf),
+  create(name, options): Model {
+    const layers = DEPTHS.find((depth) => nameOf(depth) === name);
+    if (layers === undefined) throw new RangeError(`no ResNet ${name}`);
+    const blocks = (layers - 2) / 6;
+    const numClasses = options.numClasses ?? 10;
+    return convnet(name, {
+      config: { inputSize: inputSizeOf(options, 32), numClasses, distilled: false },
+      classWeight: "linear.weight",
+      blocks: 3 * blocks,
+      logits(images, scope, context) {
+        let x = convolution(images, scope.at("conv1"), { outChannels: WIDTHS[0], kernel: 3 });
+        x = relu(batchNorm(x, scope.at("bn1"), {}, context));
+        for (const [s, width] of WIDTHS.entries()) {
+          for (let b = 0; b < blocks; b++) {
+            const index = s * blocks + b;
+            const stride = s > 0 && b === 0 ? 2 : 1;
+            x = block(x, scope.at(`layer${s + 1}.${b}`), { width, stride, index }, context);
+          }
+        }
+        const weights = scope.at("linear");
+        const std = Math.sqrt(2 / WIDTHS[2]);
+        return linear(
+          mean(x, [2, 3]),
+          weights.parameter("weight", [numClasses, WIDTHS[2]], { kind: "normal", std }),
+          weights.parameter("bias", [numClasses], ZEROS),
+        );
+      },
+    });
+  },
+};
+
+/** x: [B, C, H, W] → [B, width, H / stride, W / stride]. */
+function block(
+  x: Value,
+  scope: Scope,
+  { width, stride, index }: { width: number; stride: number; index: number },
+  context: ForwardContext,
+): Value {
+  const convNorm = (input: Value, n: 1 | 2, step: number): Value => {
+    const y = convolution(input, scope.at(`conv${n}`), { outChannels: width, kernel: 3, stride: step });
+    return batchNorm(y, scope.at(`bn${n}`), {}, context);
+  };
+  const y = convNorm(relu(convNorm(x, 1, stride)), 2, 1);
+  return relu(add(shortcut(x, width), context.dropPath(y, index)));
+}
+
+/** The identity, or (option A) every second pixel with zeros for the new channels, half of them on each side. */
+function shortcut(x: Value, width: number): Value {
+  const channels = dimAt(x.shape, 1);
+  if (channels === width) return x;
+  const halved = everySecond(everySecond(x, 2), 3);
+  const extra = (width - channels) / 2;
+  return pad(halved, { axis: 1, before: extra, after: extra });
+}
+
+/** Elements 0, 2, 4, … of an axis. */
+function everySecond(x: Value, axis: number): Value {
+  const even = pad(x, { axis, after: dimAt(x.shape, axis) % 2 });
+  const pairs = [...even.shape.slice(0, axis), dimAt(even.shape, axis) / 2, 2, ...even.shape.slice(axis + 1)];
+  const first = slice(reshape(even, pairs), { axis: axis + 1, end: 1 });
+  return reshape(first, pairs.toSpliced(axis + 1, 1));
+}

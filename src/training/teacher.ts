@@ -1,0 +1,136 @@
+/** A teacher's answers beside the student's program: computed, or read from the cache when they are known. */
+import type { TrainOptions } from "../config/schema.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { TeacherCache } from "../distillation/teacher-cache.ts";
+import { openTeacherCache } from "../distillation/teacher-cache.ts";
+import { bridge } from "../distillation/bridge.ts";
+import type { Teacher } from "../distillation/teacher.ts";
+import { inStudentOrder, isOurs, teacherLogits } from "../distillation/teacher.ts";
+import { loadOnnxAnswers } from "../evaluation/onnx-model.ts";
+import type { ProgramOptions } from "../evaluation/program.ts";
+import type { Program } from "../graph/program.ts";
+import { compile } from "../graph/program.ts";
+import type { Runtime, TensorData } from "../runtime/runtime.ts";
+import { VERSION } from "../version.ts";
+import type { BatchInputs } from "./program.ts";
+import { batchPixels, TEACHER_INPUT } from "./program.ts";
+import { mixupOptions, trainPlan, trainTransform } from "./setup.ts";
+
+/** Feeds of a batch's program → the teacher's logits [B, K], in the student's order. */
+type Answer = (feeds: Readonly<Record<string, TensorData>>) => Promise<Float32Array>;
+
+export interface TeacherAnswers {
+  /** The logits [B, K] for a step's pictures, given as the feeds of the student's program. */
+  answer(step: {
+    readonly epoch: number;
+    readonly step: number;
+    readonly feeds: Readonly<Record<string, TensorData>>;
+  }): Promise<Float32Array>;
+  /** What the cache did; undefined without one. */
+  readonly cache: TeacherCache | undefined;
+  close(): Promise<void>;
+}
+
+export interface TeacherSetup {
+  readonly teacher: Teacher;
+  readonly options: TrainOptions;
+  readonly pictures: Dataset;
+  readonly batch: BatchInputs;
+}
+
+/** Feeds of a batch's program, with the answers of a teacher that runs beside it. */
+export async function withAnswers(
+  teacher: TeacherAnswers | undefined,
+  step: Parameters<TeacherAnswers["answer"]>[0],
+): Promise<Readonly<Record<string, TensorData>>> {
+  return teacher === undefined ? step.feeds : { ...step.feeds, [TEACHER_INPUT]: await teacher.answer(step) };
+}
+
+/** Loads a teacher beside the student's program, with the cache that options ask for. */
+export async function loadTeacher(
+  runtime: Runtime,
+  shared: ProgramOptions,
+  { teacher, options, pictures, batch }: TeacherSetup,
+): Promise<TeacherAnswers> {
+  const compute = await loadAnswer(runtime, shared, { teacher, batch });
+  const cache =
+    options.teacherCache === null
+      ? undefined
+      : await openTeacherCache({
+          folder: options.teacherCache,
+          key: cacheKey({ teacher, options, pictures, shared, device: runtime.device }),
+          batchSize: shared.batchSize,
+          numClasses: shared.model.config.numClasses,
+          stepsPerEpoch: trainPlan(options, pictures.length).steps,
+          maxBytes: options.teacherCacheGib * 2 ** 30,
+        });
+  return {
+    cache,
+    async answer({ epoch, step, feeds }) {
+      const known = await cache?.read(epoch, step);
+      if (known !== undefined) return known;
+      const logits = await compute(feeds);
+      await cache?.write(epoch, step, logits);
+      return logits;
+    },
+    async close() {
+      await cache?.close();
+    },
+  };
+}
+
+async function loadAnswer(
+  runtime: Runtime,
+  shared: ProgramOptions,
+  { teacher, batch }: Pick<TeacherSetup, "teacher" | "batch">,
+): Promise<Answer> {
+  const pixels = batchPixels(shared, batch);
+  const load = async (outputs: Parameters<typeof compile>[0]["outputs"]): Promise<Answer> => {
+    const program = compile({ name: `${teacher.name}.teacher`, target: runtime.target, outputs });
+    const executable = await runtime.load(program);
+    return async (feeds) => {
+      const [result] = Object.values(await executable.run(pick(feeds, program)));
+      if (!(result instanceof Float32Array)) throw new TypeError("a teacher's program returned no float32");
+      return result;
+    };
+  };
+  if (isOurs(teacher)) return load({ logits: teacherLogits(teacher, pixels, shared.normalisation) });
+  const { source } = teacher;
+  if (!("onnx" in source)) throw new TypeError("a teacher of neither kind");
+  const prepare = await load({ pixels: bridge(pixels, shared.normalisation, teacher) });
+  const answers = await loadOnnxAnswers(runtime, { ...source, inputSize: teacher.inputSize }, shared);
+  return async (feeds) => inStudentOrder(teacher, await answers(await prepare(feeds)));
+}
+
+function pick(feeds: Readonly<Record<string, TensorData>>, { inputs }: Program): Record<string, TensorData> {
+  return Object.fromEntries(Object.entries(feeds).filter(([name]) => name in inputs));
+}
+
+/** Everything that decides the answers: the teacher, the pictures, and all that is done to them on the way. */
+function cacheKey({
+  teacher: { hash, name, inputSize, normalisation, order },
+  options,
+  pictures,
+  shared,
+  device,
+}: Pick<TeacherSetup, "teacher" | "options" | "pictures"> & {
+  shared: ProgramOptions;
+  device: string;
+}): object {
+  const { seed, batchSize } = options;
+  return {
+    version: VERSION,
+    device,
+    teacher: { hash, name, inputSize, normalisation, order: order && [...order] },
+    pictures: {
+      source: pictures.source,
+      name: pictures.name,
+      length: pictures.length,
+      classes: pictures.classes,
+    },
+    plan: { seed, batchSize, repeats: trainPlan(options, pictures.length).repeats },
+    transform: trainTransform(options, shared.model.config.inputSize),
+    mixup: mixupOptions(options),
+    normalisation: shared.normalisation,
+  };
+}

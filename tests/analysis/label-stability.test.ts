@@ -1,0 +1,43 @@
+/** What a teacher decides on views and mixtures, on generated pictures and a teacher trained on them. */
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import type { LabelStability } from "../../src/analysis/label-stability.ts";
+import { measureLabelStability } from "../../src/analysis/label-stability.ts";
+import { train } from "../../src/training/train.ts";
+import { temporaryFolder } from "../data/temporary.ts";
+import { tinyRun, writePhotos } from "../training/photos.ts";
+
+let teacher = "";
+let photos = "";
+beforeAll(async () => {
+  const root = await temporaryFolder();
+  photos = await writePhotos(join(root, "photos"));
+  teacher = join(root, "teacher");
+  await train(tinyRun({ dataPath: photos, outputDir: teacher, epochs: 4 }));
+});
+
+async function measure(changes: object = {}): Promise<LabelStability> {
+  return measureLabelStability({ checkpoint: teacher, dataPath: photos, views: 3, ...changes });
+}
+
+test("rates of all views and mixtures add up, and the same seed gives the same", async () => {
+  const result = await measure();
+  expect(result.images).toBe(60);
+  const [whole, crop, augmented] = result.views;
+  expect(whole).toEqual({ view: "whole picture", changed: 0, wrong: expect.any(Number), pictures: 0 });
+  expect(whole?.wrong).toBeLessThan(0.4); // two thirds is chance
+  for (const view of [crop, augmented]) {
+    expect(view?.changed).toBeGreaterThan(0);
+    expect(view?.pictures).toBeGreaterThanOrEqual(view?.changed ?? 1);
+    expect(view?.wrong).toBeLessThan(1);
+  }
+  for (const { larger, smaller, neither } of result.mixes) {
+    expect(larger + smaller + neither).toBeCloseTo(1, 9);
+    expect(larger).toBeGreaterThan(smaller);
+  }
+  expect(await measure()).toEqual(result);
+});
+
+test("fewer pictures, when asked for", async () => {
+  expect((await measure({ images: 5 })).images).toBe(5);
+});
