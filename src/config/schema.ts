@@ -14,6 +14,8 @@ const rate = z.number().min(0).lt(1);
 const positive = z.number().gt(0);
 const colour = z.tuple([z.number(), z.number(), z.number()]);
 const text = z.string().min(1);
+/** The reference writes '' for none. */
+const textOrNone = z.string().transform((value) => (value === "" ? null : value));
 
 /** The reference's dataset names beside ours; `IMNET` is a folder with train/ and val/, `CIFAR` is CIFAR-100. */
 const dataSet = z.enum(["auto", "folder", "cifar10", "cifar100", "IMNET", "CIFAR"]).transform((name) => {
@@ -333,13 +335,13 @@ export const trainSchema = z.strictObject({
     value: "RATE",
     help: "part of the true labels in the distillation token's loss",
   }),
-  teacherModel: option(text.nullable().default(null), {
+  teacherModel: option(textOrNone.nullable().default(null), {
     group: "Distillation",
     value: "NAME",
     nullMeans: "what the file says",
     help: "which model the teacher is",
   }),
-  teacherPath: option(text.nullable().default(null), {
+  teacherPath: option(textOrNone.nullable().default(null), {
     group: "Distillation",
     value: "CKPT",
     nullMeans: "none",

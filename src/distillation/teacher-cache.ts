@@ -1,17 +1,30 @@
 /**
  * A teacher's answers on disk. Training pictures are a pure function of the recipe, seed, epoch and step, so the logits that
- * a teacher gave one student serve every other student who sees the same pictures.
+ * a teacher gave one student serve every other student who sees the same pictures, at the same time or later. Node only.
  *
- * folder/<hash of the key>/ holds key.json, a file of records for each epoch, and a file for each process that uses it. A
+ * folder/<hash of the key>/ holds key.json, a file of records for each epoch, and a mark for each cache that is open. A
  * record is a CRC-32 and the logits of one step; one that is half written or damaged counts as absent and is written again.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import { mkdir, open, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import {
+  constants,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rm,
+  rmdir,
+  stat,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { ConfigError } from "../errors.ts";
-import { writeFileAtomic } from "../formats/atomic-file.ts";
+import { withLock } from "../data/lock.ts";
+import { ConfigError, DeitError } from "../errors.ts";
+import { isTemporaryName, writeFileAtomic } from "../formats/atomic-file.ts";
 
 export interface TeacherCacheOptions {
   readonly folder: string;
@@ -27,17 +40,24 @@ export interface TeacherCacheOptions {
 export interface TeacherCache {
   /** The logits [B, K] of a step, bit for bit as they were written; undefined when they are not there. */
   read(epoch: number, step: number): Promise<Float32Array | undefined>;
-  /** Keeps them; does nothing once the folder is full. */
+  /** Keeps them; does nothing once the folder is full. They must not change until the promise settles. */
   write(epoch: number, step: number, logits: Float32Array): Promise<void>;
-  readonly statistics: { readonly hits: number; readonly misses: number };
-  /** Whether answers were not kept for want of space. */
+  /** `bytes`: what the answers of this key take, the epoch that is being written in full. */
+  readonly statistics: { readonly hits: number; readonly misses: number; readonly bytes: number };
+  /** Whether answers were not kept, since the folder has no room for them or the disk refused them. */
   readonly full: boolean;
+  /** Waits for what was asked for; after it nothing is read or kept. */
   close(): Promise<void>;
 }
 
 const KEY_FILE = "key.json";
-const EPOCH_FILE = /^\d+\.f32$/;
-const IN_USE = "in-use-";
+const LOCK_FILE = ".lock";
+const KEY_FOLDER = /^[0-9a-f]{16}$/;
+const EPOCH_FILE = /^\d{4,}\.f32$/;
+/** in-use-<process>-<random>, with the name of the machine in it. */
+const MARK = /^in-use-(\d+)-[0-9a-f]+$/;
+/** Marks are renewed every epoch; an older one was left by a crash, on another machine or before a restart. */
+const MARK_LIFETIME = 7 * 24 * 60 * 60 * 1000;
 const CHECKSUM_BYTES = 4;
 
 /** @throws ConfigError for a folder that cannot be used */
@@ -52,85 +72,170 @@ export async function openTeacherCache({
   const text = canonicalJson(key);
   const name = createHash("sha256").update(text).digest("hex").slice(0, 16);
   const own = join(folder, name);
-  const inUse = join(own, `${IN_USE}${process.pid}`);
-  try {
-    await mkdir(own, { recursive: true });
-    await claim(own, text);
-    await writeFile(inUse, "");
-  } catch (cause) {
-    if (cause instanceof ConfigError) throw cause;
-    throw new ConfigError(
-      "teacherCache",
-      `the teacher's answers cannot be kept in ${folder}: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { hint: "Give a folder that can be written to, or leave out --teacher-cache.", cause },
-    );
-  }
+  const mark = join(own, `in-use-${process.pid}-${randomBytes(4).toString("hex")}`);
   const dataBytes = 4 * batchSize * numClasses;
   const recordBytes = CHECKSUM_BYTES + dataBytes;
-  let room = maxBytes - (await folderBytes(folder));
+  let bytes = 0;
   let full = false;
   let hits = 0;
   let misses = 0;
-  let current: { epoch: number; handle: FileHandle; records: Buffer } | undefined;
+  let isClosed = false;
+  let current: { readonly epoch: number; readonly handle: FileHandle; readonly size: number } | undefined;
 
-  const openEpoch = async (epoch: number): Promise<NonNullable<typeof current>> => {
+  const alone = async <T>(work: () => Promise<T>): Promise<T> => {
+    await mkdir(folder, { recursive: true });
+    return withLock(join(folder, LOCK_FILE), work, { interval: 20 });
+  };
+  const enter = async (): Promise<void> => {
+    await mkdir(own, { recursive: true });
+    await claim(own, text);
+    await writeFile(mark, hostname());
+  };
+  try {
+    await alone(async () => {
+      await enter();
+      await removeOldMarks(own);
+      bytes = await answersIn(own);
+    });
+  } catch (cause) {
+    throw cause instanceof ConfigError ? cause : unusable(folder, cause);
+  }
+
+  const closeEpoch = async (): Promise<void> => {
+    await current?.handle.close().catch(() => {});
+    current = undefined;
+  };
+  const openEpoch = async (epoch: number, flags = constants.O_RDWR): Promise<typeof current> => {
     if (current?.epoch === epoch) return current;
-    await current?.handle.close();
-    const path = join(own, `${String(epoch).padStart(4, "0")}.f32`);
-    const handle = await open(path, "r+").catch(async () => open(path, "w+"));
-    const records = Buffer.alloc(stepsPerEpoch * recordBytes);
-    await handle.read(records, 0, records.length, 0);
-    current = { epoch, handle, records };
+    await closeEpoch();
+    await Promise.all([touch(mark), touch(join(own, KEY_FILE))]).catch(absent);
+    const handle = await open(join(own, `${String(epoch).padStart(4, "0")}.f32`), flags);
+    current = { epoch, handle, size: (await handle.stat()).size };
     return current;
   };
-  const recordOf = (records: Buffer, step: number): Buffer =>
-    records.subarray(step * recordBytes, (step + 1) * recordBytes);
-  const isWhole = (record: Buffer): boolean =>
-    record.length === recordBytes && record.readUInt32LE(0) === crc32(record.subarray(CHECKSUM_BYTES));
+  /** Gives an epoch its whole space at once, or what is left: so students side by side keep the bound together. */
+  const reserve = async (epoch: number): Promise<typeof current> =>
+    alone(async () => {
+      await enter();
+      await closeEpoch(); // its file may have been removed and made anew
+      const file = await openEpoch(epoch, constants.O_RDWR | constants.O_CREAT);
+      if (file === undefined) return undefined;
+      const wanted = stepsPerEpoch * recordBytes - file.size;
+      if (wanted > 0) {
+        const size = file.size + Math.min(wanted, await makeRoom(folder, { keep: name, wanted, maxBytes }));
+        await file.handle.truncate(size);
+        current = { ...file, size };
+      }
+      bytes = await answersIn(own);
+      return current;
+    });
+
+  const check = (epoch: number, step: number): void => {
+    if (!(Number.isSafeInteger(epoch) && epoch >= 0))
+      throw new RangeError(`epoch ${epoch}, expected 0 or more`);
+    if (!(Number.isSafeInteger(step) && step >= 0 && step < stepsPerEpoch))
+      throw new RangeError(`step ${step} of ${stepsPerEpoch}`);
+  };
+  /** Of the logits and their place: a record that was moved is damaged, too. */
+  const checksum = (epoch: number, step: number, data: Uint8Array): number =>
+    crc32(data, crc32(`${name} ${epoch} ${step} ${batchSize}×${numClasses}`));
+
+  const readRecord = async (epoch: number, step: number): Promise<Float32Array | undefined> => {
+    const header = Buffer.alloc(CHECKSUM_BYTES);
+    const data = new Uint8Array(dataBytes);
+    const file = await openEpoch(epoch);
+    const length = (await file?.handle.readv([header, data], step * recordBytes))?.bytesRead;
+    const isWhole = length === recordBytes && header.readUInt32LE(0) === checksum(epoch, step, data);
+    return isWhole ? new Float32Array(data.buffer) : undefined;
+  };
+  const writeRecord = async (epoch: number, step: number, data: Uint8Array): Promise<boolean> => {
+    const end = (step + 1) * recordBytes;
+    let file = await openEpoch(epoch).catch(() => undefined);
+    if ((file === undefined || file.size < end) && !full) file = await reserve(epoch);
+    if (file === undefined || file.size < end) return false;
+    const header = Buffer.alloc(CHECKSUM_BYTES);
+    header.writeUInt32LE(checksum(epoch, step, data));
+    return (await file.handle.writev([header, data], end - recordBytes)).bytesWritten === recordBytes;
+  };
+
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
+    const result = last.then(work);
+    last = result.catch(() => {});
+    return result;
+  };
 
   return {
     async read(epoch, step) {
-      const record = recordOf((await openEpoch(epoch)).records, step);
-      if (!isWhole(record)) {
-        misses++;
-        return undefined;
-      }
-      hits++;
-      const bytes = Uint8Array.from(record.subarray(CHECKSUM_BYTES));
-      return new Float32Array(bytes.buffer);
+      check(epoch, step);
+      return inTurn(async () => {
+        const logits = isClosed ? undefined : await readRecord(epoch, step).catch(absent);
+        if (logits === undefined) misses++;
+        else hits++;
+        return logits;
+      });
     },
     async write(epoch, step, logits) {
+      check(epoch, step);
       if (logits.byteLength !== dataBytes)
         throw new RangeError(`${logits.length} logits, expected ${batchSize} × ${numClasses}`);
-      if (room < recordBytes) room += await makeRoom(folder, { keep: name, bytes: recordBytes });
-      full = room < recordBytes;
-      if (full) return;
-      const { records, handle } = await openEpoch(epoch);
-      const record = recordOf(records, step);
-      if (record.length < recordBytes) throw new RangeError(`step ${step} of ${stepsPerEpoch}`);
-      record.set(new Uint8Array(logits.buffer, logits.byteOffset, dataBytes), CHECKSUM_BYTES);
-      record.writeUInt32LE(crc32(record.subarray(CHECKSUM_BYTES)), 0);
-      await handle.write(record, 0, recordBytes, step * recordBytes);
-      room -= recordBytes;
+      const data = new Uint8Array(logits.buffer, logits.byteOffset, dataBytes);
+      await inTurn(async () => {
+        if (isClosed) return;
+        const isKept = await writeRecord(epoch, step, data).catch(absent);
+        if (isKept !== true) full = true;
+      });
     },
     get statistics() {
-      return { hits, misses };
+      return { hits, misses, bytes };
     },
     get full() {
       return full;
     },
     async close() {
-      await current?.handle.close();
-      current = undefined;
-      await rm(inUse, { force: true });
+      await inTurn(async () => {
+        isClosed = true;
+        await closeEpoch();
+        await rm(mark, { force: true });
+      });
     },
   };
+}
+
+/** A cache never ends a training: what the system refuses to read or write is absent. Mistakes of ours pass. */
+function absent(error: unknown): undefined {
+  if (error instanceof DeitError || /^E[A-Z0-9]+$/.test(codeOf(error) ?? "")) return undefined;
+  throw error;
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}
+
+function unusable(folder: string, cause: unknown): ConfigError {
+  const reasons: Readonly<Record<string, string>> = {
+    EEXIST: "there is a file in its way",
+    ENOTDIR: "there is a file in its way",
+    EACCES: "no permission to write there",
+    EPERM: "no permission to write there",
+    EROFS: "the disk is read-only",
+    ENOSPC: "no space left on the disk",
+  };
+  const code = codeOf(cause instanceof DeitError ? cause.cause : cause);
+  const reason = reasons[code ?? ""] ?? (cause instanceof Error ? cause.message : String(cause));
+  return new ConfigError("teacherCache", `${folder} cannot keep the teacher's answers: ${reason}.`, {
+    hint: "Give a folder that can be written to, or leave out --teacher-cache.",
+    cause,
+  });
 }
 
 /** Writes key.json, or checks that it is the same; its time of change says when the answers were used last. */
 async function claim(folder: string, key: string): Promise<void> {
   const path = join(folder, KEY_FILE);
-  const there = await readFile(path, "utf8").catch(() => undefined);
+  const there = await readFile(path, "utf8").catch((error: unknown) => {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  });
   if (there === undefined) {
     await writeFileAtomic(path, key, { what: "the key of a teacher's answers" });
     return;
@@ -140,11 +245,15 @@ async function claim(folder: string, key: string): Promise<void> {
       hint: `Remove the folder ${folder}.`,
     });
   }
+  await touch(path);
+}
+
+async function touch(path: string): Promise<void> {
   const now = new Date();
   await utimes(path, now, now);
 }
 
-/** JSON with sorted keys, so that equal keys are equal texts. */
+/** JSON with sorted keys and without what is undefined, so that equal keys are equal texts. */
 function canonicalJson(value: unknown): string {
   const sorted = (_: string, inner: unknown): unknown =>
     typeof inner === "object" && inner !== null && !Array.isArray(inner)
@@ -153,52 +262,85 @@ function canonicalJson(value: unknown): string {
   return `${JSON.stringify(value, sorted, 2)}\n`;
 }
 
-interface Kept {
-  readonly name: string;
-  readonly bytes: number;
-  readonly usedAt: number;
-  readonly inUse: boolean;
+/**
+ * Removes the answers unused for longest, none that are in use, until `wanted` bytes more are within `maxBytes`.
+ * @returns the bytes that there is room for, which may be fewer
+ */
+async function makeRoom(
+  folder: string,
+  { keep, wanted, maxBytes }: { keep: string; wanted: number; maxBytes: number },
+): Promise<number> {
+  const kept = await listKept(folder);
+  let room = maxBytes - kept.reduce((total, { bytes }) => total + bytes, 0);
+  for (const { name, path, bytes } of kept.toSorted((a, b) => a.usedAt - b.usedAt)) {
+    if (room >= wanted) break;
+    if (name === keep || bytes === 0 || (await marks(path)).some(({ isLive }) => isLive)) continue;
+    await removeKept(path);
+    room += bytes - (await answersIn(path));
+  }
+  return Math.max(room, 0);
 }
 
-/** The answers in a folder; what is not ours is left alone. */
+interface Kept {
+  readonly name: string;
+  readonly path: string;
+  readonly bytes: number;
+  /** Milliseconds since 1970. */
+  readonly usedAt: number;
+}
+
 async function listKept(folder: string): Promise<Kept[]> {
   const kept: Kept[] = [];
-  for (const name of await readdir(folder)) {
-    const key = await stat(join(folder, name, KEY_FILE)).catch(() => undefined);
-    if (key === undefined) continue;
-    const files = await readdir(join(folder, name)).catch(() => []);
-    let bytes = 0;
-    for (const file of files.filter((candidate) => EPOCH_FILE.test(candidate)))
-      bytes += (await stat(join(folder, name, file)).catch(() => undefined))?.size ?? 0;
-    const users = files
-      .filter((file) => file.startsWith(IN_USE))
-      .map((file) => Number(file.slice(IN_USE.length)));
-    kept.push({ name, bytes, usedAt: key.mtimeMs, inUse: users.some(isAlive) });
+  for (const name of (await readdir(folder)).filter((candidate) => KEY_FOLDER.test(candidate))) {
+    const path = join(folder, name);
+    const key = await stat(join(path, KEY_FILE)).catch(() => undefined);
+    if (key !== undefined) kept.push({ name, path, bytes: await answersIn(path), usedAt: key.mtimeMs });
   }
   return kept;
 }
 
-async function folderBytes(folder: string): Promise<number> {
-  return (await listKept(folder)).reduce((total, { bytes }) => total + bytes, 0);
+/** Bytes of the answers to one key. */
+async function answersIn(path: string): Promise<number> {
+  const files = (await namesIn(path)).filter((name) => EPOCH_FILE.test(name));
+  const entries = await Promise.all(files.map(async (name) => stat(join(path, name)).catch(() => undefined)));
+  return entries.reduce((total, entry) => total + (entry?.isFile() ? entry.size : 0), 0);
 }
 
-/** Removes the answers unused for longest until `bytes` are free. @returns the bytes that were freed */
-async function makeRoom(folder: string, { keep, bytes }: { keep: string; bytes: number }): Promise<number> {
-  const others = (await listKept(folder)).filter(({ name, inUse }) => name !== keep && !inUse);
-  let freed = 0;
-  for (const { name, bytes: size } of others.toSorted((a, b) => a.usedAt - b.usedAt)) {
-    if (freed >= bytes) break;
-    await rm(join(folder, name), { recursive: true, force: true });
-    freed += size;
-  }
-  return freed;
+/** Removes what is ours; the key last, so that a removal that was cut off can be finished. */
+async function removeKept(path: string): Promise<void> {
+  const names = await namesIn(path);
+  const answers = names.filter((name) => EPOCH_FILE.test(name));
+  const others = names.filter((name) => MARK.test(name) || isTemporaryName(name));
+  for (const name of [...answers, ...others, KEY_FILE])
+    await rm(join(path, name), { force: true }).catch(absent);
+  await rmdir(path).catch(absent);
 }
 
-function isAlive(pid: number): boolean {
+/** Who uses the answers to one key. A mark is left behind by a process that was killed. */
+async function marks(path: string): Promise<{ readonly file: string; readonly isLive: boolean }[]> {
+  const found = (await namesIn(path)).flatMap((name) => {
+    const pid = MARK.exec(name)?.[1];
+    return pid === undefined ? [] : [{ file: join(path, name), pid: Number(pid) }];
+  });
+  return Promise.all(found.map(async ({ file, pid }) => ({ file, isLive: await isLive(file, pid) })));
+}
+
+async function isLive(mark: string, pid: number): Promise<boolean> {
+  const [host, entry] = await Promise.all([readFile(mark, "utf8"), stat(mark)]).catch(() => [] as const);
+  if (entry === undefined || Date.now() - entry.mtimeMs > MARK_LIFETIME) return false;
+  if (host !== hostname()) return true; // nobody can ask
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
+    return codeOf(error) === "EPERM";
   }
+}
+
+async function removeOldMarks(path: string): Promise<void> {
+  for (const { file, isLive } of await marks(path)) if (!isLive) await rm(file, { force: true });
+}
+
+async function namesIn(path: string): Promise<string[]> {
+  return readdir(path).catch(() => []);
 }

@@ -4,12 +4,11 @@
  */
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { fromBinary } from "@bufbuild/protobuf";
 import { z } from "zod";
 import type { Normalisation } from "../augmentation/normalisation.ts";
 import { CheckpointError, DataError, FormatError } from "../errors.ts";
-import type { GraphProto, ModelProto, ValueInfoProto } from "../graph/generated/onnx_pb.ts";
-import { ModelProtoSchema } from "../graph/generated/onnx_pb.ts";
+import type { OnnxSignature, OnnxValue } from "./onnx-signature.ts";
+import { readOnnxSignature } from "./onnx-signature.ts";
 
 export interface OnnxClassifier {
   readonly file: string;
@@ -34,129 +33,133 @@ export interface OnnxClassifier {
 
 /** Protocol buffers, and so ONNX files in one piece, end here. */
 const LARGEST = 2 ** 31;
+/** Values of one batch, and classes, beyond which a file is damaged rather than large. */
+const LARGEST_BATCH = 2 ** 29;
+const LARGEST_HEAD = 2 ** 20;
 
 /** @throws DataError when there is no such file, FormatError when it is no ONNX file, CheckpointError when it is no classifier */
 export async function readOnnxClassifier(file: string): Promise<OnnxClassifier> {
-  const found = await stat(file).catch(() => undefined);
-  if (found === undefined) throw new DataError(file, `there is no file ${file}`);
-  if (found.size === 0 || found.size >= LARGEST) {
-    const problem = found.size === 0 ? "is empty" : "is larger than 2 GiB, more than an ONNX file can be";
-    throw new FormatError(file, problem, { hint: "Export or download it again." });
+  const model = await readBytes(file);
+  const signature = parse(file, model);
+  if (signature.external !== undefined) {
+    throw new CheckpointError(
+      `${file} keeps its weights in another file (${quoted(signature.external)} among them)`,
+      {
+        hint: "Save it with its weights inside: torch.onnx.export(…, external_data=False), or onnx.save(onnx.load(path), one_file).",
+      },
+    );
   }
-  const model = new Uint8Array(await readFile(file));
-  const proto = parse(file, model);
-  const { graph } = proto;
-  if (graph === undefined || graph.node.length === 0) {
-    throw new FormatError(file, "is no ONNX model: there is no graph in it", {
-      hint: "Give an .onnx file, or name a safetensors file by its own ending.",
-    });
-  }
-  checkWhole(file, graph);
+  const output = logitsOutput(file, signature);
+  const { numClasses } = output;
+  const classes = (await readClasses(file)) ?? classesInside(signature.classes ?? "");
   return {
     file,
     model,
-    input: pictureInput(file, graph),
-    output: logitsOutput(file, graph),
+    input: pictureInput(file, signature),
+    output,
     ...(await readPreprocessor(file)),
-    classes: (await readClasses(file)) ?? classesInside(proto),
+    classes: classes?.length === (numClasses ?? classes?.length) ? classes : undefined, // else of another model
   };
 }
 
-function parse(file: string, bytes: Uint8Array): ModelProto {
-  try {
-    return fromBinary(ModelProtoSchema, bytes);
-  } catch (cause) {
-    throw new FormatError(file, "is no ONNX model: its bytes cannot be read as one", {
-      hint: "It may be cut off, or another kind of file. Export or download it again.",
-      cause,
+async function readBytes(file: string): Promise<Uint8Array> {
+  const found = await stat(file).catch(() => undefined);
+  if (!found?.isFile()) {
+    throw new DataError(file, found === undefined ? `there is no file ${file}` : `${file} is no file`, {
+      hint: "Give the path of an .onnx file.",
     });
+  }
+  if (found.size === 0) throw new FormatError(file, "is empty", { hint: "Export or download it again." });
+  if (found.size >= LARGEST) {
+    throw new FormatError(file, "is larger than 2 GiB, more than an ONNX file can be", {
+      hint: "It is damaged, or another kind of file.",
+    });
+  }
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    throw new DataError(file, `${file} cannot be read`, { hint: "Check its permissions.", cause });
   }
 }
 
-/** TensorProto.data_location, which our subset of the format leaves out. */
-const DATA_LOCATION = 14;
+function parse(file: string, bytes: Uint8Array): OnnxSignature {
+  const refuse = (problem: string, cause?: unknown): never => {
+    throw new FormatError(file, `is no ONNX model: ${problem}`, {
+      hint: "It may be cut off, a Git LFS pointer or another format under this name (safetensors files keep their own ending). Export or download it again.",
+      cause,
+    });
+  };
+  try {
+    const signature = readOnnxSignature(bytes);
+    if (signature.nodes > 0 && signature.opsets > 0) return signature;
+  } catch (cause) {
+    return refuse("its bytes cannot be read as one", cause);
+  }
+  return refuse("there is no whole graph in it");
+}
 
-function checkWhole(file: string, { initializer }: GraphProto): void {
-  const outside = initializer.find(({ $unknown }) => $unknown?.some(({ no }) => no === DATA_LOCATION));
-  if (outside === undefined) return;
-  throw new CheckpointError(`${file} keeps its weights in another file (${outside.name} and others)`, {
-    hint: "Save it with its weights inside: onnx.save(onnx.load(path), one_file, save_as_external_data=False).",
+/** A name out of a file, for a message. */
+function quoted(name: string): string {
+  return JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
+}
+
+function describe(values: readonly OnnxValue[]): string {
+  const lines = values.slice(0, 6).map(({ name, dtype, dims }) => {
+    return `${quoted(name)} ${dtype} [${dims?.map((length) => length ?? "?").slice(0, 8) ?? "…"}]`;
   });
+  return lines.join(", ").replaceAll(",", ", ").replaceAll(",  ", ", ") + (values.length > 6 ? ", …" : "") || "nothing";
 }
 
-/** Length of an axis where it is fixed. */
-type Dims = readonly (number | undefined)[];
-
-function dimsOf({ type }: ValueInfoProto): Dims | undefined {
-  const tensor = type?.value.case === "tensorType" ? type.value.value : undefined;
-  return tensor?.shape?.dim.map(({ value }) => {
-    const length = value.case === "dimValue" ? Number(value.value) : 0;
-    return length > 0 ? length : undefined;
-  });
-}
-
-/** ONNX's numbers of element types. */
-const FLOAT32 = 1;
-const NAMES: Readonly<Record<number, string>> = {
-  1: "float32",
-  2: "uint8",
-  6: "int32",
-  7: "int64",
-  10: "float16",
-};
-
-function elementType({ type }: ValueInfoProto): number {
-  return type?.value.case === "tensorType" ? type.value.value.elemType : 0;
-}
-
-function describe(values: readonly ValueInfoProto[]): string {
-  const lines = values.slice(0, 6).map((value) => {
-    const dims = dimsOf(value)?.map((length) => length ?? "?");
-    return `${value.name} ${NAMES[elementType(value)] ?? "of another type"} [${dims?.join(", ") ?? "…"}]`;
-  });
-  return lines.join(", ") + (values.length > 6 ? ", …" : "") || "nothing";
-}
-
-function pictureInput(file: string, { input, initializer }: GraphProto): OnnxClassifier["input"] {
-  const weights = new Set(initializer.map(({ name }) => name));
-  const inputs = input.filter(({ name }) => !weights.has(name));
-  const [picture, ...others] = inputs.filter((value) => dimsOf(value)?.length === 4);
+function pictureInput(file: string, { inputs }: OnnxSignature): OnnxClassifier["input"] {
   const refuse = (problem: string, hint: string): never => {
     throw new CheckpointError(`${file} is no image classifier: ${problem}`, { hint });
   };
-  if (picture === undefined || others.length > 0 || inputs.length > 1) {
+  const [picture] = inputs;
+  if (picture?.dims?.length !== 4 || inputs.length > 1) {
     return refuse(
       `expected one input of pictures [batch, 3, height, width]; it takes ${describe(inputs)}`,
       "Give a model that takes pictures alone and returns logits.",
     );
   }
-  if (elementType(picture) !== FLOAT32) {
+  if (picture.dtype !== "float32") {
     return refuse(
-      `its pictures are ${NAMES[elementType(picture)] ?? "of another type"}, expected float32`,
+      `expected float32 pictures; it takes ${describe(inputs)}`,
       "Export it with float32 inputs and outputs (weights may be of any type).",
     );
   }
-  const [batch, second, third, fourth] = dimsOf(picture) ?? [];
+  const [batch, second, third, fourth] = picture.dims;
   const layout = second !== 3 && fourth === 3 ? "NHWC" : "NCHW";
   if (layout === "NCHW" && second !== undefined && second !== 3) {
-    return refuse(`its pictures have ${second} channels, expected 3`, "Give a model for RGB pictures.");
+    return refuse(
+      `expected pictures of 3 channels; it takes ${describe(inputs)}`,
+      "Give a model for RGB pictures.",
+    );
   }
   const [height, width] = layout === "NCHW" ? [third, fourth] : [second, third];
+  if ((batch ?? 1) * 3 * (height ?? 1) * (width ?? 1) > LARGEST_BATCH) {
+    return refuse(
+      `its pictures are too large to be true: ${describe(inputs)}`,
+      "Export or download it again.",
+    );
+  }
   const size = height === undefined || width === undefined ? undefined : ([height, width] as const);
   return { name: picture.name, layout, size, batch };
 }
 
-function logitsOutput(file: string, { output }: GraphProto): OnnxClassifier["output"] {
-  const floats = output.filter((value) => elementType(value) === FLOAT32);
-  const rows = floats.filter((value) => (dimsOf(value)?.length ?? 2) === 2);
+function logitsOutput(file: string, { outputs }: OnnxSignature): OnnxClassifier["output"] {
+  const rows = outputs.filter(({ dtype, dims }) => dtype === "float32" && (dims?.length ?? 2) === 2);
   const chosen = rows.find(({ name }) => name === "logits") ?? (rows.length === 1 ? rows[0] : undefined);
-  if (chosen === undefined) {
-    throw new CheckpointError(
-      `${file} is no image classifier: expected one float32 output of logits [batch, classes]; it returns ${describe(output)}`,
-      { hint: "Export it so that its logits are its only output of two axes, or call them `logits`." },
-    );
-  }
-  return { name: chosen.name, numClasses: dimsOf(chosen)?.[1] };
+  const numClasses = chosen?.dims?.[1];
+  if (chosen !== undefined && (numClasses ?? 1) <= LARGEST_HEAD) return { name: chosen.name, numClasses };
+  const unflattened = outputs.some(({ dims }) => dims?.length === 4 && dims[2] === 1 && dims[3] === 1);
+  throw new CheckpointError(
+    `${file} is no image classifier: expected one float32 output of logits [batch, classes]; it returns ${describe(outputs)}`,
+    {
+      hint: unflattened
+        ? "Export it with a Flatten behind the last layer, so that its logits have two axes."
+        : "Export it so that its logits are its only float32 output of two axes, or call them `logits`.",
+    },
+  );
 }
 
 const triple = z.tuple([z.number(), z.number(), z.number()]);

@@ -45,7 +45,8 @@ async function tryDevice(device: string): Promise<Omit<DeviceProbe, "loader">> {
 ort.env.logLevel = task === "nodes" ? "verbose" : "fatal";
 if (task === "nodes") {
   const model = await buffer(process.stdin);
-  const options = { executionProviders: ["webgpu"], logSeverityLevel: 0 as const };
+  const provider = { name: "webgpu", preferredLayout: "NCHW" } as const; // as sessions.ts
+  const options = { executionProviders: [provider], logSeverityLevel: 0 as const };
   await ort.InferenceSession.create(new Uint8Array(model), options);
 } else {
   process.stdout.write(`${JSON.stringify(await tryDevice(task))}\n`);

@@ -33,7 +33,8 @@ export function sessionOptions(
   }: { name: string; deviceOutputs?: readonly string[]; outputs?: readonly string[] },
 ): InferenceSession.SessionOptions {
   return {
-    executionProviders: [device],
+    // In its own layout (NHWC) it would wrap convolutions in transposes and move these about with nodes that it lacks.
+    executionProviders: device === "webgpu" ? [{ name: device, preferredLayout: "NCHW" }] : [device],
     // With no CPU nodes allowed, more threads would only spin.
     intraOpNumThreads: device === "webgpu" ? 1 : threads,
     interOpNumThreads: 1,

@@ -47,8 +47,7 @@ describe("help", () => {
     ]) {
       expect(out).toContain(part);
     }
-    for (const part of ["--teacher-model", "--no-unscale-lr", "--num-workers"])
-      expect(out).not.toContain(part);
+    for (const part of ["--cosub", "--no-unscale-lr", "--num-workers"]) expect(out).not.toContain(part);
     expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(84);
   });
 
@@ -68,8 +67,8 @@ describe("wrong usage exits with 2, says how to fix it and shows no stack", () =
     [["train"], "which pictures?"],
     [["train", "quikstart"], "Did you mean quickstart?"],
     [
-      ["train", "quickstart", "--teacher-model", "regnety_160"],
-      "--teacher-model is not in this version; leave it out or pass --teacher-model none",
+      ["train", "quickstart", "--inat-category", "family"],
+      "--inat-category is not in this version; leave it out or pass --inat-category name",
     ],
     [["train", "cifar10-deit", "--aa", "rand-x3"], 'has the section "x3", which is none of RandAugment\'s'],
     [["train", "cifar10-deit", "--batch-size", "63"], "a batch of 63 cannot be mixed"],

@@ -146,8 +146,8 @@ describe("options of the reference that are not in this version", () => {
       "--no-train-mode is not in this version; leave it out or pass --train-mode",
     ],
     [
-      flags({ "distillation-type": "hard" }),
-      "--distillation-type is not in this version; leave it out or pass --distillation-type none",
+      flags({ "inat-category": "family" }),
+      "--inat-category is not in this version; leave it out or pass --inat-category name",
     ],
     [recipe({ cosub: true }), "cosub is not in this version; leave it out or write cosub: false"],
     [

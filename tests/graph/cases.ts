@@ -52,6 +52,9 @@ const positive = { low: 0.5, high: 3 };
 const spaced = [-1.7, 0.4, 1.9, -0.6, 0.9, -2.3, 1.4, 2.6, -1.1, 0.2, -0.3, 3.1];
 const spacedOthers = [0.3, -0.5, 1.2, 0.6, -1.4, -1.8, 2.1, 1.7, -2.6, 0.8, -1.2, 0.1];
 
+// 48 numbers, no two within 0.1: what is the largest does not change under a small step.
+const pixels = Array.from({ length: 48 }, (_, i) => ((i * 29) % 48) * 0.11 - 2.6);
+
 // Programs of ours count in int32; int64 is there for what ONNX wants, and WebGPU has hardly a kernel for it.
 const INT64 = { devices: ["cpu"] };
 
@@ -631,7 +634,65 @@ const composites: OpCase[] = [
   ),
 ];
 
-export const cases: readonly OpCase[] = [...elementwise, ...shapes, ...composites];
+const convolutions: OpCase[] = [
+  ...(
+    [
+      ["3 × 3", [2, 3, 4, 5], [4, 3, 3, 3], { padding: 1 }],
+      ["1 × 1", [2, 3, 3, 4], [5, 3, 1, 1], {}],
+      ["1 × 1, every second pixel", [2, 3, 5, 4], [2, 3, 1, 1], { stride: 2 }],
+      ["3 × 3, every second pixel, one row unmet", [2, 2, 6, 5], [3, 2, 3, 3], { stride: 2, padding: 1 }],
+      ["groups", [2, 4, 4, 4], [6, 2, 3, 3], { padding: 1, groups: 2 }],
+      ["groups, every second pixel", [2, 4, 4, 6], [4, 2, 3, 3], { stride: 2, padding: 1, groups: 2 }],
+      ["a group for each channel", [1, 3, 4, 4], [3, 1, 3, 3], { padding: 1, groups: 3 }],
+      ["no padding, oblong kernel", [1, 2, 4, 5], [2, 2, 2, 3], {}],
+    ] as const
+  ).map(([name, x, weight, options]) =>
+    opCase("conv2d", name, [floats(x), others(weight)], ([a, b]) => ops.conv2d(a, b, options)),
+  ),
+  opCase(
+    "conv2d",
+    "with a bias",
+    [floats([2, 3, 4, 4]), others([2, 3, 3, 3]), floats([2])],
+    ([x, weight, bias]) => ops.conv2d(x, weight, { padding: 1, bias }),
+    {
+      reference: ([x, weight, bias]) =>
+        ops.add(ops.conv2d(x, weight, { padding: 1 }), ops.reshape(bias, [2, 1, 1])),
+    },
+  ),
+  ...(
+    [
+      ["2 × 2", { kernel: 2 }],
+      ["3 × 3, every second pixel", { kernel: 3, stride: 2, padding: 1 }],
+      ["overlapping", { kernel: 3, stride: 1 }],
+    ] as const
+  ).flatMap(([name, options]) => [
+    opCase("maxPool2d", name, [values(pixels, [2, 1, 4, 6])], ([x]) => ops.maxPool2d(x, options)),
+    opCase("averagePool2d", name, [floats([2, 2, 5, 4])], ([x]) => ops.averagePool2d(x, options)),
+  ]),
+  opCase(
+    "batchNormTraining",
+    "",
+    [floats([3, 2, 3, 2]), others([2]), floats([2])],
+    ([x, gamma, beta]) => ops.batchNormTraining(x, gamma, beta).y,
+    {
+      reference: ([x, gamma, beta]) => {
+        const channels = (value: Value): Value => ops.reshape(value, [2, 1, 1]);
+        const centred = ops.sub(x, channels(ops.mean(x, [0, 2, 3])));
+        const variance = ops.mean(ops.mul(centred, centred), [0, 2, 3]);
+        const scaled = ops.div(centred, channels(ops.sqrt(ops.add(variance, 1e-5))));
+        return ops.add(ops.mul(scaled, channels(gamma)), channels(beta));
+      },
+    },
+  ),
+  opCase(
+    "batchNormInference",
+    "",
+    [floats([2, 3, 2, 2]), others([3]), floats([3]), floats([3], { name: "mean" }), floats([3], positive)],
+    ([x, gamma, beta, average, variance]) => ops.batchNormInference(x, gamma, beta, average, variance),
+  ),
+];
+
+export const cases: readonly OpCase[] = [...elementwise, ...shapes, ...composites, ...convolutions];
 
 /** Title of a case. */
 export function titleOf({ op, name }: Pick<OpCase, "op" | "name">): string {

@@ -20,6 +20,7 @@ import type { PackedTensor, SeededKind } from "../helpers/seeded.ts";
 import { seededImages, seededTensor, unpack } from "../helpers/seeded.ts";
 
 interface Recorded {
+  readonly size: number;
   readonly evaluated: PackedTensor;
   readonly trained: PackedTensor;
   readonly loss: number;
@@ -31,16 +32,23 @@ interface Recorded {
 const golden: {
   readonly batch: number;
   readonly classes: number;
-  readonly size: number;
   readonly regnet: Recorded;
   readonly resnet: Recorded;
 } = JSON.parse(readFileSync(new URL("../golden/convnets/convnets.json", import.meta.url), "utf8"));
 
-const { batch, classes: numClasses, size } = golden;
+const { batch, classes: numClasses } = golden;
 const rule = { w0: 16, wa: 16, wm: 2, groupWidth: 8, depth: 9 };
 const MODELS = [
-  ["regnet", regnet("small", { ...rule, stemWidth: 8, numClasses, inputSize: [size, size] })],
-  ["resnet", createModel("resnet20_cifar", { numClasses, inputSize: size })],
+  [
+    "regnet",
+    regnet("small", {
+      ...rule,
+      stemWidth: 8,
+      numClasses,
+      inputSize: [golden.regnet.size, golden.regnet.size],
+    }),
+  ],
+  ["resnet", createModel("resnet20_cifar", { numClasses, inputSize: golden.resnet.size })],
 ] as const;
 
 /** As record.py draws them. */
@@ -53,7 +61,7 @@ function kind(name: string, shape: readonly number[]): SeededKind {
 }
 
 const feeds = (model: Model): Record<string, Float32Array> => ({
-  images: seededTensor("images", batch * 3 * size * size, seededImages),
+  images: seededTensor("images", batch * 3 * model.config.inputSize[0] ** 2, seededImages),
   targets: smoothTargets(
     Array.from({ length: batch }, (_, i) => i),
     numClasses,
@@ -81,7 +89,7 @@ interface Traced {
 
 function trace(model: Model): Traced {
   const values = new Map(model.parameters.map(({ name, shape }) => [name, input(name, "float32", shape)]));
-  const images = input("images", "float32", [batch, 3, size, size]);
+  const images = input("images", "float32", [batch, 3, ...model.config.inputSize]);
   const scope = createScope(({ name }) => values.get(name) ?? images);
   const updates = new Map<Value, Value>();
   const context = trainingContext({

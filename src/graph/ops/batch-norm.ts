@@ -1,8 +1,8 @@
 /** Batch normalisation of images (Ioffe and Szegedy 2015): by the batch's statistics, and by recorded ones. */
 import { ShapeError } from "../../errors.ts";
 import type { OpDefinition, TensorType, Value } from "../graph.ts";
-import { apply, createNode, output } from "../graph.ts";
-import { dimAt, sameShape } from "../shape.ts";
+import { createNode, output } from "../graph.ts";
+import { dimAt, sameShape, sizeOf } from "../shape.ts";
 import { reshape, sum } from "./broadcast.ts";
 import { add, div, mul, sqrt, sub } from "./elementwise.ts";
 import { mean } from "./reduce.ts";
@@ -31,6 +31,16 @@ const batchNormTrainingOp: OpDefinition<{ epsilon: number }> = {
     const [x, gamma] = inputs;
     return [x, gamma, gamma, gamma];
   },
+  gradient: ({ inputs: [x, gamma], outputs: [, average, , invStd], grad }) => {
+    const count = sizeOf(x.shape) / dimAt(x.shape, 1);
+    const normalised = mul(sub(x, channels(average)), channels(invStd));
+    const byBeta = sum(grad, PER_CHANNEL);
+    const byGamma = sum(mul(grad, normalised), PER_CHANNEL);
+    const byMean = channels(mul(byBeta, 1 / count));
+    const byVariance = mul(normalised, channels(mul(byGamma, 1 / count)));
+    const centred = sub(sub(grad, byMean), byVariance);
+    return [mul(centred, channels(mul(gamma, invStd))), byGamma, byBeta];
+  },
   lower: ([x, gamma, beta], { epsilon }) => {
     const average = mean(x, PER_CHANNEL);
     const centred = sub(x, channels(average));
@@ -54,20 +64,10 @@ export function batchNormTraining(
   return { y: output(node, 0), mean: output(node, 1), variance: output(node, 2) };
 }
 
-const batchNormInferenceOp: OpDefinition<{ epsilon: number }> = {
-  name: "batchNormInference",
-  infer: (inputs) => {
-    checkShapes("batchNormInference", inputs);
-    return [inputs[0]];
-  },
-  lower: ([x, gamma, beta, average, variance], { epsilon }) => {
-    const scale = div(gamma, sqrt(add(variance, epsilon)));
-    const shift = sub(beta, mul(average, scale));
-    return [add(mul(x, channels(scale)), channels(shift))];
-  },
-};
-
-/** Normalises each channel by given statistics. x: [N, C, H, W]; gamma, beta, mean, variance: [C] → [N, C, H, W]. */
+/**
+ * Normalises each channel by given statistics: one multiplication and one addition. x: [N, C, H, W]; gamma, beta, mean,
+ * variance: [C] → [N, C, H, W].
+ */
 export function batchNormInference(
   x: Value,
   gamma: Value,
@@ -76,5 +76,7 @@ export function batchNormInference(
   variance: Value,
   { epsilon = 1e-5 } = {},
 ): Value {
-  return apply(batchNormInferenceOp, [x, gamma, beta, average, variance], { epsilon });
+  checkShapes("batchNormInference", [x, gamma, beta, average, variance]);
+  const scale = div(gamma, sqrt(add(variance, epsilon)));
+  return add(mul(x, channels(scale)), channels(sub(beta, mul(average, scale))));
 }

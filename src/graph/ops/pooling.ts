@@ -1,9 +1,17 @@
 /** Maximum and average over windows of an image. */
 import { ShapeError } from "../../errors.ts";
 import type { OpDefinition, OnnxNode, TensorType, Value } from "../graph.ts";
-import { apply } from "../graph.ts";
+import { apply, constant } from "../graph.ts";
 import type { Shape } from "../shape.ts";
-import { sizeOf } from "../shape.ts";
+import { dimAt, sizeOf } from "../shape.ts";
+import { reshape } from "./broadcast.ts";
+import { equal, select } from "./compare.ts";
+import { metPixels, pad2d, transposedConvolution } from "./convolution.ts";
+import { full, mul, sub } from "./elementwise.ts";
+import { concat } from "./layout.ts";
+
+/** Below every float32 that a network makes; padding is never the largest. */
+const LOWEST = -3e38;
 
 interface Window extends Readonly<Record<string, unknown>> {
   readonly kernel: number;
@@ -72,6 +80,24 @@ const maxPoolOp: OpDefinition<Window> = {
     });
     return [y];
   },
+  // To the first of equal ones, as PyTorch.
+  gradient: ({ inputs: [x], outputs: [y], grad, attributes: { kernel, stride, padding } }) => {
+    const [batch = 1, channels = 1, height = 1, width = 1] = y.shape;
+    const places = kernel * kernel;
+    const sizes = { kernelHeight: kernel, kernelWidth: kernel, stride, height, width };
+    let left: Value = full(y.shape, 1); // 1 where no earlier place was the largest
+    const shares = metPixels(pad2d(x, padding, LOWEST), sizes).map((pixels) => {
+      const isLargest = mul(left, select(equal(pixels, y), 1, 0));
+      left = sub(left, isLargest);
+      return reshape(mul(grad, isLargest), [batch, channels, 1, height, width]);
+    });
+    const spread = reshape(concat(shares, 2), [batch, channels * places, height, width]);
+    const backTo = Float32Array.from({ length: channels * places * places }, (_, i) =>
+      Math.floor(i / places) % places === i % places ? 1 : 0,
+    );
+    const kernels = constant(backTo, [channels * places, 1, kernel, kernel]);
+    return [transposedConvolution(spread, kernels, { stride, padding, groups: channels, shape: x.shape })];
+  },
   onnx: (_, window) => onnx("MaxPool", window),
 };
 
@@ -85,6 +111,11 @@ const averagePoolOp: OpDefinition<Window> = {
       y[iy] = (y[iy] ?? NaN) + (x.data[ix] ?? NaN) / window.kernel ** 2;
     });
     return [y];
+  },
+  gradient: ({ inputs: [x], grad, attributes: { kernel, stride, padding } }) => {
+    const channels = dimAt(x.shape, 1);
+    const kernels = full([channels, 1, kernel, kernel], 1 / kernel ** 2);
+    return [transposedConvolution(grad, kernels, { stride, padding, groups: channels, shape: x.shape })];
   },
   onnx: (_, window) => onnx("AveragePool", window, { count_include_pad: 1 }),
 };

@@ -3,7 +3,7 @@
     python -m pip install torch timm
     python tests/golden/convnets/record.py
 
-Weights and running statistics are seeded by their names; images "images" [4, 3, 64, 64] with scale 4, smoothed targets.
+Weights and running statistics are seeded by their names; images "images" [4, 3, size, size] with scale 4, smoothed targets.
 The loss is cross-entropy with these targets. Of each gradient the sum and the root of the sum of squares are kept, and
 the first eight elements. Computed in float64. The RegNetY is timm's RegNet class with 9 blocks of 16 to 64 channels; the
 ResNet is the paper's with shortcuts of option A, written here.
@@ -19,7 +19,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from seeded import number, packed, seeded_tensor, versions, write  # noqa: E402
 
-BATCH, CLASSES, SIZE = 4, 5, 64
+BATCH, CLASSES = 4, 5
 
 
 class Block(nn.Module):
@@ -73,10 +73,10 @@ def seed(model):
             tensor.copy_(seeded_tensor(name, tensor.shape, *kind(name, tensor.shape)).double())
 
 
-def record(model):
+def record(model, size):
     model = model.double()
     seed(model)
-    images = seeded_tensor("images", (BATCH, 3, SIZE, SIZE), 0.0, 4.0).double()
+    images = seeded_tensor("images", (BATCH, 3, size, size), 0.0, 4.0).double()
     targets = torch.full((BATCH, CLASSES), 0.1 / CLASSES).double()
     targets[torch.arange(BATCH), torch.arange(BATCH)] += 0.9
     model.eval()
@@ -87,7 +87,7 @@ def record(model):
     loss = F.cross_entropy(logits, targets)
     loss.backward()
     return {
-        "evaluated": packed(evaluated), "trained": packed(logits), "loss": number(loss),
+        "size": size, "evaluated": packed(evaluated), "trained": packed(logits), "loss": number(loss),
         "gradients": {name: [number(p.grad.sum()), number(p.grad.norm()), *map(float, p.grad.flatten()[:8])]
                       for name, p in model.named_parameters()},
         "statistics": {name: packed(b) for name, b in model.named_buffers() if "running" in name
@@ -99,7 +99,7 @@ if __name__ == "__main__":
     config = RegNetCfg(w0=16, wa=16.0, wm=2.0, group_size=8, depth=9, se_ratio=0.25, stem_width=8)
     write(Path(__file__).resolve().parent / "convnets.json", {
         "command": "python tests/golden/convnets/record.py",
-        "versions": versions(), "batch": BATCH, "classes": CLASSES, "size": SIZE,
-        "regnet": record(RegNet(config, num_classes=CLASSES)),
-        "resnet": record(ResNet20()),
+        "versions": versions(), "batch": BATCH, "classes": CLASSES,
+        "regnet": record(RegNet(config, num_classes=CLASSES), 64),
+        "resnet": record(ResNet20(), 16),
     })

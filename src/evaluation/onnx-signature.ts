@@ -1,0 +1,143 @@
+/**
+ * What goes in and out of an ONNX file, and what it says about itself. Nodes and weights are passed over unread: a damaged
+ * or hostile file costs no more memory than its own bytes.
+ */
+import { fromBinary } from "@bufbuild/protobuf";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import type { ValueInfoProto } from "../graph/generated/onnx_pb.ts";
+import { ValueInfoProtoSchema } from "../graph/generated/onnx_pb.ts";
+
+export interface OnnxValue {
+  readonly name: string;
+  /** "float32"; "unknown type" for one that is no image's. */
+  readonly dtype: string;
+  /** Length of each axis, undefined where it is not fixed; undefined where not even the rank is. */
+  readonly dims: readonly (number | undefined)[] | undefined;
+}
+
+export interface OnnxSignature {
+  /** Without the weights, which old files list among their inputs. */
+  readonly inputs: readonly OnnxValue[];
+  readonly outputs: readonly OnnxValue[];
+  readonly nodes: number;
+  /** Sets of operations that it needs; every whole file names one. */
+  readonly opsets: number;
+  /** A weight whose values lie in another file. */
+  readonly external: string | undefined;
+  /** Names of classes as the exporter wrote them: JSON, a Python dict, or a line each. */
+  readonly classes: string | undefined;
+}
+
+/** Field numbers of onnx.proto3. */
+const MODEL = { graph: 7, opset: 8, metadata: 14 } as const;
+const GRAPH = { node: 1, initializer: 5, input: 11, output: 12 } as const;
+const TENSOR = { name: 8, location: 14 } as const;
+const ENTRY = { key: 1, value: 2 } as const;
+
+/** TensorProto.DataLocation; 0, which onnx itself writes, is inside. */
+const EXTERNAL = 1;
+const DTYPES: Readonly<Record<number, string>> = {
+  1: "float32",
+  2: "uint8",
+  3: "int8",
+  6: "int32",
+  7: "int64",
+  8: "string",
+  9: "bool",
+  10: "float16",
+  11: "float64",
+  16: "bfloat16",
+};
+const CLASS_KEYS: readonly string[] = ["classes", "labels", "names"];
+
+/** Bytes that all inputs and outputs may take together, and names of classes; real files need some kilobytes. */
+const LARGEST = 2 ** 22;
+
+/** @throws Error of some kind when the bytes are no protocol buffer of this shape */
+export function readOnnxSignature(model: Uint8Array): OnnxSignature {
+  const inputs = new Map<string, OnnxValue>();
+  const outputs: OnnxValue[] = [];
+  const counts = { nodes: 0, opsets: 0, bytes: 0 };
+  let classes: string | undefined;
+  const value = (bytes: Uint8Array): OnnxValue => {
+    counts.bytes += bytes.length + 2;
+    if (counts.bytes > LARGEST) throw new RangeError("too many inputs and outputs");
+    return valueOf(fromBinary(ValueInfoProtoSchema, bytes));
+  };
+  visit(model, {
+    [MODEL.opset]: () => counts.opsets++,
+    [MODEL.metadata]: (reader) => (classes ??= classesOf(reader.bytes())),
+    [MODEL.graph]: (reader) =>
+      visit(reader.bytes(), {
+        [GRAPH.node]: () => counts.nodes++,
+        [GRAPH.output]: (values) => outputs.push(value(values.bytes())),
+        [GRAPH.input]: (values) => {
+          const one = value(values.bytes());
+          inputs.set(one.name, one);
+        },
+      }),
+  });
+  const external = takeWeights(model, inputs);
+  const { nodes, opsets } = counts;
+  return { inputs: [...inputs.values()], outputs, nodes, opsets, external, classes };
+}
+
+/** Removes weights from the inputs; returns one that lies in another file. */
+function takeWeights(model: Uint8Array, inputs: Map<string, OnnxValue>): string | undefined {
+  let external: string | undefined;
+  const weight = (bytes: Uint8Array): void => {
+    let [name, outside] = ["", false];
+    visit(bytes, {
+      [TENSOR.name]: (reader) => (name = reader.string()),
+      [TENSOR.location]: (reader) => (outside = reader.int32() === EXTERNAL),
+    });
+    inputs.delete(name);
+    if (outside) external ??= name;
+  };
+  visit(model, {
+    [MODEL.graph]: (reader) =>
+      visit(reader.bytes(), { [GRAPH.initializer]: (weights) => weight(weights.bytes()) }),
+  });
+  return external;
+}
+
+function classesOf(entry: Uint8Array): string | undefined {
+  if (entry.length > LARGEST) return undefined;
+  let [key, value] = ["", ""];
+  visit(entry, {
+    [ENTRY.key]: (reader) => (key = reader.string()),
+    [ENTRY.value]: (reader) => (value = reader.string()),
+  });
+  return CLASS_KEYS.includes(key) ? value : undefined;
+}
+
+/** Calls back at each field of a message that is asked for, and goes past what was left of it and past all others. */
+function visit(
+  message: Uint8Array,
+  fields: Readonly<Record<number, ((reader: BinaryReader) => unknown) | undefined>>,
+): void {
+  const reader = new BinaryReader(message);
+  while (reader.pos < reader.len) {
+    const [field, wire] = reader.tag();
+    const start = reader.pos;
+    reader.skip(wire, field);
+    const end = reader.pos;
+    const wanted = wire === WireType.LengthDelimited || wire === WireType.Varint ? fields[field] : undefined;
+    if (wanted === undefined) continue;
+    reader.pos = start;
+    wanted(reader);
+    reader.pos = end;
+  }
+}
+
+function valueOf({ name, type }: ValueInfoProto): OnnxValue {
+  const tensor = type?.value.case === "tensorType" ? type.value.value : undefined;
+  return {
+    name,
+    dtype: DTYPES[tensor?.elemType ?? 0] ?? "unknown type",
+    dims: tensor?.shape?.dim.map((dim) => {
+      const length = dim.value.case === "dimValue" ? Number(dim.value.value) : 0;
+      return length > 0 ? length : undefined;
+    }),
+  };
+}
