@@ -1,24 +1,30 @@
 /**
- * The first run on CIFAR-10: a part of the pictures, a few epochs, enough to see it learn.
+ * The paper's story in minutes: a small vision transformer learns CIFAR-10 from true labels and, through its distillation
+ * token, from a convnet.
  *
  *   deit data pull cifar10 && deit train quickstart
  *
- * Time: one to four minutes on 2 cores. Expected: about 53 % top-1; guessing gives 10 %.
+ * The teacher is the RegNetY of recipes/regnety-cifar10.ts, whose weights come with the package. Time: two to five minutes
+ * on 2 cores. Expected: about 53 % top-1; guessing gives 10 %.
  */
+import { fileURLToPath } from "node:url";
 import type { TrainInput } from "../src/config/schema.ts";
 
 export const recipe = {
   dataSet: "cifar10",
-  model: "deit_w64d4_patch4_32",
+  model: "deit_w64d4_distilled_patch4_32",
   numTrain: 25_000,
   batchSize: 64,
   epochs: 6,
-  lr: 1e-3,
+  lr: 2e-3,
   unscaleLr: true,
   schedUnit: "step",
   warmupEpochs: 0.5,
   crop: "padded",
   dropPath: 0,
+  distillationType: "hard",
+  teacherModel: "regnety_w32d9_32",
+  teacherPath: fileURLToPath(new URL("teachers/regnety_w32d9_32-cifar10.safetensors", import.meta.url)),
   // DeiT's augmentation and averaging are for hundreds of epochs
   aa: null,
   colorJitter: 0,

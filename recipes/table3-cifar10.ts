@@ -34,11 +34,11 @@ export const recipe = {
   evalEvery: 1000,
 } satisfies TrainInput;
 
-export interface Table3Row {
+export interface StudyRow {
   readonly name: string;
   readonly change: TrainInput;
-  /** Two values of one setting that belongs to the row; learning rates come on top. */
-  readonly tuned: readonly [TrainInput, TrainInput];
+  /** What the row is tuned over; as many for each. */
+  readonly settings: readonly TrainInput[];
   /** The table's lines that a training gives, by the head that answers, with the paper's result. */
   readonly lines: readonly {
     readonly name: string;
@@ -47,35 +47,37 @@ export interface Table3Row {
   }[];
 }
 
-/** The learning rates that every row is tried with. */
-export const learningRates = [1e-3, 2e-3] as const;
+/** Two values of one setting of the row's own, each with two learning rates. */
+function tuned(...own: readonly [TrainInput, TrainInput]): TrainInput[] {
+  return own.flatMap((setting) => [1e-3, 2e-3].map((lr) => ({ ...setting, lr })));
+}
 
 const token = { model: DISTILLED } as const;
-const alphas = [{ distillationAlpha: 0.5 }, { distillationAlpha: 0.8 }] as const;
+const alphas = tuned({ distillationAlpha: 0.5 }, { distillationAlpha: 0.8 });
 
-export const rows: readonly Table3Row[] = [
+export const rows: readonly StudyRow[] = [
   {
     name: "none",
     change: {},
-    tuned: [{ smoothing: 0.1 }, { smoothing: 0 }],
+    settings: tuned({ smoothing: 0.1 }, { smoothing: 0 }),
     lines: [{ name: "no distillation", head: "class", paper: 81.8 }],
   },
   {
     name: "soft",
     change: { distillationType: "soft", distillationHead: "class", distillationTau: 3 },
-    tuned: [{ distillationAlpha: 0.1 }, { distillationAlpha: 0.5 }],
+    settings: tuned({ distillationAlpha: 0.1 }, { distillationAlpha: 0.5 }),
     lines: [{ name: "soft distillation", head: "class", paper: 81.8 }],
   },
   {
     name: "hard",
     change: { distillationType: "hard", distillationHead: "class" },
-    tuned: alphas,
+    settings: alphas,
     lines: [{ name: "hard distillation", head: "class", paper: 83 }],
   },
   {
     name: "token",
     change: { ...token, distillationType: "hard" },
-    tuned: alphas,
+    settings: alphas,
     lines: [
       { name: "distilled: class head", head: "class", paper: 83 },
       { name: "distilled: distillation head", head: "distillation", paper: 83.1 },
@@ -85,7 +87,32 @@ export const rows: readonly Table3Row[] = [
   {
     name: "two class tokens",
     change: { ...token, distillationType: "labels" },
-    tuned: alphas,
-    lines: [{ name: "two class tokens, no teacher", head: "joint" }],
+    settings: alphas,
+    lines: [{ name: "two class tokens (no teacher)", head: "joint" }],
+  },
+];
+
+/** Fine-tuning the distilled students of the rows above at a higher resolution (§4): constant rate, as the paper. */
+export const finetuneRecipe = {
+  ...recipe,
+  ...token,
+  inputSize: 48,
+  epochs: 4,
+  sched: "constant",
+  warmupEpochs: 0,
+} satisfies TrainInput;
+
+export const finetuneRows: readonly StudyRow[] = [
+  {
+    name: "labels and teacher",
+    change: { distillationType: "hard" },
+    settings: [{ lr: 1e-4 }, { lr: 3e-4 }],
+    lines: [{ name: "labels and teacher", head: "joint", paper: 84.5 }],
+  },
+  {
+    name: "labels alone",
+    change: { distillationType: "labels" },
+    settings: [{ lr: 1e-4 }, { lr: 3e-4 }],
+    lines: [{ name: "labels alone", head: "joint" }],
   },
 ];

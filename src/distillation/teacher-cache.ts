@@ -274,7 +274,7 @@ async function makeRoom(
   let room = maxBytes - kept.reduce((total, { bytes }) => total + bytes, 0);
   for (const { name, path, bytes } of kept.toSorted((a, b) => a.usedAt - b.usedAt)) {
     if (room >= wanted) break;
-    if (name === keep || bytes === 0 || (await marks(path)).some(({ isLive }) => isLive)) continue;
+    if (name === keep || (await marks(path)).some(({ isLive }) => isLive)) continue;
     await removeKept(path);
     room += bytes - (await answersIn(path));
   }

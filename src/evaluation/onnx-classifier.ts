@@ -2,6 +2,7 @@
  * What an ONNX image classifier of any maker says about itself: where pictures go in and logits come out, found by their
  * shapes, and what lies beside the file in transformers.js' layout (normalisation, resolution, names of classes).
  */
+import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
@@ -21,7 +22,12 @@ export interface OnnxClassifier {
     /** The only batch size that the file takes; undefined when any will do. */
     readonly batch: number | undefined;
   };
-  readonly output: { readonly name: string; readonly numClasses: number | undefined };
+  readonly output: {
+    readonly name: string;
+    readonly numClasses: number | undefined;
+    /** Softmax is inside: it returns probabilities, whose logarithms are logits. */
+    readonly probabilities: boolean;
+  };
   /** preprocessor_config.json's. */
   readonly normalisation: Normalisation | undefined;
   readonly inputSize: readonly [number, number] | undefined;
@@ -49,13 +55,14 @@ export async function readOnnxClassifier(file: string): Promise<OnnxClassifier> 
       },
     );
   }
+  const input = pictureInput(file, signature);
   const output = logitsOutput(file, signature);
   const { numClasses } = output;
   const classes = (await readClasses(file)) ?? classesInside(signature.classes ?? "");
   return {
     file,
     model,
-    input: pictureInput(file, signature),
+    input,
     output,
     ...(await readPreprocessor(file)),
     classes: classes?.length === (numClasses ?? classes?.length) ? classes : undefined, // else of another model
@@ -76,7 +83,8 @@ async function readBytes(file: string): Promise<Uint8Array> {
     });
   }
   try {
-    return await readFile(file);
+    const { buffer, byteOffset, byteLength } = await readFile(file);
+    return new Uint8Array(buffer, byteOffset, byteLength); // no Buffer, whose slice() shares its memory
   } catch (cause) {
     throw new DataError(file, `${file} cannot be read`, { hint: "Check its permissions.", cause });
   }
@@ -105,9 +113,10 @@ function quoted(name: string): string {
 
 function describe(values: readonly OnnxValue[]): string {
   const lines = values.slice(0, 6).map(({ name, dtype, dims }) => {
-    return `${quoted(name)} ${dtype} [${dims?.map((length) => length ?? "?").slice(0, 8) ?? "…"}]`;
+    const lengths = dims?.slice(0, 8).map((length) => length ?? "?");
+    return `${quoted(name)} ${dtype} [${lengths?.join(", ") ?? "…"}]`;
   });
-  return lines.join(", ").replaceAll(",", ", ").replaceAll(",  ", ", ") + (values.length > 6 ? ", …" : "") || "nothing";
+  return [...lines, ...(values.length > 6 ? ["…"] : [])].join(", ") || "nothing";
 }
 
 function pictureInput(file: string, { inputs }: OnnxSignature): OnnxClassifier["input"] {
@@ -146,11 +155,12 @@ function pictureInput(file: string, { inputs }: OnnxSignature): OnnxClassifier["
   return { name: picture.name, layout, size, batch };
 }
 
-function logitsOutput(file: string, { outputs }: OnnxSignature): OnnxClassifier["output"] {
+function logitsOutput(file: string, { outputs, probabilities }: OnnxSignature): OnnxClassifier["output"] {
   const rows = outputs.filter(({ dtype, dims }) => dtype === "float32" && (dims?.length ?? 2) === 2);
   const chosen = rows.find(({ name }) => name === "logits") ?? (rows.length === 1 ? rows[0] : undefined);
   const numClasses = chosen?.dims?.[1];
-  if (chosen !== undefined && (numClasses ?? 1) <= LARGEST_HEAD) return { name: chosen.name, numClasses };
+  if (chosen !== undefined && (numClasses ?? 1) <= LARGEST_HEAD)
+    return { name: chosen.name, numClasses, probabilities: probabilities.has(chosen.name) };
   const unflattened = outputs.some(({ dims }) => dims?.length === 4 && dims[2] === 1 && dims[3] === 1);
   throw new CheckpointError(
     `${file} is no image classifier: expected one float32 output of logits [batch, classes]; it returns ${describe(outputs)}`,
@@ -163,21 +173,27 @@ function logitsOutput(file: string, { outputs }: OnnxSignature): OnnxClassifier[
 }
 
 const triple = z.tuple([z.number(), z.number(), z.number()]);
+const length = z
+  .int()
+  .positive()
+  .max(2 ** 14);
 const side = z.union([
-  z.number().transform((length) => [length, length] as const),
-  z
-    .object({ height: z.number(), width: z.number() })
-    .transform(({ height, width }) => [height, width] as const),
-  z.object({ shortest_edge: z.number() }).transform(({ shortest_edge: edge }) => [edge, edge] as const),
+  length.transform((both) => [both, both] as const),
+  z.object({ height: length, width: length }).transform(({ height, width }) => [height, width] as const),
+  z.object({ shortest_edge: length }).transform(({ shortest_edge: edge }) => [edge, edge] as const),
 ]);
+/** Of transformers' image processors; newer ones write null for what they do not set. */
 const preprocessorSchema = z.object({
-  do_normalize: z.boolean().default(true),
-  do_rescale: z.boolean().default(true),
-  do_center_crop: z.boolean().default(false),
-  image_mean: triple.optional(),
-  image_std: triple.optional(),
-  size: side.optional(),
-  crop_size: side.optional(),
+  do_normalize: z.boolean().nullish(),
+  do_rescale: z.boolean().nullish(),
+  do_center_crop: z.boolean().nullish(),
+  image_mean: triple.nullish(),
+  image_std: z.tuple([z.number().positive(), z.number().positive(), z.number().positive()]).nullish(),
+  rescale_factor: z.number().positive().nullish(),
+  rescale_offset: z.boolean().nullish(),
+  size: side.nullish(),
+  crop_size: side.nullish(),
+  crop_pct: z.number().positive().max(1).nullish(),
 });
 
 async function readPreprocessor(
@@ -186,44 +202,78 @@ async function readPreprocessor(
   const found = await readBeside(file, "preprocessor_config.json", preprocessorSchema);
   if (found === undefined) return { normalisation: undefined, inputSize: undefined, cropRatio: undefined };
   const { path, value } = found;
-  if (!value.do_rescale) {
-    throw new CheckpointError(`${path}: do_rescale is false: the model wants pictures of 0 to 255`, {
-      hint: "Export it with the division by 255 outside, as usual, or put it inside the graph as a mean of 0 and a std of 1.",
-    });
+  if (value.do_rescale === false) {
+    throw new CheckpointError(
+      `${path}: do_rescale is false: the model takes pictures of 0 to 255, not of 0 to 1`,
+      {
+        hint: "Remove do_rescale and divide image_mean and image_std by 255 (0 and 1/255 where there are none).",
+      },
+    );
   }
-  const { image_mean: mean, image_std: std, size, crop_size: crop, do_center_crop: crops } = value;
-  const inputSize = crops && crop ? crop : size;
+  const { size, crop_size: crop, crop_pct: part, do_center_crop: crops } = value;
+  const cropped = crops === false ? undefined : (crop ?? undefined);
   return {
-    normalisation: !value.do_normalize ? { mean: [0, 0, 0], std: [1, 1, 1] } : mean && std && { mean, std },
-    inputSize,
-    cropRatio: crops && crop && size ? Math.min(1, crop[0] / Math.min(...size)) : undefined,
+    normalisation: normalisationOf(value),
+    inputSize: cropped ?? size ?? undefined,
+    cropRatio: cropped && size ? Math.min(1, cropped[0] / Math.min(...size)) : (part ?? undefined),
   };
 }
 
-const labelsSchema = z.object({ id2label: z.record(z.string(), z.string()).optional() });
+/** Of pixels of 0 to 1, from what is done to pixels of 0 to 255: × factor, − 1 with an offset, − mean, ÷ std. */
+function normalisationOf(value: z.infer<typeof preprocessorSchema>): Normalisation | undefined {
+  const none = value.do_normalize === false;
+  const mean = none ? ([0, 0, 0] as const) : value.image_mean;
+  const std = none ? ([1, 1, 1] as const) : value.image_std;
+  if (!mean || !std) return undefined;
+  const factor = 255 * (value.rescale_factor ?? 1 / 255);
+  const scale = Math.abs(factor - 1) < 1e-4 ? 1 : factor; // written rounded at times
+  const offset = value.rescale_offset === true ? 1 : 0;
+  return {
+    mean: [(mean[0] + offset) / scale, (mean[1] + offset) / scale, (mean[2] + offset) / scale],
+    std: [std[0] / scale, std[1] / scale, std[2] / scale],
+  };
+}
 
-async function readClasses(file: string): Promise<string[] | undefined> {
-  const found = await readBeside(file, "config.json", labelsSchema);
-  return found?.value.id2label && inOrder(found.value.id2label);
+const labelsSchema = z.object({ id2label: z.record(z.string(), z.string()).nullish() });
+
+async function readClasses(file: string): Promise<readonly string[] | undefined> {
+  const labels = (await readBeside(file, "config.json", labelsSchema))?.value.id2label;
+  const names = labels ? inOrder(labels) : undefined;
+  return names?.every((name, i) => name === `LABEL_${i}`) ? undefined : names; // transformers' placeholders
 }
 
 /** { "0": "cat", "1": "dog" } → names by index; undefined when an index is missing. */
-function inOrder(labels: Readonly<Record<string, string>>): string[] | undefined {
+function inOrder(labels: Readonly<Record<string, string>>): readonly string[] | undefined {
   const names = Array.from({ length: Object.keys(labels).length }, (_, i) => labels[String(i)]);
-  return names.every((name) => name !== undefined) ? names : undefined;
+  return names.length > 0 && names.every((name) => name !== undefined) ? names : undefined;
 }
 
 const insideSchema = z.union([z.array(z.string()), z.record(z.string(), z.string()).transform(inOrder)]);
 
-/** Exporters write names into the file's metadata under one of these keys, as JSON or a line each. */
-function classesInside({ metadataProps }: ModelProto): readonly string[] | undefined {
-  const text = metadataProps.find(({ key }) => ["classes", "labels", "names"].includes(key))?.value;
-  if (text === undefined) return undefined;
+/** Names that an exporter wrote into the file: JSON, a Python dict ({0: 'cat', 1: 'dog'}) or a line each. */
+function classesInside(text: string): readonly string[] | undefined {
+  const json = insideSchema.safeParse(parsed(text));
+  if (json.success) return json.data;
+  if (text.startsWith("{")) {
+    const pairs = text.matchAll(/(\d{1,7}): (?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")/gu);
+    return inOrder(
+      Object.fromEntries(
+        Array.from(pairs, ([, index = "", single, double]) => [
+          index,
+          (single ?? double ?? "").replaceAll(/\\(.)/gu, "$1"),
+        ]),
+      ),
+    );
+  }
+  const lines = text.split(/\r?\n/u).filter((line) => line !== "");
+  return lines.length > 1 ? lines : undefined;
+}
+
+function parsed(text: string): unknown {
   try {
-    return insideSchema.parse(JSON.parse(text));
+    return JSON.parse(text);
   } catch {
-    const lines = text.split("\n").filter((line) => line !== "");
-    return lines.length > 1 ? lines : undefined;
+    return undefined;
   }
 }
 
@@ -235,17 +285,14 @@ async function readBeside<T>(
 ): Promise<{ path: string; value: T } | undefined> {
   const folder = dirname(file);
   const folders = basename(folder) === "onnx" ? [folder, dirname(folder)] : [folder];
-  for (const path of folders.map((candidate) => join(candidate, name))) {
-    const text = await readFile(path, "utf8").catch(() => undefined);
-    if (text === undefined) continue;
-    try {
-      return { path, value: schema.parse(JSON.parse(text)) };
-    } catch (cause) {
-      throw new FormatError(path, `does not describe the model beside it`, {
-        hint: "Mend or remove it; without it the pictures are normalised as ImageNet's.",
-        cause,
-      });
-    }
+  const path = folders.map((candidate) => join(candidate, name)).find((candidate) => existsSync(candidate));
+  if (path === undefined) return undefined;
+  try {
+    return { path, value: schema.parse(JSON.parse(await readFile(path, "utf8"))) };
+  } catch (cause) {
+    throw new FormatError(path, "does not describe the model beside it", {
+      hint: `Mend or remove it; without it ${name === "config.json" ? "classes have numbers for names" : "pictures are normalised as ImageNet's"}.`,
+      cause,
+    });
   }
-  return undefined;
 }

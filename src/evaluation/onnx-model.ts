@@ -24,6 +24,9 @@ export interface OnnxModel {
   readonly onnx: OnnxClassifier;
 }
 
+/** A float32 whose logarithm is finite, in place of a probability of 0. */
+const SMALLEST = 1e-38;
+
 const DEFAULT_CROP_RATIO = 0.875;
 
 /** @throws CheckpointError, ConfigError, DeviceError for files that cannot be used as a classifier */
@@ -47,11 +50,12 @@ export async function loadOnnxModel(
     );
   }
   const known = { file, inputSize, onnx };
+  const numClasses = onnx.output.numClasses ?? (await countClasses(known));
   return {
     ...known,
     name: file.replace(/^.*[/\\]/, ""),
-    numClasses: onnx.output.numClasses ?? (await countClasses(known)),
-    classes: onnx.classes,
+    numClasses,
+    classes: onnx.classes?.length === numClasses ? onnx.classes : undefined, // else of another model
     normalisation: onnx.normalisation ?? IMAGENET_NORMALISATION,
     cropRatio: onnx.cropRatio ?? DEFAULT_CROP_RATIO,
   };
@@ -95,7 +99,8 @@ export async function loadOnnxAnswers(
   const rowLength = 3 * height * width;
   const answer = async (pixels: Float32Array): Promise<Float32Array> => {
     const images = toNhwc === undefined ? pixels : floats(await toNhwc.run({ images: pixels }), "pixels");
-    return floats(await executable.run({ [source.name]: images }), output.name);
+    const answers = floats(await executable.run({ [source.name]: images }), output.name);
+    return output.probabilities ? answers.map((p) => Math.log(Math.max(p, SMALLEST))) : answers;
   };
   return async (pixels) => {
     const batch = pixels.length / rowLength;

@@ -1,5 +1,5 @@
 /**
- * What goes in and out of an ONNX file, and what it says about itself. Nodes and weights are passed over unread: a damaged
+ * What goes in and out of an ONNX file, and what it says about itself. Weights are passed over unread: a damaged
  * or hostile file costs no more memory than its own bytes.
  */
 import { fromBinary } from "@bufbuild/protobuf";
@@ -20,6 +20,8 @@ export interface OnnxSignature {
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
   readonly nodes: number;
+  /** What Softmax operations return: probabilities. */
+  readonly probabilities: ReadonlySet<string>;
   /** Sets of operations that it needs; every whole file names one. */
   readonly opsets: number;
   /** A weight whose values lie in another file. */
@@ -31,6 +33,7 @@ export interface OnnxSignature {
 /** Field numbers of onnx.proto3. */
 const MODEL = { graph: 7, opset: 8, metadata: 14 } as const;
 const GRAPH = { node: 1, initializer: 5, input: 11, output: 12 } as const;
+const NODE = { output: 2, type: 4 } as const;
 const TENSOR = { name: 8, location: 14 } as const;
 const ENTRY = { key: 1, value: 2 } as const;
 
@@ -52,11 +55,13 @@ const CLASS_KEYS: readonly string[] = ["classes", "labels", "names"];
 
 /** Bytes that all inputs and outputs may take together, and names of classes; real files need some kilobytes. */
 const LARGEST = 2 ** 22;
+const LARGEST_NAME = 2 ** 10;
 
 /** @throws Error of some kind when the bytes are no protocol buffer of this shape */
 export function readOnnxSignature(model: Uint8Array): OnnxSignature {
   const inputs = new Map<string, OnnxValue>();
   const outputs: OnnxValue[] = [];
+  const probabilities = new Set<string>();
   const counts = { nodes: 0, opsets: 0, bytes: 0 };
   let classes: string | undefined;
   const value = (bytes: Uint8Array): OnnxValue => {
@@ -69,7 +74,11 @@ export function readOnnxSignature(model: Uint8Array): OnnxSignature {
     [MODEL.metadata]: (reader) => (classes ??= classesOf(reader.bytes())),
     [MODEL.graph]: (reader) =>
       visit(reader.bytes(), {
-        [GRAPH.node]: () => counts.nodes++,
+        [GRAPH.node]: (nodes) => {
+          counts.nodes++;
+          const result = softmaxOf(nodes.bytes());
+          if (result !== undefined) probabilities.add(result);
+        },
         [GRAPH.output]: (values) => outputs.push(value(values.bytes())),
         [GRAPH.input]: (values) => {
           const one = value(values.bytes());
@@ -79,7 +88,17 @@ export function readOnnxSignature(model: Uint8Array): OnnxSignature {
   });
   const external = takeWeights(model, inputs);
   const { nodes, opsets } = counts;
-  return { inputs: [...inputs.values()], outputs, nodes, opsets, external, classes };
+  return { inputs: [...inputs.values()], outputs, nodes, probabilities, opsets, external, classes };
+}
+
+/** Name of what a node returns, if it is a Softmax. */
+function softmaxOf(node: Uint8Array): string | undefined {
+  let [type, result] = ["", ""];
+  visit(node, {
+    [NODE.type]: (reader) => (type = reader.string()),
+    [NODE.output]: (reader) => (result = reader.string()),
+  });
+  return type === "Softmax" && result.length < LARGEST_NAME ? result : undefined;
 }
 
 /** Removes weights from the inputs; returns one that lies in another file. */

@@ -1,9 +1,9 @@
-/** What a new run starts from: drawn from its seed, and taken from a checkpoint wherever names and shapes agree. */
+/** What a new run starts from: drawn from its seed, and taken from a checkpoint wherever names and shapes agree, or can be made to. */
 import type { TrainOptions } from "../config/schema.ts";
 import { CheckpointError } from "../errors.ts";
 import { checkpointFile } from "../evaluation/load-model.ts";
 import { openSafetensors } from "../formats/safetensors-file.ts";
-import { sameShape } from "../graph/shape.ts";
+import { sameShape, sizeOf } from "../graph/shape.ts";
 import type { Model } from "../models/registry.ts";
 import type { Layout, Segment } from "../nn/layout.ts";
 import { initialVectors } from "../nn/layout.ts";
@@ -41,10 +41,20 @@ export async function checkFinetune(
 ): Promise<void> {
   if (finetune === null) return;
   await using file = await openSafetensors(await checkpointFile(finetune));
-  const fresh = model.parameters.flatMap(({ name }) => {
-    const segment = layout.segments.get(name);
-    return segment === undefined || fits(file.tensors, segment) ? [] : [segment];
-  });
+  const others = [...layout.segments.values()].filter((segment) => !fits(file.tensors, segment));
+  const isAdapted = ({ name }: Segment): boolean => {
+    const shape = file.tensors.get(name)?.shape;
+    return (
+      shape !== undefined &&
+      model.adapt?.(name, { shape, data: new Float32Array(sizeOf(shape)) }) !== undefined
+    );
+  };
+  const adapted = others.filter(isAdapted);
+  for (const { name, shape } of adapted)
+    warn(
+      `${name} is interpolated from [${file.tensors.get(name)?.shape.join(", ")}] to [${shape.join(", ")}]`,
+    );
+  const fresh = others.filter((segment) => !adapted.includes(segment));
   if (fresh.length === 0) return;
   const lines = fresh.slice(0, NAMED).map(({ name, shape }) => {
     const there = file.tensors.get(name)?.shape;

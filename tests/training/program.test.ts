@@ -309,7 +309,12 @@ describe("forms of a step", () => {
     expect(apply.state["G.decay"]).toBe("G.decay.next");
     const evaluation = evaluationProgram(optionsFor(BATCH));
     expect(evaluation.state).toEqual({ "W.noDecay": null, "W.decay": null });
-    expect(Object.keys(evaluation.outputs)).toEqual(["class", "distillation"]);
+    expect(Object.keys(evaluation.outputs)).toEqual([
+      "class",
+      "distillation",
+      "tokenSimilarity",
+      "parameterSimilarity",
+    ]);
   });
 
   test.each(["cpu", "webgpu", "portable"] as const)("hold no node twice, and none in vain: %s", (target) => {
