@@ -74,8 +74,11 @@ function theirs(name: string, size: number, batchSize: number): number {
     values.python,
     [
       new URL("torch_convnet.py", import.meta.url).pathname,
-      ...["--model", name, "--size", String(size), "--batch-size", String(batchSize)],
-      ...["--threads", values.threads, "--seconds", values.seconds],
+      `--model=${name}`,
+      `--size=${size}`,
+      `--batch-size=${batchSize}`,
+      `--threads=${values.threads}`,
+      `--seconds=${values.seconds}`,
     ],
     { encoding: "utf8" },
   );

@@ -66,6 +66,7 @@ function startLines(event: Event<"start">): string[] {
       `repeated augmentation: an epoch shows ${integer(event.uniqueImages)} different pictures, several times each`,
     );
   }
+  if (event.teacher !== undefined) lines.push(`teacher: ${event.teacher}`);
   const resumed = event.resumedFrom;
   if (resumed !== undefined) lines.push(`going on from epoch ${resumed.epoch + 1}, step ${resumed.step}`);
   return lines;

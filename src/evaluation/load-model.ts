@@ -84,7 +84,7 @@ export async function checkpointFile(path: string): Promise<string> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) {
     throw new DataError(path, `there is no checkpoint ${path}`, {
-      hint: "Give a .safetensors file or a run folder.",
+      hint: "Give a .safetensors or .onnx file, or a run folder.",
     });
   }
   if (!found.isDirectory()) return path;

@@ -44,6 +44,7 @@ interface Loop extends Engine {
   waited: number;
   /** Milliseconds of this epoch in which the student waited for a teacher beside it. */
   taught: number;
+  toldFull: boolean;
 }
 
 /** Trains from where `progress` stands to the last epoch. @throws InterruptedError, NonFiniteError, DataError */
@@ -59,6 +60,7 @@ export async function runEpochs(engine: Engine): Promise<{ imagesPerSecond: numb
     savedAt: performance.now(),
     waited: 0,
     taught: 0,
+    toldFull: false,
   };
   while (progress.epoch < options.epochs) {
     const started = performance.now();
@@ -154,7 +156,7 @@ async function finishEpoch(
     n_parameters: layout.parameters,
     seconds,
     waiting_seconds: loop.waited / 1000,
-    ...(loop.executables.teacher && { teacher_seconds: loop.taught / 1000 }),
+    ...teacherRecord(loop),
   });
   // The best weights are saved whenever they come: later ones are another model's.
   if (isBest || progress.epoch === options.epochs || progress.epoch % options.saveEvery === 0) {
@@ -247,6 +249,23 @@ function testRecord({ trained, averaged }: Results): Partial<EpochRecord> {
     ...(tokens && { [`${prefix}_token_similarity`]: { ...tokens } }),
   });
   return { ...record("test", trained), ...(averaged && record("test_ema", averaged)) };
+}
+
+/** What the log says of a teacher beside the student; tells once when there is no more room for its answers. */
+function teacherRecord(loop: Loop): Partial<EpochRecord> {
+  const { teacher } = loop.executables;
+  if (teacher === undefined) return {};
+  const { cache } = teacher;
+  if (cache?.full === true && !loop.toldFull) {
+    loop.toldFull = true;
+    loop.onEvent({
+      type: "warning",
+      message:
+        "there is no more room for the teacher's answers: the rest is computed again (--teacher-cache-gib)",
+    });
+  }
+  const known = cache && { teacher_hits: cache.statistics.hits, teacher_misses: cache.statistics.misses };
+  return { teacher_seconds: loop.taught / 1000, ...known };
 }
 
 /** Means of the task's losses over the epoch's batches. What is no loss (a gradient's norm) is left out. */

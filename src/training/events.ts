@@ -15,6 +15,8 @@ export type TrainEvent =
       readonly classes: number;
       readonly stepsPerEpoch: number;
       readonly epochs: number;
+      /** Name of the teacher, when there is one. */
+      readonly teacher?: string;
       readonly resumedFrom?: { readonly epoch: number; readonly step: number };
     }
   | {

@@ -134,6 +134,7 @@ export async function train(
       classes: classes.length,
       stepsPerEpoch: batchesPerEpoch(options, loaders.training),
       epochs: options.epochs,
+      ...(teacher && { teacher: teacher.name }),
       ...(run.resumed && { resumedFrom: { epoch: progress.epoch, step: progress.step } }),
     });
     // 8. The loop.

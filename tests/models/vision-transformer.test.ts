@@ -7,7 +7,7 @@ import { evaluate } from "../../src/graph/interpreter.ts";
 import { add, mul, sum } from "../../src/graph/ops.ts";
 import { jointLogits } from "../../src/models/heads.ts";
 import type { VisionTransformer } from "../../src/models/registry.ts";
-import { createDeit, createModel, modelOf } from "../../src/models/registry.ts";
+import { createDeit, modelOf } from "../../src/models/registry.ts";
 import { DROP_PATH_INPUT, evaluationContext, trainingContext } from "../../src/nn/context.ts";
 import { createScope } from "../../src/nn/parameters.ts";
 import { expectClose } from "../graph/compare.ts";

@@ -27,7 +27,7 @@ export function addEvalCommand(program: Command): void {
   const command = program
     .command("eval")
     .description("Measure a trained model: top-1, top-5 and loss of each head.")
-    .argument("<checkpoint>", "a .safetensors file or a run folder")
+    .argument("<checkpoint>", "a .safetensors or .onnx file, or a run folder")
     .addOption(
       new Option("--split <NAME>", "which pictures of the dataset (default: val)").choices(["val", "train"]),
     )

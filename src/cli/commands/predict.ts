@@ -12,7 +12,7 @@ export function addPredictCommand(program: Command): void {
   const command = program
     .command("predict")
     .description("Name what is in pictures.")
-    .argument("<checkpoint>", "a .safetensors file or a run folder")
+    .argument("<checkpoint>", "a .safetensors or .onnx file, or a run folder")
     .argument("<image...>", "picture files")
     .addOption(new Option("--topk <N>", "answers per picture (default: 5)").argParser(wholeNumber("topk")))
     .option("--json", "print the result as one JSON document");

@@ -92,7 +92,7 @@ const transposedConvolutionOp: OpDefinition<ShapedGeometry> = {
   infer: ([grad], { shape }) => [{ dtype: grad.dtype, shape }],
   evaluate: ([grad, weight], { shape, ...geometry }) => {
     const result = new Float64Array(sizeOf(shape));
-    forEachProduct(shape, weight.shape, grad.shape, geometry as Geometry, (ix, iw, iy) => {
+    forEachProduct(shape, weight.shape, grad.shape, geometry, (ix, iw, iy) => {
       result[ix] = (result[ix] ?? 0) + (grad.data[iy] ?? NaN) * (weight.data[iw] ?? NaN);
     });
     return [result];
@@ -198,7 +198,6 @@ export function transposedConvolution(grad: Value, weight: Value, geometry: Shap
 function weightGradient(grad: Value, x: Value, { stride, padding, groups, shape }: ShapedGeometry): Value {
   const [batch = 1, outChannels = 1, height = 1, width = 1] = grad.shape;
   const [, perGroup = 1, kernelHeight = 1, kernelWidth = 1] = shape;
-  const margin = { before: padding, after: padding };
   const met = metPixels(pad2d(x, padding), { kernelHeight, kernelWidth, stride, height, width }).map(
     (pixels) => reshape(pixels, [batch, groups, perGroup, 1, height * width]),
   );
