@@ -1,4 +1,5 @@
 /** What convnets share: tracing once for their parameters and multiply-accumulates. */
+import { ConfigError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
 import { input, topologicalOrder } from "../graph/graph.ts";
 import { sizeOf } from "../graph/shape.ts";
@@ -7,6 +8,7 @@ import { evaluationContext } from "../nn/context.ts";
 import type { Scope } from "../nn/parameters.ts";
 import { collectParameters } from "../nn/parameters.ts";
 import type { Model, ModelConfig } from "./model.ts";
+import { checkNumClasses } from "./model.ts";
 
 export interface ConvnetOptions {
   readonly config: ModelConfig;
@@ -18,7 +20,13 @@ export interface ConvnetOptions {
 }
 
 export function convnet(name: string, { config, classWeight, blocks, logits }: ConvnetOptions): Model {
-  const images = input("images", "float32", [1, 3, ...config.inputSize]);
+  checkNumClasses(config);
+  const { inputSize } = config;
+  if (inputSize.some((side) => !Number.isInteger(side) || side < 1))
+    throw new ConfigError("inputSize", `pictures of ${inputSize.join("×")} pixels have nothing to see`, {
+      hint: "Use a whole number of pixels, for example --input-size 32.",
+    });
+  const images = input("images", "float32", [1, 3, ...inputSize]);
   const traced: Value[] = [];
   const parameters = collectParameters((scope) => traced.push(logits(images, scope, evaluationContext())));
   return {

@@ -1,4 +1,5 @@
 /** What a model is to the rest of the system: something that can be traced, with its parameters by name. */
+import { ConfigError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
 import { sizeOf } from "../graph/shape.ts";
 import type { ForwardContext } from "../nn/context.ts";
@@ -65,4 +66,10 @@ export function inputSizeOf(
 ): readonly [height: number, width: number] {
   const size = inputSize ?? own;
   return typeof size === "number" ? [size, size] : size;
+}
+
+/** @throws ConfigError for a number of classes that no classifier has */
+export function checkNumClasses({ numClasses }: ModelConfig): void {
+  if (!Number.isInteger(numClasses) || numClasses < 1)
+    throw new ConfigError("numClasses", `a model needs at least one class, not ${numClasses}`);
 }

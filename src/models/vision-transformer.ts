@@ -13,6 +13,7 @@ import type { Scope } from "../nn/parameters.ts";
 import { block } from "./block.ts";
 import type { Heads } from "./heads.ts";
 import type { ModelConfig } from "./model.ts";
+import { checkNumClasses } from "./model.ts";
 import { patchEmbed, patchGrid } from "./patch-embed.ts";
 
 export interface VisionTransformerConfig extends ModelConfig {
@@ -83,11 +84,10 @@ export function macs(config: VisionTransformerConfig): number {
   return patches + depth * tokens * (projections + 2 * tokens * embedDim) + heads * embedDim * numClasses;
 }
 
-function checkConfig({ embedDim, numHeads, numClasses }: VisionTransformerConfig): void {
+function checkConfig(config: VisionTransformerConfig): void {
+  const { embedDim, numHeads } = config;
+  checkNumClasses(config);
   if (embedDim % numHeads !== 0) {
     throw new ConfigError("numHeads", `${numHeads} heads do not divide the width ${embedDim}`);
-  }
-  if (!Number.isInteger(numClasses) || numClasses < 1) {
-    throw new ConfigError("numClasses", `a model needs at least one class, not ${numClasses}`);
   }
 }

@@ -2,7 +2,7 @@
 import type { Layout, ParameterGroup } from "../nn/layout.ts";
 import { createLayout } from "../nn/layout.ts";
 import type { ParameterSpec } from "../nn/parameters.ts";
-import { lastLayer, layerOf } from "./layer-decay.ts";
+import { layersOf } from "./layer-decay.ts";
 
 const DECAY: ParameterGroup = { name: "decay", decay: true, lrScale: 1 };
 const NO_DECAY: ParameterGroup = { name: "noDecay", decay: false, lrScale: 1 };
@@ -29,11 +29,11 @@ export function modelLayout(
 ): Layout {
   const groupOf = decayGroups(noWeightDecay);
   if (layerDecay === 1) return createLayout(parameters, { groupOf });
-  const last = lastLayer(parameters);
+  const { layerOf, last } = layersOf(parameters);
   return createLayout(parameters, {
     groupOf: (spec) => {
       const group = groupOf(spec);
-      const layer = layerOf(spec.name, last);
+      const layer = layerOf(spec.name);
       return { ...group, name: `${group.name}.layer${layer}`, lrScale: layerDecay ** (last - layer) };
     },
   });

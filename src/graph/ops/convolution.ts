@@ -1,15 +1,17 @@
 /**
  * Two-dimensional convolution and its two gradients, in the forms that measured fastest. By x: a convolution with the
- * turned kernel for stride 1, else a transposed one; by the kernel: a matrix product over the shifted pictures that its
+ * turned kernel for stride 1, else a transposed one; by the kernel: matrix products over the shifted pictures that its
  * places meet. Without area (1 × 1) both are matrix products.
  */
 import { ShapeError } from "../../errors.ts";
 import type { OpDefinition, TensorType, Value } from "../graph.ts";
-import { apply } from "../graph.ts";
+import { apply, constant, isInput, operands, topologicalOrder } from "../graph.ts";
 import type { Shape } from "../shape.ts";
-import { sizeOf } from "../shape.ts";
+import { dimAt, sameShape, sizeOf } from "../shape.ts";
 import { gatherData, reshape, sum } from "./broadcast.ts";
-import { concat, pad, split, transpose } from "./layout.ts";
+import { add, mul } from "./elementwise.ts";
+import { gather } from "./gather.ts";
+import { concat, pad, transpose } from "./layout.ts";
 import { matmul } from "./matmul.ts";
 
 interface Geometry extends Readonly<Record<string, unknown>> {
@@ -51,7 +53,15 @@ function inferOutput(x: TensorType, weight: TensorType, geometry: Geometry): Ten
 
 const convolutionOp: OpDefinition<Geometry> = {
   name: "convolution",
-  infer: ([x, weight], geometry) => [inferOutput(x, weight, geometry)],
+  infer: ([x, weight, ...bias], geometry) => {
+    const y = inferOutput(x, weight, geometry);
+    const outChannels = dimAt(y.shape, 1);
+    const c = bias.at(0);
+    if (c !== undefined && !sameShape(c.shape, [outChannels])) {
+      throw new ShapeError("conv2d", [x.shape, weight.shape, c.shape], `a bias of [${outChannels}]`);
+    }
+    return [y];
+  },
   evaluate: ([x, weight, ...bias], geometry, types) => {
     const shape = types[0]?.shape ?? [];
     const [, channels = 1, height = 1, width = 1] = shape;
@@ -68,7 +78,7 @@ const convolutionOp: OpDefinition<Geometry> = {
   gradient: ({ inputs: [x, weight, ...bias], grad, attributes }) => [
     inputGradient(grad, weight, { ...attributes, shape: x.shape }),
     weightGradient(grad, x, { ...attributes, shape: weight.shape }),
-    ...(bias[0] === undefined ? [] : [sum(grad, [0, 2, 3])]),
+    ...(bias[0] === undefined ? [] : [sum(sum(grad, [2, 3]), 0)]),
   ],
   onnx: ([, weight], { stride, padding, groups }) => ({
     type: "Conv",
@@ -118,55 +128,64 @@ function inputGradient(grad: Value, weight: Value, geometry: ShapedGeometry): Va
   const { stride, padding, groups, shape } = geometry;
   const [batch = 1, channels = 1, height = 1, width = 1] = shape;
   const [outChannels = 1, , kernel = 1, kernelWidth = 1] = weight.shape;
-  if (stride > 1 || groups > 1 || kernel !== kernelWidth || 2 * padding !== kernel - 1)
+  if (stride > 1 || kernel !== kernelWidth || padding >= kernel)
     return transposedConvolution(grad, weight, geometry);
-  if (kernel > 1) return conv2d(grad, turned(weight), { padding });
+  if (kernel > 1 || groups > 1 || padding > 0)
+    return conv2d(grad, turned(weight, groups), { padding: kernel - 1 - padding, groups });
   const rows = reshape(grad, [batch, outChannels, height * width]);
   return reshape(matmul(reshape(weight, [outChannels, channels]), rows, { transA: true }), shape);
 }
 
-/** [O, C, k, k] → [C, O, k, k], each kernel turned by 180°. */
-function turned(weight: Value): Value {
-  const [outChannels = 1, channels = 1, kernel = 1] = weight.shape;
+/** [O, C/groups, k, k] → [C, O/groups, k, k], each kernel turned by 180°. */
+function turned(weight: Value, groups: number): Value {
+  const [outChannels = 1, perGroup = 1, kernel = 1] = weight.shape;
   const places = kernel * kernel;
-  const flat = reshape(transpose(weight, [1, 0, 2, 3]), [channels, outChannels, places]);
-  const columns = split(
-    flat,
-    Array.from({ length: places }, () => 1),
-    2,
-  );
-  const reversed = concat(columns.toReversed(), 2);
-  return reshape(reversed, [channels, outChannels, kernel, kernel]);
+  const backwards = Int32Array.from({ length: places }, (_, i) => places - 1 - i);
+  const flat = reshape(weight, [groups, outChannels / groups, perGroup, places]);
+  const reversed = gather(flat, constant(backwards, [places], "int32"), 3);
+  return reshape(transpose(reversed, [0, 2, 1, 3]), [
+    groups * perGroup,
+    outChannels / groups,
+    kernel,
+    kernel,
+  ]);
 }
 
 type KernelPlace = {
   readonly row: number;
   readonly column: number;
-  readonly stride: number;
+  /** Steps down and to the right. */
+  readonly strides: readonly [number, number];
   readonly height: number;
   readonly width: number;
 };
 
-/** The pixels of a padded picture that one place of the kernel meets: [N, C, height, width]. */
 const metPixelsOp: OpDefinition<KernelPlace> = {
   name: "metPixels",
   infer: ([x], { height, width }) => [{ dtype: x.dtype, shape: [...x.shape.slice(0, 2), height, width] }],
-  evaluate: ([x], { row, column, stride, height, width }) => {
+  evaluate: ([x], { row, column, strides: [down, right], height, width }) => {
     const [batch = 1, channels = 1, rows = 1, columns = 1] = x.shape;
-    const strides = [channels * rows * columns, rows * columns, stride * columns, stride];
-    return [gatherData(x.data, [batch, channels, height, width], strides, row * columns + column)];
+    const steps = [channels * rows * columns, rows * columns, down * columns, right];
+    return [gatherData(x.data, [batch, channels, height, width], steps, row * columns + column)];
   },
-  onnx: ([x], { row, column, stride, height, width }, writer) => ({
+  onnx: ([x], { row, column, strides: [down, right], height, width }, writer) => ({
     type: "Slice",
     inputs: [
       writer.name(x),
       writer.int64([row, column]),
-      writer.int64([row + (height - 1) * stride + 1, column + (width - 1) * stride + 1]),
+      writer.int64([row + (height - 1) * down + 1, column + (width - 1) * right + 1]),
       writer.int64([2, 3]),
-      writer.int64([stride, stride]),
+      writer.int64([down, right]),
     ],
   }),
 };
+
+/** The pixels of padded pictures that one place of the kernel meets: [N, C, height, width]. */
+export function metPixels(padded: Value, place: KernelPlace): Value {
+  return sameShape(padded.shape.slice(2), [place.height, place.width])
+    ? padded
+    : apply(metPixelsOp, [padded], place);
+}
 
 /** `margin` elements of one value on each side of both axes of pictures. */
 export function pad2d(x: Value, margin: number, value = 0): Value {
@@ -174,36 +193,57 @@ export function pad2d(x: Value, margin: number, value = 0): Value {
   return pad(pad(x, { axis: 2, ...options }), { axis: 3, ...options });
 }
 
-/** For each place of a kernel, row by row, the pixels of the padded pictures that it meets: [N, C, height, width]. */
-export function metPixels(
-  padded: Value,
-  {
-    kernelHeight,
-    kernelWidth,
-    ...place
-  }: Omit<KernelPlace, "row" | "column"> & { readonly kernelHeight: number; readonly kernelWidth: number },
-): Value[] {
-  if (kernelHeight * kernelWidth * place.stride === 1) return [padded];
-  return Array.from({ length: kernelHeight * kernelWidth }, (_, i) => {
-    const [row, column] = [Math.floor(i / kernelWidth), i % kernelWidth];
-    return apply(metPixelsOp, [padded], { ...place, row, column });
-  });
-}
-
 /** The gradient by the input of a convolution [N, C, H, W] → [N, O, H', W'] with this weight; `shape` is the input's. */
 export function transposedConvolution(grad: Value, weight: Value, geometry: ShapedGeometry): Value {
   return apply(transposedConvolutionOp, [grad, weight], geometry);
 }
 
+/**
+ * One product for each row of the kernel, with its columns side by side: pictures shifted sideways are copied once a
+ * column, rows are cut from the copies whole. The other operand, the smaller one, is transposed beforehand: products are faster so.
+ */
 function weightGradient(grad: Value, x: Value, { stride, padding, groups, shape }: ShapedGeometry): Value {
   const [batch = 1, outChannels = 1, height = 1, width = 1] = grad.shape;
   const [, perGroup = 1, kernelHeight = 1, kernelWidth = 1] = shape;
-  const met = metPixels(pad2d(x, padding), { kernelHeight, kernelWidth, stride, height, width }).map(
-    (pixels) => reshape(pixels, [batch, groups, perGroup, 1, height * width]),
+  if (kernelHeight * kernelWidth * groups === 1 && padding === 0) {
+    const met = metPixels(x, { row: 0, column: 0, strides: [stride, stride], height, width });
+    const left = reshape(grad, [batch, outChannels, height * width]);
+    const products = matmul(left, reshape(met, [batch, perGroup, height * width]), { transB: true });
+    return reshape(sum(products, 0), shape);
+  }
+  const outPerGroup = outChannels / groups;
+  const padded = pad2d(x, padding);
+  const rows = dimAt(padded.shape, 2);
+  const shifted = Array.from({ length: kernelWidth }, (_, column) => {
+    const pixels = metPixels(padded, { row: 0, column, strides: [1, stride], height: rows, width });
+    return reshape(pixels, [batch, groups, perGroup, rows, width]);
+  });
+  const pictures = reshape(concat(shifted, 2), [batch, groups * kernelWidth * perGroup, rows, width]);
+  const right = reshape(
+    transpose(reshape(grad, [batch, groups, outPerGroup, height, width]), [0, 1, 3, 4, 2]),
+    [batch, groups, height * width, outPerGroup],
   );
-  const columns = reshape(concat(met, 3), [batch, groups, perGroup * met.length, height * width]);
-  const rows = reshape(grad, [batch, groups, outChannels / groups, height * width]);
-  return reshape(sum(matmul(rows, columns, { transB: true }), 0), shape);
+  const byRows = Array.from({ length: kernelHeight }, (_, row) => {
+    const met = metPixels(pictures, { row, column: 0, strides: [stride, 1], height, width });
+    const left = reshape(met, [batch, groups, kernelWidth * perGroup, height * width]);
+    return reshape(sum(matmul(left, right), 0), [groups, 1, kernelWidth, perGroup, outPerGroup]);
+  });
+  return reshape(transpose(concat(byRows, 1), [0, 4, 3, 1, 2]), shape);
+}
+
+/**
+ * x·scale + shift, written into the convolution that makes x: undefined when x is none, or when its weight, scale or
+ * shift ([O] both) depend on an input of the program. Then they fold into constants.
+ */
+export function scaledConvolution(x: Value, scale: Value, shift: Value): Value | undefined {
+  const { op, inputs, attributes } = x.node;
+  if (op.name !== convolutionOp.name) return undefined;
+  const [image, weight, ...rest] = operands(inputs);
+  const bias = rest.at(0);
+  if (topologicalOrder([weight, scale, shift, ...rest]).some(isInput)) return undefined;
+  const scaled = mul(weight, reshape(scale, [-1, 1, 1, 1]));
+  const shifted = bias === undefined ? shift : add(mul(bias, scale), shift);
+  return conv2d(image, scaled, { ...attributes, bias: shifted });
 }
 
 /** Calls `visit` with the flat indices of every product x·w that is a term of an element of y. */

@@ -84,9 +84,11 @@ const maxPoolOp: OpDefinition<Window> = {
   gradient: ({ inputs: [x], outputs: [y], grad, attributes: { kernel, stride, padding } }) => {
     const [batch = 1, channels = 1, height = 1, width = 1] = y.shape;
     const places = kernel * kernel;
-    const sizes = { kernelHeight: kernel, kernelWidth: kernel, stride, height, width };
+    const padded = pad2d(x, padding, LOWEST);
     let left: Value = full(y.shape, 1); // 1 where no earlier place was the largest
-    const shares = metPixels(pad2d(x, padding, LOWEST), sizes).map((pixels) => {
+    const shares = Array.from({ length: places }, (_, i) => {
+      const [row, column] = [Math.floor(i / kernel), i % kernel];
+      const pixels = metPixels(padded, { row, column, strides: [stride, stride], height, width });
       const isLargest = mul(left, select(equal(pixels, y), 1, 0));
       left = sub(left, isLargest);
       return reshape(mul(grad, isLargest), [batch, channels, 1, height, width]);

@@ -5,7 +5,8 @@
 
 Weights and running statistics are seeded by their names; images "images" [4, 3, size, size] with scale 4, smoothed targets.
 The loss is cross-entropy with these targets. Of each gradient the sum and the root of the sum of squares are kept, and
-the first eight elements. Computed in float64. The RegNetY is timm's RegNet class with 9 blocks of 16 to 64 channels; the
+the first eight elements. Computed in float64. Of the RegNetY also the groups of timm's layer decay 0.75: the rate's factor
+and whether decayed, of each parameter. The RegNetY is timm's RegNet class with 9 blocks of 16 to 64 channels; the
 ResNet is the paper's with shortcuts of option A, written here.
 """
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from timm.models.regnet import RegNet, RegNetCfg
+from timm.optim import param_groups_layer_decay
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -95,11 +97,18 @@ def record(model, size):
     }
 
 
+def groups(model):
+    names = {id(p): name for name, p in model.named_parameters()}
+    return {names[id(p)]: [group["lr_scale"], group["weight_decay"] > 0]
+            for group in param_groups_layer_decay(model, 0.05, layer_decay=0.75) for p in group["params"]}
+
+
 if __name__ == "__main__":
     config = RegNetCfg(w0=16, wa=16.0, wm=2.0, group_size=8, depth=9, se_ratio=0.25, stem_width=8)
+    model = RegNet(config, num_classes=CLASSES)
     write(Path(__file__).resolve().parent / "convnets.json", {
         "command": "python tests/golden/convnets/record.py",
         "versions": versions(), "batch": BATCH, "classes": CLASSES,
-        "regnet": record(RegNet(config, num_classes=CLASSES), 64),
+        "groups": groups(model), "regnet": record(model, 64),
         "resnet": record(ResNet20(), 16),
     })
