@@ -1,17 +1,23 @@
 /** RegNetY and ResNet for CIFAR against timm and PyTorch (tests/golden/convnets/record.py): forward, backward, statistics. */
 import { existsSync, readFileSync } from "node:fs";
+import * as ort from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
+import { ConfigError } from "../../src/errors.ts";
 import { gradient } from "../../src/graph/gradient.ts";
 import { input } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import { compile } from "../../src/graph/program.ts";
 import { loadModel } from "../../src/evaluation/load-model.ts";
-import { createModel } from "../../src/models/registry.ts";
+import { deployedProgram } from "../../src/models/deploy.ts";
+import { countParameters, createModel } from "../../src/models/registry.ts";
 import type { Model } from "../../src/models/registry.ts";
 import { regnet, regnetStages } from "../../src/models/regnet.ts";
 import { evaluationContext, trainingContext } from "../../src/nn/context.ts";
+import { initialVectors, trainedVectors, unpackTensors } from "../../src/nn/layout.ts";
 import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
 import { createScope } from "../../src/nn/parameters.ts";
+import { modelLayout } from "../../src/optim/groups.ts";
+import { createRandom } from "../../src/random.ts";
 import { smoothTargets } from "../../src/training/task.ts";
 import type { Value } from "../../src/graph/graph.ts";
 import { expectClose } from "../graph/compare.ts";
@@ -32,6 +38,8 @@ interface Recorded {
 const golden: {
   readonly batch: number;
   readonly classes: number;
+  /** By timm's layer decay of 0.75: factor of the learning rate, and whether decayed. */
+  readonly groups: Readonly<Record<string, readonly [number, boolean]>>;
   readonly regnet: Recorded;
   readonly resnet: Recorded;
 } = JSON.parse(readFileSync(new URL("../golden/convnets/convnets.json", import.meta.url), "utf8"));
@@ -223,9 +231,106 @@ describe("the rule of RegNet's widths", () => {
   });
 });
 
-const resnet56 = new URL("../../../shared/data/resnet56_cifar10/model.safetensors", import.meta.url);
-test.skipIf(!existsSync(resnet56))("real ResNet-56 weights fit by name", async () => {
-  const { model, tensors } = await loadModel(resnet56.pathname, { model: "resnet56_cifar" });
-  expect(model.config.numClasses).toBe(10);
-  expect(tensors.size).toBeGreaterThan(250);
+describe("the small RegNetY", () => {
+  const model = createModel("regnety_w32d9_32");
+  const layout = modelLayout(model);
+  const tensors = unpackTensors(layout, initialVectors(layout, createRandom(0)));
+
+  test("is one that a CPU can train", () => {
+    expect(layout.parameters).toBeGreaterThan(250_000);
+    expect(layout.parameters).toBeLessThan(350_000);
+    expect(model.macs).toBeLessThan(15e6);
+  });
+
+  test("starts with branches that are nothing, and convolutions by their fan-out", () => {
+    for (const { name, shape, buffer } of model.parameters) {
+      const data = tensors.get(name)?.data ?? new Float32Array();
+      const std = Math.sqrt(data.reduce((total, x) => total + x * x, 0) / data.length);
+      if (shape.length === 4) {
+        const [outChannels = 0, , height = 0, width = 0] = shape;
+        const groups = name.endsWith("conv2.conv.weight") ? outChannels / 8 : 1;
+        const expected = Math.sqrt(2 / ((height * width * outChannels) / groups));
+        expect(Math.abs(std / expected - 1), name).toBeLessThan(5 / Math.sqrt(2 * data.length));
+      } else if (name === "head.fc.weight") {
+        expect(Math.abs(std / 0.01 - 1), name).toBeLessThan(5 / Math.sqrt(2 * data.length));
+      } else {
+        const one = buffer
+          ? name.endsWith("running_var")
+          : /bn\.weight$/.test(name) && !name.includes("conv3");
+        expect([Math.min(...data), Math.max(...data)], name).toEqual(one ? [1, 1] : [0, 0]);
+      }
+    }
+  });
+
+  test("drops branches more often the deeper they are", () => {
+    const rates = model.dropPathRates(0.8);
+    expect(rates).toHaveLength(9);
+    for (const [i, rate] of rates.entries()) expect(rate).toBeCloseTo(0.1 * i, 12);
+  });
 });
+
+describe("parameter groups", () => {
+  test("of a RegNetY are timm's", () => {
+    const layout = modelLayout(MODELS[0][1], { layerDecay: 0.75 });
+    const ours = trainedVectors(layout).flatMap(({ group, segments }) =>
+      segments.map(({ name }) => [name, group] as const),
+    );
+    expect(ours.map(([name]) => name).toSorted()).toEqual(Object.keys(golden.groups).toSorted());
+    for (const [name, { decay, lrScale }] of ours) {
+      const [scale = Number.NaN, decayed] = golden.groups[name] ?? [];
+      expect(lrScale, name).toBeCloseTo(scale, 12);
+      expect(decay, name).toBe(decayed);
+    }
+  });
+
+  test("of a ResNet count its blocks, from the first convolution to the classes", () => {
+    const { vectors, segments } = modelLayout(createModel("resnet20_cifar"), { layerDecay: 0.5 });
+    const groups = new Map(vectors.map(({ name, group }) => [name, group]));
+    const exponent = (name: string): number =>
+      -Math.log2(groups.get(segments.get(name)?.vector ?? "")?.lrScale ?? Number.NaN);
+    const names = ["conv1.weight", "bn1.bias", "layer1.0.conv1.weight", "layer3.2.bn2.bias", "linear.bias"];
+    expect(names.map(exponent)).toEqual([10, 10, 9, 1, 0]);
+  });
+});
+
+describe.each(["regnety_002_32", "resnet20_cifar"])("%s", (name) => {
+  test("refuses classes and pictures that are none", () => {
+    for (const numClasses of [0, 2.5]) {
+      expect(() => createModel(name, { numClasses })).toThrow(ConfigError);
+      expect(() => createModel(name, { numClasses })).toThrow(
+        `a model needs at least one class, not ${numClasses}`,
+      );
+    }
+    for (const inputSize of [0, [32, 1.5]] as const)
+      expect(() => createModel(name, { inputSize })).toThrow(ConfigError);
+  });
+
+  test("takes pictures of any size", () => {
+    for (const inputSize of [1, 33, [20, 47]] as const)
+      expect(countParameters(createModel(name, { inputSize }))).toBe(countParameters(createModel(name)));
+  });
+});
+
+const resnet56 = new URL("../../../shared/data/resnet56_cifar10/", import.meta.url);
+const weights = new URL("model.safetensors", resnet56);
+if (!existsSync(weights)) console.warn("no ../shared/data: ResNet-56 is not compared with its ONNX file");
+test.skipIf(!existsSync(weights))(
+  "real ResNet-56 weights give the logits of the ONNX file of them",
+  async () => {
+    const { model, tensors } = await loadModel(weights.pathname, { model: "resnet56_cifar" });
+    expect(model.config.numClasses).toBe(10);
+    const data = seededTensor("images", 8 * 3 * 32 * 32, seededImages);
+    const session = await ort.InferenceSession.create(new URL("model.onnx", resnet56).pathname);
+    const [from = "", to = ""] = [...session.inputNames, ...session.outputNames];
+    const results = await session.run({ [from]: new ort.Tensor("float32", data, [8, 3, 32, 32]) });
+    await session.release();
+    const runtime = await sharedRuntime("cpu");
+    const executable = await runtime.load(
+      deployedProgram(model, tensors, { batchSize: 8, target: runtime.target }),
+    );
+    const { logits } = await executable.run({ pixel_values: data });
+    await executable.release();
+    const expected = Array.from((await results[to]?.getData()) ?? [], Number);
+    expectClose(logits, expected, { tolerance: 2e-6, name: "logits" });
+  },
+);

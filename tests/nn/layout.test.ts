@@ -2,13 +2,18 @@
 import { describe, expect, test } from "vitest";
 import { CheckpointError } from "../../src/errors.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
+import { at } from "../../src/graph/graph.ts";
+import { mul } from "../../src/graph/ops.ts";
 import type { Layout, ParameterGroup } from "../../src/nn/layout.ts";
 import {
   bindParameters,
   checkTensors,
   createLayout,
+  frozenVectors,
   initialVectors,
+  nextVector,
   packTensors,
+  trainedVectors,
   unpackTensors,
   zeroVectors,
 } from "../../src/nn/layout.ts";
@@ -113,6 +118,58 @@ describe.each([undefined, 5])("with vectors of at most %s", (maxLength) => {
     const reseeded = unpackTensors(layout, initialVectors(layout, createRandom(4)));
     expect(reseeded.get("a.weight")?.data).not.toEqual(mine?.get("a.weight")?.data);
     expect(reseeded.get("a.weight")?.data).not.toEqual(reseeded.get("c.weight")?.data.subarray(0, 6));
+  });
+});
+
+describe("buffers", () => {
+  const withBuffers: ParameterSpec[] = [
+    ...specs,
+    { name: "bn.running_mean", shape: [2], initializer: { kind: "zeros" }, buffer: true },
+    { name: "bn.running_var", shape: [2], initializer: { kind: "ones" }, buffer: true },
+  ];
+  const layout = createLayout(withBuffers, { groupOf });
+  const named = (name: string, data: number[]): [string, { shape: number[]; data: Float32Array }] => [
+    name,
+    { shape: [data.length], data: Float32Array.from(data) },
+  ];
+  const all = new Map([
+    ...tensors(),
+    named("bn.running_mean", [1, 2]),
+    named("bn.running_var", [3, 4]),
+    named("bn.num_batches_tracked", [7]),
+  ]);
+
+  test("lie in a vector of their own, which is not trained and does not count", () => {
+    expect(describeVectors(layout).at(-1)).toEqual(["buffers", ["bn.running_mean@0", "bn.running_var@2"], 4]);
+    expect(layout.parameters).toBe(17);
+    expect(trainedVectors(layout).map(({ name }) => name)).toEqual(["decay", "noDecay"]);
+    expect(frozenVectors(layout).map(({ group }) => group)).toEqual([
+      { name: "buffers", decay: false, lrScale: 0, frozen: true },
+    ]);
+  });
+
+  test("start, load and save as parameters do; PyTorch's counter of batches is left out", () => {
+    expect([...(initialVectors(layout, createRandom(0))["buffers"] ?? [])]).toEqual([0, 0, 1, 1]);
+    const packed = packTensors(layout, all);
+    expect([...(packed["buffers"] ?? [])]).toEqual([1, 2, 3, 4]);
+    const saved = unpackTensors(layout, packed);
+    expect([...saved.keys()].toSorted()).toEqual(withBuffers.map(({ name }) => name).toSorted());
+  });
+
+  test("are required of a checkpoint", () => {
+    const few = new Map(all);
+    few.delete("bn.running_var");
+    expect(thrownBy(() => checkTensors(layout, few)).missing).toEqual(["bn.running_var"]);
+  });
+
+  test("become what a pass made of them, or stay", () => {
+    const { values, scope } = bindParameters(layout);
+    const mean = scope.buffer("bn.running_mean", [2], { kind: "zeros" });
+    const vector = at(frozenVectors(layout), 0);
+    const next = nextVector(vector, values, new Map([[mean, mul(mean, 10)]]));
+    const packed = Object.entries(packTensors(layout, all)).map(([name, data]) => [`W.${name}`, data]);
+    expect([...(evaluate([next], Object.fromEntries(packed))[0] ?? [])]).toEqual([10, 20, 3, 4]);
+    expect(thrownBy(() => nextVector(vector, new Map(), new Map())).missing).toEqual(["bn.running_mean"]);
   });
 });
 
