@@ -34,6 +34,18 @@ export function modelFor(
   return { model, layout: modelLayout(model, { layerDecay: layerDecay ?? 1 }) };
 }
 
+/** @throws ConfigError for options that only a transformer has a place for */
+export function checkModelOptions(options: TrainOptions, { transformer, name }: Model): void {
+  if (transformer !== undefined) return;
+  const { drop, attnDrop, layerDecay } = options;
+  const wrong =
+    drop > 0 ? "drop" : attnDrop > 0 ? "attnDrop" : layerDecay === null ? undefined : "layerDecay";
+  if (wrong === undefined) return;
+  throw new ConfigError(wrong, `${name} is a convnet: there is nowhere for ${wrong} in it`, {
+    hint: "Leave that option out; --drop-path works for convnets, too.",
+  });
+}
+
 /** The optimizer, which also keeps the average of the weights where that is wanted. */
 export function optimizerFor(options: TrainOptions): Optimizer {
   const { opt, weightDecay, optBetas, optEps, momentum } = options;

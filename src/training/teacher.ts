@@ -1,6 +1,9 @@
 /** A teacher's answers beside the student's program: computed, or read from the cache when they are known. */
+import { createHash } from "node:crypto";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import type { TrainOptions } from "../config/schema.ts";
-import type { Dataset } from "../data/dataset.ts";
+import type { Dataset, DatasetSource } from "../data/dataset.ts";
 import type { TeacherCache } from "../distillation/teacher-cache.ts";
 import { openTeacherCache } from "../distillation/teacher-cache.ts";
 import { bridge } from "../distillation/bridge.ts";
@@ -58,7 +61,7 @@ export async function loadTeacher(
       ? undefined
       : await openTeacherCache({
           folder: options.teacherCache,
-          key: cacheKey({ teacher, options, pictures, shared, device: runtime.device }),
+          key: await cacheKey({ teacher, options, pictures, shared, device: runtime.device }),
           batchSize: shared.batchSize,
           numClasses: shared.model.config.numClasses,
           stepsPerEpoch: trainPlan(options, pictures.length).steps,
@@ -107,7 +110,7 @@ function pick(feeds: Readonly<Record<string, TensorData>>, { inputs }: Program):
 }
 
 /** Everything that decides the answers: the teacher, the pictures, and all that is done to them on the way. */
-function cacheKey({
+async function cacheKey({
   teacher: { hash, name, inputSize, normalisation, order },
   options,
   pictures,
@@ -116,21 +119,36 @@ function cacheKey({
 }: Pick<TeacherSetup, "teacher" | "options" | "pictures"> & {
   shared: ProgramOptions;
   device: string;
-}): object {
+}): Promise<object> {
   const { seed, batchSize } = options;
   return {
     version: VERSION,
     device,
     teacher: { hash, name, inputSize, normalisation, order: order && [...order] },
-    pictures: {
-      source: pictures.source,
-      name: pictures.name,
-      length: pictures.length,
-      classes: pictures.classes,
-    },
+    pictures: { source: pictures.source, name: pictures.name, hash: await hashPictures(pictures) },
     plan: { seed, batchSize, repeats: trainPlan(options, pictures.length).repeats },
     transform: trainTransform(options, shared.model.config.inputSize),
     mixup: mixupOptions(options),
     normalisation: shared.normalisation,
   };
+}
+
+/** Which pictures they are: classes, labels and names, and for files in a folder their sizes and times of change. */
+async function hashPictures({ classes, labels, length, source, describe }: Dataset): Promise<string> {
+  const hash = createHash("sha256").update(JSON.stringify(classes));
+  hash.update(new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength));
+  const root = folderOf(source);
+  for (let index = 0; index < length; index++) {
+    const name = describe(index);
+    hash.update(`${name}\n`);
+    if (root === undefined) continue;
+    const { size = 0, mtimeMs = 0 } = (await stat(join(root, name)).catch(() => undefined)) ?? {};
+    hash.update(`${size} ${mtimeMs}\n`);
+  }
+  return hash.digest("hex");
+}
+
+function folderOf(source: DatasetSource): string | undefined {
+  if (source.kind === "subset") return folderOf(source.of);
+  return source.kind === "folder" ? source.path : undefined;
 }

@@ -23,6 +23,7 @@ import {
   batchesPerEpoch,
   checkBatch,
   checkDistillation,
+  checkModelOptions,
   checkRecipe,
   loadersFor,
   modelFor,
@@ -76,7 +77,9 @@ export async function train(
 ): Promise<TrainResult> {
   const start = performance.now();
   // 1. What is wrong at a glance: the model's name and picture size, a recipe that contradicts itself.
-  checkDistillation(options, modelFor(options).model);
+  const named = modelFor(options).model;
+  checkModelOptions(options, named);
+  checkDistillation(options, named);
   checkRecipe(options);
   // 2. Pictures: enough for a batch.
   const { train: pictures, validation } = await openDatasets(options);

@@ -122,3 +122,9 @@ describe("fine-tuning at a higher resolution", () => {
     expect(result.best.acc1).toBeGreaterThan(before.best.acc1 - 34); // one of three classes of two pictures
   });
 });
+
+describe("options that only a transformer has a place for are refused:", () => {
+  test.each([{ drop: 0.1 }, { attnDrop: 0.1 }, { layerDecay: 0.75 }] as const)("%o", async (changes) => {
+    await expect(trained(changes)).rejects.toThrow(/regnety_w32d9_32 is a convnet: there is nowhere for/);
+  });
+});
