@@ -5,7 +5,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { mkdir } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { styleText } from "node:util";
 import sharp from "sharp";
 import { recipe } from "../recipes/quickstart.ts";
@@ -46,7 +46,7 @@ console.log(
   "A small vision transformer learns to see, taught by a convnet, on this machine, in two to five minutes.",
 );
 deit("1. Get the pictures: CIFAR-10, ten classes", "data", "pull", "cifar10");
-const teacher = relative(process.cwd(), recipe.teacherPath);
+const teacher = join("recipes", recipe.teacherPath);
 deit("2. The teacher: a convnet that was trained here before", "eval", teacher, "--data-set", "cifar10");
 deit(
   "3. Train a transformer from scratch; its distillation token learns from the teacher",

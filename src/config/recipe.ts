@@ -8,7 +8,7 @@ import { basename, dirname, extname, join, relative, resolve, sep } from "node:p
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parse as parseYaml } from "yaml";
 import { ConfigError } from "../errors.ts";
-import { didYouMean } from "./names.ts";
+import { camelCase, didYouMean } from "./names.ts";
 import type { Layer } from "./resolve.ts";
 
 const EXTENSIONS = [".ts", ".js", ".mjs", ".yaml", ".yml", ".json"];
@@ -45,10 +45,21 @@ export async function loadRecipe(given: string): Promise<Layer> {
       `${given}: expected options such as { lr: 0.001 }, got ${JSON.stringify(values)}`,
     );
   }
-  const options = Object.fromEntries(
-    Object.entries(optionsOfRun(values) ?? values).filter(([key]) => key !== "$schema"),
-  );
-  return { source: shortPath(path), spelling: "key", values: options };
+  const ofRun = optionsOfRun(values);
+  const options = Object.entries(ofRun ?? values)
+    .filter(([key]) => key !== "$schema")
+    .map(([key, value]) => [key, ofRun === undefined ? beside(path, key, value) : value]);
+  return { source: shortPath(path), spelling: "key", values: Object.fromEntries(options) };
+}
+
+/** Options that name a checkpoint. */
+const CHECKPOINTS: readonly string[] = ["teacherPath", "finetune"];
+
+/** A recipe's `./weights.safetensors` lies beside the recipe; other paths are those of the command line. */
+function beside(recipe: string, key: string, value: unknown): unknown {
+  const isNeighbour =
+    CHECKPOINTS.includes(camelCase(key)) && typeof value === "string" && /^\.\.?\//.test(value);
+  return isNeighbour ? resolve(dirname(recipe), value) : value;
 }
 
 /** The options in a run folder's args.yaml, which also holds the run's history. */

@@ -41,7 +41,10 @@ export async function checkFinetune(
 ): Promise<void> {
   if (finetune === null) return;
   await using file = await openSafetensors(await checkpointFile(finetune));
-  const others = [...layout.segments.values()].filter((segment) => !fits(file.tensors, segment));
+  const others = model.parameters.flatMap(({ name }) => {
+    const segment = layout.segments.get(name);
+    return segment === undefined || fits(file.tensors, segment) ? [] : [segment];
+  });
   const isAdapted = ({ name }: Segment): boolean => {
     const shape = file.tensors.get(name)?.shape;
     return (

@@ -37,9 +37,8 @@ export function modelFor(
 /** @throws ConfigError for options that only a transformer has a place for */
 export function checkModelOptions(options: TrainOptions, { transformer, name }: Model): void {
   if (transformer !== undefined) return;
-  const { drop, attnDrop, layerDecay } = options;
-  const wrong =
-    drop > 0 ? "drop" : attnDrop > 0 ? "attnDrop" : layerDecay === null ? undefined : "layerDecay";
+  const { drop, attnDrop } = options;
+  const wrong = drop > 0 ? "drop" : attnDrop > 0 ? "attnDrop" : undefined;
   if (wrong === undefined) return;
   throw new ConfigError(wrong, `${name} is a convnet: there is nowhere for ${wrong} in it`, {
     hint: "Leave that option out; --drop-path works for convnets, too.",

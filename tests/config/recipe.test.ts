@@ -34,6 +34,18 @@ it.each([
   expect(layer.spelling).toBe("key");
 });
 
+it("a checkpoint beside a recipe is found from anywhere", async () => {
+  const beside = "teacher_path: ./teachers/a.safetensors\nfinetune: ../b.safetensors\ndata-path: ./photos\n";
+  const { values } = await loadRecipe(await file("recipes/c.yaml", beside));
+  expect(values).toEqual({
+    teacher_path: join(folder, "recipes/teachers/a.safetensors"),
+    finetune: join(folder, "b.safetensors"),
+    "data-path": "./photos",
+  });
+  const elsewhere = await loadRecipe(await file("recipes/d.yaml", "teacherPath: runs/a\n"));
+  expect(elsewhere.values).toEqual({ teacherPath: "runs/a" });
+});
+
 it("a run folder's args.yaml can be read back", async () => {
   const layer = await loadRecipe(
     await file("run/args.yaml", "args:\n  lr: 0.5\n  seed: 3\nsessions:\n  - started: now\n"),

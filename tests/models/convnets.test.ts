@@ -287,7 +287,7 @@ describe("parameter groups", () => {
     const { vectors, segments } = modelLayout(createModel("resnet20_cifar"), { layerDecay: 0.5 });
     const groups = new Map(vectors.map(({ name, group }) => [name, group]));
     const exponent = (name: string): number =>
-      -Math.log2(groups.get(segments.get(name)?.vector ?? "")?.lrScale ?? Number.NaN);
+      Math.log2(1 / (groups.get(segments.get(name)?.vector ?? "")?.lrScale ?? Number.NaN));
     const names = ["conv1.weight", "bn1.bias", "layer1.0.conv1.weight", "layer3.2.bn2.bias", "linear.bias"];
     expect(names.map(exponent)).toEqual([10, 10, 9, 1, 0]);
   });
