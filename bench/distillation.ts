@@ -39,7 +39,7 @@ function asTeacher(model: Model): Parameters<typeof teacherLogits>[0] {
   const layout = modelLayout(model);
   const tensors = unpackTensors(layout, initialVectors(layout, random));
   const { inputSize, numClasses } = model.config;
-  const source = { model, tensors, metadata: {}, normalisation, cropRatio: 0.875, file: "" };
+  const source = { model, tensors, metadata: {}, normalisation, cropRatio: 0.875, file: "", notes: [] };
   return { name: model.name, source, order: undefined, numClasses, hash: "", inputSize, normalisation };
 }
 

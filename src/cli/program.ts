@@ -9,6 +9,7 @@ import { addAnalyzeCommand } from "./commands/analyze.ts";
 import { addBenchCommand } from "./commands/bench.ts";
 import { addDataCommand } from "./commands/data.ts";
 import { addEvalCommand } from "./commands/eval.ts";
+import { addFinetuneCommand } from "./commands/finetune.ts";
 import { addModelsCommand } from "./commands/models.ts";
 import { addPredictCommand } from "./commands/predict.ts";
 import { addReportCommand } from "./commands/report.ts";
@@ -42,6 +43,7 @@ export function createProgram(): Command {
     })
     .exitOverride();
   addTrainCommand(program);
+  addFinetuneCommand(program);
   addEvalCommand(program);
   addPredictCommand(program);
   addReportCommand(program);
@@ -77,6 +79,7 @@ export function overview(): string {
 
 const START: readonly (readonly [command: string, what: string])[] = [
   ["deit train ./photos", "your pictures, a folder per class"],
+  ["deit finetune ./photos", "the same from pretrained weights"],
   ["deit train quickstart", "CIFAR-10, a few minutes"],
   ["deit predict RUN cat.jpg", "what is in a picture"],
   ["deit eval RUN --data-path ./photos", "how often it is right"],

@@ -47,6 +47,9 @@ export function trainingView(output: Output): TrainingView {
           progress.stop();
           output.warn(event.message);
           break;
+        case "note":
+          progress.line(event.message);
+          break;
         case "saved": // once an epoch: no news
       }
     },

@@ -8,6 +8,7 @@ import { z } from "zod";
 export const OPTION_GROUPS = [
   "Pictures in",
   "Model",
+  "Fine-tuning",
   "Training",
   "Optimizer",
   "Schedule",

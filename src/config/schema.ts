@@ -69,12 +69,6 @@ export const trainSchema = z.strictObject({
     nullMeans: "the model's own",
     help: "height and width of the pictures that the model sees, a multiple of its patch",
   }),
-  finetune: option(text.nullable().default(null), {
-    group: "Model",
-    value: "CKPT",
-    nullMeans: "from scratch",
-    help: "start from the weights of this checkpoint; tensors of another shape, such as the head, start fresh",
-  }),
   drop: option(rate.default(0), {
     group: "Model",
     value: "RATE",
@@ -85,6 +79,51 @@ export const trainSchema = z.strictObject({
     group: "Model",
     value: "RATE",
     help: "stochastic depth of the last block; earlier blocks have less, the first none",
+  }),
+
+  finetune: option(text.nullable().default(null), {
+    group: "Fine-tuning",
+    value: "CKPT",
+    nullMeans: "from scratch",
+    help: "start from the weights of this checkpoint: a file, a run folder, a Hub id; positions are interpolated, a head of other classes starts fresh",
+  }),
+  trainable: option(
+    z
+      .string()
+      .refine(
+        (which) => /^(?:all|head|attention|lora|last-[1-9]\d*)$/.test(which),
+        "all, head, attention, lora or last-N",
+      )
+      .default("all"),
+    {
+      group: "Fine-tuning",
+      value: "WHICH",
+      help: "what is trained: all; head alone (linear probe); attention with positions and head; the last-N blocks and head; lora: low-rank adapters and head",
+    },
+  ),
+  loraRank: option(count.default(8), {
+    group: "Fine-tuning",
+    value: "R",
+    help: "rank of the adapters of --trainable lora, on all linear layers of the blocks",
+  }),
+  loraAlpha: option(positive.default(16), {
+    group: "Fine-tuning",
+    value: "ALPHA",
+    help: "their weight is α/rank; they are merged into the saved model",
+  }),
+  trainMode: option(z.boolean().default(true), {
+    group: "Fine-tuning",
+    help: "train with stochastic depth and dropout; --no-train-mode trains as DeiT was fine-tuned: as in evaluation, a distilled model by the mean of its heads",
+  }),
+  classWeights: option(z.enum(["none", "balanced"]).default("none"), {
+    group: "Fine-tuning",
+    help: "balanced: a class with few pictures weighs more in the loss of the true labels",
+  }),
+  patience: option(count.nullable().default(null), {
+    group: "Fine-tuning",
+    value: "N",
+    nullMeans: "train all epochs",
+    help: "stop when top-1 has not risen for N validations",
   }),
 
   epochs: option(count.default(300), {

@@ -10,13 +10,22 @@ export interface Survey {
   readonly images: number;
   /** Median of the shorter sides, in pixels. */
   readonly medianSize: number;
+  /** Pictures of the largest class for one of the smallest. */
+  readonly imbalance: number;
 }
 
 /** Opens the dataset of `options`. Throws DataError as opening does. */
 export async function surveyPictures(options: TrainOptions): Promise<Survey> {
   const { openDatasets } = await import("./open.ts");
   const { train } = await openDatasets(options);
-  return { images: train.length, medianSize: await medianSide(train) };
+  return { images: train.length, medianSize: await medianSide(train), imbalance: imbalanceOf(train) };
+}
+
+function imbalanceOf({ labels, classes }: Pick<Dataset, "labels" | "classes">): number {
+  const counts = new Array<number>(classes.length).fill(0);
+  for (const label of labels) if (label >= 0) counts[label] = (counts[label] ?? 0) + 1;
+  const present = counts.filter((count) => count > 0);
+  return present.length === 0 ? 1 : Math.max(...present) / Math.min(...present);
 }
 
 /** Median of the shorter sides of pictures spread over the dataset; 0 when none can be read. */

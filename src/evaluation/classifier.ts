@@ -6,7 +6,8 @@ import { packTensors } from "../nn/layout.ts";
 import { modelLayout } from "../optim/groups.ts";
 import type { Executable, Runtime } from "../runtime/runtime.ts";
 import type { LoadedModel, LoadModelOptions } from "./load-model.ts";
-import { checkpointFile, loadModel } from "./load-model.ts";
+import { loadModel } from "./load-model.ts";
+import { locateCheckpoint } from "./locate-checkpoint.ts";
 import type { OnnxModel } from "./onnx-model.ts";
 import { loadOnnxAnswers, loadOnnxModel } from "./onnx-model.ts";
 import { evaluationProgram, normalise } from "./program.ts";
@@ -23,27 +24,29 @@ export interface Classifier {
   readonly normalisation: Normalisation;
   /** Part of the resized picture that evaluation looks at. */
   readonly cropRatio: number;
+  /** What the user should know of it, a sentence each. */
+  readonly notes: readonly string[];
   /** Ours, with its weights, or a foreign file. */
   readonly source: LoadedModel | OnnxModel;
 }
 
 /** @throws DataError, FormatError, ConfigError, CheckpointError saying what does not fit */
 export async function loadClassifier(path: string, options: LoadModelOptions = {}): Promise<Classifier> {
-  const file = await checkpointFile(path);
+  const file = await locateCheckpoint(path);
   if (file.toLowerCase().endsWith(".onnx")) {
     const source = await loadOnnxModel(file, { inputSize: options.inputSize });
     const { name, numClasses, inputSize, classes, normalisation, cropRatio } = source;
-    return { name, file, numClasses, inputSize, classes, normalisation, cropRatio, source };
+    return { name, file, numClasses, inputSize, classes, normalisation, cropRatio, notes: [], source };
   }
   return classifierOf(await loadModel(file, options));
 }
 
 /** A model of ours as a classifier. */
 export function classifierOf(source: LoadedModel): Classifier {
-  const { model, metadata, file, normalisation, cropRatio } = source;
+  const { model, metadata, file, normalisation, cropRatio, notes } = source;
   const { numClasses, inputSize } = model.config;
   const { classes } = metadata;
-  return { name: model.name, file, numClasses, inputSize, classes, normalisation, cropRatio, source };
+  return { name: model.name, file, numClasses, inputSize, classes, normalisation, cropRatio, notes, source };
 }
 
 /** Pictures [B, 3, H, W] of 0 to 255 in, the logits of every head out, as an evaluation program's. */

@@ -103,6 +103,7 @@ export async function evaluateCheckpoint(
     inputSize: options.inputSize ?? undefined,
   });
   const { name, classes, numClasses, inputSize, cropRatio } = classifier;
+  for (const message of classifier.notes) onEvent?.({ type: "warning", message });
   const dataset = await openEvaluation({ ...options, classes: options.classes ?? classes });
   checkClasses(dataset, numClasses, checkpoint);
   const loader = createLoader({

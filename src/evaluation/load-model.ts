@@ -1,34 +1,36 @@
-/** A trained model from what people name: a .safetensors file, or the folder of a run. */
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
+/** A trained model with its weights in memory, from any checkpoint that checkpoint.ts opens. */
 import type { Normalisation } from "../augmentation/normalisation.ts";
 import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
-import { CheckpointError, ConfigError, DataError } from "../errors.ts";
+import { CheckpointError, ConfigError } from "../errors.ts";
+import { describeForeign } from "../formats/architecture.ts";
 import type { ModelMetadata } from "../formats/model-metadata.ts";
-import { decodeModelMetadata } from "../formats/model-metadata.ts";
-import { readCheckpoint } from "../formats/safetensors-file.ts";
+import { adaptation, gridOf } from "../models/adapt.ts";
 import type { Model } from "../models/registry.ts";
-import { createModel } from "../models/registry.ts";
+import { createModel, modelOf } from "../models/registry.ts";
 import type { Tensors } from "../nn/layout.ts";
 import { checkTensors } from "../nn/layout.ts";
 import { modelLayout } from "../optim/groups.ts";
+import type { Checkpoint, OpenCheckpointOptions } from "./checkpoint.ts";
+import { openCheckpoint } from "./checkpoint.ts";
 
 export interface LoadedModel {
   readonly model: Model;
   readonly tensors: Tensors;
-  /** What the file says of itself; nothing for files of other makers. */
+  /** What the checkpoint says of itself; nothing for bare tensors. */
   readonly metadata: Partial<ModelMetadata>;
-  /** The file's, else ImageNet's. */
+  /** The checkpoint's, else ImageNet's. */
   readonly normalisation: Normalisation;
-  /** Part of the resized picture that evaluation looks at; the file's, else DeiT's. */
+  /** Part of the resized picture that evaluation looks at; the checkpoint's, else DeiT's. */
   readonly cropRatio: number;
   readonly file: string;
+  /** What was changed or passed over, a sentence each. */
+  readonly notes: readonly string[];
 }
 
-export interface LoadModelOptions {
-  /** Name of a registered model, for files that do not say what they are. */
+export interface LoadModelOptions extends OpenCheckpointOptions {
+  /** Name of a registered model, for checkpoints that cannot be recognised. */
   readonly model?: string | undefined;
-  /** [height, width] or a side, when it is not the checkpoint's own. */
+  /** [height, width] or a side, when it is not the checkpoint's own: position embeddings are interpolated. */
   readonly inputSize?: number | readonly [number, number] | undefined;
 }
 
@@ -36,67 +38,95 @@ export interface LoadModelOptions {
 const DEFAULT_CROP_RATIO = 0.875;
 
 /**
- * Reads a checkpoint and finds its model: by `model`, else by what the file says.
+ * Reads a checkpoint and finds its model: by `model`, else by what the checkpoint says, else by its shapes.
  * @throws DataError, FormatError, ConfigError; CheckpointError when tensors do not fit the model
  */
 export async function loadModel(
-  checkpoint: string,
-  { model: name, inputSize }: LoadModelOptions = {},
+  given: string,
+  { model: name, inputSize, weights }: LoadModelOptions = {},
 ): Promise<LoadedModel> {
-  const file = await checkpointFile(checkpoint);
-  const { tensors, metadata: texts } = await readCheckpoint(file);
-  const metadata = decodeModelMetadata(texts, { file });
-  const chosen = name ?? metadata.model;
+  await using checkpoint = await openCheckpoint(given, { ...(weights && { weights }) });
+  const { path: file, metadata, cropRatio = DEFAULT_CROP_RATIO } = checkpoint;
+  const own = name === undefined ? checkpoint.model() : undefined;
+  const chosen = name ?? own?.name;
   if (chosen === undefined) {
-    throw new ConfigError("model", `${file} does not say which model it is`, {
-      hint: "Name it with --model, for example --model deit_tiny_patch16_224; deit models lists them.",
-    });
+    throw new ConfigError(
+      "model",
+      `${file} does not say which model it is, and ${describeForeign(checkpoint.file.tensors)}`,
+      {
+        hint: "Name it with --model, for example --model deit_tiny_patch16_224; deit models lists them.",
+      },
+    );
+  }
+  const model = modelFor(checkpoint, { name: chosen, own, inputSize });
+  const notes: string[] = [...checkpoint.notes];
+  const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+  const grid = gridOf(checkpoint.metadata.inputSize, model);
+  for (const { name: parameter, shape } of model.parameters) {
+    const found = adaptation({ name: parameter, shape }, { model, from: checkpoint.file.tensors, grid });
+    if (found?.source !== parameter) continue; // a head or token of its own is what a checkpoint has to have
+    const { data } = await checkpoint.file.readFloat32(parameter);
+    tensors.set(parameter, { shape, data: found.convert(data) });
+    if (found.note !== undefined) notes.push(found.note);
+  }
+  for (const [other, { shape }] of checkpoint.file.tensors)
+    if (!tensors.has(other)) tensors.set(other, { shape, data: new Float32Array() });
+  check(tensors, { model, file, checkpoint });
+  checkFinite(tensors, file);
+  const { mean, std } = { ...IMAGENET_NORMALISATION, ...metadata };
+  return { model, tensors, metadata, normalisation: { mean, std }, cropRatio, file, notes };
+}
+
+function modelFor(
+  { file, metadata }: Checkpoint,
+  {
+    name,
+    own,
+    inputSize,
+  }: { name: string; own: Model | undefined; inputSize: LoadModelOptions["inputSize"] },
+): Model {
+  if (own !== undefined && inputSize === undefined) return own;
+  if (own?.transformer !== undefined && inputSize !== undefined) {
+    const pair = typeof inputSize === "number" ? ([inputSize, inputSize] as const) : inputSize;
+    return modelOf(own.name, { ...own.transformer, inputSize: pair });
   }
   const size = { inputSize: inputSize ?? metadata.inputSize };
-  const { classWeight } = createModel(chosen, size);
-  const numClasses = tensors.get(classWeight)?.shape[0] ?? metadata.classes?.length;
-  const model = createModel(chosen, { numClasses, ...size });
+  const { classWeight } = own ?? createModel(name, size);
+  const numClasses = file.tensors.get(classWeight)?.shape[0] ?? metadata.classes?.length;
+  return createModel(name, { numClasses, ...size });
+}
+
+/** @throws CheckpointError saying what does not fit, and why that may be */
+function check(
+  tensors: Tensors,
+  { model, file, checkpoint }: { model: Model; file: string; checkpoint: Checkpoint },
+): void {
   try {
     checkTensors(modelLayout(model), tensors);
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
     const { missing, unexpected } = error;
-    throw new CheckpointError(`${file} is no ${chosen}: ${error.message}`, {
+    const said = checkpoint.metadata.model;
+    const isTransformer = checkpoint.architecture !== undefined;
+    throw new CheckpointError(`${file} is no ${model.name}: ${error.message}`, {
       missing,
       unexpected,
       hint:
-        metadata.model !== undefined && metadata.model !== chosen
-          ? `The file says that it is ${metadata.model}: leave out --model.`
-          : "Name the model that it was made for with --model, and its picture size with --input-size.",
+        said !== undefined && said !== model.name
+          ? `The file says that it is ${said}: leave out --model.`
+          : isTransformer
+            ? "Leave out --model: it is found by the tensors' shapes."
+            : `Name the model that it was made for with --model; ${describeForeign(checkpoint.file.tensors)}.`,
     });
   }
-  const { mean, std } = { ...IMAGENET_NORMALISATION, ...metadata };
-  return { model, tensors, metadata, normalisation: { mean, std }, cropRatio: cropRatioOf(texts), file };
 }
 
-function cropRatioOf({ crop_ratio: text }: Readonly<Record<string, string>>): number {
-  const ratio = Number(text);
-  return ratio > 0 && ratio <= 1 ? ratio : DEFAULT_CROP_RATIO;
-}
-
-/** The file itself, or a run folder's best (else last) model. @throws DataError when there is none */
-export async function checkpointFile(path: string): Promise<string> {
-  const found = await stat(path).catch(() => undefined);
-  if (found === undefined) {
-    throw new DataError(path, `there is no checkpoint ${path}`, {
-      hint: "Give a .safetensors or .onnx file, or a run folder.",
-    });
-  }
-  if (!found.isDirectory()) return path;
-  for (const name of ["best.safetensors", "last.safetensors", "model.safetensors"]) {
-    const file = join(path, name);
-    if ((await stat(file).catch(() => undefined)) !== undefined) return file;
-  }
-  throw new DataError(
-    path,
-    `the folder ${path} has no best.safetensors, last.safetensors or model.safetensors`,
-    {
-      hint: "A run writes them after its first epoch.",
-    },
+/** @throws CheckpointError for weights that are no numbers */
+function checkFinite(tensors: Tensors, file: string): void {
+  const broken = [...tensors].filter(([, { data }]) => !data.every(Number.isFinite)).map(([name]) => name);
+  if (broken.length === 0) return;
+  throw new CheckpointError(
+    `${file} has ${broken.length} tensors with values that are not finite: ${broken.slice(0, 5).join(", ")}${broken.length > 5 ? ", …" : ""}`,
+    { hint: "Its training diverged, or the file is damaged: take an earlier checkpoint." },
   );
 }

@@ -5,8 +5,6 @@ import { evaluationContext } from "../nn/context.ts";
 import { collectParameters } from "../nn/parameters.ts";
 import type { Model, ModelFamily, ModelOptions } from "./model.ts";
 import { inputSizeOf } from "./model.ts";
-import { patchGrid } from "./patch-embed.ts";
-import { interpolatePositions } from "./positions.ts";
 import type { VisionTransformerConfig } from "./vision-transformer.ts";
 import { dropPathRates, macs, visionTransformer } from "./vision-transformer.ts";
 
@@ -71,7 +69,6 @@ export const deits: ModelFamily = { names: NAMES, create: createDeit };
 export function modelOf(name: string, config: VisionTransformerConfig): VisionTransformer {
   const forward: Model["forward"] = (images, scope, context) =>
     visionTransformer(images, scope, config, context);
-  const grid = patchGrid(config.inputSize, config.patchSize);
   const images: Value = input("images", "float32", [1, 3, ...config.inputSize]);
   return {
     name,
@@ -83,12 +80,5 @@ export function modelOf(name: string, config: VisionTransformerConfig): VisionTr
     noWeightDecay: ["pos_embed", "cls_token"],
     classWeight: "head.weight",
     dropPathRates: (dropPath) => dropPathRates(config.depth, dropPath),
-    adapt: (parameter, { shape, data }) => {
-      if (parameter !== "pos_embed" || shape.length !== 3 || shape[2] !== config.embedDim) return undefined;
-      const prefix = config.distilled ? 2 : 1;
-      const side = Math.sqrt((shape[1] ?? 0) - prefix);
-      if (!Number.isInteger(side) || side < 1) return undefined;
-      return interpolatePositions(data, { prefix, from: [side, side], to: grid });
-    },
   };
 }

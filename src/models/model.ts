@@ -34,11 +34,6 @@ export interface Model {
   readonly classWeight: string;
   /** Stochastic depth's rate of every residual branch. */
   dropPathRates(dropPath: number): readonly number[];
-  /** A checkpoint's tensor of another shape as this model's parameter of that name; undefined where there is no way. */
-  adapt?(
-    name: string,
-    tensor: { readonly shape: readonly number[]; readonly data: Float32Array },
-  ): Float32Array | undefined;
 }
 
 /** What a run may change of a registered model. */

@@ -8,6 +8,8 @@ import type { Value } from "../graph/graph.ts";
 import { at, input } from "../graph/graph.ts";
 import { concat, reshape, split } from "../graph/ops.ts";
 import { sizeOf } from "../graph/shape.ts";
+import type { LoraOptions } from "./lora.ts";
+import { adapted, mergeAdapters } from "./lora.ts";
 import type { Random } from "../random.ts";
 import type { ParameterSpec, Scope } from "./parameters.ts";
 import { createScope, initialize } from "./parameters.ts";
@@ -44,8 +46,10 @@ export interface ParameterVector {
 export interface Layout {
   readonly vectors: readonly ParameterVector[];
   readonly segments: ReadonlyMap<string, Segment>;
-  /** Number of parameters; buffers are none. */
+  /** Number of trained parameters; frozen ones and buffers are none. */
   readonly parameters: number;
+  /** Set when some weights have low-rank adapters among the parameters. */
+  readonly lora?: LoraOptions | undefined;
 }
 
 /** Tensors by name, row-major, as a checkpoint holds them. */
@@ -60,7 +64,8 @@ export function createLayout(
   {
     groupOf,
     maxLength = Number.POSITIVE_INFINITY,
-  }: { groupOf: (spec: ParameterSpec) => ParameterGroup; maxLength?: number },
+    lora,
+  }: { groupOf: (spec: ParameterSpec) => ParameterGroup; maxLength?: number; lora?: LoraOptions | undefined },
 ): Layout {
   const open = new Map<
     string,
@@ -84,7 +89,8 @@ export function createLayout(
   return {
     vectors,
     segments: new Map(segments.map((segment) => [segment.name, segment])),
-    parameters: segments.reduce((total, { buffer, length }) => total + (buffer ? 0 : length), 0),
+    parameters: vectors.reduce((total, { group, length }) => total + (group.frozen ? 0 : length), 0),
+    ...(lora && { lora }),
   };
 }
 
@@ -93,23 +99,38 @@ export function trainedVectors({ vectors }: Layout): ParameterVector[] {
   return vectors.filter(({ group }) => !group.frozen);
 }
 
-/** The vectors that follow the data instead. */
+/** The vectors that no optimizer works on: frozen parameters, and buffers, which follow the data. */
 export function frozenVectors({ vectors }: Layout): ParameterVector[] {
   return vectors.filter(({ group }) => group.frozen);
 }
 
-/** A vector of buffers with the new values that a forward pass gave to some of them. `values`: by parameter name. */
+/** The vectors that change in training: those of an optimizer, and those that have buffers. */
+export function movingVectors({ vectors }: Layout): ParameterVector[] {
+  return vectors.filter(({ group, segments }) => !group.frozen || segments.some(({ buffer }) => buffer));
+}
+
+/**
+ * A frozen vector after a forward pass that gave new values to some of its buffers; itself when it gave none.
+ * `values`: by parameter name.
+ */
 export function nextVector(
   { segments }: ParameterVector,
-  values: ReadonlyMap<string, Value>,
-  updates: ReadonlyMap<Value, Value>,
+  {
+    weight,
+    values,
+    updates,
+  }: { weight: Value; values: ReadonlyMap<string, Value>; updates: ReadonlyMap<Value, Value> },
 ): Value {
+  if (!segments.some(({ name }) => updates.has(values.get(name) ?? unbound(name)))) return weight;
   const pieces = segments.map(({ name, length }) => {
-    const value = values.get(name);
-    if (value === undefined) throw new CheckpointError(`no value for ${name}`, { missing: [name] });
+    const value = values.get(name) ?? unbound(name);
     return reshape(updates.get(value) ?? value, [length]);
   });
   return concat(pieces, 0);
+}
+
+function unbound(name: string): never {
+  throw new CheckpointError(`no value for ${name}`, { missing: [name] });
 }
 
 /** State inputs `<slot>.<vector>` and the scope that reads parameters out of them; W holds the trained weights. */
@@ -140,7 +161,7 @@ export function bindParameters(
     const value = values.get(name);
     if (value === undefined)
       throw new CheckpointError(`the layout has no parameter ${name}`, { missing: [name] });
-    return value;
+    return layout.lora ? adapted(value, name, (other) => values.get(other), layout.lora) : value;
   });
   return { weights, scope, values };
 }
@@ -163,12 +184,12 @@ export function packTensors(layout: Layout, tensors: Tensors): Record<string, Fl
   return fillVectors(layout, (target, { name }) => target.set(tensors.get(name)?.data ?? []));
 }
 
-/** Vectors → tensors by name, views into the vectors. */
+/** Vectors → the model's tensors by name: views into the vectors, but for weights that adapters are merged into. */
 export function unpackTensors(
   layout: Layout,
   vectors: Vectors,
 ): Map<string, { shape: readonly number[]; data: Float32Array }> {
-  return new Map(
+  const tensors = new Map(
     [...layout.segments.values()].map(({ name, shape, vector, offset, length }) => {
       const data = vectors[vector];
       if (data === undefined)
@@ -176,6 +197,7 @@ export function unpackTensors(
       return [name, { shape, data: data.subarray(offset, offset + length) }];
     }),
   );
+  return layout.lora ? mergeAdapters(tensors, layout.lora) : tensors;
 }
 
 function fillVectors(

@@ -28,6 +28,8 @@ export interface Engine extends ModelOwner {
   readonly loaders: { readonly training: Loader; readonly validation: Loader };
   readonly progress: Progress;
   readonly validationImages: number;
+  /** What a picture of each class weighs; undefined when all weigh the same. */
+  readonly classWeights: Float32Array | undefined;
   readonly onEvent: (event: TrainEvent) => void;
   readonly signal: AbortSignal | undefined;
 }
@@ -62,19 +64,30 @@ export async function runEpochs(engine: Engine): Promise<{ imagesPerSecond: numb
     taught: 0,
     toldFull: false,
   };
-  while (progress.epoch < options.epochs) {
+  while (progress.epoch < options.epochs && !isStalled(loop)) {
     const started = performance.now();
     await trainEpoch(loop);
     const results = isEvaluated(loop) ? await validate(loop) : undefined;
     loop.tellWarnings();
     await finishEpoch(loop, { results, started });
   }
+  if (progress.epoch < options.epochs) {
+    const message = `stopped after epoch ${progress.epoch}: top-1 has not risen since epoch ${(progress.best?.epoch ?? 0) + 1}`;
+    onEvent({ type: "note", message });
+  }
   return { imagesPerSecond: loop.speed.imagesPerSecond };
+}
+
+/** Whether so many validations as --patience says have passed since the best one. */
+function isStalled({ options: { patience, evalEvery }, progress: { epoch, step, best } }: Loop): boolean {
+  if (patience === null || best === undefined || step !== 0) return false;
+  return epoch - 1 - best.epoch >= patience * evalEvery;
 }
 
 /** The steps of one epoch that are still to do. */
 async function trainEpoch(loop: Loop): Promise<void> {
-  const { executables, loaders, model, progress, onEvent, options, speed, signal, steps } = loop;
+  const { executables, loaders, model, progress, onEvent, options, speed, signal, steps, classWeights } =
+    loop;
   const { epoch } = progress;
   if (signal?.aborted) await stop(loop);
   loop.waited = 0;
@@ -87,7 +100,7 @@ async function trainEpoch(loop: Loop): Promise<void> {
     const isUpdate = (batch.step + 1) % options.accumulationSteps === 0;
     const lr = learningRate(loop, batch.step);
     const { program } = executables.batch;
-    const pictures = batchFeeds({ options, model, program }, { epoch, ...batch });
+    const pictures = batchFeeds({ options, model, program, classWeights }, { epoch, ...batch });
     const askedTeacher = performance.now();
     const feeds = await withAnswers(executables.teacher, { epoch, step: batch.step, feeds: pictures });
     loop.taught += performance.now() - askedTeacher;
@@ -159,7 +172,8 @@ async function finishEpoch(
     ...teacherRecord(loop),
   });
   // The best weights are saved whenever they come: later ones are another model's.
-  if (isBest || progress.epoch === options.epochs || progress.epoch % options.saveEvery === 0) {
+  const isDone = progress.epoch === options.epochs || isStalled(loop);
+  if (isBest || isDone || progress.epoch % options.saveEvery === 0) {
     const state = await save(loop);
     if (isBest) await saveModel(loop, "best", state);
     await saveModel(loop, "last", state);

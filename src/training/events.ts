@@ -48,6 +48,8 @@ export type TrainEvent =
     }
   | { readonly type: "evaluate"; readonly done: number; readonly total: number }
   | { readonly type: "warning"; readonly message: string }
+  /** Something that was done as it should be, and is worth a line. */
+  | { readonly type: "note"; readonly message: string }
   | { readonly type: "saved"; readonly path: string };
 
 /** The run was asked to stop, and has saved. */

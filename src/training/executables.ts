@@ -38,6 +38,8 @@ export function trainingOptions(options: TrainOptions, optimizer: Optimizer): Tr
   return {
     task: taskFor(options),
     optimizer,
+    // What comes before a head that is trained alone gives the same features as in use.
+    evaluationMode: !options.trainMode || options.trainable === "head",
     dropPath,
     drop,
     attnDrop,
@@ -51,7 +53,7 @@ export function trainingOptions(options: TrainOptions, optimizer: Optimizer): Tr
 export function taskFor(options: TrainOptions): Task {
   const criterion = options.bceLoss ? binaryCrossEntropy : softTargetCrossEntropy;
   const { distillationType: type } = options;
-  if (type === "none") return classification(criterion);
+  if (type === "none") return classification(criterion, { joint: !options.trainMode });
   return distillation(
     {
       type,

@@ -7,13 +7,13 @@ import type { Program } from "../graph/program.ts";
 import type { Model } from "../models/registry.ts";
 import { drawMasks } from "../nn/context.ts";
 import type { Layout } from "../nn/layout.ts";
-import { trainedVectors } from "../nn/layout.ts";
+import { movingVectors, trainedVectors } from "../nn/layout.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { createRandom } from "../random.ts";
 import type { TensorData } from "../runtime/runtime.ts";
 import { ERASING_INPUT, MIX_INPUT } from "./pixels.ts";
 import { mixupOptions } from "./setup.ts";
-import { binarise, smoothTargets } from "./task.ts";
+import { binarise, smoothTargets, weighTargets } from "./task.ts";
 
 type TrainingBatch = Pick<Batch, "step" | "images" | "erasing" | "labels"> & { readonly epoch: number };
 
@@ -22,22 +22,25 @@ interface BatchContext {
   readonly model: Model;
   /** Of a batch: `step` or `grad`. */
   readonly program: Program;
+  /** What a picture of each class weighs; undefined when all weigh the same. */
+  readonly classWeights?: Float32Array | undefined;
 }
 
 /** Feeds of a batch's program, but for the optimizer's numbers. */
 export function batchFeeds(
-  { options, model, program }: BatchContext,
+  { options, model, program, classWeights }: BatchContext,
   { epoch, step, images, erasing, labels }: TrainingBatch,
 ): Record<string, TensorData> {
   const { numClasses } = model.config;
   const labelled = smoothTargets(labels, numClasses, options.smoothing);
   const mixes = mixesOf(options, { epoch, step, size: model.config.inputSize });
   const mixed = mixes ? mixTargets(labelled, mixes, numClasses) : labelled;
+  const weighed = classWeights ? weighTargets(mixed, classWeights) : mixed;
   return {
     images,
     ...(erasing && { [ERASING_INPUT]: erasing }),
     ...(mixes && { [MIX_INPUT]: mixFeed(mixes) }),
-    targets: options.bceLoss ? binarise(mixed) : mixed,
+    targets: options.bceLoss ? binarise(mixed) : weighed,
     ...drawMasks(program.inputs, {
       random: createRandom(options.seed, "masks", epoch, step),
       dropPathRates: model.dropPathRates(options.dropPath),
@@ -64,7 +67,7 @@ export function hyperFeeds(
   { update, lr }: { update: number; lr: number },
 ): Record<string, TensorData> {
   return Object.fromEntries(
-    (optimizer.average ? layout.vectors : trainedVectors(layout)).map(({ name, group }) => [
+    (optimizer.average ? movingVectors(layout) : trainedVectors(layout)).map(({ name, group }) => [
       `hyper.${name}`,
       Float32Array.from(optimizer.hyper(update, lr, group)),
     ]),

@@ -10,7 +10,7 @@ import { gradient } from "../graph/gradient.ts";
 import { add, full, mul, reshape, slice } from "../graph/ops.ts";
 import type { Program } from "../graph/program.ts";
 import { compile } from "../graph/program.ts";
-import { trainingContext } from "../nn/context.ts";
+import { evaluationContext, trainingContext } from "../nn/context.ts";
 import type { Layout, ParameterVector } from "../nn/layout.ts";
 import { bindParameters, frozenVectors, nextVector, trainedVectors } from "../nn/layout.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
@@ -34,6 +34,8 @@ export interface TrainingOptions extends BatchInputs {
    * or an input `teacher`.
    */
   readonly teacher?: ((pixels: Value) => Value) | "input" | undefined;
+  /** Forward as in evaluation: nothing is dropped, and BatchNorm keeps its statistics. */
+  readonly evaluationMode?: boolean;
   /** Stochastic depth, dropout and dropout of attention weights. */
   readonly dropPath?: number;
   readonly drop?: number;
@@ -110,19 +112,21 @@ interface Traced {
 
 function traceGradients(
   options: ProgramOptions,
-  { task, teacher, dropPath = 0, drop = 0, attnDrop = 0, ...inputs }: TrainingOptions,
+  { task, teacher, evaluationMode, dropPath = 0, drop = 0, attnDrop = 0, ...inputs }: TrainingOptions,
 ): Traced & { losses: Record<string, Value> } {
   const { model, layout, batchSize, target } = options;
   const { weights, scope, values } = bindParameters(layout);
   const bufferUpdates = new Map<Value, Value>();
-  const context = trainingContext({
-    bufferUpdates,
-    batchSize,
-    target,
-    dropPathRates: model.dropPathRates(dropPath),
-    drop,
-    attnDrop,
-  });
+  const context = evaluationMode
+    ? evaluationContext()
+    : trainingContext({
+        bufferUpdates,
+        batchSize,
+        target,
+        dropPathRates: model.dropPathRates(dropPath),
+        drop,
+        attnDrop,
+      });
   const pixels = batchPixels(options, inputs);
   const heads = model.forward(pixels, scope, context);
   const logits = [batchSize, model.config.numClasses];
@@ -137,7 +141,10 @@ function traceGradients(
     weights,
     grads: gradient(losses.loss, trained),
     frozen: Object.fromEntries(
-      frozenVectors(layout).map((vector) => [vector.name, nextVector(vector, values, bufferUpdates)]),
+      frozenVectors(layout).map((vector) => [
+        vector.name,
+        nextVector(vector, { weight: weights[vector.name] ?? losses.loss, values, updates: bufferUpdates }),
+      ]),
     ),
   };
 }
@@ -197,7 +204,7 @@ function update(
     const next = frozen[name];
     if (next === undefined) continue;
     state[`W.${name}`] = next === weights[name] ? null : next;
-    if (optimizer.average === undefined) continue;
+    if (optimizer.average === undefined || !vector.segments.some(({ buffer }) => buffer)) continue;
     const { slot, update: average } = optimizer.average;
     state[`${slot}.${name}`] = average({
       average: input(`${slot}.${name}`, "float32", [length]),

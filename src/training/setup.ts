@@ -27,22 +27,58 @@ import type { Runtime } from "../runtime/runtime.ts";
 
 /** The model that options ask for, with its layout. @throws ConfigError for an unknown name, a size that the patch does not divide */
 export function modelFor(
-  { model: name, inputSize, layerDecay }: Pick<TrainOptions, "model" | "inputSize" | "layerDecay">,
+  options: Pick<TrainOptions, "model" | "inputSize" | "layerDecay" | "trainable" | "loraRank" | "loraAlpha">,
   numClasses?: number,
 ): { model: Model; layout: Layout } {
-  const model = createModel(name, { numClasses, inputSize: inputSize ?? undefined });
-  return { model, layout: modelLayout(model, { layerDecay: layerDecay ?? 1 }) };
+  const { layerDecay, trainable, loraRank: rank, loraAlpha: alpha } = options;
+  const model = createModel(options.model, { numClasses, inputSize: options.inputSize ?? undefined });
+  return {
+    model,
+    layout: modelLayout(model, { layerDecay: layerDecay ?? 1, trainable, lora: { rank, alpha } }),
+  };
 }
 
 /** @throws ConfigError for options that only a transformer has a place for */
 export function checkModelOptions(options: TrainOptions, { transformer, name }: Model): void {
+  const { drop, attnDrop, trainable, finetune } = options;
+  if (trainable !== "all" && finetune === null) {
+    throw new ConfigError(
+      "trainable",
+      `--trainable ${trainable} would leave the other layers as they are drawn: it wants a checkpoint`,
+      { hint: "Add --finetune CKPT, or leave out --trainable." },
+    );
+  }
+  const depth = transformer?.depth ?? Number.POSITIVE_INFINITY;
+  if (trainable.startsWith("last-") && Number(trainable.slice("last-".length)) > depth) {
+    throw new ConfigError("trainable", `--trainable ${trainable}: ${name} has ${depth} blocks`, {
+      hint: "Name fewer blocks, or --trainable all.",
+    });
+  }
   if (transformer !== undefined) return;
-  const { drop, attnDrop } = options;
-  const wrong = drop > 0 ? "drop" : attnDrop > 0 ? "attnDrop" : undefined;
+  const inBlocks = trainable === "lora" || trainable === "attention" ? "trainable" : undefined;
+  const wrong = drop > 0 ? "drop" : attnDrop > 0 ? "attnDrop" : inBlocks;
   if (wrong === undefined) return;
-  throw new ConfigError(wrong, `${name} is a convnet: there is nowhere for ${wrong} in it`, {
-    hint: "Leave that option out; --drop-path works for convnets, too.",
-  });
+  throw new ConfigError(
+    wrong,
+    `${name} is a convnet: there is nowhere for ${wrong} ${options[wrong]} in it`,
+    {
+      hint: "Leave that option out; --drop-path and --trainable head or last-N work for convnets, too.",
+    },
+  );
+}
+
+/**
+ * What a picture of each class weighs in the loss: [K], 1 on average over the pictures; undefined when all weigh the same.
+ */
+export function classWeightsFor(
+  { classWeights }: Pick<TrainOptions, "classWeights">,
+  { labels, classes }: Pick<Dataset, "labels" | "classes">,
+): Float32Array | undefined {
+  if (classWeights === "none") return undefined;
+  const counts = new Float32Array(classes.length);
+  for (const label of labels) if (label >= 0) counts[label] = (counts[label] ?? 0) + 1;
+  const present = counts.filter((count) => count > 0).length;
+  return counts.map((count) => (count === 0 ? 0 : labels.length / (present * count)));
 }
 
 /** The optimizer, which also keeps the average of the weights where that is wanted. */
@@ -160,6 +196,15 @@ export function checkRecipe(options: TrainOptions): void {
   createTransform(trainTransform(options, [1, 1])); // reads the policy
   const mixup = mixupOptions(options);
   if (mixup) checkPairs(options.batchSize);
+  if (options.bceLoss && options.classWeights !== "none") {
+    throw new ConfigError(
+      "classWeights",
+      "--bce-loss asks of each class by itself: it has no class weights",
+      {
+        hint: "Leave out one of them.",
+      },
+    );
+  }
   if (!options.bceLoss || options.smoothing === 0) return;
   throw new ConfigError(
     "bceLoss",

@@ -4,6 +4,7 @@
  */
 import type { Value } from "../graph/graph.ts";
 import type { Heads } from "../models/heads.ts";
+import { jointLogits } from "../models/heads.ts";
 import type { Criterion, Losses } from "../nn/losses.ts";
 
 /** What a task sees of one batch. */
@@ -18,11 +19,16 @@ export interface TaskInputs {
 export type Task = (inputs: TaskInputs) => Losses;
 
 /**
- * Classification by true labels. A distilled model without a teacher trains its class head alone, as the
- * reference does with `--distillation-type none`.
+ * Classification by true labels. A distilled model without a teacher trains its class head alone, as the reference does
+ * with `--distillation-type none`; or with `joint`, the mean of its heads, as the reference's evaluation mode does.
  */
-export function classification(criterion: Criterion): Task {
-  return ({ heads, targets }) => ({ loss: criterion(heads.class, targets) });
+export function classification(criterion: Criterion, { joint = false }: { joint?: boolean } = {}): Task {
+  return ({ heads, targets }) => ({ loss: criterion(joint ? jointLogits(heads) : heads.class, targets) });
+}
+
+/** Targets [B, K] whose every class counts by its weight [K]. */
+export function weighTargets(targets: Float32Array, weights: Float32Array): Float32Array {
+  return targets.map((target, i) => target * (weights[i % weights.length] ?? 0));
 }
 
 /** Every class with a part in the (mixed) target at 1, as DeiT III: wants targets without label smoothing. */

@@ -25,6 +25,7 @@ import {
   checkDistillation,
   checkModelOptions,
   checkRecipe,
+  classWeightsFor,
   loadersFor,
   modelFor,
   openRuntime,
@@ -90,13 +91,14 @@ export async function train(
   const { classes } = pictures;
   const optimizer = optimizerFor(options);
   const warn = (message: string): void => onEvent({ type: "warning", message });
+  const note = (message: string): void => onEvent({ type: "note", message });
   const teacher = await openTeacher(options, { student: { numClasses: classes.length, classes }, warn });
-  if (model.config.distilled && options.distillationType === "none") {
+  if (model.config.distilled && options.distillationType === "none" && options.trainMode) {
     warn(
       "the distillation head learns nothing without a teacher (--teacher-path) or --distillation-type labels; look at the class head's results",
     );
   }
-  if (!(await isRunFolder(options.outputDir))) await checkFinetune(options, { model, layout, warn });
+  if (!(await isRunFolder(options.outputDir))) await checkFinetune(options, { model, layout, warn, note });
   // 4. Device.
   const runtime = await openRuntime(options);
   const loaders = loadersFor(options, { model, pictures, validation: measured });
@@ -156,6 +158,7 @@ export async function train(
       signal,
       schedule: scheduleFor(options, loaders.training),
       validationImages: measured.length,
+      classWeights: classWeightsFor(options, pictures),
     });
     return result(imagesPerSecond);
   } finally {

@@ -142,8 +142,8 @@ describe("options of the reference that are not in this version", () => {
 
   it.each([
     [
-      flags({ "train-mode": false }),
-      "--no-train-mode is not in this version; leave it out or pass --train-mode",
+      flags({ "attn-only": true }),
+      "--attn-only is not in this version; leave it out or pass --no-attn-only\nUse: --trainable attention",
     ],
     [
       flags({ "inat-category": "family" }),

@@ -118,9 +118,6 @@ describe("evaluateCheckpoint", () => {
     await expect(evaluateCheckpoint(options)).rejects.toThrow(
       /has class 5, but .*bare\.safetensors knows 3 classes/,
     );
-    await expect(evaluateCheckpoint({ ...options, model: undefined })).rejects.toThrow(
-      /does not say which model it is\nName it with --model/,
-    );
     const signal = AbortSignal.abort();
     await expect(evaluateCheckpoint({ checkpoint, dataPath: photos, ...CPU }, { signal })).rejects.toThrow(
       "aborted",

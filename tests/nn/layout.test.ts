@@ -163,13 +163,17 @@ describe("buffers", () => {
   });
 
   test("become what a pass made of them, or stay", () => {
-    const { values, scope } = bindParameters(layout);
+    const { values, scope, weights } = bindParameters(layout);
     const mean = scope.buffer("bn.running_mean", [2], { kind: "zeros" });
     const vector = at(frozenVectors(layout), 0);
-    const next = nextVector(vector, values, new Map([[mean, mul(mean, 10)]]));
+    const weight = weights[vector.name] ?? mean;
+    const next = nextVector(vector, { weight, values, updates: new Map([[mean, mul(mean, 10)]]) });
+    expect(nextVector(vector, { weight, values, updates: new Map() })).toBe(weight);
     const packed = Object.entries(packTensors(layout, all)).map(([name, data]) => [`W.${name}`, data]);
     expect([...(evaluate([next], Object.fromEntries(packed))[0] ?? [])]).toEqual([10, 20, 3, 4]);
-    expect(thrownBy(() => nextVector(vector, new Map(), new Map())).missing).toEqual(["bn.running_mean"]);
+    expect(
+      thrownBy(() => nextVector(vector, { weight, values: new Map(), updates: new Map() })).missing,
+    ).toEqual(["bn.running_mean"]);
   });
 });
 

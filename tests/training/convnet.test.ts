@@ -113,12 +113,12 @@ describe("fine-tuning at a higher resolution", () => {
       }),
       {
         onEvent: (event) => {
-          if (event.type === "warning") warnings.push(event.message);
+          if (event.type === "note") warnings.push(event.message);
         },
       },
     );
-    expect(warnings.join("\n")).toContain("pos_embed is interpolated from [1, 18, 64] to [1, 102, 64]");
-    expect(warnings.join("\n")).not.toContain("start fresh");
+    expect(warnings.join("\n")).toContain("pos_embed is interpolated from 4 × 4 to 10 × 10 patches");
+    expect(warnings.join("\n")).not.toContain("fresh");
     expect(result.best.acc1).toBeGreaterThan(before.best.acc1 - 34); // one of three classes of two pictures
   });
 });

@@ -1,5 +1,5 @@
 /** Training as a whole, on small generated pictures: it learns, and leaves a run folder with what was promised. */
-import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -261,58 +261,6 @@ describe("a loss that is no number", () => {
     const changes: TrainInput = { lr: 1e30, warmupEpochs: 0, batchSize: 48, epochs: 2 };
     await expect(trained(changes)).rejects.toThrow(/^test_loss is (NaN|Infinity) in epoch 1, step 1/);
     expect(await readdir(outputDir)).not.toContain("state.safetensors");
-  });
-});
-
-describe("fine-tuning", () => {
-  test("starts from the checkpoint's tensors; others are named and start fresh", async () => {
-    const first = join(root, "first");
-    await trained({ epochs: 3, outputDir: first });
-    const two = join(root, "two");
-    await mkdir(two);
-    for (const name of ["disc", "ring"]) {
-      await mkdir(join(two, name));
-      for (let i = 0; i < 20; i++)
-        await copyFile(join(photos, name, `${i}.png`), join(two, name, `${i}.png`));
-    }
-    // A learning rate of next to nothing shows what was started from.
-    const still: TrainInput = {
-      dataPath: two,
-      epochs: 1,
-      lr: 1e-12,
-      warmupLr: 0,
-      minLr: 0,
-      weightDecay: 0,
-      warmupEpochs: 0,
-    };
-    const { warnings } = await trained({ ...still, finetune: first });
-    expect(warnings).toEqual([
-      `these tensors start fresh, as ${first} does not have them in this shape: head.weight [2, 64] (there: [3, 64]), head.bias [2] (there: [3])`,
-    ]);
-    const [from, to] = [
-      (await readCheckpoint(join(first, "best.safetensors"))).tensors,
-      await weightsOf(outputDir),
-    ];
-    for (const [name, { data }] of from) {
-      if (!name.startsWith("head.")) expect(difference(data, to.get(name)?.data), name).toBeLessThan(1e-9);
-    }
-    expect(to.get("head.weight")?.data).toHaveLength(128);
-
-    // Resuming needs the checkpoint no more.
-    await rm(first, { recursive: true });
-    expect((await train(run({ ...still, finetune: first }))).last.epoch).toBe(0);
-  });
-
-  test("refuses another model's checkpoint before anything is written", async () => {
-    const first = join(root, "wide");
-    await trained({ epochs: 1, outputDir: first });
-    await expect(trained({ model: "deit_w96d6_patch4_32", finetune: first })).rejects.toThrow(
-      /wide is no deit_w96d6_patch4_32; these tensors do not fit: cls_token \[1, 1, 96\] \(there: \[1, 1, 64\]\), .*, and \d+ more\nChoose the model/,
-    );
-    await expect(trained({ finetune: join(root, "nowhere") })).rejects.toThrow(
-      /there is no checkpoint .*nowhere/,
-    );
-    await expect(readdir(outputDir)).rejects.toThrow("ENOENT");
   });
 });
 

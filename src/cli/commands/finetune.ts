@@ -1,0 +1,28 @@
+/** `deit finetune`: the same as `deit train` from pretrained weights, with defaults that fit these and the pictures. */
+import type { Command } from "commander";
+import { DEFAULT_CHECKPOINT, resolveFinetuning } from "../train-sources.ts";
+import { asTrainingCommand } from "../training-command.ts";
+
+export function addFinetuneCommand(program: Command): void {
+  const command = program
+    .command("finetune")
+    .description("Fine-tune a pretrained model on a folder of pictures.")
+    .argument("[source]", "folder of pictures, recipe (by name or file), or run folder to continue");
+  asTrainingCommand(command, { help: HELP, resolve: resolveFinetuning });
+}
+
+const HELP = `
+Without --finetune it starts from ${DEFAULT_CHECKPOINT} of the Hugging Face Hub.
+The model is the checkpoint's; size, epochs and class weights are chosen for the
+pictures, the rest suits a short fine-tuning (--print-config shows it). Positions are
+interpolated for another size, a plain checkpoint becomes a distilled model and back
+with --model, and a head of other classes starts fresh.
+
+Examples:
+  deit finetune ./photos                                        pretrained DeiT-Ti
+  deit finetune ./photos --finetune runs/other                  go on from a run of yours
+  deit finetune ./photos --finetune facebook/deit-small-patch16-224
+  deit finetune ./photos --input-size 384 --sched constant --no-train-mode --lr 1e-5
+  deit finetune ./photos --trainable head --lr 1e-3             linear probe
+  deit finetune ./photos --trainable lora --lora-rank 16        low-rank adapters
+  deit finetune ./photos --model deit_tiny_distilled_patch16_224 --distillation-type hard --teacher-path teacher.onnx`;

@@ -1,0 +1,76 @@
+/** A training, or an estimate of one, as the commands show it: progress, result, report. */
+import type { TrainOptions } from "../config/schema.ts";
+import { duration, facts, integer, mebibytes, short } from "./format.ts";
+import { withInterrupt } from "./interrupt.ts";
+import type { Output } from "./output.ts";
+import { trainingView } from "./training-view.ts";
+import type { TrainingView } from "./training-view.ts";
+
+/** What a run would take; nothing is trained. */
+export async function runEstimate(options: TrainOptions, output: Output): Promise<void> {
+  const { estimate } = await import("../training/train.ts");
+  output.note("timing a few steps…");
+  const result = await estimate(options);
+  output.result(result, () =>
+    [
+      `${duration(result.seconds)} for this run on this machine`,
+      facts([
+        ["model", `${result.model}, ${integer(result.parameters)} parameters`],
+        [
+          "steps",
+          `${integer(result.steps)} (${integer(result.stepsPerEpoch)} an epoch, ${options.epochs} epochs)`,
+        ],
+        ["images/s", short(result.imagesPerSecond)],
+        ["memory", mebibytes(result.peakRssMiB)],
+        ["disk", mebibytes(result.diskMiB)],
+      ]),
+    ].join("\n"),
+  );
+}
+
+/** Trains, then writes the report. */
+export async function runTraining(
+  options: TrainOptions,
+  output: Output,
+  _: { exports: boolean },
+): Promise<void> {
+  const { train } = await import("../training/train.ts");
+  const view = trainingView(output);
+  const work = (signal: AbortSignal): ReturnType<typeof train> =>
+    train(options, { onEvent: view.show, signal });
+  const onFirst = (): void => view.line("stopping after this step, then saving (Ctrl-C again ends at once)");
+  const result = await withInterrupt(work, onFirst).finally(view.stop);
+  const report = await writeReport(result.run, view, output).finally(view.stop);
+  output.result({ ...result, report }, () =>
+    [
+      `trained ${result.model} in ${duration(result.seconds)}: ${result.best.acc1.toFixed(2)} % right on pictures it never saw (epoch ${result.best.epoch + 1})`,
+      facts([
+        ["last epoch", `${result.last.acc1.toFixed(2)} %`],
+        ["right in five", `${result.best.acc5.toFixed(2)} %`],
+        ["images/s", short(result.imagesPerSecond)],
+        ["run folder", result.run],
+        ["report", report ?? undefined],
+      ]),
+      "",
+      "Next:",
+      `  deit predict ${result.run} PICTURE…`,
+      `  deit eval ${result.run}`,
+    ].join("\n"),
+  );
+}
+
+/** Path of the page on the run. That none can be made is no failure of the training, which is done and saved: null. */
+async function writeReport(run: string, view: TrainingView, output: Output): Promise<string | null> {
+  const { reportRun } = await import("../report/report.ts");
+  try {
+    const { report } = await withInterrupt(
+      (signal) => reportRun(run, { signal, onEvent: view.show }),
+      () => view.line("stopping without a report"),
+    );
+    return report;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    output.warn(`there is no report, deit report ${run} tries again: ${reason}`);
+    return null;
+  }
+}

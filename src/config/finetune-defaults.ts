@@ -1,0 +1,79 @@
+/**
+ * What `deit finetune --data-path ./photos` does when nothing else is said: pretrained weights, a fitting picture size and a
+ * run of minutes. Recipes and flags win over all of it. Pure: the same pictures and weights give the same choice.
+ */
+import type { TrainOptions } from "./schema.ts";
+
+export interface FinetuneFacts {
+  /** Training pictures. */
+  readonly images: number;
+  /** Median of the shorter sides, in pixels. */
+  readonly medianSize: number;
+  /** Pictures of the largest class for one of the smallest. */
+  readonly imbalance: number;
+  /** The checkpoint's model, [height, width] of its pictures, and its patches (1 for convnets). */
+  readonly model: string;
+  readonly inputSize: readonly [number, number];
+  readonly patchSize: number;
+  readonly distilled: boolean;
+  readonly mean: readonly [number, number, number];
+  readonly std: readonly [number, number, number];
+  /** Multiply-accumulates of a forward pass at that size. */
+  readonly macs: number;
+  readonly cores: number;
+}
+
+export type FinetuneDefaults = Partial<TrainOptions>;
+
+const BUDGET_SECONDS = 600;
+const MAX_EPOCHS = 20;
+const MIN_EPOCHS = 3;
+/** Multiply-accumulates a second and core in training, of a DeiT-Ti at 224 (about 7 pictures; three forward passes). */
+const RATE = 7 * 1.26e9;
+/** Classes are weighed when the largest has this many times the pictures of the smallest. */
+const UNBALANCED = 2;
+
+export function finetuneDefaults(facts: FinetuneFacts): FinetuneDefaults {
+  const { images, model, distilled, macs, cores, imbalance } = facts;
+  const inputSize = sizeFor(facts);
+  const area = (inputSize / facts.inputSize[0]) ** 2;
+  const rate = (RATE / (macs * area)) * Math.min(8, Math.max(1, cores));
+  const affordable = Math.floor((BUDGET_SECONDS * rate) / Math.max(1, images));
+  return {
+    model,
+    inputSize,
+    batchSize: [32, 16, 8].find((size) => images >= 8 * size) ?? Math.max(1, Math.min(8, images)),
+    epochs: Math.min(MAX_EPOCHS, Math.max(MIN_EPOCHS, affordable)),
+    lr: 5e-4,
+    unscaleLr: true,
+    // early layers know pictures already: block by block they learn less
+    layerDecay: 0.7,
+    schedUnit: "step",
+    warmupEpochs: 1,
+    warmupLr: 0,
+    minLr: 0,
+    dropPath: 0,
+    clipGrad: 1,
+    crop: "resized",
+    scale: [0.35, 1],
+    aa: null,
+    colorJitter: 0.2,
+    reprob: 0,
+    mixup: 0,
+    cutmix: 0,
+    repeatedAug: false,
+    modelEma: false,
+    mean: [...facts.mean],
+    std: [...facts.std],
+    // pictures smaller than what the model sees have no margin to cut off
+    ...(facts.medianSize < inputSize && { evalCropRatio: 1 }),
+    classWeights: imbalance >= UNBALANCED ? "balanced" : "none",
+    // both heads learn the true labels: the joint classifier is what is shipped
+    ...(distilled && { distillationType: "labels" as const }),
+  };
+}
+
+/** The checkpoint's own size; half of it for pictures that have no more detail than that. */
+function sizeFor({ medianSize, inputSize: [side], patchSize }: FinetuneFacts): number {
+  return medianSize > side / 2 ? side : Math.round(side / 2 / patchSize) * patchSize;
+}

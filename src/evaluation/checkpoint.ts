@@ -1,0 +1,111 @@
+/**
+ * A checkpoint of any maker, open: its tensors under timm's names, and what is known of its model from the file and from
+ * the config.json and preprocessor_config.json beside it. Weights are read when asked for.
+ */
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Architecture } from "../formats/architecture.ts";
+import { architectureOf } from "../formats/architecture.ts";
+import type { HuggingFaceConfig } from "../formats/huggingface.ts";
+import { readHuggingFaceConfig } from "../formats/huggingface.ts";
+import type { TimmView } from "../formats/key-maps.ts";
+import { timmView } from "../formats/key-maps.ts";
+import type { ModelMetadata } from "../formats/model-metadata.ts";
+import { decodeModelMetadata } from "../formats/model-metadata.ts";
+import type { Preprocessing } from "../formats/preprocessor.ts";
+import { readPreprocessorConfig } from "../formats/preprocessor.ts";
+import { openTensorFile } from "../formats/tensor-file.ts";
+import type { WeightsChoice } from "../formats/tensor-file.ts";
+import type { Model } from "../models/registry.ts";
+import { createModel } from "../models/registry.ts";
+import { identifyConvnet, identifyModel } from "../models/identify.ts";
+import { locateCheckpoint } from "./locate-checkpoint.ts";
+
+export interface Checkpoint extends AsyncDisposable {
+  /** The file with the weights. */
+  readonly path: string;
+  /** timm's names. */
+  readonly file: TimmView;
+  /** What the file says of itself, and what lies beside it. */
+  readonly metadata: Partial<ModelMetadata>;
+  /** Part of the resized picture that evaluation looks at, when that is known. */
+  readonly cropRatio: number | undefined;
+  /** What the tensors of a vision transformer say; undefined for others. */
+  readonly architecture: Architecture | undefined;
+  /** The model that it was made for; undefined when that cannot be told. */
+  model(): Model | undefined;
+  /** What the user should know: tensors passed over, an epsilon of its own. */
+  readonly notes: readonly string[];
+}
+
+export interface OpenCheckpointOptions {
+  /** Which of a training checkpoint's weights. */
+  readonly weights?: WeightsChoice;
+}
+
+/**
+ * Opens a file, a run folder, a model folder of Hugging Face's or a Hub id.
+ * @throws DataError, FormatError, and what the Hub throws
+ */
+export async function openCheckpoint(
+  given: string,
+  { weights }: OpenCheckpointOptions = {},
+): Promise<Checkpoint> {
+  const path = await locateCheckpoint(given);
+  const file = timmView(await openTensorFile(path, { ...(weights && { weights }) }));
+  try {
+    const own = decodeModelMetadata(file.metadata, { file: path });
+    // Our own files say it all; a config.json beside them may belong to another model.
+    const beside = own.model === undefined ? await readBeside(path) : {};
+    const { config, preprocessing = config?.preprocessing } = beside;
+    const normalisation = preprocessing && { mean: preprocessing.mean, std: preprocessing.std };
+    const metadata: Partial<ModelMetadata> = {
+      ...(config?.classes && { classes: config.classes }),
+      ...normalisation,
+      ...own,
+    };
+    const architecture = architectureOf(file.tensors);
+    const inputSize = own.inputSize ?? config?.inputSize;
+    return {
+      path,
+      file,
+      metadata,
+      architecture,
+      cropRatio: ratioOf(file.metadata["crop_ratio"]) ?? preprocessing?.cropRatio,
+      notes: [...file.notes, ...(config?.warnings ?? []), ...(beside.preprocessing?.warnings ?? [])],
+      model() {
+        if (own.model !== undefined)
+          return createModel(own.model, { numClasses: own.classes?.length, inputSize });
+        if (architecture === undefined) return identifyConvnet(file.tensors);
+        const { numHeads } = config?.dims ?? {};
+        return identifyModel(architecture, { numHeads, inputSize, numClasses: config?.numClasses });
+      },
+      [Symbol.asyncDispose]: async () => file.close(),
+    };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** The files of a model folder, where the weights lie in one. */
+async function readBeside(path: string): Promise<{
+  readonly config?: HuggingFaceConfig;
+  readonly preprocessing?: Preprocessing & { readonly warnings: readonly string[] };
+}> {
+  const read = async (name: string): Promise<{ text: string; file: string } | undefined> => {
+    const file = join(dirname(path), name);
+    const text = await readFile(file, "utf8").catch(() => undefined);
+    return text === undefined ? undefined : { text, file };
+  };
+  const [config, preprocessor] = [await read("config.json"), await read("preprocessor_config.json")];
+  return {
+    ...(config && { config: readHuggingFaceConfig(config.text, config) }),
+    ...(preprocessor && { preprocessing: readPreprocessorConfig(preprocessor.text, preprocessor) }),
+  };
+}
+
+function ratioOf(text: string | undefined): number | undefined {
+  const ratio = Number(text);
+  return ratio > 0 && ratio <= 1 ? ratio : undefined;
+}

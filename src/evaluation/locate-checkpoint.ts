@@ -1,0 +1,32 @@
+/** The file that holds a checkpoint's weights, from what people name: a file, a run folder, a model folder, a Hub id. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { DataError } from "../errors.ts";
+
+/** What a folder's weights may be called, best first. */
+const NAMES = [
+  "best.safetensors",
+  "last.safetensors",
+  "model.safetensors",
+  "model.safetensors.index.json",
+  "pytorch_model.bin",
+  "pytorch_model.bin.index.json",
+] as const;
+
+/** @throws DataError when there is none */
+export async function locateCheckpoint(given: string): Promise<string> {
+  const found = await stat(given).catch(() => undefined);
+  if (found === undefined) {
+    throw new DataError(given, `there is no checkpoint ${given}`, {
+      hint: "Give a .safetensors, .pth or .onnx file, a run folder, or a Hub id such as facebook/deit-tiny-patch16-224.",
+    });
+  }
+  if (!found.isDirectory()) return given;
+  for (const name of NAMES) {
+    const file = join(given, name);
+    if ((await stat(file).catch(() => undefined)) !== undefined) return file;
+  }
+  throw new DataError(given, `the folder ${given} has no weights: none of ${NAMES.join(", ")}`, {
+    hint: "A run writes them after its first epoch.",
+  });
+}

@@ -1,0 +1,256 @@
+/**
+ * config.json of a Hugging Face model: written for DeiTs so that transformers and transformers.js load them, read from
+ * ViTs and DeiTs of others, and from timm's repositories. How pictures are prepared is preprocessor.ts.
+ * Format: https://huggingface.co/docs/transformers/model_doc/deit
+ */
+import { z } from "zod";
+import { ConfigError, FormatError } from "../errors.ts";
+import { parseFields, pixels, side, triple, withoutNulls } from "./json-fields.ts";
+import type { Preprocessing } from "./preprocessor.ts";
+
+/** The published DeiTs were trained with it; the configs on the Hub say 1e-12. */
+const LAYER_NORM_EPS = 1e-6;
+/** ImageNet-21k has 21,843 classes; a head for so many is larger than the largest DeiT. */
+const MAX_CLASSES = 100_000;
+
+/** What a config.json needs to know of a DeiT. */
+export interface DescribedModel {
+  readonly embedDim: number;
+  readonly depth: number;
+  readonly numHeads: number;
+  readonly mlpRatio: number;
+  readonly patchSize: number;
+  readonly distilled: boolean;
+  /** [height, width] in pixels. */
+  readonly inputSize: readonly [number, number];
+  readonly numClasses: number;
+}
+
+/**
+ * The content of config.json. Plain models are `vit`, distilled ones `deit` with both heads, as the official
+ * repositories have it; transformers.js picks its class by `model_type`, Python by `architectures`.
+ * @param classes display name of each class, by index
+ * @throws ConfigError when the names are not as many as the classes
+ */
+export function huggingFaceConfig(
+  model: DescribedModel,
+  { classes }: { classes: readonly string[] },
+): Record<string, unknown> {
+  const { embedDim, inputSize, patchSize, distilled } = model;
+  if (classes.length !== model.numClasses) {
+    throw new ConfigError("classes", `${classes.length} names for ${model.numClasses} classes`, {
+      hint: "Give one name for each output of the model, in their order.",
+    });
+  }
+  return {
+    architectures: [distilled ? "DeiTForImageClassificationWithTeacher" : "ViTForImageClassification"],
+    model_type: distilled ? "deit" : "vit",
+    hidden_size: embedDim,
+    num_hidden_layers: model.depth,
+    num_attention_heads: model.numHeads,
+    intermediate_size: Math.round(embedDim * model.mlpRatio),
+    hidden_act: "gelu",
+    hidden_dropout_prob: 0,
+    attention_probs_dropout_prob: 0,
+    initializer_range: 0.02,
+    layer_norm_eps: LAYER_NORM_EPS,
+    image_size: inputSize[0] === inputSize[1] ? inputSize[0] : [...inputSize],
+    patch_size: patchSize,
+    num_channels: 3,
+    qkv_bias: true,
+    encoder_stride: patchSize,
+    problem_type: "single_label_classification",
+    id2label: Object.fromEntries(classes.map((name, id) => [String(id), name])),
+    // of classes with the same name the last, as Python's own inverse of id2label
+    label2id: Object.fromEntries(classes.map((name, id) => [name, id])),
+    dtype: "float32",
+  };
+}
+
+/** What a config.json says; the weights say the rest. */
+export interface HuggingFaceConfig {
+  /** timm's name of the model ("deit_tiny_patch16_224"), in timm's repositories alone. */
+  readonly architecture?: string | undefined;
+  /** The dimensions, in transformers' files alone. */
+  readonly dims?: Omit<DescribedModel, "inputSize" | "numClasses"> | undefined;
+  /** [height, width] in pixels. */
+  readonly inputSize?: readonly [number, number] | undefined;
+  readonly numClasses?: number | undefined;
+  /** Display name of each class, by index. */
+  readonly classes?: readonly string[] | undefined;
+  readonly layerNormEps: number;
+  /** timm keeps it in the same file. */
+  readonly preprocessing?: Preprocessing | undefined;
+  /** What differs from how we compute, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+const count = (max: number): z.ZodInt => z.int().positive().max(max);
+const TRANSFORMERS = z.object({
+  hidden_size: count(65_536),
+  num_hidden_layers: count(1000),
+  num_attention_heads: count(4096),
+  intermediate_size: count(1_048_576),
+  hidden_act: z.string(),
+  layer_norm_eps: z.number().positive().max(1).default(1e-12), // transformers' default
+  image_size: side,
+  patch_size: side,
+  num_channels: z.literal(3).default(3),
+  qkv_bias: z.boolean().default(true),
+  num_labels: count(MAX_CLASSES).optional(),
+  id2label: z.record(z.string(), z.string()).optional(),
+});
+
+/**
+ * Reads a config.json of transformers (`vit`, `deit`) or timm.
+ * @param file how messages name it
+ * @throws FormatError when it is damaged, or of a model that is no DeiT
+ */
+export function readHuggingFaceConfig(
+  text: string,
+  { file = "config.json" }: { file?: string } = {},
+): HuggingFaceConfig {
+  const kind = parseFields(
+    text,
+    z.object({ model_type: z.string().optional(), architecture: z.string().optional() }),
+    { file },
+  );
+  if (kind.model_type === undefined && kind.architecture !== undefined) return readTimm(text, file);
+  if (kind.model_type !== "vit" && kind.model_type !== "deit") {
+    const given =
+      kind.model_type === undefined
+        ? "says no model_type"
+        : `is of a ${JSON.stringify(kind.model_type.slice(0, 40))} model`;
+    throw new FormatError(file, `${given}; "vit" or "deit" was expected`, {
+      hint: "DeiTs and plain vision transformers are read. As a teacher, any classifier works as an .onnx file.",
+    });
+  }
+  return readTransformers(text, file, kind.model_type);
+}
+
+function readTransformers(text: string, file: string, modelType: "vit" | "deit"): HuggingFaceConfig {
+  const fields = parseFields(text, TRANSFORMERS, { file });
+  const { hidden_size: embedDim, num_attention_heads: numHeads, layer_norm_eps: layerNormEps } = fields;
+  const [patchSize, patchWidth] = fields.patch_size;
+  const reject = (message: string, hint: string): never => {
+    throw new FormatError(file, message, { hint });
+  };
+  if (fields.hidden_act !== "gelu") {
+    reject(
+      `its hidden_act is ${JSON.stringify(fields.hidden_act.slice(0, 40))}; "gelu" was expected`,
+      "DeiTs use the exact GELU; with another activation the weights give other outputs.",
+    );
+  }
+  if (patchSize !== patchWidth)
+    reject(`its patches are ${patchSize}×${patchWidth}`, "DeiTs have square patches.");
+  if (embedDim % numHeads !== 0)
+    reject(`${numHeads} heads do not divide the width ${embedDim}`, "The file is damaged.");
+  const classes = fields.id2label && labelsByIndex(fields.id2label, file);
+  const warnings: string[] = [];
+  if (layerNormEps !== LAYER_NORM_EPS) {
+    warnings.push(
+      layerNormEps === 1e-12
+        ? `${file} says layer_norm_eps 1e-12; DeiTs were trained with 1e-6, which is used (logits differ by less than 1e-3)`
+        : `${file} says layer_norm_eps ${layerNormEps}; 1e-6 is used, and the outputs will differ a little`,
+    );
+  }
+  return {
+    dims: {
+      embedDim,
+      depth: fields.num_hidden_layers,
+      numHeads,
+      mlpRatio: fields.intermediate_size / embedDim,
+      patchSize,
+      distilled: modelType === "deit",
+    },
+    inputSize: fields.image_size,
+    numClasses: classes?.length ?? fields.num_labels,
+    classes,
+    layerNormEps,
+    warnings,
+  };
+}
+
+/** Names in the order of their ids, which must be 0, 1, 2, … without a gap. */
+function labelsByIndex(id2label: Readonly<Record<string, string>>, file: string): string[] {
+  const entries = Object.entries(id2label);
+  if (entries.length === 0 || entries.length > MAX_CLASSES) {
+    throw new FormatError(
+      file,
+      `its id2label has ${entries.length} entries; 1 to ${MAX_CLASSES} were expected`,
+    );
+  }
+  const names: string[] = [];
+  for (const [id, name] of entries) {
+    if (!/^(?:0|[1-9][0-9]{0,5})$/.test(id) || Number(id) >= entries.length) {
+      throw new FormatError(
+        file,
+        `its id2label has the id ${JSON.stringify(id.slice(0, 40))}; with ${entries.length} labels, ids from 0 to ${entries.length - 1} were expected`,
+        { hint: "Every output of the model needs its label. Mend id2label." },
+      );
+    }
+    names[Number(id)] = name;
+  }
+  return names;
+}
+
+/** timm's older files have the fields of pretrained_cfg beside the others. */
+const PRETRAINED = z.object({
+  num_classes: count(MAX_CLASSES).optional(),
+  label_names: z.array(z.string()).max(MAX_CLASSES).optional(),
+  input_size: z.tuple([z.literal(3), pixels, pixels]).optional(),
+  mean: triple.optional(),
+  std: triple.optional(),
+  crop_pct: z.number().positive().max(1).optional(),
+});
+const TIMM = PRETRAINED.extend({
+  architecture: z.string(),
+  pretrained_cfg: z.preprocess(withoutNulls, PRETRAINED).optional(),
+});
+
+function readTimm(text: string, file: string): HuggingFaceConfig {
+  const { pretrained_cfg: pretrained, ...own } = parseFields(text, TIMM, { file });
+  const { input_size: size, mean, std, crop_pct: cropRatio } = { ...own, ...pretrained };
+  const classes = own.label_names ?? pretrained?.label_names;
+  const inputSize = size && ([size[1], size[2]] as const);
+  return {
+    architecture: own.architecture,
+    inputSize,
+    numClasses: own.num_classes ?? pretrained?.num_classes,
+    classes,
+    layerNormEps: LAYER_NORM_EPS,
+    preprocessing: inputSize && mean && std && cropRatio ? { inputSize, cropRatio, mean, std } : undefined,
+    warnings: [],
+  };
+}
+
+/**
+ * The content of config.json as `timm.create_model("local-dir:…")` and `hf-hub:` read it.
+ * @param architecture timm's name of the model
+ */
+export function timmConfig(
+  architecture: string,
+  { embedDim, numClasses, inputSize }: Pick<DescribedModel, "embedDim" | "numClasses" | "inputSize">,
+  { classes, mean, std, cropRatio }: Omit<Preprocessing, "inputSize"> & { classes: readonly string[] },
+): Record<string, unknown> {
+  const distilled = architecture.includes("_distilled");
+  return {
+    architecture,
+    num_classes: numClasses,
+    num_features: embedDim,
+    model_args: { img_size: [...inputSize] },
+    label_names: classes,
+    pretrained_cfg: {
+      num_classes: numClasses,
+      input_size: [3, ...inputSize],
+      fixed_input_size: true,
+      interpolation: "bicubic",
+      crop_pct: cropRatio,
+      crop_mode: "center",
+      mean: [...mean],
+      std: [...std],
+      first_conv: "patch_embed.proj",
+      classifier: distilled ? ["head", "head_dist"] : "head",
+    },
+  };
+}

@@ -1,0 +1,102 @@
+/**
+ * A checkpoint's tensors as another model's parameters: position embeddings at another resolution, a plain transformer's
+ * tokens and head for a distilled one and back. Says what would be done from shapes alone; reads nothing.
+ */
+import { sameShape } from "../graph/shape.ts";
+import type { ParameterSpec } from "../nn/parameters.ts";
+import type { Model } from "./model.ts";
+import { patchGrid } from "./patch-embed.ts";
+import { interpolatePositions } from "./positions.ts";
+
+/** Names and shapes of a checkpoint. */
+export type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
+
+/** How a parameter comes from a tensor of the checkpoint. */
+export interface Adaptation {
+  /** The tensor's name. */
+  readonly source: string;
+  /** What is done to it, for the user; undefined when it is taken as it is. */
+  readonly note?: string;
+  convert(data: Float32Array): Float32Array;
+}
+
+const asItIs = (data: Float32Array): Float32Array => data;
+
+/** What a distilled model's own tensors start from where a checkpoint has none: the class token and its head. */
+const TWIN: Readonly<Record<string, string>> = {
+  dist_token: "cls_token",
+  "head_dist.weight": "head.weight",
+  "head_dist.bias": "head.bias",
+};
+
+/** How `parameter` of `model` comes from a checkpoint; undefined where it has to start fresh. */
+export function adaptation(
+  { name, shape }: Pick<ParameterSpec, "name" | "shape">,
+  { model, from, grid }: { model: Model; from: Shapes; grid?: readonly [number, number] | undefined },
+): Adaptation | undefined {
+  const there = from.get(name)?.shape;
+  if (there !== undefined && sameShape(there, shape)) return { source: name, convert: asItIs };
+  if (name === "pos_embed" && there !== undefined) return positions({ model, from, grid }, there);
+  const twin = there === undefined ? TWIN[name] : undefined;
+  const twinShape = twin === undefined ? undefined : from.get(twin)?.shape;
+  if (twin === undefined || twinShape === undefined || !sameShape(twinShape, shape)) return undefined;
+  return { source: twin, note: `${name} starts as a copy of ${twin}`, convert: asItIs };
+}
+
+/** Rows of class and distillation token, then one a patch. */
+function positions(
+  { model, from, grid }: { model: Model; from: Shapes; grid?: readonly [number, number] | undefined },
+  there: readonly number[],
+): Adaptation | undefined {
+  const config = model.transformer;
+  const width = config?.embedDim;
+  if (config === undefined || width === undefined || there.length !== 3 || there[2] !== width)
+    return undefined;
+  const prefix = from.has("dist_token") ? 2 : 1;
+  const patches = (there[1] ?? 0) - prefix;
+  const old = grid !== undefined && grid[0] * grid[1] === patches ? grid : squareGrid(patches);
+  if (old === undefined) return undefined;
+  const to = patchGrid(config.inputSize, config.patchSize);
+  const wanted = config.distilled ? 2 : 1;
+  const notes = [
+    ...(old.join() === to.join()
+      ? []
+      : [`pos_embed is interpolated from ${old.join(" × ")} to ${to.join(" × ")} patches`]),
+    ...(prefix === wanted
+      ? []
+      : [
+          wanted === 2
+            ? "the distillation token's position starts as a copy of the class token's"
+            : "the distillation token's position is left out",
+        ]),
+  ];
+  return {
+    source: "pos_embed",
+    ...(notes.length > 0 && { note: notes.join("; ") }),
+    convert: (data) => {
+      const patchRows = interpolatePositions(data, { prefix, from: old, to });
+      if (prefix === wanted) return patchRows;
+      const cls = patchRows.subarray(0, width);
+      const rest = patchRows.subarray(prefix * width);
+      const result = new Float32Array((wanted + to[0] * to[1]) * width);
+      for (let row = 0; row < wanted; row++) result.set(cls, row * width);
+      result.set(rest, wanted * width);
+      return result;
+    },
+  };
+}
+
+function squareGrid(patches: number): [number, number] | undefined {
+  const side = Math.sqrt(patches);
+  return Number.isInteger(side) && side > 0 ? [side, side] : undefined;
+}
+
+/** Rows and columns of the patches that a picture size stands for. */
+export function gridOf(
+  inputSize: readonly [number, number] | undefined,
+  { transformer }: Pick<Model, "transformer">,
+): readonly [number, number] | undefined {
+  if (inputSize === undefined || transformer === undefined) return undefined;
+  const { patchSize } = transformer;
+  return [inputSize[0] / patchSize, inputSize[1] / patchSize];
+}

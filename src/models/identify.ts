@@ -1,0 +1,125 @@
+/**
+ * The model that fits given dimensions or tensors: a registered one where there is one, else a vision transformer of
+ * those dimensions. For weights that do not say what they are.
+ */
+import { ConfigError } from "../errors.ts";
+import { sizeOf } from "../graph/shape.ts";
+import { createDeit, deits, modelOf } from "./deit.ts";
+import type { VisionTransformer } from "./deit.ts";
+import type { Model } from "./model.ts";
+import { patchGrid } from "./patch-embed.ts";
+import { createModel, listModels } from "./registry.ts";
+import type { VisionTransformerConfig } from "./vision-transformer.ts";
+
+/** What the shapes of weights say (formats/architecture.ts). */
+export interface ModelDimensions extends Pick<
+  VisionTransformerConfig,
+  "embedDim" | "depth" | "patchSize" | "mlpRatio" | "distilled"
+> {
+  /** 0 without a head. */
+  readonly numClasses: number;
+  readonly numPatches: number;
+  /** [height, width]; undefined when the patches make no square. */
+  readonly inputSize: readonly [number, number] | undefined;
+}
+
+/** What is known besides the shapes. */
+export interface IdentifyOptions {
+  /** By a config.json; shapes do not tell. */
+  readonly numHeads?: number | undefined;
+  /** [height, width] of the pictures that the weights are for, when their patches make no square. */
+  readonly inputSize?: readonly [number, number] | undefined;
+  /** For weights without a head. */
+  readonly numClasses?: number | undefined;
+}
+
+/** DeiT's heads are 64 wide in all sizes (Table 1). */
+const HEAD_DIM = 64;
+
+/**
+ * The model whose tensors have these dimensions: the registered DeiT (of its own size where two differ in that alone)
+ * with the classes and the input of the weights, else one of these very dimensions, with heads 64 wide.
+ * @throws ConfigError when the number of heads, of classes or the input's size cannot be told
+ */
+export function identifyModel(dims: ModelDimensions, options: IdentifyOptions = {}): VisionTransformer {
+  const { embedDim, depth, patchSize, mlpRatio, distilled } = dims;
+  const inputSize = inputSizeOf(dims, options);
+  const classes = dims.numClasses > 0 ? dims.numClasses : options.numClasses;
+  const candidates = deits.names
+    .map((name) => createDeit(name))
+    .filter(
+      ({ config }) =>
+        config.embedDim === embedDim &&
+        config.depth === depth &&
+        config.patchSize === patchSize &&
+        config.mlpRatio === mlpRatio &&
+        config.distilled === distilled &&
+        (options.numHeads ?? config.numHeads) === config.numHeads,
+    );
+  const registered =
+    candidates.find(({ config }) => config.inputSize.join() === inputSize.join()) ?? candidates[0];
+  if (registered !== undefined) return createDeit(registered.name, { numClasses: classes, inputSize });
+
+  if (classes === undefined) {
+    throw new ConfigError("numClasses", "the weights have no classifier", {
+      hint: "Say how many classes the model should have.",
+    });
+  }
+  const numHeads = options.numHeads ?? embedDim / HEAD_DIM;
+  if (!Number.isInteger(numHeads)) {
+    throw new ConfigError("numHeads", `weights of width ${embedDim} do not say how many heads they have`, {
+      hint: "Keep the config.json that belongs to them beside them.",
+    });
+  }
+  const form = distilled ? "_distilled" : "";
+  const size = inputSize[0] === inputSize[1] ? `${inputSize[0]}` : inputSize.join("x");
+  return modelOf(`vit_w${embedDim}d${depth}h${numHeads}${form}_patch${patchSize}_${size}`, {
+    embedDim,
+    depth,
+    numHeads,
+    patchSize,
+    mlpRatio,
+    distilled,
+    inputSize,
+    numClasses: classes,
+  });
+}
+
+/** The size that the position embeddings are for. */
+function inputSizeOf(
+  { inputSize, numPatches, patchSize }: ModelDimensions,
+  { inputSize: given }: IdentifyOptions,
+): readonly [number, number] {
+  if (given !== undefined && given.every((side) => side % patchSize === 0)) {
+    if (sizeOf(patchGrid(given, patchSize)) === numPatches) return given;
+  }
+  if (inputSize !== undefined) return inputSize;
+  throw new ConfigError(
+    "inputSize",
+    `the weights are for ${numPatches} patches of ${patchSize} pixels, which make no square` +
+      (given === undefined ? "" : `, nor ${given.join("×")} pixels`),
+    { hint: "Say which height and width in pixels the weights are for." },
+  );
+}
+
+/**
+ * The registered convnet with exactly these tensors, whatever its number of classes; undefined when there is none. Where
+ * two differ in their strides alone (regnety_002, regnety_002_32), the one for larger pictures. PyTorch's batch counters
+ * may be among the tensors.
+ */
+export function identifyConvnet(
+  tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+): Model | undefined {
+  const names = [...tensors.keys()].filter((name) => !name.endsWith(".num_batches_tracked"));
+  return listModels()
+    .filter(({ name }) => !deits.names.includes(name))
+    .toSorted((a, b) => sizeOf(b.inputSize) - sizeOf(a.inputSize))
+    .map(({ name }) =>
+      createModel(name, { numClasses: tensors.get(createModel(name).classWeight)?.shape[0] }),
+    )
+    .find(
+      ({ parameters }) =>
+        parameters.length === names.length &&
+        parameters.every(({ name, shape }) => tensors.get(name)?.shape.join() === shape.join()),
+    );
+}
