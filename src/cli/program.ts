@@ -9,6 +9,7 @@ import { addAnalyzeCommand } from "./commands/analyze.ts";
 import { addBenchCommand } from "./commands/bench.ts";
 import { addDataCommand } from "./commands/data.ts";
 import { addEvalCommand } from "./commands/eval.ts";
+import { addExportCommand } from "./commands/export.ts";
 import { addFinetuneCommand } from "./commands/finetune.ts";
 import { addModelsCommand } from "./commands/models.ts";
 import { addPredictCommand } from "./commands/predict.ts";
@@ -46,6 +47,7 @@ export function createProgram(): Command {
   addFinetuneCommand(program);
   addEvalCommand(program);
   addPredictCommand(program);
+  addExportCommand(program);
   addReportCommand(program);
   addModelsCommand(program);
   addDataCommand(program);
@@ -83,6 +85,7 @@ const START: readonly (readonly [command: string, what: string])[] = [
   ["deit train quickstart", "CIFAR-10, a few minutes"],
   ["deit predict RUN cat.jpg", "what is in a picture"],
   ["deit eval RUN --data-path ./photos", "how often it is right"],
+  ["deit export RUN", "a folder that transformers.js loads"],
 ];
 const MORE: typeof START = [
   ["deit models", "the models there are"],

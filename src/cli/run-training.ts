@@ -1,4 +1,5 @@
 /** A training, or an estimate of one, as the commands show it: progress, result, report. */
+import { join } from "node:path";
 import type { TrainOptions } from "../config/schema.ts";
 import { duration, facts, integer, mebibytes, short } from "./format.ts";
 import { withInterrupt } from "./interrupt.ts";
@@ -32,7 +33,7 @@ export async function runEstimate(options: TrainOptions, output: Output): Promis
 export async function runTraining(
   options: TrainOptions,
   output: Output,
-  _: { exports: boolean },
+  { exports }: { exports: boolean },
 ): Promise<void> {
   const { train } = await import("../training/train.ts");
   const view = trainingView(output);
@@ -41,7 +42,10 @@ export async function runTraining(
   const onFirst = (): void => view.line("stopping after this step, then saving (Ctrl-C again ends at once)");
   const result = await withInterrupt(work, onFirst).finally(view.stop);
   const report = await writeReport(result.run, view, output).finally(view.stop);
-  output.result({ ...result, report }, () =>
+  const exported = exports
+    ? await writeExport(result.run, options, { view, output }).finally(view.stop)
+    : null;
+  output.result({ ...result, report, ...(exports && { exported }) }, () =>
     [
       `trained ${result.model} in ${duration(result.seconds)}: ${result.best.acc1.toFixed(2)} % right on pictures it never saw (epoch ${result.best.epoch + 1})`,
       facts([
@@ -50,11 +54,13 @@ export async function runTraining(
         ["images/s", short(result.imagesPerSecond)],
         ["run folder", result.run],
         ["report", report ?? undefined],
+        ["for transformers.js", exported ?? undefined],
       ]),
       "",
       "Next:",
       `  deit predict ${result.run} PICTURE…`,
       `  deit eval ${result.run}`,
+      ...(exports ? [] : [`  deit export ${result.run}`]),
     ].join("\n"),
   );
 }
@@ -71,6 +77,33 @@ async function writeReport(run: string, view: TrainingView, output: Output): Pro
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     output.warn(`there is no report, deit report ${run} tries again: ${reason}`);
+    return null;
+  }
+}
+
+/** Path of the folder for transformers.js, made of the best model. As the report: that there is none is no failure. */
+async function writeExport(
+  run: string,
+  { dataPath, dataSet, valSplit, seed, numTrain, holdOut }: TrainOptions,
+  { view, output }: { view: TrainingView; output: Output },
+): Promise<string | null> {
+  const { exportModel } = await import("../export/export.ts");
+  const out = join(run, "transformers-js");
+  try {
+    const pictures = { dataPath, dataSet, valSplit, seed, numTrain, holdOut };
+    await exportModel({
+      checkpoint: run,
+      format: "transformers-js",
+      out,
+      ...pictures,
+      overwrite: true,
+      onEvent: ({ type, message }) =>
+        type === "warning" ? output.warn(message) : view.line(`export: ${message}`),
+    });
+    return out;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    output.warn(`there is no export, deit export ${run} tries again: ${reason}`);
     return null;
   }
 }

@@ -22,7 +22,7 @@ export async function surveyPictures(options: TrainOptions): Promise<Survey> {
 }
 
 function imbalanceOf({ labels, classes }: Pick<Dataset, "labels" | "classes">): number {
-  const counts = new Array<number>(classes.length).fill(0);
+  const counts = classes.map(() => 0);
   for (const label of labels) if (label >= 0) counts[label] = (counts[label] ?? 0) + 1;
   const present = counts.filter((count) => count > 0);
   return present.length === 0 ? 1 : Math.max(...present) / Math.min(...present);

@@ -1,0 +1,131 @@
+/** `deit export`: a trained model for other programs, checked before it is called done. */
+import { basename } from "node:path";
+import { Option } from "commander";
+import type { Command } from "commander";
+import type { Comparison } from "../../export/check.ts";
+import type { TrainOptions } from "../../config/schema.ts";
+import type { DataOptions } from "../../data/open.ts";
+import { ConfigError } from "../../errors.ts";
+import { facts } from "../format.ts";
+import { createOutput } from "../output.ts";
+import { createProgress } from "../progress.ts";
+import { runOptions } from "../run-options.ts";
+import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
+import { wholeNumber } from "../whole-number.ts";
+
+const PICTURES = ["dataPath", "dataSet", "valSplit", "seed"] as const;
+const OPTIONS = [...PICTURES, "model", "inputSize"] as const;
+const FORMATS = ["transformers-js", "onnx", "safetensors", "timm", "huggingface"] as const;
+
+interface ExportFlags {
+  format: (typeof FORMATS)[number];
+  outputDir?: string;
+  out?: string;
+  images?: number;
+  opset?: number;
+  preprocessing?: true;
+  overwrite?: true;
+  json?: true;
+}
+
+export function addExportCommand(program: Command): void {
+  const command = program
+    .command("export")
+    .description("Write a model for other programs: transformers.js, ONNX Runtime, timm, Hugging Face.")
+    .argument("<checkpoint>", "a .safetensors or .pth file, a run folder, or a Hub id")
+    .addOption(new Option("--format <NAME>", "for what").choices(FORMATS).default("transformers-js"))
+    .option("--output-dir <DIR>", "the folder to make (default: CHECKPOINT-FORMAT)")
+    .option("--out <FILE>", "the file to make, of onnx and safetensors")
+    .option("--images <N>", "pictures to check with, at most (default: 200)", wholeNumber("images"))
+    .option("--opset <N>", "version of the ONNX operators: 20 to 23 (default: 20)", wholeNumber("opset"))
+    .option("--preprocessing", "of onnx: take whole pictures, uint8, and prepare them inside")
+    .option("--overwrite", "replace what is there")
+    .option("--json", "print the result as one JSON document");
+  addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
+  command
+    .addHelpText(
+      "after",
+      `
+Every export is reloaded, run on pictures and compared with the model before it is
+called done: on a run's own validation pictures, or those of --data-path.
+
+Examples:
+  deit export runs/photos-deit_tiny_patch16_224          a folder for transformers.js
+  deit export RUN --format onnx --out model.onnx         one file, any batch size
+  deit export RUN --format onnx --out app.onnx --preprocessing
+  deit export model.pth --format huggingface --output-dir ./hf`,
+    )
+    .action(runExport);
+}
+
+async function runExport(checkpoint: string, flags: ExportFlags, command: Command): Promise<void> {
+  const output = createOutput({ json: flags.json });
+  const given = givenOptions(command, OPTIONS);
+  const run = await runOptions(checkpoint);
+  const own = run === undefined || given.dataPath !== undefined || given.dataSet !== undefined ? {} : run;
+  const { exportModel } = await import("../../export/export.ts");
+  const progress = createProgress("exporting");
+  const { images, opset, preprocessing, overwrite } = flags;
+  const result = await exportModel({
+    checkpoint,
+    format: flags.format,
+    out: placeOf(checkpoint, flags),
+    ...picturesOf(own),
+    ...given,
+    ...(images !== undefined && { images }),
+    ...(opset !== undefined && { opset }),
+    ...(preprocessing && { preprocessing }),
+    ...(overwrite && { overwrite }),
+    onEvent: ({ type, message }) => (type === "warning" ? output.warn(message) : progress.line(message)),
+  }).finally(progress.stop);
+  output.result(result, () =>
+    [
+      `exported ${result.model} to ${result.path}`,
+      facts(result.files.map(({ file, bytes }) => [file, `${(bytes / 1e6).toFixed(1)} MB`] as const)),
+      "",
+      ...comparisonLines(result.comparisons),
+    ].join("\n"),
+  );
+}
+
+/** Where a run has its pictures from. */
+function picturesOf(run: Partial<TrainOptions>): DataOptions {
+  const { dataPath, dataSet, valSplit, seed, numTrain, holdOut } = run;
+  const named = Object.entries({ dataPath, dataSet, valSplit, seed, numTrain, holdOut });
+  return Object.fromEntries(named.filter(([, value]) => value !== undefined));
+}
+
+/** @throws ConfigError for a folder where a file is made, and the other way round */
+function placeOf(checkpoint: string, { format, out, outputDir }: ExportFlags): string {
+  const isFile = format === "onnx" || format === "safetensors";
+  const wrong = isFile ? outputDir : out;
+  if (wrong !== undefined) {
+    throw new ConfigError(
+      isFile ? "outputDir" : "out",
+      `--format ${format} makes a ${isFile ? "file" : "folder"}`,
+      {
+        hint: isFile
+          ? `Name it with --out model.${format === "onnx" ? "onnx" : "safetensors"}.`
+          : "Name it with --output-dir.",
+      },
+    );
+  }
+  const name = basename(checkpoint).replace(/\.(?:safetensors|pth|bin|pt)$/, "") || "model";
+  return (isFile ? out : outputDir) ?? (isFile ? `${name}.${format}` : `${name}-${format}`);
+}
+
+/** What a model's files answer, a line each. */
+export function comparisonLines(comparisons: readonly Comparison[]): string[] {
+  return comparisons.map(({ file, by, acc1, change, agreement, largestDifference, images }) => {
+    const parts = [
+      acc1 === undefined ? undefined : `top-1 ${acc1.toFixed(2)} %`,
+      change === undefined
+        ? undefined
+        : `${change.points < 0 ? "−" : "+"}${Math.abs(change.points).toFixed(2)} ± ${change.interval.toFixed(2)} points`,
+      `same answer for ${agreement.toFixed(1)} % of ${images}`,
+      largestDifference === undefined ? undefined : `logits within ${largestDifference.toPrecision(2)}`,
+    ];
+    const label = by === "deit" ? file : `${file} by ${by}`;
+    return `  ${label}: ${parts.filter((part) => part !== undefined).join(", ")}`;
+  });
+}

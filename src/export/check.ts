@@ -1,0 +1,120 @@
+/** Whether an exported file answers as the model it was made of: reloaded, run on pictures, compared. */
+import { classifierOf, loadClassifier, loadEvaluator } from "../evaluation/classifier.ts";
+import type { Classifier } from "../evaluation/classifier.ts";
+import { headLogits } from "../evaluation/evaluate.ts";
+import type { LoadedModel } from "../evaluation/load-model.ts";
+import { jointLogits } from "../evaluation/metrics.ts";
+import { DeitError } from "../errors.ts";
+import { createRuntime } from "../runtime/node.ts";
+import { batchesOf } from "./sample.ts";
+import type { Sample } from "./sample.ts";
+
+/** Logits [n, K] of the joint classifier. */
+export interface Answers {
+  readonly logits: Float32Array;
+  readonly numClasses: number;
+}
+
+/** How one file's answers compare with the model's. */
+export interface Comparison {
+  /** The file, below the export's folder. */
+  readonly file: string;
+  /** By what the file was run. */
+  readonly by: "deit" | "transformers.js";
+  readonly bytes: number;
+  readonly images: number;
+  /** Top-1 in percent of the labels; undefined without labels. */
+  readonly acc1: number | undefined;
+  /** Difference from the model's own, in points, with the half width of its 95 % interval over the pictures. */
+  readonly change: { readonly points: number; readonly interval: number } | undefined;
+  /** Part of the pictures that are given the same class, in percent. */
+  readonly agreement: number;
+  /** Largest difference of a logit; undefined where only classes are known. */
+  readonly largestDifference: number | undefined;
+}
+
+const BATCH = 16;
+
+/** What the model that is exported answers. */
+export async function answersOfModel(loaded: LoadedModel, sample: Sample): Promise<Answers> {
+  return answersOf(classifierOf(loaded), sample);
+}
+
+/** What a file answers, loaded as any user would. */
+export async function answersOfFile(file: string, sample: Sample): Promise<Answers> {
+  return answersOf(await loadClassifier(file), sample);
+}
+
+async function answersOf(classifier: Classifier, sample: Sample): Promise<Answers> {
+  if (classifier.inputSize.join() !== sample.size.join()) {
+    throw new DeitError(
+      `${classifier.file} takes pictures of ${classifier.inputSize.join(" × ")}, not ${sample.size.join(" × ")}`,
+    );
+  }
+  const { numClasses } = classifier;
+  const runtime = await createRuntime({ device: "cpu" });
+  try {
+    const evaluator = await loadEvaluator(runtime, classifier, { batchSize: BATCH });
+    const logits = new Float32Array(sample.labels.length * numClasses);
+    let row = 0;
+    for (const images of batchesOf(sample, BATCH)) {
+      const heads = headLogits(await evaluator.run({ images }));
+      const joint = heads.distillation ? jointLogits(heads.class, heads.distillation) : heads.class;
+      logits.set(joint.subarray(0, logits.length - row), row);
+      row += BATCH * numClasses;
+    }
+    return { logits, numClasses };
+  } finally {
+    await runtime.close();
+  }
+}
+
+/** Predicted classes; the lower index on a tie. */
+export function classesOf({ logits, numClasses }: Answers): Int32Array {
+  return Int32Array.from({ length: logits.length / numClasses }, (_, i) => {
+    const row = logits.subarray(i * numClasses, (i + 1) * numClasses);
+    return row.indexOf(row.reduce((most, logit) => Math.max(most, logit), -Infinity));
+  });
+}
+
+/** Compares predicted classes, and logits where both have them. */
+export function compare(
+  reference: Answers,
+  found: Answers | Int32Array,
+  { labels, ...file }: { labels: Int32Array } & Pick<Comparison, "file" | "by" | "bytes">,
+): Comparison {
+  const expected = classesOf(reference);
+  const classes = found instanceof Int32Array ? found : classesOf(found);
+  const largestDifference =
+    found instanceof Int32Array
+      ? undefined
+      : found.logits.reduce(
+          (largest, logit, i) => Math.max(largest, Math.abs(logit - (reference.logits[i] ?? Number.NaN))),
+          0,
+        );
+  const right = (answers: Int32Array): number[] =>
+    [...answers].flatMap((answer, i) => ((labels[i] ?? -1) < 0 ? [] : [answer === labels[i] ? 1 : 0]));
+  const [before, after] = [right(expected), right(classes)];
+  const changes = after.map((value, i) => value - (before[i] ?? 0));
+  const same = classes.reduce((count, answer, i) => count + (answer === expected[i] ? 1 : 0), 0);
+  return {
+    ...file,
+    images: classes.length,
+    acc1: after.length === 0 ? undefined : 100 * mean(after),
+    change:
+      changes.length === 0
+        ? undefined
+        : { points: 100 * mean(changes), interval: 196 * deviation(changes) * changes.length ** -0.5 },
+    agreement: (100 * same) / classes.length,
+    largestDifference,
+  };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function deviation(values: readonly number[]): number {
+  const centre = mean(values);
+  return Math.sqrt(mean(values.map((value) => (value - centre) ** 2)));
+}

@@ -1,0 +1,74 @@
+/** The confusion matrix as a picture: rows are true classes, columns what was answered. */
+import sharp from "sharp";
+import type { TopLevelSpec } from "vega-lite";
+import type { ClassPairs } from "../evaluation/confusion.ts";
+import { classResults, confusionMatrix } from "../evaluation/confusion.ts";
+
+/** More rows than this would have no readable names: those with the most mistakes are shown. */
+const MOST = 40;
+const DENSITY = 144;
+
+/** PNG bytes. */
+export async function confusionFigure(pairs: ClassPairs, classes: readonly string[]): Promise<Uint8Array> {
+  const shown = shownClasses(pairs);
+  const counts = confusionMatrix(pairs);
+  const label = (index: number): string => `${classes[index] ?? index}`;
+  const values = shown.flatMap((row) => {
+    const total = shown.reduce((sum, column) => sum + (counts[row * pairs.numClasses + column] ?? 0), 0);
+    return shown.map((column) => ({
+      label: label(row),
+      predicted: label(column),
+      share: total === 0 ? 0 : (counts[row * pairs.numClasses + column] ?? 0) / total,
+    }));
+  });
+  const cell = shown.length <= 12 ? 34 : 16;
+  const order = shown.map(label);
+  const axis = {
+    labelFontSize: shown.length <= 12 ? 12 : 9,
+    labelLimit: 120,
+    ticks: false,
+    domain: false,
+  } as const;
+  const spec: TopLevelSpec = {
+    background: "white",
+    padding: 12,
+    width: { step: cell },
+    height: { step: cell },
+    data: { values },
+    mark: { type: "rect", stroke: "white", strokeWidth: 1 },
+    encoding: {
+      x: {
+        field: "predicted",
+        type: "nominal",
+        sort: order,
+        axis: { ...axis, labelAngle: -90, title: "answered" },
+      },
+      y: { field: "label", type: "nominal", sort: order, axis: { ...axis, title: "true class" } },
+      color: {
+        field: "share",
+        type: "quantitative",
+        scale: { domain: [0, 1], scheme: "blues" },
+        legend: { title: "share of row", format: ".0%", tickCount: 3 },
+      },
+    },
+  };
+  const [vega, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
+  const view = new vega.View(vega.parse(compile(spec).spec), { renderer: "none" });
+  try {
+    return await sharp(Buffer.from(await view.toSVG()), { density: DENSITY })
+      .png()
+      .toBuffer();
+  } finally {
+    view.finalize();
+  }
+}
+
+/** All classes with pictures, or the ones with the lowest share of right answers, in the order of their indices. */
+function shownClasses(pairs: ClassPairs): number[] {
+  return classResults(pairs)
+    .filter(({ images }) => images > 0)
+    .toSorted((a, b) => a.right / a.images - b.right / b.images)
+    .slice(0, MOST)
+    .map(({ label }) => label)
+    .toSorted((a, b) => a - b);
+}

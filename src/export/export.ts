@@ -1,0 +1,322 @@
+/**
+ * A trained model for other programs. Whatever the format, it is written beside its place, reloaded, run on pictures and
+ * compared with the model it was made of; only then does it take its place.
+ */
+import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Dataset } from "../data/dataset.ts";
+import type { DataOptions } from "../data/open.ts";
+import { openDatasets, openEvaluation } from "../data/open.ts";
+import { CheckpointError, ConfigError, DeitError } from "../errors.ts";
+import type { LoadedModel } from "../evaluation/load-model.ts";
+import { loadModel } from "../evaluation/load-model.ts";
+import { calibrate } from "../interop/calibrate.ts";
+import { toFloat16 } from "../interop/float16.ts";
+import { toInt8 } from "../interop/quantize.ts";
+import type { Answers, Comparison } from "./check.ts";
+import { answersOfFile, answersOfModel, classesOf, compare } from "./check.ts";
+import { confusionFigure } from "./confusion-figure.ts";
+import { modelCard } from "./model-card.ts";
+import { deployedModel } from "./onnx.ts";
+import { batchesOf, takeSample } from "./sample.ts";
+import type { Sample } from "./sample.ts";
+import { answersOfPipeline, loadTransformersJs, PRECISIONS } from "./transformers-js.ts";
+import type { Precision } from "./transformers-js.ts";
+import { classNames, WEIGHTS, writeHuggingFace, writeOwn, writeTimm } from "./weights.ts";
+
+export const EXPORT_FORMATS = ["transformers-js", "onnx", "safetensors", "timm", "huggingface"] as const;
+export type ExportFormat = (typeof EXPORT_FORMATS)[number];
+
+export interface ExportOptions extends DataOptions {
+  /** A file, a run folder or a Hub id. */
+  readonly checkpoint: string;
+  readonly format: ExportFormat;
+  /** The folder, or for onnx and safetensors the file, that is made. */
+  readonly out: string;
+  readonly model?: string | undefined;
+  readonly inputSize?: number | null | undefined;
+  /** Pictures to check with, at most. */
+  readonly images?: number;
+  /** Of onnx: version of the operators, and whether pictures are prepared inside. */
+  readonly opset?: number;
+  readonly preprocessing?: boolean;
+  /** Replace what is there. */
+  readonly overwrite?: boolean;
+  readonly onEvent?: (event: ExportEvent) => void;
+}
+
+export type ExportEvent =
+  | { readonly type: "progress"; readonly message: string }
+  | { readonly type: "warning"; readonly message: string };
+
+/** What `deit export --json` prints. */
+export interface ExportResult {
+  readonly format: ExportFormat;
+  readonly path: string;
+  readonly model: string;
+  readonly files: readonly { readonly file: string; readonly bytes: number }[];
+  /** Each file against the model that was exported. */
+  readonly comparisons: readonly Comparison[];
+}
+
+const IMAGES = 200;
+/** Pictures that int8's ranges are taken from. */
+const CALIBRATION = 64;
+const CALIBRATION_BATCH = 8;
+/** Files that hold all digits may differ by rounding alone. */
+const TOLERANCE = 2e-3;
+
+/** @throws ConfigError, DataError, CheckpointError; DeitError when the export does not answer as the model does */
+export async function exportModel(options: ExportOptions): Promise<ExportResult> {
+  const { checkpoint, format, images = IMAGES, onEvent = () => {} } = options;
+  const out = resolve(options.out);
+  await checkPlace(out, options);
+  const say = (message: string): void => onEvent({ type: "progress", message });
+  const warn = (message: string): void => onEvent({ type: "warning", message });
+  const loaded = await loadModel(checkpoint, {
+    model: options.model,
+    inputSize: options.inputSize ?? undefined,
+  });
+  loaded.notes.forEach(warn);
+  const { model, cropRatio } = loaded;
+  const size = model.config.inputSize;
+  const pictures = await picturesFor(options, loaded);
+  if (pictures === undefined) warn("no pictures were given (--data-path): the export is checked with noise");
+  say("running the model");
+  const sample = await takeSample(pictures, { size, cropRatio, count: images });
+  const reference = await answersOfModel(loaded, sample);
+  const staged = join(dirname(out), `.${basename(out)}.${process.pid}.partial`);
+  await rm(staged, { recursive: true, force: true });
+  try {
+    const context: Context = { options, loaded, sample, reference, staged, name: basename(out), say, warn };
+    const comparisons = await WRITERS[format](context);
+    await takePlace(staged, out);
+    return { format, path: options.out, model: model.name, files: await filesOf(out), comparisons };
+  } finally {
+    await rm(staged, { recursive: true, force: true });
+  }
+}
+
+interface Context {
+  readonly options: ExportOptions;
+  readonly loaded: LoadedModel;
+  readonly sample: Sample;
+  readonly reference: Answers;
+  /** Where it is written first. */
+  readonly staged: string;
+  readonly name: string;
+  readonly say: (message: string) => void;
+  readonly warn: (message: string) => void;
+}
+
+/** Each writes `staged`, and says how it compares. */
+const WRITERS: Readonly<Record<ExportFormat, (context: Context) => Promise<Comparison[]>>> = {
+  "transformers-js": writeTransformersJs,
+  async onnx(context) {
+    const { loaded, options, staged, name } = context;
+    const { opset, preprocessing } = options;
+    const settings = { ...(opset !== undefined && { opset }), ...(preprocessing && { preprocessing }) };
+    const file = `${staged}.onnx`;
+    await writeFile(file, deployedModel(loaded, settings));
+    try {
+      // What prepares pictures itself is checked without that part, which takes whole pictures.
+      if (preprocessing) await writeFile(`${staged}.pixels.onnx`, deployedModel(loaded));
+      const checked = preprocessing ? `${staged}.pixels.onnx` : file;
+      const comparison = await checkFile(context, { path: checked, file: name });
+      await rename(file, staged);
+      return [comparison];
+    } finally {
+      await Promise.all([file, `${staged}.pixels.onnx`].map(async (path) => rm(path, { force: true })));
+    }
+  },
+  async safetensors(context) {
+    const { loaded, staged, name } = context;
+    const file = `${staged}.safetensors`;
+    try {
+      await writeOwn(file, loaded);
+      const comparison = await checkFile(context, { path: file, file: name });
+      await rename(file, staged);
+      return [comparison];
+    } finally {
+      await rm(file, { force: true });
+    }
+  },
+  async timm(context) {
+    await mkdir(context.staged, { recursive: true });
+    await writeTimm(context.staged, context.loaded);
+    return [await checkFile(context, { path: join(context.staged, WEIGHTS), file: WEIGHTS })];
+  },
+  async huggingface(context) {
+    await mkdir(context.staged, { recursive: true });
+    await writeHuggingFace(context.staged, context.loaded);
+    return [await checkFile(context, { path: join(context.staged, WEIGHTS), file: WEIGHTS })];
+  },
+};
+
+async function writeTransformersJs(context: Context): Promise<Comparison[]> {
+  const { loaded, sample, reference, staged, name, say, warn } = context;
+  await mkdir(join(staged, "onnx"), { recursive: true });
+  await writeHuggingFace(staged, loaded);
+  const comparisons = [await checkFile(context, { path: join(staged, WEIGHTS), file: WEIGHTS })];
+  say("writing onnx/model.onnx");
+  const fp32 = deployedModel(loaded);
+  const write = async (precision: Precision, bytes: Uint8Array): Promise<void> =>
+    writeFile(join(staged, PRECISIONS[precision].file), bytes);
+  await write("fp32", fp32);
+  say("writing onnx/model_fp16.onnx");
+  await write("fp16", toFloat16(fp32));
+  say("writing onnx/model_quantized.onnx");
+  await write("int8", await quantized(context, fp32));
+  for (const precision of ["fp32", "fp16", "int8"] as const) {
+    const { file } = PRECISIONS[precision];
+    say(`running ${file}`);
+    comparisons.push(await checkFile(context, { path: join(staged, file), file, precision }));
+  }
+  const transformers = await loadTransformersJs();
+  if (transformers === undefined) {
+    warn(
+      "transformers.js is not installed: the folder was checked by ONNX Runtime alone (npm install @huggingface/transformers)",
+    );
+  } else {
+    for (const precision of ["fp32", "int8"] as const) {
+      say(`running transformers.js, ${precision}`);
+      const { file } = PRECISIONS[precision];
+      const found = await answersOfPipeline(transformers, staged, {
+        sample,
+        precision,
+        classes: classNames(loaded),
+      });
+      const { size: bytes } = await stat(join(staged, file));
+      comparisons.push(
+        compare(reference, found, { labels: sample.labels, file, by: "transformers.js", bytes }),
+      );
+    }
+  }
+  const figure = await writeFigure(context);
+  const dataName = sample.dataset && pictureName(context.options, sample.dataset);
+  await writeFile(join(staged, "README.md"), modelCard({ loaded, dataName, comparisons, figure, name }));
+  return comparisons;
+}
+
+/** int8 with ranges from training pictures; from each picture itself where there are none. */
+async function quantized({ options, loaded, warn }: Context, fp32: Uint8Array): Promise<Uint8Array> {
+  const { model, cropRatio, normalisation } = loaded;
+  const pictures = await trainingPictures(options);
+  if (pictures === undefined) {
+    warn("no pictures to take int8's ranges from: they are found anew for every picture, which is slower");
+    return toInt8(fp32);
+  }
+  const { inputSize: size } = model.config;
+  const sample = await takeSample(pictures, { size, cropRatio, count: CALIBRATION });
+  const plane = size[0] * size[1];
+  async function* feeds(): AsyncGenerator<Record<string, { data: Float32Array; dims: number[] }>> {
+    for (const images of batchesOf(sample, CALIBRATION_BATCH)) {
+      const data = Float32Array.from(images, (value, i) => {
+        const channel = Math.floor(i / plane) % 3;
+        return (value / 255 - (normalisation.mean[channel] ?? 0)) / (normalisation.std[channel] ?? 1);
+      });
+      yield { pixel_values: { data, dims: [CALIBRATION_BATCH, 3, ...size] } };
+    }
+  }
+  return toInt8(fp32, { ranges: await calibrate(fp32, feeds()) });
+}
+
+/** Reloads a file and compares. @throws DeitError when it should be the same, and is not */
+async function checkFile(
+  { sample, reference }: Context,
+  { path, file, precision = "fp32" }: { path: string; file: string; precision?: Precision },
+): Promise<Comparison> {
+  const { size: bytes } = await stat(path);
+  const found = await answersOfFile(path, sample);
+  const comparison = compare(reference, found, { labels: sample.labels, file, by: "deit", bytes });
+  const { largestDifference = 0 } = comparison;
+  if (precision === "fp32" ? !(largestDifference <= TOLERANCE) : !Number.isFinite(largestDifference)) {
+    throw new DeitError(
+      `${file} does not answer as the model does: a logit differs by ${largestDifference}; nothing was exported`,
+      { hint: "This is a fault of deit-ts: please report it with the model's name." },
+    );
+  }
+  return comparison;
+}
+
+async function writeFigure({ sample, reference, staged }: Context): Promise<string | undefined> {
+  const { labels } = sample;
+  if (sample.dataset === undefined || labels.every((label) => label < 0)) return undefined;
+  const known = [...labels.keys()].filter((i) => (labels[i] ?? -1) >= 0);
+  const predicted = classesOf(reference);
+  const pairs = {
+    labels: Int32Array.from(known, (i) => labels[i] ?? 0),
+    predicted: Int32Array.from(known, (i) => predicted[i] ?? -1),
+    numClasses: reference.numClasses,
+  };
+  const name = "confusion.png";
+  await writeFile(join(staged, name), await confusionFigure(pairs, sample.dataset.classes));
+  return name;
+}
+
+/** Validation pictures; undefined when the options name none. @throws CheckpointError for pictures of other classes */
+async function picturesFor(
+  options: ExportOptions,
+  { metadata, model }: LoadedModel,
+): Promise<Dataset | undefined> {
+  if (!namesPictures(options)) return undefined;
+  const pictures = await openEvaluation({ ...options, classes: metadata.classes });
+  const largest = pictures.labels.reduce((most, label) => Math.max(most, label), -1);
+  if (largest < model.config.numClasses) return pictures;
+  throw new CheckpointError(
+    `${pictures.name} has class ${largest}, but the model knows ${model.config.numClasses} classes`,
+    { hint: "Name pictures of the classes that the model was trained for, or none." },
+  );
+}
+
+/** Those that the model may have learnt from: ranges are not taken from the pictures that are measured with. */
+async function trainingPictures(options: ExportOptions): Promise<Dataset | undefined> {
+  if (!namesPictures(options)) return undefined;
+  return openDatasets(options).then(
+    ({ train }) => train,
+    async () => openEvaluation(options), // validation pictures alone
+  );
+}
+
+function namesPictures({ dataPath, dataSet = "auto" }: ExportOptions): boolean {
+  return (dataPath ?? null) !== null || dataSet === "cifar10" || dataSet === "cifar100";
+}
+
+function pictureName({ dataPath }: ExportOptions, dataset: Dataset): string {
+  return dataPath === null || dataPath === undefined ? dataset.name : basename(resolve(dataPath));
+}
+
+/** @throws ConfigError when something else is there */
+async function checkPlace(out: string, { format, overwrite = false }: ExportOptions): Promise<void> {
+  const isFile = format === "onnx" || format === "safetensors";
+  const ending = format === "onnx" ? ".onnx" : ".safetensors";
+  if (isFile && !out.endsWith(ending)) {
+    throw new ConfigError("out", `${basename(out)}: a name that ends in ${ending} was expected`, {
+      hint: `For example --out ${basename(out)}${ending}.`,
+    });
+  }
+  await mkdir(dirname(out), { recursive: true });
+  const found = await stat(out).catch(() => undefined);
+  if (found === undefined || overwrite) return;
+  if (found.isDirectory() && (await readdir(out)).length === 0) return;
+  throw new ConfigError(isFile ? "out" : "outputDir", `${out} is there already`, {
+    hint: "Name another place, or replace it with --overwrite.",
+  });
+}
+
+async function takePlace(staged: string, out: string): Promise<void> {
+  await rm(out, { recursive: true, force: true });
+  await rename(staged, out);
+}
+
+async function filesOf(out: string): Promise<{ file: string; bytes: number }[]> {
+  const { size, ...found } = await stat(out).then((stats) => ({ size: stats.size, isFile: stats.isFile() }));
+  if (found.isFile) return [{ file: basename(out), bytes: size }];
+  const entries = await readdir(out, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const sized = files.map(async (path) => ({
+    file: path.slice(out.length + 1).replaceAll("\\", "/"),
+    bytes: (await stat(path)).size,
+  }));
+  return (await Promise.all(sized)).toSorted((a, b) => (a.file < b.file ? -1 : 1));
+}

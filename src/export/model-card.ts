@@ -1,0 +1,97 @@
+/** README.md of an exported model: what it is, how to use it, what was measured. */
+import type { LoadedModel } from "../evaluation/load-model.ts";
+import { countParameters } from "../models/registry.ts";
+import { VERSION } from "../version.ts";
+import type { Comparison } from "./check.ts";
+import { classNames } from "./weights.ts";
+
+export interface ModelCardOptions {
+  readonly loaded: LoadedModel;
+  /** What the pictures are called that it was measured with; undefined for none. */
+  readonly dataName: string | undefined;
+  readonly comparisons: readonly Comparison[];
+  /** Name of the picture of the confusion matrix, in the same folder. */
+  readonly figure: string | undefined;
+  /** Name under which it might be published. */
+  readonly name: string;
+}
+
+/** Classes named in the card. */
+const NAMED = 50;
+
+export function modelCard({ loaded, dataName, comparisons, figure, name }: ModelCardOptions): string {
+  const { model } = loaded;
+  const classes = classNames(loaded);
+  const [height, width] = model.config.inputSize;
+  const own = comparisons.find(({ file, by }) => by === "deit" && file === "onnx/model.onnx");
+  const front = [
+    "---",
+    "library_name: transformers.js",
+    "pipeline_tag: image-classification",
+    "tags:",
+    "  - deit",
+    "  - image-classification",
+    "  - onnx",
+    ...(own?.acc1 === undefined ? [] : ["metrics:", "  - accuracy"]),
+    "---",
+  ];
+  return `${[
+    ...front,
+    "",
+    `# ${name}`,
+    "",
+    `${model.name}${model.config.distilled ? ", with a distillation token: its answer is the mean of both heads" : ""}; ` +
+      `${countParameters(model).toLocaleString("en")} parameters, ${height} × ${width} pixels, ${classes.length} classes. ` +
+      `Made by [deit-ts](https://www.npmjs.com/package/deit-ts) ${VERSION}.`,
+    "",
+    "## Use",
+    "",
+    "```js",
+    'import { pipeline } from "@huggingface/transformers";',
+    "",
+    `const classify = await pipeline("image-classification", "./${name}", { dtype: "fp32" }); // fp16, q8`,
+    'console.log(await classify("picture.jpg"));',
+    "```",
+    "",
+    `In Python: \`transformers.pipeline("image-classification", model="./${name}")\`.`,
+    "",
+    "## Measured",
+    "",
+    ...measured(comparisons, dataName),
+    ...(figure === undefined ? [] : ["", `![confusion matrix](${figure})`]),
+    ...(loaded.metadata.classes === undefined ? [] : ["", "## Classes", "", shortList(classes)]),
+  ].join("\n")}\n`;
+}
+
+function shortList(classes: readonly string[]): string {
+  const more = classes.length - NAMED;
+  return classes.slice(0, NAMED).join(", ") + (more > 0 ? `, and ${more} more` : "");
+}
+
+function measured(comparisons: readonly Comparison[], dataName: string | undefined): string[] {
+  const images = comparisons[0]?.images ?? 0;
+  const rows = comparisons.map(({ file, by, bytes, acc1, change, agreement, largestDifference }) =>
+    [
+      `\`${file}\``,
+      `${(bytes / 1e6).toFixed(1)} MB`,
+      by === "deit" ? "as in evaluation" : "transformers.js' own preparation",
+      acc1 === undefined ? "" : `${acc1.toFixed(2)} %`,
+      change === undefined ? "" : `${signed(change.points)} ± ${change.interval.toFixed(2)}`,
+      `${agreement.toFixed(2)} %`,
+      largestDifference === undefined ? "" : largestDifference.toPrecision(2),
+    ].join(" | "),
+  );
+  return [
+    dataName === undefined
+      ? `On ${images} pictures of noise: that the files compute the same, not how often they are right.`
+      : `On ${images} pictures of ${dataName}; change is against the model that was exported, in points, with its 95 % interval.`,
+    "",
+    "| file | size | pictures | top-1 | change | same answer | largest difference of a logit |",
+    "|---|---|---|---|---|---|---|",
+    ...rows.map((row) => `| ${row} |`),
+  ];
+}
+
+function signed(value: number): string {
+  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+}

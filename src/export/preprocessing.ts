@@ -1,0 +1,158 @@
+/**
+ * Evaluation's preparation of pictures as part of an ONNX model: shorter side resized (bicubic, antialiased), centre cut
+ * out, normalised. Every picture of a batch has the same size. ONNX Runtime's filter is Pillow's without its fixed-point
+ * arithmetic: pixels differ by 1 of 255 at most.
+ */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Normalisation } from "../augmentation/normalisation.ts";
+import type { AttributeProto, NodeProto, TensorProto } from "../graph/generated/onnx_pb.ts";
+import {
+  AttributeProtoSchema,
+  ModelProtoSchema,
+  NodeProtoSchema,
+  TensorProtoSchema,
+  TensorShapeProto_DimensionSchema,
+} from "../graph/generated/onnx_pb.ts";
+import { DeitError } from "../errors.ts";
+
+export interface PreprocessingOptions {
+  /** [height, width] that the model sees. */
+  readonly inputSize: readonly [number, number];
+  /** Part of the resized picture that is cut out. */
+  readonly cropRatio: number;
+  readonly normalisation: Normalisation;
+}
+
+const TYPES = { float32: 1, uint8: 2, int64: 7 } as const;
+/** Name of the new input. */
+const IMAGES = "images";
+
+/** The model with input `images`, uint8 [batch, height, width, 3], RGB, in place of its own. */
+export function withPreprocessing(
+  model: Uint8Array,
+  { inputSize, cropRatio, normalisation }: PreprocessingOptions,
+): Uint8Array {
+  const proto = fromBinary(ModelProtoSchema, model);
+  const { graph } = proto;
+  const input = graph?.input[0];
+  if (graph === undefined || input?.type?.value.case !== "tensorType")
+    throw new DeitError("a model without an input takes no pictures");
+  const constants: TensorProto[] = [];
+  const int64 = (name: string, values: readonly number[]): string => {
+    const rawData = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
+    constants.push(
+      create(TensorProtoSchema, { name, dims: [BigInt(values.length)], dataType: TYPES.int64, rawData }),
+    );
+    return name;
+  };
+  const float32 = (name: string, values: readonly number[], dims: readonly number[]): string => {
+    const rawData = new Uint8Array(Float32Array.from(values).buffer);
+    constants.push(
+      create(TensorProtoSchema, { name, dims: dims.map(BigInt), dataType: TYPES.float32, rawData }),
+    );
+    return name;
+  };
+  const isSmall = inputSize.every((side) => side <= 32); // evaluation cuts nothing off such pictures
+  const target = inputSize.map((side) => (isSmall ? side : Math.floor(side / cropRatio)));
+  const channels = [1, 3, 1, 1];
+  const size = int64("picture_size", inputSize);
+  const steps: NodeProto[] = [
+    node("Cast", [IMAGES], "picture_floats", { to: TYPES.float32 }),
+    node("Transpose", ["picture_floats"], "picture_planes", { perm: [0, 3, 1, 2] }),
+    // The smallest size of the same proportions that covers the target: max(target, sides · other target / other side).
+    node("Shape", ["picture_planes"], "picture_sides", { start: 2, end: 4 }),
+    node("Gather", ["picture_sides", int64("picture_others", [1, 0])], "picture_other_sides", { axis: 0 }),
+    node("Mul", ["picture_sides", int64("picture_other_target", target.toReversed())], "picture_products"),
+    node("Div", ["picture_products", "picture_other_sides"], "picture_scaled"),
+    node("Max", ["picture_scaled", int64("picture_target", target)], "picture_covering"),
+    node("Resize", ["picture_planes", "", "", "picture_covering"], "picture_resized", {
+      mode: "cubic",
+      cubic_coeff_a: { float: -0.5 }, // Pillow's
+      antialias: 1,
+      exclude_outside: 1,
+      axes: [2, 3],
+    }),
+    node("Round", ["picture_resized"], "picture_rounded"),
+    node(
+      "Clip",
+      ["picture_rounded", float32("picture_low", [0], []), float32("picture_high", [255], [])],
+      "picture_bytes",
+    ),
+    node("Shape", ["picture_bytes"], "picture_shape", { start: 2, end: 4 }),
+    node("Sub", ["picture_shape", size], "picture_margin"),
+    node("Cast", ["picture_margin"], "picture_margin_float", { to: TYPES.float32 }),
+    node("Mul", ["picture_margin_float", float32("picture_half", [0.5], [])], "picture_offset_float"),
+    node("Round", ["picture_offset_float"], "picture_offset_rounded"), // half to even, as torchvision
+    node("Cast", ["picture_offset_rounded"], "picture_start", { to: TYPES.int64 }),
+    node("Add", ["picture_start", size], "picture_end"),
+    node(
+      "Slice",
+      ["picture_bytes", "picture_start", "picture_end", int64("picture_axes", [2, 3])],
+      "picture_cropped",
+    ),
+    node(
+      "Sub",
+      [
+        "picture_cropped",
+        float32(
+          "picture_mean",
+          normalisation.mean.map((m) => 255 * m),
+          channels,
+        ),
+      ],
+      "picture_centred",
+    ),
+    node(
+      "Div",
+      [
+        "picture_centred",
+        float32(
+          "picture_std",
+          normalisation.std.map((s) => 255 * s),
+          channels,
+        ),
+      ],
+      input.name,
+    ),
+  ];
+  graph.node = [...steps, ...graph.node];
+  graph.initializer = [...constants, ...graph.initializer];
+  const tensor = input.type.value.value;
+  const [batch] = tensor.shape?.dim ?? [];
+  input.name = IMAGES;
+  tensor.elemType = TYPES.uint8;
+  if (tensor.shape !== undefined && batch !== undefined) {
+    const dims = [
+      { case: "dimParam", value: "height" },
+      { case: "dimParam", value: "width" },
+      { case: "dimValue", value: 3n },
+    ] as const;
+    tensor.shape.dim = [batch, ...dims.map((value) => create(TensorShapeProto_DimensionSchema, { value }))];
+  }
+  return toBinary(ModelProtoSchema, proto);
+}
+
+type AttributeValue = number | string | readonly number[] | { readonly float: number };
+
+function node(
+  opType: string,
+  inputs: string[],
+  output: string,
+  attributes: Readonly<Record<string, AttributeValue>> = {},
+): NodeProto {
+  return create(NodeProtoSchema, {
+    opType,
+    name: output,
+    input: inputs,
+    output: [output],
+    attribute: Object.entries(attributes).map(([name, value]) => attribute(name, value)),
+  });
+}
+
+function attribute(name: string, value: AttributeValue): AttributeProto {
+  if (typeof value === "number") return create(AttributeProtoSchema, { name, type: 2, i: BigInt(value) });
+  if (typeof value === "string")
+    return create(AttributeProtoSchema, { name, type: 3, s: new TextEncoder().encode(value) });
+  if ("float" in value) return create(AttributeProtoSchema, { name, type: 1, f: value.float });
+  return create(AttributeProtoSchema, { name, type: 7, ints: value.map(BigInt) });
+}

@@ -1,0 +1,75 @@
+/** Weights as one file or folder for other programs: ours, timm's, Hugging Face's. */
+import { join } from "node:path";
+import { ConfigError } from "../errors.ts";
+import { writeFileAtomic } from "../formats/atomic-file.ts";
+import { huggingFaceConfig, timmConfig } from "../formats/huggingface.ts";
+import { huggingFaceTensors } from "../formats/key-maps.ts";
+import { encodeModelMetadata } from "../formats/model-metadata.ts";
+import { preprocessorConfig } from "../formats/preprocessor.ts";
+import { writeCheckpoint } from "../formats/safetensors-file.ts";
+import type { LoadedModel } from "../evaluation/load-model.ts";
+import type { VisionTransformerConfig } from "../models/vision-transformer.ts";
+
+/** The file of weights in a model's folder, as Hugging Face's libraries look for it. */
+export const WEIGHTS = "model.safetensors";
+
+/** Display names by index; numbers for models that have none. */
+export function classNames({ model, metadata }: Pick<LoadedModel, "model" | "metadata">): readonly string[] {
+  return metadata.classes ?? Array.from({ length: model.config.numClasses }, (_, i) => `class ${i}`);
+}
+
+/** One .safetensors file with all that is needed to predict. */
+export async function writeOwn(path: string, loaded: LoadedModel): Promise<void> {
+  const { model, tensors, metadata, normalisation, cropRatio } = loaded;
+  await writeCheckpoint(path, {
+    tensors,
+    metadata: encodeModelMetadata({
+      model: model.name,
+      classes: classNames(loaded),
+      inputSize: model.config.inputSize,
+      ...normalisation,
+      epoch: metadata.epoch ?? 0,
+      metrics: metadata.metrics ?? {},
+      extra: { crop_ratio: String(cropRatio) },
+    }),
+  });
+}
+
+/** A folder that `timm.create_model("local-dir:…")` loads. */
+export async function writeTimm(folder: string, loaded: LoadedModel): Promise<void> {
+  const { model, tensors, normalisation, cropRatio } = loaded;
+  const config = transformerOf(loaded, "timm");
+  await writeCheckpoint(join(folder, WEIGHTS), { tensors, metadata: { format: "pt" } });
+  await writeJson(
+    join(folder, "config.json"),
+    timmConfig(model.name, config, { ...normalisation, cropRatio, classes: classNames(loaded) }),
+  );
+}
+
+/** A folder that transformers' `from_pretrained` loads. */
+export async function writeHuggingFace(folder: string, loaded: LoadedModel): Promise<void> {
+  const { tensors, normalisation, cropRatio, model } = loaded;
+  const config = transformerOf(loaded, "huggingface");
+  await writeCheckpoint(join(folder, WEIGHTS), {
+    tensors: huggingFaceTensors(tensors, { distilled: config.distilled }),
+    metadata: { format: "pt" },
+  });
+  await writeJson(join(folder, "config.json"), huggingFaceConfig(config, { classes: classNames(loaded) }));
+  const { inputSize } = model.config;
+  await writeJson(
+    join(folder, "preprocessor_config.json"),
+    preprocessorConfig({ inputSize, cropRatio, ...normalisation }),
+  );
+}
+
+/** @throws ConfigError for convnets: those names and configurations are of transformers */
+function transformerOf({ model }: LoadedModel, format: string): VisionTransformerConfig {
+  if (model.transformer !== undefined) return model.transformer;
+  throw new ConfigError("format", `${model.name} is a convnet: --format ${format} is for transformers`, {
+    hint: "Use --format onnx or safetensors.",
+  });
+}
+
+async function writeJson(path: string, content: object): Promise<void> {
+  await writeFileAtomic(path, `${JSON.stringify(content, null, 2)}\n`);
+}
