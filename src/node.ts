@@ -57,6 +57,10 @@ export { predict } from "./evaluation/predict.ts";
 export type { PicturePredictions, PredictOptions } from "./evaluation/predict.ts";
 export { loadClassifier } from "./evaluation/classifier.ts";
 export type { Classifier } from "./evaluation/classifier.ts";
+export { exportModel } from "./export/export.ts";
+export type { ExportEvent, ExportFormat, ExportOptions, ExportResult } from "./export/export.ts";
+export { openCheckpoint } from "./evaluation/checkpoint.ts";
+export type { Checkpoint, OpenCheckpointOptions } from "./evaluation/checkpoint.ts";
 export { loadModel } from "./evaluation/load-model.ts";
 export type { LoadedModel, LoadModelOptions } from "./evaluation/load-model.ts";
 

@@ -22,7 +22,7 @@ export interface LabelStabilityOptions extends EvaluationDataOptions {
   /** The teacher. */
   readonly checkpoint: string;
   readonly model?: string | undefined;
-  readonly inputSize?: number | undefined;
+  readonly inputSize?: number | readonly [number, number] | undefined;
   /** Views of every picture and kind; default 10. */
   readonly views?: number;
   /** That many pictures, drawn by the seed; default all. */

@@ -8,6 +8,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { createLoader } from "../data/loader.ts";
 import { openDatasets } from "../data/open.ts";
 import { workersFor } from "../data/workers.ts";
+import { inputSizeOf } from "../models/model.ts";
 import { checkRecipe, trainPlan, trainTransform } from "../training/setup.ts";
 
 /** Pictures a second of the loader, and of a core that does nothing else. */
@@ -20,7 +21,7 @@ export interface LoaderRate {
 
 export interface BenchDataReport extends LoaderRate {
   readonly dataset: string;
-  readonly inputSize: number;
+  readonly inputSize: number | readonly [number, number];
   readonly batchSize: number;
   readonly workers: number;
   /** With RandAugment or what stands in its place, and erasing, as the options say; the numbers above are without. */
@@ -40,6 +41,7 @@ export async function benchData({ options, rounds }: BenchDataOptions): Promise<
   checkRecipe(options);
   const { train } = await openDatasets(options);
   const inputSize = options.inputSize ?? (train.decodes ? 224 : 32);
+  const size = inputSizeOf({ inputSize }, 0);
   const batchSize = Math.min(options.batchSize, train.length);
   const {
     augment: _,
@@ -47,12 +49,12 @@ export async function benchData({ options, rounds }: BenchDataOptions): Promise<
     colorJitter: ___,
     erasing: ____,
     ...plain
-  } = trainTransform(options, [inputSize, inputSize]);
+  } = trainTransform(options, size);
   const workers = workersFor(train, options.workers);
   const measure = async (transform: TrainTransformOptions): Promise<LoaderRate> =>
     measureLoader(train, { transform, workers, options: { ...options, batchSize }, rounds });
   const rate = await measure(plain);
-  const recipe = await measure(trainTransform(options, [inputSize, inputSize]));
+  const recipe = await measure(trainTransform(options, size));
   return { dataset: train.name, inputSize, batchSize, workers, ...rate, recipe };
 }
 

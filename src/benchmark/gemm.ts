@@ -111,7 +111,7 @@ export async function benchGemm({
 }: {
   model: string;
   batchSize?: number;
-  inputSize?: number | null;
+  inputSize?: number | readonly [number, number] | null;
   device?: DeviceName | "auto";
   threads?: number | null;
   rounds?: number;

@@ -24,7 +24,7 @@ import { median, seconds } from "./timing.ts";
 export interface BenchOptions {
   readonly model: string;
   readonly batchSize?: number;
-  readonly inputSize?: number;
+  readonly inputSize?: number | readonly [number, number];
   readonly device?: DeviceName | "auto";
   readonly threads?: number;
   /** Timed rounds; each is some runs and one round of matrix products. */

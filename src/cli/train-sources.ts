@@ -2,7 +2,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { finetuneDefaults } from "../config/finetune-defaults.ts";
+import { finetuneDefaults, fittingSize } from "../config/finetune-defaults.ts";
 import { firstRunDefaults, guessRate } from "../config/first-run.ts";
 import { loadRecipe } from "../config/recipe.ts";
 import { namesPictures, resolveTrainOptions } from "../config/resolve.ts";
@@ -73,7 +73,7 @@ export async function resolveFinetuning(
   ]);
   const { model, inputSize, epochs } = first.options;
   output.note(
-    `fine-tuning ${finetune}: ${model} at ${inputSize ?? "its own"} pixels, ${epochs} epochs (--print-config shows all options)`,
+    `fine-tuning ${finetune}: ${model} at ${[inputSize].flat().join(" × ")} pixels, ${epochs} epochs (--print-config shows all options)`,
   );
   return first;
 }
@@ -85,21 +85,25 @@ async function finetuneLayer(
   const { surveyPictures } = await import("../data/survey.ts");
   const { openCheckpoint } = await import("../evaluation/checkpoint.ts");
   const { createModel } = await import("../models/registry.ts");
+  const { inputSizeOf } = await import("../models/model.ts");
   const survey = await surveyPictures(options);
   await using checkpoint = await openCheckpoint(options.finetune);
   const model = sources.model === "default" ? checkpoint.model() : createModel(options.model);
   if (model === undefined) return { finetune: options.finetune }; // training says what does not fit
   const { mean, std } = { ...options, ...checkpoint.metadata };
-  const { inputSize, distilled } = model.config;
+  const patchSize = model.transformer?.patchSize ?? 1;
+  const inputSize =
+    options.inputSize === null
+      ? fittingSize(model.config.inputSize, { medianSize: survey.medianSize, patchSize })
+      : inputSizeOf({ inputSize: options.inputSize }, 0);
   const chosen = finetuneDefaults({
     ...survey,
     mean,
     std,
     model: model.name,
     inputSize,
-    distilled,
-    patchSize: model.transformer?.patchSize ?? 1,
-    macs: model.macs,
+    distilled: model.config.distilled,
+    macs: createModel(model.name, { inputSize }).macs,
     cores: options.threads ?? availableParallelism(),
   });
   return { finetune: options.finetune, ...chosen };

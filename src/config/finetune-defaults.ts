@@ -11,14 +11,14 @@ export interface FinetuneFacts {
   readonly medianSize: number;
   /** Pictures of the largest class for one of the smallest. */
   readonly imbalance: number;
-  /** The checkpoint's model, [height, width] of its pictures, and its patches (1 for convnets). */
+  /** The checkpoint's model. */
   readonly model: string;
+  /** [height, width] that it is to see. */
   readonly inputSize: readonly [number, number];
-  readonly patchSize: number;
   readonly distilled: boolean;
   readonly mean: readonly [number, number, number];
   readonly std: readonly [number, number, number];
-  /** Multiply-accumulates of a forward pass at that size. */
+  /** Multiply-accumulates of its forward pass at that size. */
   readonly macs: number;
   readonly cores: number;
 }
@@ -34,14 +34,12 @@ const RATE = 7 * 1.26e9;
 const UNBALANCED = 2;
 
 export function finetuneDefaults(facts: FinetuneFacts): FinetuneDefaults {
-  const { images, model, distilled, macs, cores, imbalance } = facts;
-  const inputSize = sizeFor(facts);
-  const area = (inputSize / facts.inputSize[0]) ** 2;
-  const rate = (RATE / (macs * area)) * Math.min(8, Math.max(1, cores));
+  const { images, model, inputSize, distilled, macs, cores, imbalance } = facts;
+  const rate = (RATE / macs) * Math.min(8, Math.max(1, cores));
   const affordable = Math.floor((BUDGET_SECONDS * rate) / Math.max(1, images));
   return {
     model,
-    inputSize,
+    inputSize: [...inputSize],
     batchSize: [32, 16, 8].find((size) => images >= 8 * size) ?? Math.max(1, Math.min(8, images)),
     epochs: Math.min(MAX_EPOCHS, Math.max(MIN_EPOCHS, affordable)),
     lr: 5e-4,
@@ -66,14 +64,19 @@ export function finetuneDefaults(facts: FinetuneFacts): FinetuneDefaults {
     mean: [...facts.mean],
     std: [...facts.std],
     // pictures smaller than what the model sees have no margin to cut off
-    ...(facts.medianSize < inputSize && { evalCropRatio: 1 }),
+    ...(facts.medianSize < Math.max(...inputSize) && { evalCropRatio: 1 }),
     classWeights: imbalance >= UNBALANCED ? "balanced" : "none",
     // both heads learn the true labels: the joint classifier is what is shipped
     ...(distilled && { distillationType: "labels" as const }),
   };
 }
 
-/** The checkpoint's own size; half of it for pictures that have no more detail than that. */
-function sizeFor({ medianSize, inputSize: [side], patchSize }: FinetuneFacts): number {
-  return medianSize > side / 2 ? side : Math.round(side / 2 / patchSize) * patchSize;
+/** The checkpoint's own size; half of it for pictures that have no more detail than that. `medianSize`: of their shorter sides. */
+export function fittingSize(
+  own: readonly [number, number],
+  { medianSize, patchSize }: { medianSize: number; patchSize: number },
+): readonly [number, number] {
+  if (medianSize > Math.max(...own) / 2) return own;
+  const half = (side: number): number => Math.max(1, Math.round(side / 2 / patchSize)) * patchSize;
+  return [half(own[0]), half(own[1])];
 }

@@ -30,7 +30,7 @@ export interface OptionInfo {
   readonly aliases?: readonly string[];
 }
 
-export type OptionKind = "boolean" | "integer" | "number" | "text" | "choice" | "numbers";
+export type OptionKind = "boolean" | "integer" | "number" | "text" | "choice" | "numbers" | "size";
 
 /** What can be told from an option's zod type. */
 export interface OptionType {
@@ -66,6 +66,7 @@ export function typeOf(type: z.core.$ZodType): OptionType {
   if (type instanceof z.ZodBoolean) return { kind: "boolean", nullable: false, choices: [] };
   if (type instanceof z.ZodTuple || type instanceof z.ZodArray)
     return { kind: "numbers", nullable: false, choices: [] };
+  if (type instanceof z.ZodUnion) return { kind: "size", nullable: false, choices: [] };
   if (type instanceof z.ZodNumber)
     return { kind: type.isInt ? "integer" : "number", nullable: false, choices: [] };
   return { kind: "text", nullable: false, choices: [] };

@@ -117,6 +117,10 @@ function readText(name: TrainOptionName, value: unknown): unknown {
   if (typeof value === "string" && nullable && ["none", "null", ""].includes(value.toLowerCase()))
     return null;
   if (kind === "integer" || kind === "number") return readNumber(value);
+  if (kind === "size") {
+    const sides = (typeof value === "string" ? value.split(/[x×,]/) : [value]).map(readNumber);
+    return sides.length === 1 ? sides[0] : sides;
+  }
   if (kind !== "numbers") return value;
   const parts = Array.isArray(value) ? value : [value];
   return parts.flatMap((part) => (typeof part === "string" ? part.split(",") : [part])).map(readNumber);
@@ -184,6 +188,7 @@ function expected(name: TrainOptionName, issue: z.core.$ZodIssue): string {
     text: "text",
     choice: `one of ${choices.join(", ")}`,
     numbers: "a list of numbers",
+    size: "a number of pixels such as 224, or height and width such as 160x224",
   };
   return words[kind] + (nullable ? " or none" : "");
 }

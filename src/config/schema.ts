@@ -63,12 +63,18 @@ export const trainSchema = z.strictObject({
     value: "NAME",
     help: "which model (deit models lists them)",
   }),
-  inputSize: option(count.nullable().default(null), {
-    group: "Model",
-    value: "PIXELS",
-    nullMeans: "the model's own",
-    help: "height and width of the pictures that the model sees, a multiple of its patch",
-  }),
+  inputSize: option(
+    z
+      .union([count, z.tuple([count, count])])
+      .nullable()
+      .default(null),
+    {
+      group: "Model",
+      value: "PIXELS",
+      nullMeans: "the model's own",
+      help: "side of the pictures that the model sees, or HEIGHTxWIDTH; multiples of its patch",
+    },
+  ),
   drop: option(rate.default(0), {
     group: "Model",
     value: "RATE",

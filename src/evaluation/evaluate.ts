@@ -75,7 +75,7 @@ export interface EvaluateCheckpointOptions extends EvaluationDataOptions {
   readonly checkpoint: string;
   /** Name of a registered model, for files that do not say what they are. */
   readonly model?: string | undefined;
-  readonly inputSize?: number | null;
+  readonly inputSize?: number | readonly [number, number] | null;
   readonly batchSize?: number;
   readonly evalCropRatio?: number;
   readonly joint?: JointRule;

@@ -4,6 +4,7 @@
  */
 import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { Tensor } from "onnxruntime-node";
 import type { Dataset } from "../data/dataset.ts";
 import type { DataOptions } from "../data/open.ts";
 import { openDatasets, openEvaluation } from "../data/open.ts";
@@ -34,7 +35,7 @@ export interface ExportOptions extends DataOptions {
   /** The folder, or for onnx and safetensors the file, that is made. */
   readonly out: string;
   readonly model?: string | undefined;
-  readonly inputSize?: number | null | undefined;
+  readonly inputSize?: number | readonly [number, number] | null | undefined;
   /** Pictures to check with, at most. */
   readonly images?: number;
   /** Of onnx: version of the operators, and whether pictures are prepared inside. */
@@ -209,13 +210,13 @@ async function quantized({ options, loaded, warn }: Context, fp32: Uint8Array): 
   const { inputSize: size } = model.config;
   const sample = await takeSample(pictures, { size, cropRatio, count: CALIBRATION });
   const plane = size[0] * size[1];
-  async function* feeds(): AsyncGenerator<Record<string, { data: Float32Array; dims: number[] }>> {
+  async function* feeds(): AsyncGenerator<Record<string, Tensor>> {
     for (const images of batchesOf(sample, CALIBRATION_BATCH)) {
       const data = Float32Array.from(images, (value, i) => {
         const channel = Math.floor(i / plane) % 3;
         return (value / 255 - (normalisation.mean[channel] ?? 0)) / (normalisation.std[channel] ?? 1);
       });
-      yield { pixel_values: { data, dims: [CALIBRATION_BATCH, 3, ...size] } };
+      yield { pixel_values: new Tensor("float32", data, [CALIBRATION_BATCH, 3, ...size]) };
     }
   }
   return toInt8(fp32, { ranges: await calibrate(fp32, feeds()) });

@@ -1,0 +1,171 @@
+/** Exports of a small trained run: every format reloads, answers as the run's model, and replaces nothing unasked. */
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
+import { loadModel } from "../../src/evaluation/load-model.ts";
+import type { ExportEvent, ExportOptions, ExportResult } from "../../src/export/export.ts";
+import { exportModel } from "../../src/export/export.ts";
+import { readCheckpoint, writeCheckpoint } from "../../src/formats/safetensors-file.ts";
+import { train } from "../../src/training/train.ts";
+import { temporaryFolder } from "../data/temporary.ts";
+import { CLASSES, tinyRun, writePhotos } from "../training/photos.ts";
+
+let root = "";
+let photos = "";
+let run = "";
+beforeAll(async () => {
+  root = await temporaryFolder();
+  photos = await writePhotos(join(root, "photos"));
+  run = join(root, "run");
+  await train(
+    tinyRun({
+      dataPath: photos,
+      outputDir: run,
+      epochs: 2,
+      model: "deit_w64d4_distilled_patch4_32",
+      distillationType: "labels",
+    }),
+  );
+});
+
+async function exported(
+  changes: Partial<ExportOptions> & Pick<ExportOptions, "format" | "out">,
+): Promise<{ result: ExportResult; warnings: string[] }> {
+  const events: ExportEvent[] = [];
+  const result = await exportModel({
+    checkpoint: run,
+    dataPath: photos,
+    valSplit: 0.2,
+    images: 12,
+    onEvent: (event) => events.push(event),
+    ...changes,
+  });
+  return { result, warnings: events.flatMap(({ type, message }) => (type === "warning" ? [message] : [])) };
+}
+
+describe("transformers-js", () => {
+  test("writes a folder that transformers.js itself answers from, with a card of what was measured", async () => {
+    const out = join(root, "for-js");
+    const { result, warnings } = await exported({ format: "transformers-js", out });
+    expect(warnings).toEqual([]);
+    expect(result.files.map(({ file }) => file)).toEqual([
+      "README.md",
+      "config.json",
+      "confusion.png",
+      "model.safetensors",
+      "onnx/model.onnx",
+      "onnx/model_fp16.onnx",
+      "onnx/model_quantized.onnx",
+      "preprocessor_config.json",
+    ]);
+    const by = result.comparisons.map(({ file, by: who }) => `${file} ${who}`);
+    expect(by).toEqual([
+      "model.safetensors deit",
+      "onnx/model.onnx deit",
+      "onnx/model_fp16.onnx deit",
+      "onnx/model_quantized.onnx deit",
+      "onnx/model.onnx transformers.js",
+      "onnx/model_quantized.onnx transformers.js",
+    ]);
+    for (const { acc1, agreement, images } of result.comparisons) {
+      expect(images).toBe(12);
+      expect(acc1).toBeGreaterThanOrEqual(0);
+      expect(agreement).toBeGreaterThan(80);
+    }
+    expect(result.comparisons[0]?.largestDifference).toBe(0);
+    expect(result.comparisons[1]?.largestDifference).toBeLessThan(1e-4);
+    const config: unknown = JSON.parse(await readFile(join(out, "config.json"), "utf8"));
+    expect(config).toMatchObject({ model_type: "deit", id2label: { "0": CLASSES[0] } });
+    const card = await readFile(join(out, "README.md"), "utf8");
+    expect(card).toMatch(/^---\nlibrary_name: transformers\.js\n/);
+    expect(card).toContain("![confusion matrix](confusion.png)");
+    expect(card).toContain('pipeline("image-classification", "./for-js"');
+    expect((await readdir(root)).filter((name) => name.endsWith(".partial"))).toEqual([]);
+
+    // The folder is a checkpoint again, and every file in onnx/ a classifier.
+    const { acc1 } = await evaluateCheckpoint({ checkpoint: run, dataPath: photos });
+    expect((await evaluateCheckpoint({ checkpoint: out, dataPath: photos })).acc1).toBe(acc1);
+    const onnx = join(out, "onnx/model.onnx");
+    expect((await evaluateCheckpoint({ checkpoint: onnx, dataPath: photos })).acc1).toBe(acc1);
+  });
+
+  test("without pictures is checked with noise, and says so", async () => {
+    const { result, warnings } = await exported({
+      format: "transformers-js",
+      out: join(root, "blind"),
+      dataPath: null,
+    });
+    expect(warnings.join("\n")).toMatch(/no pictures were given.*noise/);
+    expect(result.comparisons[0]?.acc1).toBeUndefined();
+    expect(result.files.map(({ file }) => file)).not.toContain("confusion.png");
+    expect(await readFile(join(root, "blind/README.md"), "utf8")).toContain("pictures of noise");
+  });
+});
+
+test.each(["timm", "huggingface"] as const)("%s: the folder gives the same tensors back", async (format) => {
+  const out = join(root, format);
+  const { result } = await exported({ format, out });
+  expect(result.comparisons[0]).toMatchObject({ largestDifference: 0, agreement: 100 });
+  const [before, after] = [await loadModel(run), await loadModel(out)];
+  expect(after.model.name).toBe(before.model.name);
+  expect(after.metadata.classes).toEqual(CLASSES);
+  expect(after.model.config.inputSize).toEqual([16, 16]);
+  for (const [name, { data }] of before.tensors) expect(after.tensors.get(name)?.data, name).toEqual(data);
+});
+
+test("safetensors and onnx make one file", async () => {
+  const own = join(root, "model.safetensors");
+  await exported({ format: "safetensors", out: own });
+  expect((await readCheckpoint(own)).metadata).toMatchObject({
+    model: "deit_w64d4_distilled_patch4_32",
+    crop_ratio: "0.875",
+  });
+  const onnx = join(root, "model.onnx");
+  const { result } = await exported({ format: "onnx", out: onnx, preprocessing: true });
+  expect(result.files).toEqual([{ file: "model.onnx", bytes: (await stat(onnx)).size }]);
+  expect(result.comparisons[0]?.largestDifference).toBeLessThan(1e-4);
+});
+
+test("a convnet is exported as onnx, and told so for the rest", async () => {
+  const folder = join(root, "convnet");
+  await train(
+    tinyRun({ dataPath: photos, outputDir: folder, epochs: 1, model: "resnet20_cifar", inputSize: 16 }),
+  );
+  const onnx = join(root, "convnet.onnx");
+  const { result } = await exported({ checkpoint: folder, format: "onnx", out: onnx });
+  expect(result.comparisons[0]?.agreement).toBe(100);
+  await expect(
+    exported({ checkpoint: folder, format: "transformers-js", out: join(root, "convnet-js") }),
+  ).rejects.toThrow(/resnet20_cifar is a convnet: --format .* is for transformers\nUse --format onnx/);
+});
+
+describe("refused:", () => {
+  test("what is there already, unless it is to be replaced", async () => {
+    const out = join(root, "mine");
+    await mkdir(out);
+    await writeFile(join(out, "notes.txt"), "mine");
+    await expect(exported({ format: "timm", out })).rejects.toThrow(/mine is there already\n.*--overwrite/);
+    expect(await readdir(out)).toEqual(["notes.txt"]);
+    await exported({ format: "timm", out, overwrite: true });
+    expect((await readdir(out)).toSorted()).toEqual(["config.json", "model.safetensors"]);
+  });
+
+  test("a name with another ending, pictures of other classes, weights that are not finite", async () => {
+    await expect(exported({ format: "onnx", out: join(root, "model") })).rejects.toThrow(
+      /ends in \.onnx was expected/,
+    );
+    const broken = join(root, "broken.safetensors");
+    const { tensors, metadata } = await readCheckpoint(join(run, "best.safetensors"));
+    const head = tensors.get("head.weight");
+    if (head === undefined) throw new Error("no head");
+    const data = Float32Array.from(head.data).fill(NaN, 0, 1);
+    await writeCheckpoint(broken, {
+      tensors: new Map([...tensors, ["head.weight", { ...head, data }]]),
+      metadata,
+    });
+    await expect(exported({ checkpoint: broken, format: "onnx", out: join(root, "x.onnx") })).rejects.toThrow(
+      /has 1 tensors with values that are not finite: head\.weight/,
+    );
+  });
+});
