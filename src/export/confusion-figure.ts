@@ -47,7 +47,7 @@ export async function confusionFigure(pairs: ClassPairs, classes: readonly strin
       color: {
         field: "share",
         type: "quantitative",
-        scale: { domain: [0, 1], scheme: "blues" },
+        scale: { domain: [0, 1], range: ["#f5f7fa", "#08519c"] },
         legend: { title: "share of row", format: ".0%", tickCount: 3 },
       },
     },

@@ -1,0 +1,130 @@
+/**
+ * The study of recipes/flowers-finetune.ts: transfer of pretrained weights to a small dataset.
+ *
+ *   node scripts/transfer.ts --weights CKPT --data-path DIR --phase tune     into results/flowers-tuning.csv
+ *   node scripts/transfer.ts --weights CKPT --data-path DIR                  into results/flowers.csv
+ *
+ * `tune` tries the recipe's settings at the smallest size on a fifth of the training pictures, held back; the validation
+ * pictures are not looked at. `final` takes the best, trains at every size and measures on the validation pictures once,
+ * after the last epoch; `--seeds` repeats it. The same command goes on where it stopped.
+ */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { recipe, sizes, tuned } from "../recipes/flowers-finetune.ts";
+import { parseTrainOptions } from "../src/config/resolve.ts";
+import type { TrainInput } from "../src/config/schema.ts";
+import { train } from "../src/training/train.ts";
+import { finishedLog, readTable, runTasks, sumOf, writeTable } from "./study.ts";
+
+const { values } = parseArgs({
+  options: {
+    weights: { type: "string" },
+    "data-path": { type: "string" },
+    phase: { type: "string", default: "final" },
+    seeds: { type: "string", default: "0" },
+    sizes: { type: "string", default: sizes.join() },
+    runs: { type: "string", default: "runs/flowers" },
+    results: { type: "string", default: "results" },
+    run: { type: "string" },
+  },
+});
+const { weights, "data-path": dataPath } = values;
+if (weights === undefined || dataPath === undefined || !["tune", "final"].includes(values.phase)) {
+  console.error("--weights CKPT --data-path DIR [--phase tune|final]");
+  process.exit(2);
+}
+
+interface Run {
+  readonly setting: TrainInput;
+  readonly size: number;
+  readonly seed: number;
+  readonly tuning: boolean;
+  readonly folder: string;
+}
+
+const TUNING = join(values.results, "flowers-tuning.csv");
+const FINAL = join(values.results, "flowers.csv");
+const COLUMNS = ["method", "setting", "size", "seed", "epochs", "acc1", "acc5", "minutes"];
+const TUNING_SEED = 100;
+
+function describe(setting: TrainInput): string {
+  return Object.entries(setting)
+    .map(([key, value]) => `${key} ${JSON.stringify(value)}`)
+    .join(" ");
+}
+
+function planned(parts: Omit<Run, "folder">): Run {
+  const words = `${parts.tuning ? "tuning" : "final"}-${describe(parts.setting)}-${parts.size}-seed-${parts.seed}`;
+  return { ...parts, folder: join(values.runs, words.replaceAll(/[^a-z0-9.]+/gi, "-").toLowerCase()) };
+}
+
+async function bestSetting(): Promise<TrainInput> {
+  const table = await readTable(TUNING, 4);
+  const results = tuned.map((setting) => {
+    const cells = [...table.values()].find((row) => row[1] === describe(setting));
+    if (cells !== undefined) return { setting, acc1: Number(cells[5]) };
+    console.error(`${TUNING} lacks ${describe(setting)}: run --phase tune first`);
+    process.exit(1);
+  });
+  return results.toSorted((a, b) => b.acc1 - a.acc1)[0]?.setting ?? {};
+}
+
+const runs: Run[] =
+  values.phase === "tune"
+    ? tuned.map((setting) => planned({ setting, size: sizes[0] ?? 160, seed: TUNING_SEED, tuning: true }))
+    : await bestSetting().then((setting) =>
+        values.seeds
+          .split(",")
+          .flatMap((seed) =>
+            values.sizes
+              .split(",")
+              .map((size) => planned({ setting, size: Number(size), seed: Number(seed), tuning: false })),
+          ),
+      );
+
+/** Adds what is finished to the table. */
+async function record(): Promise<void> {
+  const file = values.phase === "tune" ? TUNING : FINAL;
+  const table = await readTable(file, 4);
+  for (const { setting, size, seed, folder } of runs) {
+    const log = await finishedLog(folder, recipe.epochs);
+    const last = log?.at(-1);
+    if (log === undefined || last === undefined) continue;
+    const key = ["fine-tuning", describe(setting), String(size), String(seed)];
+    const minutes = (sumOf(log, "seconds") / 60).toFixed(1);
+    const [acc1 = 0, acc5 = 0] = [last.test_acc1, last.test_acc5];
+    table.set(key.join(), [...key, String(recipe.epochs), acc1.toFixed(2), acc5.toFixed(2), minutes]);
+  }
+  await writeTable(file, COLUMNS, table, () => 0);
+}
+
+if (values.run === undefined) {
+  const open: Run[] = [];
+  for (const candidate of runs)
+    if ((await finishedLog(candidate.folder, recipe.epochs)) === undefined) open.push(candidate);
+  // one after the other: each takes all cores, so that its minutes mean something
+  await runTasks(
+    open.map(({ folder }) => ({ name: folder, args: ["--run", folder] })),
+    { jobs: 1, done: record },
+  );
+  await record();
+} else {
+  const chosen = runs.find(({ folder }) => folder === values.run);
+  if (chosen === undefined) throw new Error(`no run ${values.run}`);
+  const { setting, size, seed, tuning, folder } = chosen;
+  const options = parseTrainOptions({
+    ...recipe,
+    ...setting,
+    finetune: weights,
+    dataPath,
+    inputSize: size,
+    seed,
+    holdOut: tuning,
+    ...(tuning && { valSplit: 0.2 }),
+    outputDir: folder,
+  });
+  const { last, seconds } = await train(options);
+  console.error(
+    `${describe(setting)}, ${size} pixels, seed ${seed}: ${last.acc1} %, ${Math.round(seconds)} s`,
+  );
+}
