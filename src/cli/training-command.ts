@@ -33,7 +33,10 @@ export function asTrainingCommand(command: Command, { help, resolve }: TrainingC
     .option("--estimate", "tell the time, memory and disk that the run will take here; train nothing")
     .option("--print-config", "print every option with its value and its source; train nothing")
     .option("--json-schema", "print the JSON Schema of recipe files")
-    .option("--export", "write the folder for transformers.js at the end (default: unless a recipe is given)")
+    .option(
+      "--export",
+      "write the folder for transformers.js at the end (default where deit chose the options)",
+    )
     .addOption(new Option("--no-export").hideHelp())
     .option("--json", "print the result as one JSON document")
     .addHelpOption(new Option("-h, --help", "print this help").helpGroup("Output:"))
@@ -53,7 +56,7 @@ export function asTrainingCommand(command: Command, { help, resolve }: TrainingC
       }
       requirePictures(options);
       if (flags.estimate) return runEstimate(options, output);
-      const chosenForUser = ["first run", "fine-tuning"].includes(sources.epochs);
-      return runTraining(options, output, { exports: flags.export ?? chosenForUser });
+      const isChosen = Object.values(sources).some((from) => from === "first run" || from === "fine-tuning");
+      return runTraining(options, output, { exports: flags.export ?? isChosen });
     });
 }
