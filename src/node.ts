@@ -64,6 +64,9 @@ export type { Checkpoint, OpenCheckpointOptions } from "./evaluation/checkpoint.
 export { loadModel } from "./evaluation/load-model.ts";
 export type { LoadedModel, LoadModelOptions } from "./evaluation/load-model.ts";
 
+export { probe } from "./analysis/probe.ts";
+export type { ProbeOptions, ProbeResult } from "./analysis/probe.ts";
+
 // Pictures on disk.
 export { openDatasets, openEvaluation } from "./data/open.ts";
 export type { DataOptions, EvaluationDataOptions, OpenedDatasets } from "./data/open.ts";
