@@ -1,10 +1,137 @@
-/** Placeholder by the lead until its owner writes it: overwrite me. */
+/**
+ * Weights of any format, by what the file holds rather than what it is called: safetensors, the index of a sharded set of
+ * them, a file of torch.save. Names are the file's own (key-maps.ts makes them timm's). Node only.
+ */
+import type { FileHandle } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { z } from "zod";
+import { DataError, FormatError } from "../errors.ts";
 import { openSafetensors } from "./safetensors-file.ts";
-import type { TensorFile } from "./tensor-source.ts";
-export type WeightsChoice = "model" | "model_ema";
-export async function openTensorFile(
-  path: string,
-  _options: { weights?: WeightsChoice } = {},
-): Promise<TensorFile> {
-  return openSafetensors(path);
+import type { TensorFile, TensorInfo } from "./tensor-source.ts";
+import { openTorchFile } from "./torch-file.ts";
+import type { WeightsChoice } from "./torch-file.ts";
+
+export type { WeightsChoice } from "./torch-file.ts";
+
+export interface OpenTensorFileOptions {
+  /** Which of a training checkpoint's weights; only files of torch.save hold both. */
+  readonly weights?: WeightsChoice;
+}
+
+/** An index is names alone. */
+const LARGEST_INDEX = 64 * 1024 * 1024;
+const MOST_SHARDS = 10_000;
+
+/** @throws FormatError for a file of none of these formats; DataError when it cannot be read */
+export async function openTensorFile(path: string, options: OpenTensorFileOptions = {}): Promise<TensorFile> {
+  const { handle, head, size } = await openForReading(path);
+  let keep = false;
+  try {
+    const at = (...bytes: number[]): boolean => bytes.every((byte, i) => head[i] === byte);
+    if (at(0x50, 0x4b, 0x03, 0x04) || at(0x50, 0x4b, 0x05, 0x06)) {
+      const file = await openTorchFile(handle, path, options);
+      keep = true; // it reads from the handle until it is closed
+      return file;
+    }
+    if (options.weights === "model_ema") {
+      throw new FormatError(path, "holds one set of weights: there are no averaged ones to choose", {
+        hint: "Leave out the choice.",
+      });
+    }
+    if (at(0x80) || at(0x28, 0x4c)) {
+      throw new FormatError(path, "is a pickle of PyTorch before 1.6, or of something else", {
+        hint: "Save it again with a PyTorch of today: torch.save(torch.load(file), file), or as safetensors.",
+      });
+    }
+    if (at(0x1f, 0x8b)) throw new FormatError(path, "is compressed with gzip", { hint: "Unpack it first." });
+    if (head[0] === 0x7b && head[8] !== 0x7b) return await openSharded(path, size);
+    return await openSafetensors(path);
+  } finally {
+    if (!keep) await handle.close();
+  }
+}
+
+async function openForReading(path: string): Promise<{ handle: FileHandle; head: Uint8Array; size: number }> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, "r");
+    const head = new Uint8Array(16);
+    const stats = await handle.stat();
+    if (stats.isFile()) {
+      await handle.read(head, 0, head.length, 0);
+      return { handle, head, size: stats.size };
+    }
+  } catch (cause) {
+    await handle?.close();
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DataError(path, `cannot open ${path}: ${reason}`, {
+      hint: "Check the path and its permissions.",
+      cause,
+    });
+  }
+  await handle.close();
+  throw new DataError(path, `${path} is no file`, { hint: "Give the path of the weights themselves." });
+}
+
+const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
+
+/** `model.safetensors.index.json`: which file beside it holds which tensor. */
+async function openSharded(path: string, size: number): Promise<TensorFile> {
+  if (size > LARGEST_INDEX)
+    throw new FormatError(path, `has ${size} bytes, too many for an index of tensors`);
+  const map = parseIndex(await readFile(path, "utf8"), path);
+  const names = [...new Set(map.values())];
+  if (names.length > MOST_SHARDS)
+    throw new FormatError(path, `names ${names.length} files, more than any model`);
+  for (const name of names) {
+    if (name !== basename(name) || name === "" || name === "..")
+      throw new FormatError(path, `names ${JSON.stringify(name.slice(0, 100))}, which is not beside it`);
+  }
+  const shards = new Map<string, TensorFile>();
+  const close = async (): Promise<void> => {
+    await Promise.all([...shards.values()].map(async (shard) => shard.close()));
+  };
+  try {
+    for (const name of names) shards.set(name, await openSafetensors(join(dirname(path), name)));
+    const shardOf = (tensor: string): TensorFile => {
+      const shard = shards.get(map.get(tensor) ?? "");
+      if (shard?.tensors.has(tensor)) return shard;
+      throw new FormatError(
+        path,
+        `says that ${JSON.stringify(tensor.slice(0, 80))} is in ${map.get(tensor) ?? "no file"}, which has it not`,
+        {
+          hint: "A shard is of another model, or damaged: get them again.",
+        },
+      );
+    };
+    const tensors = new Map<string, TensorInfo>();
+    for (const tensor of map.keys()) {
+      const info = shardOf(tensor).tensors.get(tensor);
+      if (info !== undefined) tensors.set(tensor, info);
+    }
+    return {
+      path,
+      metadata: {},
+      tensors,
+      read: async (tensor) => shardOf(tensor).read(tensor),
+      readFloat32: async (tensor) => shardOf(tensor).readFloat32(tensor),
+      close,
+      [Symbol.asyncDispose]: close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function parseIndex(text: string, path: string): ReadonlyMap<string, string> {
+  try {
+    return new Map(Object.entries(indexSchema.parse(JSON.parse(text)).weight_map));
+  } catch (cause) {
+    throw new FormatError(path, "is JSON, but no index of tensors with a weight_map", {
+      hint: "Give the .safetensors file itself, or its model.safetensors.index.json.",
+      cause,
+    });
+  }
 }

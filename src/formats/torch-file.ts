@@ -1,0 +1,213 @@
+/**
+ * PyTorch's own files (.pth, .pt, .bin) since 1.6: a ZIP archive of records that are stored as they are, one of them a
+ * pickle that describes the tensors, the others their numbers. The pickle is read (pickle.ts), nothing is run; tensors are
+ * read from their places when they are asked for. Node only.
+ */
+import type { FileHandle } from "node:fs/promises";
+import { FormatError } from "../errors.ts";
+import type { Pickled } from "./pickle.ts";
+import { PickledTensor, readPickle } from "./pickle.ts";
+import type { Tensor, TensorDType } from "./safetensors.ts";
+import { toFloat32 } from "./safetensors.ts";
+import { DTYPE_BYTES, MAX_TENSORS } from "./safetensors-header.ts";
+import type { TensorFile } from "./tensor-source.ts";
+import type { ZipEntry } from "./zip-entries.ts";
+import { readZipEntries } from "./zip-entries.ts";
+
+/** Which of a training checkpoint's weights: those that were trained, or their average. */
+export type WeightsChoice = "model" | "model_ema";
+
+/** Where training scripts put state dicts: the reference's, timm's, Lightning's, DistributedDataParallel's. */
+const PLACES: Readonly<Record<WeightsChoice, readonly string[]>> = {
+  model: ["model", "state_dict", "module", "model_state_dict", "net", "weights"],
+  model_ema: ["model_ema", "state_dict_ema", "ema", "ema_state_dict"],
+};
+
+const DTYPES: Readonly<Record<string, TensorDType>> = {
+  FloatStorage: "F32",
+  DoubleStorage: "F64",
+  HalfStorage: "F16",
+  BFloat16Storage: "BF16",
+  LongStorage: "I64",
+  IntStorage: "I32",
+  ShortStorage: "I16",
+  CharStorage: "I8",
+  ByteStorage: "U8",
+  BoolStorage: "BOOL",
+};
+
+/** A pickle of tensors is small: their numbers lie elsewhere. */
+const LARGEST_PICKLE = 256 * 1024 * 1024;
+
+/**
+ * Opens such a file.
+ * @param weights "model_ema" for the averaged weights of a checkpoint that has both
+ * @throws FormatError for anything else, and for a pickle that wants more than tensors
+ */
+export async function openTorchFile(
+  handle: FileHandle,
+  path: string,
+  { weights = "model" }: { weights?: WeightsChoice } = {},
+): Promise<TensorFile> {
+  const entries = await readZipEntries(handle, path);
+  const pickle = [...entries.values()].find(({ name }) => /^(?:[^/]+\/)?data\.pkl$/.test(name));
+  if (pickle === undefined) {
+    throw new FormatError(path, "is a ZIP archive without data.pkl", {
+      hint: "A file of torch.save was expected; unpack an archive of something else first.",
+    });
+  }
+  const root = pickle.name.slice(0, -"data.pkl".length);
+  if (entries.has(`${root}constants.pkl`)) {
+    throw new FormatError(path, "is a TorchScript model, whose code would have to be run", {
+      hint: "Save its weights: torch.save(torch.jit.load(…).state_dict(), …), or export it to ONNX.",
+    });
+  }
+  const order = entries.get(`${root}byteorder`);
+  if (
+    order !== undefined &&
+    new TextDecoder().decode(await order.read(0, Math.min(16, order.size))) === "big"
+  )
+    throw new FormatError(path, "was written on a big-endian machine", { hint: "Save it again on another." });
+  if (pickle.size > LARGEST_PICKLE)
+    throw new FormatError(path, `describes its tensors in ${pickle.size} bytes, more than any checkpoint`);
+  const { value } = readPickle(await pickle.read(0, pickle.size), { file: path });
+  const tensors = tensorsOf(value, { path, weights });
+  const infos = new Map<string, { dtype: TensorDType; shape: readonly number[] }>();
+  for (const [name, tensor] of tensors)
+    infos.set(name, { dtype: dtypeOf(tensor, path), shape: tensor.shape });
+  const read = async (name: string): Promise<Tensor> => {
+    const tensor = tensors.get(name);
+    if (tensor === undefined) throw new FormatError(path, `has no tensor ${JSON.stringify(name)}`);
+    const entry = entries.get(`${root}data/${tensor.storage.key}`);
+    if (entry === undefined)
+      throw new FormatError(path, `lacks the record data/${tensor.storage.key} of ${JSON.stringify(name)}`);
+    return readTensor(tensor, { entry, dtype: dtypeOf(tensor, path), path, name });
+  };
+  return {
+    path,
+    metadata: {},
+    tensors: infos,
+    read,
+    readFloat32: async (name) => {
+      const tensor = await read(name);
+      return { shape: tensor.shape, data: toFloat32(tensor) };
+    },
+    close: async () => handle.close(),
+    [Symbol.asyncDispose]: async () => handle.close(),
+  };
+}
+
+function dtypeOf({ storage: { type } }: PickledTensor, path: string): TensorDType {
+  const dtype = DTYPES[type];
+  if (dtype !== undefined) return dtype;
+  throw new FormatError(path, `has a tensor of ${type.slice(0, 40)}`, {
+    hint: `Numbers of ${Object.keys(DTYPES).join(", ")} are read: convert it with .float() before saving.`,
+  });
+}
+
+/** The state dict in what was saved, by name. */
+function tensorsOf(
+  value: Pickled,
+  { path, weights }: { path: string; weights: WeightsChoice },
+): Map<string, PickledTensor> {
+  const dict = stateDict(value, weights);
+  if (dict === undefined) {
+    const keys = value instanceof Map ? [...value.keys()].slice(0, 8).map(String).join(", ") : "";
+    throw new FormatError(
+      path,
+      weights === "model"
+        ? `has no state dict${keys === "" ? "" : `; its keys are ${keys}`}`
+        : `has no averaged weights (${PLACES.model_ema.join(", ")})${keys === "" ? "" : `; its keys are ${keys}`}`,
+      { hint: "Save one: torch.save(model.state_dict(), …)." },
+    );
+  }
+  if (dict.size > MAX_TENSORS) throw new FormatError(path, `has ${dict.size} tensors, more than any model`);
+  const tensors = new Map<string, PickledTensor>();
+  for (const [name, item] of dict) {
+    if (!(item instanceof PickledTensor) || typeof name !== "string") continue;
+    checkTensor(item, { path, name });
+    tensors.set(name, item);
+  }
+  return tensors;
+}
+
+/** The dict itself when it holds tensors, else where scripts put it. */
+function stateDict(value: Pickled, weights: WeightsChoice): Map<Pickled, Pickled> | undefined {
+  if (!(value instanceof Map)) return undefined;
+  const holdsTensors = (dict: Map<Pickled, Pickled>): boolean =>
+    [...dict.values()].some((item) => item instanceof PickledTensor);
+  for (const place of PLACES[weights]) {
+    const inner = value.get(place);
+    if (!(inner instanceof Map)) continue;
+    if (holdsTensors(inner)) return inner;
+    // {model: {module: …}}, as wrappers save
+    for (const next of PLACES.model) {
+      const deeper = inner.get(next);
+      if (deeper instanceof Map && holdsTensors(deeper)) return deeper;
+    }
+  }
+  return weights === "model" && holdsTensors(value) ? value : undefined;
+}
+
+/** Rows, columns, … must lie within the storage. */
+function checkTensor(
+  { storage, offset, shape, strides }: PickledTensor,
+  { path, name }: { path: string; name: string },
+): void {
+  const empty = shape.includes(0);
+  const last = offset + shape.reduce((sum, size, axis) => sum + (size - 1) * (strides[axis] ?? 0), 0);
+  const elements = shape.reduce((product, size) => product * size, 1);
+  // a stride of 0 would make much of little
+  const fits = empty || (Number.isSafeInteger(last) && last < storage.length && elements <= storage.length);
+  if (fits) return;
+  throw new FormatError(
+    path,
+    `says that ${JSON.stringify(name.slice(0, 80))} is [${shape.join(", ")}] in a storage of ${storage.length} elements`,
+    { hint: "It is damaged; get it again. Expanded tensors have to be saved as .contiguous()." },
+  );
+}
+
+async function readTensor(
+  { storage, offset, shape, strides }: PickledTensor,
+  { entry, dtype, path, name }: { entry: ZipEntry; dtype: TensorDType; path: string; name: string },
+): Promise<Tensor> {
+  const bytes = DTYPE_BYTES[dtype];
+  if (storage.length * bytes !== entry.size) {
+    throw new FormatError(
+      path,
+      `has ${entry.size} bytes for ${JSON.stringify(name.slice(0, 80))}, where ${storage.length * bytes} belong`,
+      { hint: "It is damaged; get it again." },
+    );
+  }
+  const elements = shape.reduce((product, size) => product * size, 1);
+  if (elements === 0) return { dtype, shape, data: new Uint8Array() };
+  const extent = shape.reduce((sum, size, axis) => sum + (size - 1) * (strides[axis] ?? 0), 1);
+  const source = await entry.read(offset * bytes, extent * bytes);
+  if (isContiguous(shape, strides)) return { dtype, shape, data: source };
+  // transposed and sliced tensors: element by element
+  const data = new Uint8Array(elements * bytes);
+  const index = shape.map(() => 0);
+  let from = 0;
+  for (let to = 0; to < elements; to++) {
+    for (let b = 0; b < bytes; b++) data[to * bytes + b] = source[from * bytes + b] as number;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      const [at = 0, size = 1, stride = 0] = [index[axis], shape[axis], strides[axis]];
+      index[axis] = at + 1;
+      from += stride;
+      if (at + 1 < size) break;
+      from -= size * stride;
+      index[axis] = 0;
+    }
+  }
+  return { dtype, shape, data };
+}
+
+function isContiguous(shape: readonly number[], strides: readonly number[]): boolean {
+  let expected = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    const size = shape[axis] ?? 1;
+    if (size !== 1 && strides[axis] !== expected) return false;
+    expected *= size;
+  }
+  return true;
+}
