@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../errors.ts";
+import { cachedModel, hubCacheFolder, isHubId } from "../interop/hub-cache.ts";
 
 /** What a folder's weights may be called, best first. */
 const NAMES = [
@@ -17,8 +18,12 @@ const NAMES = [
 export async function locateCheckpoint(given: string): Promise<string> {
   const found = await stat(given).catch(() => undefined);
   if (found === undefined) {
+    const cached = await cachedModel(given);
+    if (cached !== undefined) return locateCheckpoint(cached);
     throw new DataError(given, `there is no checkpoint ${given}`, {
-      hint: "Give a .safetensors, .pth or .onnx file, a run folder, or a Hub id such as facebook/deit-tiny-patch16-224.",
+      hint: isHubId(given)
+        ? `Nor is it a model in the Hub's cache, ${hubCacheFolder()}. Get it there (hf download ${given.replace(/@.*/, "")}), or give the path of its model.safetensors.`
+        : "Give a .safetensors, .pth or .onnx file, a run folder or a model folder.",
     });
   }
   if (!found.isDirectory()) return given;

@@ -270,7 +270,7 @@ async function picturesFor(
   );
 }
 
-/** Those that the model may have learnt from: ranges are not taken from the pictures that are measured with. */
+/** Those that the model may have learnt from, where there are some apart from those it is measured with. No labels are used. */
 async function trainingPictures(options: ExportOptions): Promise<Dataset | undefined> {
   if (!namesPictures(options)) return undefined;
   return openDatasets(options).then(

@@ -12,7 +12,8 @@ export function addFinetuneCommand(program: Command): void {
 }
 
 const HELP = `
-Without --finetune it starts from ${DEFAULT_CHECKPOINT} of the Hugging Face Hub.
+Without --finetune it starts from ${DEFAULT_CHECKPOINT}
+of the Hugging Face Hub's cache on this machine.
 The model is the checkpoint's; size, epochs and class weights are chosen for the
 pictures, the rest suits a short fine-tuning (--print-config shows it). Positions are
 interpolated for another size, a plain checkpoint becomes a distilled model and back
