@@ -24,7 +24,7 @@ export async function resolveTraining(
   const first = resolveTrainOptions([await firstRunLayer(resolved.options), ...layers]);
   const { model, inputSize, epochs } = first.options;
   output.note(
-    `chosen for these pictures: ${model} at ${inputSize} pixels, ${epochs} epochs (--print-config shows all options)`,
+    `chosen for these pictures: ${model} at ${[inputSize].flat().join(" × ")} pixels, ${epochs} epochs (--print-config shows all options)`,
   );
   return first;
 }

@@ -10,7 +10,6 @@ import type { TrainResult } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { runContent, tinyRun, writePhotos } from "./photos.ts";
 
-const PLAIN = "deit_w64d4_patch4_32";
 const DISTILLED = "deit_w64d4_distilled_patch4_32";
 
 let root = "";

@@ -114,7 +114,7 @@ async function runData(flags: BenchFlags, command: Command): Promise<void> {
     `${integer(imagesPerSecond)} images/s, ${integer(imagesPerCpuSecond)} a second of one core`;
   output.result(result, () =>
     [
-      `pictures read and prepared at ${result.inputSize} pixels, ${result.workers} workers`,
+      `pictures read and prepared at ${[result.inputSize].flat().join(" × ")} pixels, ${result.workers} workers`,
       facts([
         ["crop and flip", rate(result)],
         ["whole recipe", rate(result.recipe)],
