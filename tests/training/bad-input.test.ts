@@ -178,7 +178,7 @@ describe("what is given, what was expected, how to fix it", () => {
     [
       "predict with a folder that is no run",
       "predict $PHOTOS $PHOTOS/disc/0.png",
-      [/has no best\.safetensors/],
+      [/has no weights: none of best\.safetensors/],
     ],
     ["predict on a device that is not there", "predict $RUN $PHOTOS/disc/0.png --device cuda", [/cuda/]],
   ])("%s", async (_, line, patterns) => {
