@@ -130,7 +130,7 @@ describe("what is given, what was expected, how to fix it", () => {
       `${TRAIN} --finetune $RUN --model deit_tiny_patch16_224 --batch-size 2`,
       1,
       [
-        /is no deit_tiny_patch16_224; these tensors do not fit: cls_token \[1, 1, 192\] \(there: \[1, 1, 64\]\)/,
+        /is no deit_tiny_patch16_224; these tensors do not fit: cls_token \[1, 1, 192\] \(the checkpoint has \[1, 1, 64\]\)/,
         /and \d+ more/,
       ],
     ],
