@@ -2,7 +2,7 @@
  * Fine-tuning DeiT-Ti on 40 kinds of flowers, 20 pictures each to learn from, at three picture sizes, beside the cheap
  * ways: a linear probe and k nearest neighbours on frozen features.
  *
- *   node scripts/transfer.ts --weights model.safetensors --data-path FLOWERS     into results/flowers.csv
+ *   node scripts/transfer.ts flowers --weights model.safetensors --data-path FLOWERS     into results/flowers.csv
  *   deit finetune flowers-finetune --finetune model.safetensors --data-path FLOWERS --input-size 160
  *
  * Time: 5 to 20 minutes on 2 cores, by size. Expected: see the table; docs/log.md says how it was made.
@@ -45,3 +45,6 @@ export const tuned: readonly TrainInput[] = [
   { lr: 2e-4, layerDecay: 1 },
   { lr: 5e-5, layerDecay: 1 },
 ];
+
+/** How it is chosen. */
+export const trial = { valSplit: 0.2 };

@@ -1,38 +1,67 @@
 /**
- * The study of recipes/flowers-finetune.ts: transfer of pretrained weights to a small dataset.
+ * Transfer of pretrained weights to another dataset: recipes/flowers-finetune.ts and recipes/cifar10-finetune.ts.
  *
- *   node scripts/transfer.ts --weights CKPT --data-path DIR --phase tune     into results/flowers-tuning.csv
- *   node scripts/transfer.ts --weights CKPT --data-path DIR                  into results/flowers.csv
+ *   node scripts/transfer.ts flowers --weights CKPT --data-path DIR --phase tune     into results/flowers-tuning.csv
+ *   node scripts/transfer.ts flowers --weights CKPT --data-path DIR                  into results/flowers.csv
+ *   node scripts/transfer.ts cifar10 --weights CKPT                                  into results/cifar10-transfer.csv
  *
- * `tune` tries the recipe's settings at the smallest size on a fifth of the training pictures, held back; the validation
+ * `tune` tries the recipe's settings at the smallest size on a part of the training pictures, held back; the validation
  * pictures are not looked at. `final` takes the best, trains at every size and measures on the validation pictures once,
  * after the last epoch; `--seeds` repeats it. The same command goes on where it stopped.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { recipe, sizes, tuned } from "../recipes/flowers-finetune.ts";
+import * as cifar10 from "../recipes/cifar10-finetune.ts";
+import * as flowers from "../recipes/flowers-finetune.ts";
 import { parseTrainOptions } from "../src/config/resolve.ts";
 import type { TrainInput } from "../src/config/schema.ts";
 import { train } from "../src/training/train.ts";
 import { finishedLog, readTable, runTasks, sumOf, writeTable } from "./study.ts";
 
-const { values } = parseArgs({
+/** A recipe of transfer. */
+interface Study {
+  readonly recipe: TrainInput & { readonly epochs: number };
+  /** In pixels. */
+  readonly sizes: readonly number[];
+  /** Settings that are tried. */
+  readonly tuned: readonly TrainInput[];
+  /** What a trial has instead: fewer epochs, and the part of the training pictures that is held back. */
+  readonly trial: TrainInput & { readonly valSplit: number };
+}
+
+const STUDIES: Record<string, Study & { readonly table: string }> = {
+  flowers: { ...flowers, table: "flowers" },
+  cifar10: { ...cifar10, table: "cifar10-transfer" },
+};
+
+const {
+  values,
+  positionals: [name = ""],
+} = parseArgs({
+  allowPositionals: true,
   options: {
     weights: { type: "string" },
     "data-path": { type: "string" },
     phase: { type: "string", default: "final" },
     seeds: { type: "string", default: "0" },
-    sizes: { type: "string", default: sizes.join() },
-    runs: { type: "string", default: "runs/flowers" },
+    sizes: { type: "string" },
+    runs: { type: "string" },
     results: { type: "string", default: "results" },
     run: { type: "string" },
   },
 });
 const { weights, "data-path": dataPath } = values;
-if (weights === undefined || dataPath === undefined || !["tune", "final"].includes(values.phase)) {
-  console.error("--weights CKPT --data-path DIR [--phase tune|final]");
+const study = STUDIES[name];
+if (study === undefined || weights === undefined || !["tune", "final"].includes(values.phase)) {
+  console.error(
+    `${Object.keys(STUDIES).join("|")} --weights CKPT [--data-path DIR] [--phase tune|final] [--seeds 0,1] [--sizes 160,224]`,
+  );
   process.exit(2);
 }
+const { recipe, sizes, tuned, trial } = study;
+const runsFolder = values.runs ?? join("runs", study.table);
+const epochsOf = ({ tuning }: Pick<Run, "tuning">): number =>
+  tuning ? (trial.epochs ?? recipe.epochs) : recipe.epochs;
 
 interface Run {
   readonly setting: TrainInput;
@@ -42,8 +71,8 @@ interface Run {
   readonly folder: string;
 }
 
-const TUNING = join(values.results, "flowers-tuning.csv");
-const FINAL = join(values.results, "flowers.csv");
+const TUNING = join(values.results, `${study.table}-tuning.csv`);
+const FINAL = join(values.results, `${study.table}.csv`);
 const COLUMNS = ["method", "setting", "size", "seed", "epochs", "acc1", "acc5", "minutes"];
 const TUNING_SEED = 100;
 
@@ -55,7 +84,7 @@ function describe(setting: TrainInput): string {
 
 function planned(parts: Omit<Run, "folder">): Run {
   const words = `${parts.tuning ? "tuning" : "final"}-${describe(parts.setting)}-${parts.size}-seed-${parts.seed}`;
-  return { ...parts, folder: join(values.runs, words.replaceAll(/[^a-z0-9.]+/gi, "-").toLowerCase()) };
+  return { ...parts, folder: join(runsFolder, words.replaceAll(/[^a-z0-9.]+/gi, "-").toLowerCase()) };
 }
 
 async function bestSetting(): Promise<TrainInput> {
@@ -76,9 +105,9 @@ const runs: Run[] =
         values.seeds
           .split(",")
           .flatMap((seed) =>
-            values.sizes
-              .split(",")
-              .map((size) => planned({ setting, size: Number(size), seed: Number(seed), tuning: false })),
+            (values.sizes?.split(",") ?? sizes).map((size) =>
+              planned({ setting, size: Number(size), seed: Number(seed), tuning: false }),
+            ),
           ),
       );
 
@@ -86,14 +115,15 @@ const runs: Run[] =
 async function record(): Promise<void> {
   const file = values.phase === "tune" ? TUNING : FINAL;
   const table = await readTable(file, 4);
-  for (const { setting, size, seed, folder } of runs) {
-    const log = await finishedLog(folder, recipe.epochs);
+  for (const run of runs) {
+    const { setting, size, seed, folder } = run;
+    const log = await finishedLog(folder, epochsOf(run));
     const last = log?.at(-1);
     if (log === undefined || last === undefined) continue;
     const key = ["fine-tuning", describe(setting), String(size), String(seed)];
     const minutes = (sumOf(log, "seconds") / 60).toFixed(1);
     const [acc1 = 0, acc5 = 0] = [last.test_acc1, last.test_acc5];
-    table.set(key.join(), [...key, String(recipe.epochs), acc1.toFixed(2), acc5.toFixed(2), minutes]);
+    table.set(key.join(), [...key, String(epochsOf(run)), acc1.toFixed(2), acc5.toFixed(2), minutes]);
   }
   await writeTable(file, COLUMNS, table, () => 0);
 }
@@ -101,7 +131,7 @@ async function record(): Promise<void> {
 if (values.run === undefined) {
   const open: Run[] = [];
   for (const candidate of runs)
-    if ((await finishedLog(candidate.folder, recipe.epochs)) === undefined) open.push(candidate);
+    if ((await finishedLog(candidate.folder, epochsOf(candidate))) === undefined) open.push(candidate);
   // one after the other: each takes all cores, so that its minutes mean something
   await runTasks(
     open.map(({ folder }) => ({ name: folder, args: ["--run", folder] })),
@@ -116,11 +146,11 @@ if (values.run === undefined) {
     ...recipe,
     ...setting,
     finetune: weights,
-    dataPath,
+    ...(dataPath !== undefined && { dataPath }),
     inputSize: size,
     seed,
     holdOut: tuning,
-    ...(tuning && { valSplit: 0.2 }),
+    ...(tuning && trial),
     outputDir: folder,
   });
   const { last, seconds } = await train(options);
