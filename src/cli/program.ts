@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { kebabCase } from "../config/names.ts";
-import { addAnalyzeCommand } from "./commands/analyze.ts";
+import { addAnalyzeCommand } from "./commands/analyze/index.ts";
 import { addBenchCommand } from "./commands/bench.ts";
 import { addDataCommand } from "./commands/data.ts";
 import { addEvalCommand } from "./commands/eval.ts";

@@ -1,0 +1,14 @@
+/** `deit analyze`: what the paper looks at beside accuracy; a file for each question. */
+import type { Command } from "commander";
+import { addLabelsCommand } from "./labels.ts";
+import { addProbeCommand } from "./probe.ts";
+
+export function addAnalyzeCommand(program: Command): void {
+  const analyze = program
+    .command("analyze")
+    .description(
+      "Look at models as the paper does: labels (why hard labels teach), probe (what features are worth).",
+    );
+  addLabelsCommand(analyze);
+  addProbeCommand(analyze);
+}

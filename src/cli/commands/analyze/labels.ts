@@ -1,0 +1,87 @@
+/** `deit analyze labels`: why hard labels teach. */
+import type { Command } from "commander";
+import { requirePictures } from "../../../config/resolve.ts";
+import { integer, table } from "../../format.ts";
+import { withInterrupt } from "../../interrupt.ts";
+import { createOutput } from "../../output.ts";
+import { createProgress, rateMeter } from "../../progress.ts";
+import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
+import { wholeNumber } from "../../whole-number.ts";
+import { CHECKPOINT_OPTIONS as OPTIONS } from "./options.ts";
+
+export function addLabelsCommand(analyze: Command): void {
+  const labels = analyze
+    .command("labels")
+    .description("How often a teacher decides otherwise on the crops and mixtures that students learn from.")
+    .argument("<checkpoint>", "the teacher: a .safetensors or .onnx file, or a run folder")
+    .option("--views <N>", "crops of every picture (default: 10)", wholeNumber("views"))
+    .option("--images <N>", "look at N pictures, by chance (default: all)", wholeNumber("images"))
+    .option("--json", "print the result as one JSON document");
+  addSchemaFlags(labels, OPTIONS, { groups: false, defaults: false });
+  labels
+    .addHelpText(
+      "after",
+      `
+Example:
+  deit analyze labels teacher.onnx --data-path ./photos`,
+    )
+    .action(runLabels);
+}
+
+async function runLabels(
+  checkpoint: string,
+  flags: { views?: number; images?: number; json?: true },
+  command: Command,
+): Promise<void> {
+  const output = createOutput({ json: flags.json });
+  const { inputSize, ...given } = givenOptions(command, OPTIONS);
+  requirePictures(
+    { dataPath: given.dataPath ?? null, dataSet: given.dataSet ?? "auto" },
+    `deit analyze labels ${checkpoint} --data-path ./photos`,
+  );
+  const { measureLabelStability } = await import("../../../analysis/label-stability.ts");
+  const progress = createProgress("looking");
+  const meter = rateMeter("pictures");
+  const { views, images } = flags;
+  const result = await withInterrupt(
+    (signal) =>
+      measureLabelStability(
+        {
+          checkpoint,
+          ...given,
+          inputSize: inputSize ?? undefined,
+          ...(views && { views }),
+          ...(images && { images }),
+        },
+        {
+          signal,
+          onEvent(event) {
+            if (event.type === "warning") output.warn(event.message);
+            else progress.update(event.done, event.total, meter(event.done, event.total));
+          },
+        },
+      ),
+    () => progress.line("stopping"),
+  ).finally(progress.stop);
+  output.result(result, () => {
+    const rate = (share: number): string => `${(100 * share).toFixed(1)} %`;
+    const right = { right: [1, 2, 3] };
+    return [
+      `${result.model} on ${integer(result.images)} pictures`,
+      table(
+        [
+          ["view", "other label than the whole picture", "not the true label", "pictures with a change"],
+          ...result.views.map((row) => [row.view, rate(row.changed), rate(row.wrong), rate(row.pictures)]),
+        ],
+        right,
+      ),
+      table(
+        [
+          ["two pictures mixed", "label of the larger part", "of the smaller", "of neither"],
+          ...result.mixes.map((row) => [row.mix, rate(row.larger), rate(row.smaller), rate(row.neither)]),
+        ],
+        right,
+      ),
+    ].join("\n\n");
+  });
+}

@@ -1,0 +1,11 @@
+/** Flags that the analyses of a checkpoint on pictures share. */
+export const CHECKPOINT_OPTIONS = [
+  "dataPath",
+  "dataSet",
+  "valSplit",
+  "seed",
+  "model",
+  "inputSize",
+  "device",
+  "threads",
+] as const;

@@ -1,0 +1,76 @@
+/** `deit analyze probe`: what frozen features are worth. */
+import type { Command } from "commander";
+import { requirePictures } from "../../../config/resolve.ts";
+import { integer, table } from "../../format.ts";
+import { withInterrupt } from "../../interrupt.ts";
+import { createOutput } from "../../output.ts";
+import { createProgress, rateMeter } from "../../progress.ts";
+import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
+import { CHECKPOINT_OPTIONS as OPTIONS } from "./options.ts";
+
+export function addProbeCommand(analyze: Command): void {
+  const probe = analyze
+    .command("probe")
+    .description("How far frozen features go: k nearest neighbours and a linear probe, in seconds.")
+    .argument("<checkpoint>", "a .safetensors file or a run folder")
+    .option("--json", "print the result as one JSON document");
+  addSchemaFlags(probe, OPTIONS, { groups: false, defaults: false });
+  probe
+    .addHelpText(
+      "after",
+      `
+k and the strength of the penalty are chosen by cross-validation on the training
+pictures. What a fine-tuning should beat.
+
+Example:
+  deit analyze probe model.safetensors --data-path ./photos`,
+    )
+    .action(runProbe);
+}
+
+async function runProbe(checkpoint: string, flags: { json?: true }, command: Command): Promise<void> {
+  const output = createOutput({ json: flags.json });
+  const { inputSize, ...given } = givenOptions(command, OPTIONS);
+  requirePictures(
+    { dataPath: given.dataPath ?? null, dataSet: given.dataSet ?? "auto" },
+    `deit analyze probe ${checkpoint} --data-path ./photos`,
+  );
+  const { probe } = await import("../../../analysis/probe.ts");
+  const progress = createProgress("looking");
+  const meter = rateMeter("pictures");
+  const result = await withInterrupt(
+    (signal) =>
+      probe(
+        { checkpoint, ...given, inputSize: inputSize ?? undefined },
+        {
+          signal,
+          onEvent(event) {
+            if (event.type === "warning") output.warn(event.message);
+            else progress.update(event.done, event.total, meter(event.done, event.total));
+          },
+        },
+      ),
+    () => progress.line("stopping"),
+  ).finally(progress.stop);
+  const { knn, linear, seconds } = result;
+  output.result(result, () =>
+    [
+      `${result.model} at ${result.inputSize.join(" × ")}: ${integer(result.trainImages)} pictures to learn from, ${integer(result.images)} to measure with`,
+      table(
+        [
+          ["", "top-1", "top-5", "setting", "seconds"],
+          ["nearest neighbours", `${knn.acc1.toFixed(2)} %`, "", `k = ${knn.k}`, seconds.knn.toFixed(1)],
+          [
+            "linear probe",
+            `${linear.acc1.toFixed(2)} %`,
+            `${linear.acc5.toFixed(2)} %`,
+            `λ = ${linear.l2}`,
+            seconds.linear.toFixed(1),
+          ],
+          ["features of both", "", "", "", seconds.features.toFixed(1)],
+        ],
+        { right: [1, 2, 4] },
+      ),
+    ].join("\n\n"),
+  );
+}
