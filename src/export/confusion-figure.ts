@@ -1,12 +1,11 @@
 /** The confusion matrix as a picture: rows are true classes, columns what was answered. */
-import sharp from "sharp";
-import type { TopLevelSpec } from "vega-lite";
 import type { ClassPairs } from "../evaluation/confusion.ts";
 import { classResults, confusionMatrix } from "../evaluation/confusion.ts";
+import { drawPng } from "../figures/draw.ts";
+import type { Figure } from "../figures/draw.ts";
 
 /** More rows than this would have no readable names: those with the most mistakes are shown. */
 const MOST = 40;
-const DENSITY = 144;
 
 /** PNG bytes. */
 export async function confusionFigure(pairs: ClassPairs, classes: readonly string[]): Promise<Uint8Array> {
@@ -29,13 +28,11 @@ export async function confusionFigure(pairs: ClassPairs, classes: readonly strin
     ticks: false,
     domain: false,
   } as const;
-  const spec: TopLevelSpec = {
-    background: "white",
-    padding: 12,
+  const figure: Figure = ({ surface, heat }) => ({
     width: { step: cell },
     height: { step: cell },
     data: { values },
-    mark: { type: "rect", stroke: "white", strokeWidth: 1 },
+    mark: { type: "rect", stroke: surface, strokeWidth: 1 },
     encoding: {
       x: {
         field: "predicted",
@@ -47,20 +44,12 @@ export async function confusionFigure(pairs: ClassPairs, classes: readonly strin
       color: {
         field: "share",
         type: "quantitative",
-        scale: { domain: [0, 1], range: ["#f5f7fa", "#08519c"] },
+        scale: { domain: [0, 1], range: [...heat] },
         legend: { title: "share of row", format: ".0%", tickCount: 3 },
       },
     },
-  };
-  const [vega, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
-  const view = new vega.View(vega.parse(compile(spec).spec), { renderer: "none" });
-  try {
-    return await sharp(Buffer.from(await view.toSVG()), { density: DENSITY })
-      .png()
-      .toBuffer();
-  } finally {
-    view.finalize();
-  }
+  });
+  return drawPng(figure, "light");
 }
 
 /** All classes with pictures, or the ones with the lowest share of right answers, in the order of their indices. */

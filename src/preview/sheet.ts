@@ -6,7 +6,7 @@ import type { OverlayOptions } from "sharp";
 import type { Picture } from "../augmentation/picture.ts";
 import { ConfigError } from "../errors.ts";
 import type { PreviewRow } from "./preview.ts";
-import { text } from "./text.ts";
+import { text } from "../figures/text.ts";
 
 const CELL = 132;
 const GAP = 14;

@@ -2,8 +2,9 @@
  * The charts of a report as SVG: Vega-Lite drawn without a screen. Colours are CSS variables of the page, so that
  * a chart follows its light and dark. Titles and keys are the page's: they wrap on a phone, where a chart only shrinks.
  */
-import type { Config, TopLevelSpec } from "vega-lite";
+import type { TopLevelSpec } from "vega-lite";
 import type { Calibration } from "../evaluation/calibration.ts";
+import { drawSvg, ZERO_AS_ZERO } from "../figures/draw.ts";
 import type { EpochRecord } from "../training/run-log.ts";
 
 /** A line over epochs. */
@@ -22,30 +23,6 @@ type Layer = Spec["layer"][number];
 const WIDTH = 320;
 const HEIGHT = 200;
 const RELIABILITY_WIDTH = 420;
-
-/** In scientific notation zero is "0e+0". */
-const ZERO_AS_ZERO = "datum.value === 0 ? '0' : datum.label";
-
-const CONFIG: Config = {
-  background: "transparent",
-  padding: 2,
-  font: "inherit",
-  view: { stroke: null },
-  axis: {
-    labelColor: "var(--muted)",
-    titleColor: "var(--muted)",
-    gridColor: "var(--rule)",
-    domain: false,
-    ticks: false,
-    labelFontSize: 12,
-    titleFontSize: 12,
-    titleFontWeight: "normal",
-    labelPadding: 8,
-    titlePadding: 8,
-    tickCount: 5,
-  },
-  axisX: { grid: false, domain: true, domainColor: "var(--rule)" },
-};
 
 /** Lines of some series of a log by epoch, from 1; epochs without a value are passed over. `best`: a point to mark. */
 export async function curves(
@@ -179,15 +156,6 @@ export async function reliability({ bins }: Calibration): Promise<string> {
   });
 }
 
-/** Loads Vega (a fifth of a second) only when something is drawn. */
-async function draw(spec: TopLevelSpec): Promise<string> {
-  const [vega, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
-  const view = new vega.View(vega.parse(compile(spec, { config: CONFIG }).spec), {
-    renderer: "none",
-  });
-  try {
-    return await view.toSVG();
-  } finally {
-    view.finalize();
-  }
+function draw(spec: TopLevelSpec): Promise<string> {
+  return drawSvg(() => spec, "page");
 }

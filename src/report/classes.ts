@@ -2,8 +2,8 @@
 import { classResults, confusionMatrix, mostConfused } from "../evaluation/confusion.ts";
 import type { ClassPairs, ClassResult } from "../evaluation/confusion.ts";
 import { counted, integer, percent } from "./format.ts";
-import { html } from "./html.ts";
-import type { Html } from "./html.ts";
+import { html } from "../figures/html.ts";
+import type { Html } from "../figures/html.ts";
 
 /** The matrix of more classes could not be read. */
 const MATRIX_CLASSES = 30;

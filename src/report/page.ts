@@ -1,6 +1,5 @@
 /**
- * The page itself: one HTML document with everything in it. It needs no script and no network, and a policy in its
- * head holds it to that.
+ * The page itself: one HTML document with everything in it.
  */
 import type { Calibration } from "../evaluation/calibration.ts";
 import type { RunRecord } from "../training/run-folder.ts";
@@ -10,10 +9,10 @@ import { classesSection, nameOf } from "./classes.ts";
 import type { Example } from "./examples.ts";
 import { isSmall } from "./examples.ts";
 import { counted, duration, integer, percent, short } from "./format.ts";
-import { Html, html } from "./html.ts";
+import { Html, html } from "../figures/html.ts";
+import { htmlDocument } from "../figures/page.ts";
 import type { Measured } from "./measure.ts";
 import { runSection } from "./run-section.ts";
-import { STYLE } from "./style.ts";
 
 export interface ReportData {
   /** Of the run folder. */
@@ -51,32 +50,15 @@ export function reportPage(data: ReportData): string {
   const { measured, name } = data;
   const { answers, dataset, loaded } = measured;
   const { numClasses } = loaded.model.config;
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-        />
-        <meta name="color-scheme" content="light dark" />
-        <title>${name}: ${loaded.model.name} on ${measured.dataName}</title>
-        <style>
-          ${new Html(STYLE)}
-        </style>
-      </head>
-      <body>
-        <main>
-          ${header(data)} ${learning(data)}
-          ${classesSection({ ...answers, numClasses, classes: dataset.classes })} ${calibrationSection(data)}
-          ${pictures(data)} ${runSection(data.record)}
-          <footer>
-            Made by deit from the run folder and its pictures; <code>deit report</code> makes it again.
-          </footer>
-        </main>
-      </body>
-    </html> `.text;
+  return htmlDocument(
+    `${name}: ${loaded.model.name} on ${measured.dataName}`,
+    html`${header(data)} ${learning(data)}
+      ${classesSection({ ...answers, numClasses, classes: dataset.classes })} ${calibrationSection(data)}
+      ${pictures(data)} ${runSection(data.record)}
+      <footer>
+        Made by deit from the run folder and its pictures; <code>deit report</code> makes it again.
+      </footer>`,
+  );
 }
 
 function header({ name, record: { log }, measured, calibration }: ReportData): Html {

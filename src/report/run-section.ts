@@ -3,8 +3,8 @@ import type { RunRecord, RunSession } from "../training/run-folder.ts";
 import type { OptionRow } from "./configuration.ts";
 import { optionRows, startCommand } from "./configuration.ts";
 import { counted } from "./format.ts";
-import { html } from "./html.ts";
-import type { Html } from "./html.ts";
+import { html } from "../figures/html.ts";
+import type { Html } from "../figures/html.ts";
 
 export function runSection({ args, sessions }: RunRecord): Html {
   const rows = optionRows(args);

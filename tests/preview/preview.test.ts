@@ -16,7 +16,7 @@ import { cast } from "../../src/graph/ops.ts";
 import { compile } from "../../src/graph/program.ts";
 import { mixInputs, modelInput, previewBatch } from "../../src/preview/preview.ts";
 import { writeSheet } from "../../src/preview/sheet.ts";
-import { text } from "../../src/preview/text.ts";
+import { text } from "../../src/figures/text.ts";
 import { mixesOf } from "../../src/training/feeds.ts";
 import { preparePixels } from "../../src/training/pixels.ts";
 import { trainPlan, trainTransform } from "../../src/training/setup.ts";

@@ -46,6 +46,9 @@ header .kind { color: var(--muted); font-size: 13px; margin-bottom: 6px; overflo
   background: var(--colour); opacity: var(--strength, 1);
 }
 .chart svg { display: block; width: 100%; max-width: 560px; height: auto; margin: 0 auto; font-family: inherit; }
+.of-dark { display: none; }
+@media (prefers-color-scheme: dark) { .of-light { display: none; } .of-dark { display: block; } }
+.figure svg, .figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 .scroll { overflow-x: auto; -webkit-overflow-scrolling: touch; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
@@ -81,7 +84,10 @@ pre { margin: 0; padding: 12px 14px; background: var(--page); border: 1px solid 
   white-space: pre-wrap; overflow-wrap: anywhere; }
 pre .word { display: inline-block; max-width: 100%; }
 pre + p, p + pre { margin-top: 8px; }
-.card > p + .scroll { margin-top: 10px; }
+.card > p + .of-dark { display: none; }
+@media (prefers-color-scheme: dark) { .of-light { display: none; } .of-dark { display: block; } }
+.figure svg, .figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
+.scroll { margin-top: 10px; }
 .card > p + h3, .card > pre + h3, .card > pre + p.small { margin-top: 14px; }
 details { margin-top: 14px; }
 summary { cursor: pointer; color: var(--muted); font-size: 14px; }

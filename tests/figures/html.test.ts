@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { html, Html } from "../../src/report/html.ts";
+import { html, Html } from "../../src/figures/html.ts";
 
 test("what is put in is escaped, HTML is not, lists are joined, nothing is left out", () => {
   const name = `<img src=x onerror="alert('1')"> & co`;

@@ -29,23 +29,43 @@ export interface TextOptions {
   readonly colour?: string;
   /** Longer text is cut off, with an ellipsis. */
   readonly maxWidth?: number;
+  /** What of the line stands at x. */
+  readonly anchor?: "start" | "middle" | "end";
+}
+
+/** The font's Latin part has no minus sign. */
+function withoutMinus(content: string): string {
+  return content.replaceAll("−", "–");
+}
+
+/** Whether the font has every letter. */
+export function covers(content: string): boolean {
+  const font = fontOf("normal");
+  return Array.from(withoutMinus(content)).every((letter) => font.charToGlyphIndex(letter) > 0);
 }
 
 /** A `<path>` of one line of text, letter by letter: captions need no ligatures. */
 export function text(
   content: string,
-  { x, y, size, weight = "normal", colour = "#1d2733", maxWidth = Number.POSITIVE_INFINITY }: TextOptions,
+  {
+    x,
+    y,
+    size,
+    weight = "normal",
+    colour = "#1d2733",
+    maxWidth = Number.POSITIVE_INFINITY,
+    anchor = "start",
+  }: TextOptions,
 ): string {
   const font = fontOf(weight);
   const scale = size / font.unitsPerEm;
   const glyphs = (line: string): Glyph[] => Array.from(line, (letter) => font.charToGlyph(letter));
   const widthOf = (line: string): number =>
     glyphs(line).reduce((sum, { advanceWidth = 0 }) => sum + advanceWidth * scale, 0);
-  // the font's Latin part has no minus sign
-  let shown = content.replaceAll("−", "–");
+  let shown = withoutMinus(content);
   while (shown.length > 1 && widthOf(shown) > maxWidth)
     shown = `${shown.replace(/…$/, "").slice(0, -1).trimEnd()}…`;
-  let at = x;
+  let at = x - { start: 0, middle: 0.5, end: 1 }[anchor] * widthOf(shown);
   const paths = glyphs(shown).map((glyph) => {
     const path = glyph.getPath(at, y, size).toPathData(2);
     at += (glyph.advanceWidth ?? 0) * scale;

@@ -1,0 +1,106 @@
+/**
+ * Figures: Vega-Lite drawn without a screen, as SVG for a page or as files in light and dark. A figure is a function
+ * of its colours, so that one description serves every theme.
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import sharp from "sharp";
+import type { Config, TopLevelSpec } from "vega-lite";
+import { outlineText } from "./outline.ts";
+import type { Palette, Theme } from "./palette.ts";
+import { paletteOf, THEMES } from "./palette.ts";
+
+/** Colours in, a Vega-Lite chart out. Sizes in CSS pixels. */
+export type Figure = (palette: Palette) => TopLevelSpec;
+
+/** PNG pixels for each CSS pixel. */
+const SCALE = 2;
+const CSS_DPI = 72;
+
+/** In scientific notation zero is "0e+0". */
+export const ZERO_AS_ZERO = "datum.value === 0 ? '0' : datum.label";
+
+function configOf({ surface, ink, muted, rule, series, heat }: Palette, theme: Theme): Config {
+  return {
+    background: theme === "page" ? "transparent" : surface,
+    padding: theme === "page" ? 2 : 16,
+    font: theme === "page" ? "inherit" : "Inter, system-ui, sans-serif",
+    view: { stroke: null },
+    title: {
+      color: ink,
+      subtitleColor: muted,
+      anchor: "start",
+      fontSize: 15,
+      subtitleFontSize: 12,
+      offset: 14,
+    },
+    text: { color: ink },
+    legend: {
+      labelColor: muted,
+      titleColor: muted,
+      labelFontSize: 12,
+      titleFontSize: 12,
+      titleFontWeight: "normal",
+    },
+    header: {
+      labelColor: ink,
+      titleColor: muted,
+      labelFontSize: 12,
+      titleFontSize: 12,
+      titleFontWeight: "normal",
+    },
+    range: { category: [...series], heatmap: [...heat], ramp: [...heat] },
+    axis: {
+      labelColor: muted,
+      titleColor: muted,
+      gridColor: rule,
+      domain: false,
+      ticks: false,
+      labelFontSize: 12,
+      titleFontSize: 12,
+      titleFontWeight: "normal",
+      labelPadding: 8,
+      titlePadding: 8,
+      tickCount: 5,
+    },
+    axisX: { grid: false, domain: true, domainColor: rule },
+  };
+}
+
+/** Loads Vega (a fifth of a second) only when something is drawn. */
+export async function drawSvg(figure: Figure, theme: Theme): Promise<string> {
+  const [vega, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
+  const palette = paletteOf(theme);
+  const spec = compile(figure(palette), { config: configOf(palette, theme) }).spec;
+  const view = new vega.View(vega.parse(spec), { renderer: "none" });
+  try {
+    return await view.toSVG();
+  } finally {
+    view.finalize();
+  }
+}
+
+/** PNG bytes; letters are drawn in a font that comes along. */
+export async function drawPng(figure: Figure, theme: Exclude<Theme, "page">): Promise<Uint8Array> {
+  return pngOf(await drawSvg(figure, theme));
+}
+
+/** Writes NAME.svg, NAME.png, NAME-dark.svg and NAME-dark.png into a folder, which is made. @returns their names */
+export async function writeFigure(folder: string, name: string, figure: Figure): Promise<string[]> {
+  await mkdir(folder, { recursive: true });
+  const files: string[] = [];
+  for (const theme of THEMES) {
+    const base = theme === "light" ? name : `${name}-${theme}`;
+    const svg = await drawSvg(figure, theme);
+    await writeFile(join(folder, `${base}.svg`), svg);
+    await writeFile(join(folder, `${base}.png`), await pngOf(svg));
+    files.push(`${base}.svg`, `${base}.png`);
+  }
+  return files;
+}
+
+async function pngOf(svg: string): Promise<Uint8Array> {
+  return sharp(Buffer.from(outlineText(svg)), { density: CSS_DPI * SCALE })
+    .png()
+    .toBuffer();
+}

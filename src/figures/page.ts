@@ -1,0 +1,119 @@
+/**
+ * One HTML document with everything in it. It needs no script and no network, and a policy in its head holds it to
+ * that.
+ */
+import type { Figure } from "./draw.ts";
+import { drawSvg } from "./draw.ts";
+import type { HtmlValue } from "./html.ts";
+import { Html, html } from "./html.ts";
+import { THEMES } from "./palette.ts";
+import { STYLE } from "./style.ts";
+
+/** The document around a body, in the style of the report. */
+export function htmlDocument(title: string, body: Html): string {
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta
+          http-equiv="Content-Security-Policy"
+          content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+        />
+        <meta name="color-scheme" content="light dark" />
+        <title>${title}</title>
+        <style>
+          ${new Html(STYLE)}
+        </style>
+      </head>
+      <body>
+        <main>${body}</main>
+      </body>
+    </html> `.text;
+}
+
+/** A part of an analysis: what it shows, in words, as a figure, as a table, or as HTML of its own. */
+export interface PageSection {
+  readonly title: string;
+  readonly lead?: string;
+  readonly figure?: Figure;
+  readonly table?: PageTable;
+  readonly body?: Html;
+}
+
+export interface PageTable {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly (string | number)[])[];
+  /** Columns of numbers. */
+  readonly right?: readonly number[];
+}
+
+/** The page of an analysis. `command` is what made it, as a user would type it. */
+export async function figurePage({
+  title,
+  kind,
+  lead,
+  sections,
+  command,
+}: {
+  title: string;
+  /** A few words above the title. */
+  kind?: string;
+  lead?: string;
+  sections: readonly PageSection[];
+  command?: string;
+}): Promise<string> {
+  const parts: Html[] = [];
+  for (const { title, lead, figure, table, body } of sections) {
+    parts.push(
+      html`<section>
+        <h2>${title}</h2>
+        ${lead && html`<p class="lead">${lead}</p>`}
+        ${figure && html`<div class="card figure scroll">${await bothThemes(figure)}</div>`}
+        ${table && html`<div class="card scroll">${tableOf(table)}</div>`} ${body}
+      </section>`,
+    );
+  }
+  return htmlDocument(
+    title,
+    html`<header>
+        ${kind && html`<p class="kind">${kind}</p>`}
+        <h1>${title}</h1>
+      </header>
+      ${lead && html`<p class="lead">${lead}</p>`} ${parts}
+      ${command && html`<footer>Made by <code>${command}</code></footer>`}`,
+  );
+}
+
+/** A picture's bytes as an `<img>` of its own. @param alt what it shows, for those who do not see it */
+export function embeddedPicture(bytes: Uint8Array, type: "png" | "jpeg" | "webp", alt: string): Html {
+  const data = `data:image/${type};base64,${Buffer.from(bytes).toString("base64")}`;
+  return html`<img src="${data}" alt="${alt}" />`;
+}
+
+/** The figure twice, of which the page shows the one that fits it. */
+async function bothThemes(figure: Figure): Promise<HtmlValue> {
+  const drawn: Html[] = [];
+  for (const theme of THEMES)
+    drawn.push(html`<div class="of-${theme}">${new Html(await drawSvg(figure, theme))}</div>`);
+  return drawn;
+}
+
+function tableOf({ head, rows, right = [] }: PageTable): Html {
+  const kind = (column: number): string => (right.includes(column) ? "number" : "name");
+  return html`<table>
+    <thead>
+      <tr>
+        ${head.map((cell, column) => html`<th class="${kind(column)}">${cell}</th>`)}
+      </tr>
+    </thead>
+    <tbody>
+      ${rows.map(
+        (row) =>
+          html`<tr>
+            ${row.map((cell, column) => html`<td class="${kind(column)}">${cell}</td>`)}
+          </tr>`,
+      )}
+    </tbody>
+  </table>`;
+}
