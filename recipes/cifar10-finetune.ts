@@ -12,7 +12,7 @@ export const recipe = {
   dataSet: "cifar10",
   model: "deit_tiny_patch16_224",
   inputSize: 112,
-  epochs: 8,
+  epochs: 6,
   batchSize: 64,
   lr: 5e-4,
   unscaleLr: true,
