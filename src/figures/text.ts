@@ -1,7 +1,7 @@
 /** Text as SVG paths, in a font that comes along: machines without fonts draw it, too. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import type { Font, Glyph } from "opentype.js";
+import type { Font, Glyph, Path } from "opentype.js";
 
 const require = createRequire(import.meta.url);
 // a CommonJS module whose types are those of an ES module
@@ -44,6 +44,20 @@ export function covers(content: string): boolean {
   return Array.from(withoutMinus(content)).every((letter) => font.charToGlyphIndex(letter) > 0);
 }
 
+/** With two decimals. opentype.js writes a number just below zero as 0 and takes it for negative, which needs no space before it. */
+function pathData(path: Path): string {
+  const rounded = path.commands.map((command) =>
+    Object.fromEntries(
+      Object.entries(command).map(([key, value]: [string, unknown]) => [
+        key,
+        typeof value === "number" ? Math.round(value * 100) / 100 || 0 : value,
+      ]),
+    ),
+  );
+  path.commands = rounded as typeof path.commands;
+  return path.toPathData(2);
+}
+
 /** A `<path>` of one line of text, letter by letter: captions need no ligatures. */
 export function text(
   content: string,
@@ -67,7 +81,7 @@ export function text(
     shown = `${shown.replace(/…$/, "").slice(0, -1).trimEnd()}…`;
   let at = x - { start: 0, middle: 0.5, end: 1 }[anchor] * widthOf(shown);
   const paths = glyphs(shown).map((glyph) => {
-    const path = glyph.getPath(at, y, size).toPathData(2);
+    const path = pathData(glyph.getPath(at, y, size));
     at += (glyph.advanceWidth ?? 0) * scale;
     return path;
   });

@@ -52,6 +52,11 @@ test("letters that the font lacks stay text", () => {
   expect(outlineText('<text font-size="12px" fill="red">a &lt; b − c</text>')).not.toContain("<text");
 });
 
+test("numbers of a path stand apart", () => {
+  const path = outlineText('<text font-size="12px" text-anchor="middle" fill="red">8</text>');
+  expect(path).not.toMatch(/\d\.\d{3}/);
+});
+
 test("a page holds figures in both themes, escapes what it is given, and asks nothing of a network", async () => {
   const page = await figurePage({
     title: "Who & what",
