@@ -84,6 +84,10 @@ export type { Plan, PlannedSample, PlanOptions } from "./data/plan.ts";
 
 // Devices.
 export { createRuntime } from "./runtime/node.ts";
+export { doctor } from "./doctor/doctor.ts";
+export type { Check, DoctorReport } from "./doctor/doctor.ts";
+export { installCuda } from "./runtime/install-cuda.ts";
+export type { InstallCudaOptions } from "./runtime/install-cuda.ts";
 
 // Weights on disk.
 export {

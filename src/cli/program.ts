@@ -8,6 +8,7 @@ import { kebabCase } from "../config/names.ts";
 import { addAnalyzeCommand } from "./commands/analyze/index.ts";
 import { addBenchCommand } from "./commands/bench.ts";
 import { addDataCommand } from "./commands/data.ts";
+import { addDoctorCommand } from "./commands/doctor.ts";
 import { addEvalCommand } from "./commands/eval.ts";
 import { addExportCommand } from "./commands/export.ts";
 import { addFinetuneCommand } from "./commands/finetune.ts";
@@ -53,6 +54,7 @@ export function createProgram(): Command {
   addDataCommand(program);
   addAnalyzeCommand(program);
   addBenchCommand(program);
+  addDoctorCommand(program);
   for (const command of program.commands) command.showHelpAfterError(`See: deit ${command.name()} --help`);
   return program.showHelpAfterError("See: deit --help");
 }
@@ -91,5 +93,6 @@ const MORE: typeof START = [
   ["deit models", "the models there are"],
   ["deit data pull cifar10", "get a dataset"],
   ["deit bench train", "how fast this machine is"],
+  ["deit doctor", "what it has, and what is missing"],
   ["deit COMMAND --help", "all about a command"],
 ];

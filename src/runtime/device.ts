@@ -4,10 +4,10 @@
  */
 
 import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
 import { DeviceError } from "../errors.ts";
 import type { Target } from "../graph/program.ts";
+import { INSTALL_CUDA, cudaRefusal } from "./install-cuda.ts";
+import { cudaProvider, onnxRuntimePackage } from "./onnxruntime-package.ts";
 import { probeDevice } from "./probe.ts";
 import type { DeviceProbe } from "./probe.ts";
 import { devices } from "./runtime.ts";
@@ -98,30 +98,22 @@ function missingWebgpu({ message, loader }: DeviceProbe): DeviceError {
 }
 
 async function checkCuda(): Promise<void> {
-  if (process.platform !== "linux" || process.arch !== "x64") {
-    throw new DeviceError(
-      "cuda",
-      `onnxruntime-node has no CUDA provider for ${process.platform} on ${process.arch}`,
-      {
-        hint: "Take --device webgpu or --device cpu; CUDA needs Linux on x64.",
-      },
-    );
-  }
-  const root = dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"));
-  if (!existsSync(join(root, "bin", "napi-v6", "linux", "x64", "libonnxruntime_providers_cuda.so"))) {
+  const refusal = cudaRefusal();
+  if (refusal !== undefined) throw refusal;
+  if (cudaProvider(onnxRuntimePackage()) === undefined) {
     throw new DeviceError(
       "cuda",
       "the npm package onnxruntime-node has no CUDA provider inside, and none was added",
       {
         hint:
-          `Add it with: node ${join(root, "script", "install.js")} --onnxruntime-node-install=cuda12 ` +
-          "(some hundred MB; wants an NVIDIA driver, CUDA 12 and cuDNN 9). Or take --device webgpu, which needs none of that.",
+          `Add it with: ${INSTALL_CUDA} (some hundred MB; wants an NVIDIA driver, CUDA 12 and cuDNN 9). ` +
+          "Or take --device webgpu, which needs none of that.",
       },
     );
   }
   const probe = await probeDevice("cuda");
   if (probe.usable) return;
   throw new DeviceError("cuda", `the CUDA provider is there and cannot be used: ${probe.message}`, {
-    hint: "It wants an NVIDIA driver, CUDA 12 and cuDNN 9, all to be found by the dynamic linker. Or take --device webgpu.",
+    hint: "It wants an NVIDIA driver, CUDA 12 and cuDNN 9, all to be found by the dynamic linker; deit doctor says what is missing. Or take --device webgpu.",
   });
 }
