@@ -51,11 +51,14 @@ describe("help", () => {
     expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(84);
   });
 
-  it.each(["eval", "predict", "models", "data", "bench", "doctor"])("deit %s --help works", async (command) => {
-    const { code, out } = await deit([command, "--help"]);
-    expect(code).toBe(0);
-    expect(out).toContain(`Usage: deit ${command}`);
-  });
+  it.each(["eval", "predict", "models", "data", "bench", "doctor"])(
+    "deit %s --help works",
+    async (command) => {
+      const { code, out } = await deit([command, "--help"]);
+      expect(code).toBe(0);
+      expect(out).toContain(`Usage: deit ${command}`);
+    },
+  );
 });
 
 describe("wrong usage exits with 2, says how to fix it and shows no stack", () => {
