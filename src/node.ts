@@ -51,8 +51,19 @@ export type { RunArgs, RunRecord, RunSession } from "./training/run-folder.ts";
 export type { EpochRecord } from "./training/run-log.ts";
 
 // Evaluation and prediction.
-export { evaluate, evaluateCheckpoint, headLogits } from "./evaluation/evaluate.ts";
-export type { EvaluateCheckpointOptions, EvaluateEvent, EvaluateHooks } from "./evaluation/evaluate.ts";
+export { evaluate, evaluateCheckpoint } from "./evaluation/evaluate.ts";
+export type { EvaluateCheckpointOptions } from "./evaluation/evaluate.ts";
+export { answerPictures, streamAnswers } from "./evaluation/answers.ts";
+export type {
+  AnsweredBatch,
+  AnswerJob,
+  AnswerSettings,
+  EvaluateEvent,
+  EvaluateHooks,
+} from "./evaluation/answers.ts";
+export { AnswerSheet, mainAnswers } from "./evaluation/answer-sheet.ts";
+export type { HeadAnswers, HeadName, PictureAnswers } from "./evaluation/answer-sheet.ts";
+export { headLogits } from "./evaluation/program.ts";
 export { predict } from "./evaluation/predict.ts";
 export type { PicturePredictions, PredictOptions } from "./evaluation/predict.ts";
 export { loadClassifier } from "./evaluation/classifier.ts";

@@ -5,7 +5,7 @@
 import type { DataOptions } from "../data/open.ts";
 import { openDatasets } from "../data/open.ts";
 import { DataError } from "../errors.ts";
-import type { EvaluateHooks } from "../evaluation/evaluate.ts";
+import type { EvaluateHooks } from "../evaluation/answers.ts";
 import type { Features } from "../evaluation/features.ts";
 import { extractFeatures } from "../evaluation/features.ts";
 import { loadModel } from "../evaluation/load-model.ts";

@@ -17,10 +17,10 @@ import { constant } from "../graph/graph.ts";
 import { gather } from "../graph/ops.ts";
 import { frozenScope } from "../models/deploy.ts";
 import { jointLogits } from "../models/heads.ts";
+import type { NamedClasses } from "../models/match-classes.ts";
 import { evaluationContext } from "../nn/context.ts";
 import type { PictureNeeds } from "./bridge.ts";
 import { bridge } from "./bridge.ts";
-import type { NamedClasses } from "./class-order.ts";
 import { classOrder } from "./class-order.ts";
 
 export interface Teacher extends PictureNeeds {
@@ -106,19 +106,4 @@ export function teacherLogits(
 /** Whether a teacher can be part of the student's program. */
 export function isOurs(teacher: Teacher): teacher is Teacher & { source: LoadedModel } {
   return !("onnx" in teacher.source);
-}
-
-/** Columns of `logits` [B, `numClasses`] in the student's order. */
-export function inStudentOrder(
-  { order, numClasses }: Pick<Teacher, "order" | "numClasses">,
-  logits: Float32Array,
-): Float32Array {
-  if (order === undefined) return logits;
-  const rows = logits.length / numClasses;
-  const result = new Float32Array(rows * order.length);
-  for (let row = 0; row < rows; row++) {
-    for (const [i, index] of order.entries())
-      result[row * order.length + i] = logits[row * numClasses + index] ?? Number.NaN;
-  }
-  return result;
 }

@@ -15,7 +15,7 @@ import { evaluationContext } from "../nn/context.ts";
 import { bindParameters, packTensors } from "../nn/layout.ts";
 import { modelLayout } from "../optim/groups.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import type { EvaluateHooks } from "./evaluate.ts";
+import type { EvaluateHooks } from "./answers.ts";
 import type { LoadedModel } from "./load-model.ts";
 import type { ProgramOptions } from "./program.ts";
 import { imagesInput, normalise } from "./program.ts";

@@ -248,14 +248,22 @@ export interface Answer {
   readonly confidence: number;
   /** Softmax probability of the label's class. */
   readonly truth: number;
+  /** Classes that are preferred to the label's: 0 is right. */
+  readonly rank: number;
 }
 
 /** What one row of logits [K] answers to a picture of class `label`. */
 export function answerOf(logits: Float32Array, label: number): Answer {
   const { max, sum } = exponentials(logits);
-  if (Number.isNaN(sum)) return { predicted: -1, confidence: NaN, truth: NaN };
+  const rank = rankOf(logits, label);
+  if (Number.isNaN(sum)) return { predicted: -1, confidence: NaN, truth: NaN, rank };
   const probability = (logit: number | undefined): number => Math.exp((logit ?? NaN) - max) / sum;
-  return { predicted: logits.indexOf(max), confidence: probability(max), truth: probability(logits[label]) };
+  return {
+    predicted: logits.indexOf(max),
+    confidence: probability(max),
+    truth: probability(logits[label]),
+    rank,
+  };
 }
 
 function zero(): Sums {
@@ -264,16 +272,21 @@ function zero(): Sums {
 
 function count(sums: Sums, logits: Float32Array, label: number): void {
   const target = logits[label] ?? NaN;
-  let above = 0;
-  for (const [index, logit] of logits.entries()) {
-    if (Number.isNaN(logit) || logit > target || (logit === target && index < label)) above++;
-  }
-  if (!Number.isNaN(target)) {
-    if (above < 1) sums.top1++;
-    if (above < 5) sums.top5++;
-  }
+  const rank = rankOf(logits, label);
+  if (rank < 1) sums.top1++;
+  if (rank < 5) sums.top5++;
   const { max, sum } = exponentials(logits);
   sums.loss += max + Math.log(sum) - target;
+}
+
+/** Classes that a row of logits [K] puts before `label`: a tie counts for the lower index, a NaN for whatever is not the label. */
+export function rankOf(logits: Float32Array, label: number): number {
+  const target = logits[label] ?? NaN;
+  if (Number.isNaN(target)) return logits.length;
+  let above = 0;
+  for (const [index, logit] of logits.entries())
+    if (Number.isNaN(logit) || logit > target || (logit === target && index < label)) above++;
+  return above;
 }
 
 /** The largest logit and Σ exp(logit − largest): what softmax and cross-entropy share. */

@@ -6,10 +6,9 @@ import { createRandom } from "../random.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { DeviceName } from "../runtime/runtime.ts";
 import { loadClassifier, loadEvaluator } from "./classifier.ts";
-import { headLogits } from "./evaluate.ts";
-
 import type { JointRule, Prediction } from "./metrics.ts";
 import { jointLogits, topPredictions } from "./metrics.ts";
+import { headLogits } from "./program.ts";
 
 export interface PredictOptions {
   /** A .safetensors or .onnx file, or a run folder. */

@@ -12,6 +12,7 @@ import type { ForwardContext } from "../nn/context.ts";
 import { evaluationContext } from "../nn/context.ts";
 import type { Layout } from "../nn/layout.ts";
 import { bindParameters } from "../nn/layout.ts";
+import type { HeadLogits } from "./metrics.ts";
 import { parameterSimilarity, tokenSimilarity } from "./token-similarity.ts";
 
 /** What every program of a model depends on. */
@@ -52,6 +53,14 @@ export function evaluationProgram(
 /** Heads as program outputs. */
 export function headOutputs(heads: Heads): Record<string, Value> {
   return { class: heads.class, ...(heads.distillation && { distillation: heads.distillation }) };
+}
+
+/** The results of a run of `evaluationProgram`. */
+export function headLogits(outputs: Readonly<Record<string, unknown>>): HeadLogits {
+  const { class: classLogits, ...others } = outputs;
+  if (!(classLogits instanceof Float32Array)) throw new TypeError("a program returned no float32 logits");
+  const found = Object.entries(others).filter(([, data]) => data instanceof Float32Array);
+  return { class: classLogits, ...Object.fromEntries(found) };
 }
 
 /** The input `images` (or another of its kind) [B, 3, H, W] of 0 to 255: bytes, where the device computes with bytes. */

@@ -1,7 +1,7 @@
 /** Whether an exported file answers as the model it was made of: reloaded, run on pictures, compared. */
 import { classifierOf, loadClassifier, loadEvaluator } from "../evaluation/classifier.ts";
 import type { Classifier } from "../evaluation/classifier.ts";
-import { headLogits } from "../evaluation/evaluate.ts";
+import { headLogits } from "../evaluation/program.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
 import { jointLogits } from "../evaluation/metrics.ts";
 import { DeitError } from "../errors.ts";

@@ -8,11 +8,12 @@ import type { TeacherCache } from "../distillation/teacher-cache.ts";
 import { openTeacherCache } from "../distillation/teacher-cache.ts";
 import { bridge } from "../distillation/bridge.ts";
 import type { Teacher } from "../distillation/teacher.ts";
-import { inStudentOrder, isOurs, teacherLogits } from "../distillation/teacher.ts";
+import { isOurs, teacherLogits } from "../distillation/teacher.ts";
 import { loadOnnxAnswers } from "../evaluation/onnx-model.ts";
 import type { ProgramOptions } from "../evaluation/program.ts";
 import type { Program } from "../graph/program.ts";
 import { compile } from "../graph/program.ts";
+import { reorderClasses } from "../models/match-classes.ts";
 import type { Runtime, TensorData } from "../runtime/runtime.ts";
 import { VERSION } from "../version.ts";
 import type { BatchInputs } from "./program.ts";
@@ -102,7 +103,7 @@ async function loadAnswer(
   if (!("onnx" in source)) throw new TypeError("a teacher of neither kind");
   const prepare = await load({ pixels: bridge(pixels, shared.normalisation, teacher) });
   const answers = await loadOnnxAnswers(runtime, { ...source, inputSize: teacher.inputSize }, shared);
-  return async (feeds) => inStudentOrder(teacher, await answers(await prepare(feeds)));
+  return async (feeds) => reorderClasses(await answers(await prepare(feeds)), teacher);
 }
 
 function pick(feeds: Readonly<Record<string, TensorData>>, { inputs }: Program): Record<string, TensorData> {
