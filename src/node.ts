@@ -61,6 +61,8 @@ export type {
   EvaluateEvent,
   EvaluateHooks,
 } from "./evaluation/answers.ts";
+export { differenceInterval, intervalOf, resampleShares } from "./evaluation/bootstrap.ts";
+export type { BootstrapOptions, Interval } from "./evaluation/bootstrap.ts";
 export { AnswerSheet, mainAnswers } from "./evaluation/answer-sheet.ts";
 export type { HeadAnswers, HeadName, PictureAnswers } from "./evaluation/answer-sheet.ts";
 export { headLogits } from "./evaluation/program.ts";
@@ -75,6 +77,8 @@ export type { Checkpoint, OpenCheckpointOptions } from "./evaluation/checkpoint.
 export { loadModel } from "./evaluation/load-model.ts";
 export type { LoadedModel, LoadModelOptions } from "./evaluation/load-model.ts";
 
+export { countAgreement, measureAgreement, mostDisputed } from "./analysis/agreement.ts";
+export type { Agreement, AgreementOptions, Ballot, Contrast, Dispute } from "./analysis/agreement.ts";
 export { probe } from "./analysis/probe.ts";
 export type { ProbeOptions, ProbeResult } from "./analysis/probe.ts";
 

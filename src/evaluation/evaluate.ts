@@ -1,13 +1,12 @@
 /** Evaluation of a model on a dataset: top-1, top-5 and loss of every head. */
-import type { Dataset } from "../data/dataset.ts";
 import type { Loader } from "../data/loader.ts";
 import { openEvaluation } from "../data/open.ts";
 import type { EvaluationDataOptions } from "../data/open.ts";
-import { ConfigError } from "../errors.ts";
 import type { AnswerSettings, EvaluateHooks } from "./answers.ts";
 import { answerPictures, streamAnswers } from "./answers.ts";
 import type { Evaluator } from "./classifier.ts";
 import { loadClassifier } from "./classifier.ts";
+import { checkClasses } from "./contenders.ts";
 import type { EvaluationMetrics, EvaluationReport, JointRule } from "./metrics.ts";
 import { EvaluationMeter, evaluationReport } from "./metrics.ts";
 
@@ -72,17 +71,4 @@ export async function evaluateCheckpoint(
     hooks,
   );
   return evaluationReport({ model: name, metrics: meter.result(), seconds });
-}
-
-/** @throws ConfigError when pictures carry labels that the model does not know */
-function checkClasses(dataset: Dataset, numClasses: number, checkpoint: string): void {
-  const largest = dataset.labels.reduce((most, label) => Math.max(most, label), -1);
-  if (largest < numClasses) return;
-  throw new ConfigError(
-    "dataPath",
-    `${dataset.name} has class ${largest}, but ${checkpoint} knows ${numClasses} classes`,
-    {
-      hint: "Evaluate on the classes that the model was trained for.",
-    },
-  );
 }

@@ -1,14 +1,13 @@
 /** `deit eval`: accuracy and loss of a checkpoint on pictures, for each head. */
-import { resolve } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
 import { requirePictures } from "../../config/resolve.ts";
-import type { TrainOptions } from "../../config/schema.ts";
 import { facts, integer, short } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
 import { createProgress, rateMeter } from "../progress.ts";
 import { runOptions } from "../run-options.ts";
+import { inherited } from "../run-pictures.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 
 const PICTURES = ["dataPath", "dataSet", "valSplit", "seed"] as const;
@@ -108,17 +107,4 @@ const HEADS = [
 
 function percent({ acc1, acc5 }: { acc1: number; acc5: number }): string {
   return `top-1 ${acc1.toFixed(3)} %, top-5 ${acc5.toFixed(3)} %`;
-}
-
-/** What a run says of its evaluation; its pictures and their split only while no others are named. */
-function inherited(
-  run: TrainOptions | undefined,
-  given: Partial<TrainOptions>,
-): Partial<Pick<TrainOptions, (typeof OPTIONS)[number]>> {
-  if (run === undefined) return {};
-  const { evalCropRatio, dataPath, dataSet, valSplit, seed } = run;
-  const others =
-    (given.dataSet !== undefined && given.dataSet !== dataSet) ||
-    (given.dataPath !== undefined && resolve(given.dataPath ?? "") !== resolve(dataPath ?? ""));
-  return others ? { evalCropRatio } : { evalCropRatio, dataPath, dataSet, valSplit, seed };
 }

@@ -1,5 +1,6 @@
 /** `deit analyze`: what the paper looks at beside accuracy; a file for each question. */
 import type { Command } from "commander";
+import { addAgreementCommand } from "./agreement.ts";
 import { addLabelsCommand } from "./labels.ts";
 import { addProbeCommand } from "./probe.ts";
 
@@ -7,8 +8,9 @@ export function addAnalyzeCommand(program: Command): void {
   const analyze = program
     .command("analyze")
     .description(
-      "Look at models as the paper does: labels (why hard labels teach), probe (what features are worth).",
+      "Look at models as the paper does: agreement (Table 4), labels (why hard labels teach), probe (what features are worth).",
     );
+  addAgreementCommand(analyze);
   addLabelsCommand(analyze);
   addProbeCommand(analyze);
 }

@@ -1,0 +1,123 @@
+/** `deit analyze agreement`: Table 4 for any models, on any pictures. */
+import type { Command } from "commander";
+import type { Agreement } from "../../../analysis/agreement.ts";
+import { requirePictures } from "../../../config/resolve.ts";
+import { integer, table } from "../../format.ts";
+import { withInterrupt } from "../../interrupt.ts";
+import { createOutput } from "../../output.ts";
+import { createProgress, rateMeter } from "../../progress.ts";
+import { runOptions } from "../../run-options.ts";
+import { inherited } from "../../run-pictures.ts";
+import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
+import { wholeNumber } from "../../whole-number.ts";
+import { CHECKPOINT_OPTIONS } from "./options.ts";
+
+const OPTIONS = [...CHECKPOINT_OPTIONS, "batchSize", "evalCropRatio", "workers"] as const;
+
+export function addAgreementCommand(analyze: Command): void {
+  const command = analyze
+    .command("agreement")
+    .description("How often models, their heads and the labels disagree (the paper's Table 4).")
+    .argument("<checkpoint...>", "files, run folders, Hub ids; name=path gives one a name")
+    .option("--images <N>", "ask about N pictures, by chance (default: all)", wholeNumber("images"))
+    .option("--resamples <N>", "of the bootstrap (default: 2000)", wholeNumber("resamples"))
+    .option("--json", "print the result as one JSON document");
+  addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
+  command
+    .addHelpText(
+      "after",
+      `
+A distilled model is three rows: class head, distillation head, both. Classes are
+matched by name; all models answer for the classes of the first.
+
+Examples:
+  deit analyze agreement runs/plain runs/distilled teacher.onnx --data-set cifar10
+  deit analyze agreement DeiT=model.safetensors convnet=teacher.onnx --data-path ./imagenet`,
+    )
+    .action(runAgreement);
+}
+
+interface AgreementFlags {
+  images?: number;
+  resamples?: number;
+  json?: true;
+}
+
+async function runAgreement(checkpoints: string[], flags: AgreementFlags, command: Command): Promise<void> {
+  const output = createOutput({ json: flags.json });
+  const given = givenOptions(command, OPTIONS);
+  const [first = ""] = checkpoints;
+  const options = { ...inherited(await runOptions(first), given), ...given };
+  requirePictures(
+    { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
+    `deit analyze agreement ${checkpoints.join(" ")} --data-path ./photos`,
+  );
+  const { measureAgreement } = await import("../../../analysis/agreement.ts");
+  const progress = createProgress("asking");
+  const meter = rateMeter("pictures");
+  const { images, resamples } = flags;
+  const { agreement } = await withInterrupt(
+    (signal) =>
+      measureAgreement(
+        { checkpoints, ...options, ...(images && { images }), ...(resamples && { resamples }) },
+        {
+          signal,
+          onEvent(event) {
+            if (event.type === "warning") output.warn(event.message);
+            else progress.update(event.done, event.total, meter(event.done, event.total));
+          },
+        },
+      ),
+    () => progress.line("stopping"),
+  ).finally(progress.stop);
+  output.result(agreement, () => describeAgreement(agreement));
+}
+
+/** The square in percent, and what is closer to what beyond chance. */
+export function describeAgreement({ models, disagreement, images, interval, closer }: Agreement): string {
+  const percent = (rate: number): string => (100 * rate).toFixed(2);
+  const numbers = models.map((_, i) => String(i + 1));
+  const rows = models.map((name, row) => [
+    numbers[row] ?? "",
+    name,
+    ...(disagreement[row] ?? []).map((rate, column) => {
+      if (row === column) return "–";
+      const [low = 0, high = 0] = [interval.low[row]?.[column], interval.high[row]?.[column]];
+      return `${percent(rate)} ±${((100 * (high - low)) / 2).toFixed(2)}`;
+    }),
+  ]);
+  return [
+    `Disagreement on ${integer(images)} pictures, in percent, ± half of the 95 % interval`,
+    table([["", "", ...numbers], ...rows], { right: [0, ...models.map((_, i) => i + 2)] }),
+    ...closerLines(closer),
+  ].join("\n\n");
+}
+
+/** Statements shown, at most: the most certain ones. */
+const STATEMENTS = 12;
+
+function closerLines(closer: Agreement["closer"]): string[] {
+  if (closer.length === 0) return [];
+  const sure = closer.filter(({ low, high }) => low > 0 || high < 0);
+  if (sure.length === 0) return ["No model is closer to another than a third is, beyond chance."];
+  const strength = ({ difference, low, high }: (typeof sure)[number]): number =>
+    Math.abs(difference) / Math.max(1e-9, high - low);
+  const rows = sure
+    .toSorted((a, b) => strength(b) - strength(a))
+    .slice(0, STATEMENTS)
+    .map(({ to, a, b, difference, low, high }) => {
+      const [near, far] = difference < 0 ? [a, b] : [b, a];
+      const [least, most] = [
+        Math.min(Math.abs(low), Math.abs(high)),
+        Math.max(Math.abs(low), Math.abs(high)),
+      ];
+      return [
+        `  ${near}`,
+        `is closer to ${to} than`,
+        far,
+        `by ${(100 * Math.abs(difference)).toFixed(2)} (${(100 * least).toFixed(2)} to ${(100 * most).toFixed(2)}) points`,
+      ];
+    });
+  const more = sure.length > STATEMENTS ? `, the surest ${STATEMENTS} of ${sure.length}` : "";
+  return [`Beyond chance${more}\n${table(rows)}`];
+}

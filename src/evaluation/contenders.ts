@@ -1,0 +1,163 @@
+/**
+ * Several classifiers that are asked about the same pictures: each with a name of its own, and all with the classes of
+ * the first, into whose order the answers of the others are brought.
+ */
+import { existsSync } from "node:fs";
+import { basename, dirname, resolve } from "node:path";
+import type { Dataset } from "../data/dataset.ts";
+import { takeSubset } from "../data/dataset.ts";
+import type { EvaluationDataOptions } from "../data/open.ts";
+import { openEvaluation } from "../data/open.ts";
+import { ConfigError } from "../errors.ts";
+import { matchClasses } from "../models/match-classes.ts";
+import type { EvaluateHooks } from "./answers.ts";
+import type { Classifier } from "./classifier.ts";
+import { loadClassifier } from "./classifier.ts";
+
+export interface ContendersOptions extends Omit<EvaluationDataOptions, "model"> {
+  /** Files, run folders, model folders or Hub ids; `name=path` gives one a name. */
+  readonly checkpoints: readonly string[];
+  /** Name of a registered model, for files that do not say what they are. */
+  readonly model?: string | undefined;
+  readonly inputSize?: number | readonly [number, number] | null | undefined;
+  /** Ask about that many pictures only, by chance, the classes in proportion. */
+  readonly images?: number | undefined;
+}
+
+export interface Contender {
+  /** Unlike all others'. */
+  readonly name: string;
+  /** As it was given, without a name. */
+  readonly checkpoint: string;
+  /** Its index of each class of the first; undefined when the order is the same. */
+  readonly order: Int32Array | undefined;
+  /** Reads the weights: only one's need be in memory at a time. */
+  load(): Promise<Classifier>;
+}
+
+export interface Contest {
+  readonly contenders: readonly Contender[];
+  readonly dataset: Dataset;
+  /** Classes of the answers. */
+  readonly numClasses: number;
+  readonly classes: readonly string[];
+}
+
+/**
+ * Opens checkpoints and pictures.
+ * @throws ConfigError for classes that do not fit together, and what loading and opening throw
+ */
+export async function openContest(
+  { checkpoints, model, inputSize, images, ...data }: ContendersOptions,
+  { onEvent }: EvaluateHooks = {},
+): Promise<Contest> {
+  const given = checkpoints.map(parseNamed);
+  const known: Omit<Classifier, "source">[] = [];
+  const load = async (path: string): Promise<Classifier> =>
+    loadClassifier(path, { model, inputSize: inputSize ?? undefined });
+  for (const { path } of given) {
+    const { source: _, ...facts } = await load(path); // the weights are read again when their turn comes
+    known.push(facts);
+  }
+  const names = namesOf(given, known);
+  for (const [i, { notes }] of known.entries())
+    for (const message of notes) {
+      const who = known.length > 1 ? `${names[i]}: ` : "";
+      onEvent?.({ type: "warning", message: `${who}${message}` });
+    }
+  const [first] = known;
+  if (first === undefined) throw new ConfigError("checkpoint", "no checkpoint was given");
+  const whole = await openEvaluation({ ...data, classes: data.classes ?? first.classes });
+  checkClasses(whole, first.numClasses, given[0]?.path ?? "");
+  const dataset =
+    images === undefined ? whole : takeSubset(whole, { rule: "sample", count: images, seed: data.seed ?? 0 });
+  return {
+    dataset,
+    numClasses: first.numClasses,
+    classes: namedClasses(first, dataset),
+    contenders: known.map((facts, i) => ({
+      name: names[i] ?? facts.name,
+      checkpoint: given[i]?.path ?? facts.file,
+      order:
+        i === 0 ? undefined : orderOf({ ...facts, name: names[i] ?? "" }, { ...first, name: names[0] ?? "" }),
+      load: async () => load(given[i]?.path ?? facts.file),
+    })),
+  };
+}
+
+/** "convnet=model.onnx" has a name, unless that is a path. */
+function parseNamed(given: string): { readonly name: string | undefined; readonly path: string } {
+  const at = given.indexOf("=");
+  if (at <= 0 || existsSync(given)) return { name: undefined, path: given };
+  return { name: given.slice(0, at), path: given.slice(at + 1) };
+}
+
+/** Names that files have whatever is in them. */
+const NAMELESS = /^(?:model|best|last|ema|pytorch_model)(?:_\w+)?\.\w+$/;
+
+function namesOf(
+  given: readonly { name: string | undefined; path: string }[],
+  known: readonly Pick<Classifier, "name" | "file">[],
+): string[] {
+  const first = known.map(
+    ({ name, file }, i) => given[i]?.name ?? (NAMELESS.test(name) ? folderOf(file) : name),
+  );
+  const twice = (names: readonly string[], name: string): boolean =>
+    names.indexOf(name) !== names.lastIndexOf(name);
+  // Two of one model: called by what tells them apart, in the end by their numbers.
+  const second = first.map((name, i) => {
+    const path = given[i]?.path ?? "";
+    return given[i]?.name === undefined && twice(first, name) ? pathName(path) : name;
+  });
+  return second.map((name, i) => (twice(second, name) ? `${name} (${i + 1})` : name));
+}
+
+/** The folder that a file without a name of its own lies in. */
+function folderOf(file: string): string {
+  const folder = dirname(resolve(file));
+  return basename(basename(folder) === "onnx" ? dirname(folder) : folder);
+}
+
+/** What a path is called: a run's folder, or the folder of a nameless file. */
+function pathName(path: string): string {
+  const name = basename(resolve(path));
+  return NAMELESS.test(name) ? folderOf(path) : name.replace(/\.(?:safetensors|onnx|pth|bin|pt)$/, "");
+}
+
+/** Display names: the model's, else the dataset's, else numbers. */
+function namedClasses(
+  { classes, numClasses }: Pick<Classifier, "classes" | "numClasses">,
+  dataset: Dataset,
+): string[] {
+  return Array.from({ length: numClasses }, (_, i) => classes?.[i] ?? dataset.classes[i] ?? String(i));
+}
+
+type Named = Pick<Classifier, "name" | "numClasses" | "classes">;
+
+/** @throws ConfigError when one lacks classes of the first */
+function orderOf(other: Named, first: Named): Int32Array | undefined {
+  const match = matchClasses(other, first);
+  if ("order" in match) return match.order;
+  const examples = match.missing.slice(0, 3).join(", ");
+  const lacks = examples === "" ? "" : `; it lacks ${examples}${match.missing.length > 3 ? ", …" : ""}`;
+  throw new ConfigError(
+    "checkpoint",
+    `${other.name} knows ${other.numClasses} classes, ${first.name} ${first.numClasses}${lacks}`,
+    {
+      hint: "All models answer for the classes of the first: name the one with the fewest first. More classes than those need names in the file.",
+    },
+  );
+}
+
+/** @throws ConfigError when pictures carry labels that the model does not know */
+export function checkClasses(dataset: Dataset, numClasses: number, checkpoint: string): void {
+  const largest = dataset.labels.reduce((most, label) => Math.max(most, label), -1);
+  if (largest < numClasses) return;
+  throw new ConfigError(
+    "dataPath",
+    `${dataset.name} has class ${largest}, but ${checkpoint} knows ${numClasses} classes`,
+    {
+      hint: "Evaluate on the classes that the model was trained for.",
+    },
+  );
+}
