@@ -5,6 +5,7 @@
 import type { Picture } from "../augmentation/picture.ts";
 import { type CifarSource, openCifar } from "./cifar.ts";
 import { type CsvSource, openCsv } from "./csv.ts";
+import { type FilesSource, openFiles } from "./files.ts";
 import { type FolderSource, openFolder } from "./folder.ts";
 import { type LabelsCsvSource, openLabelsCsv } from "./labels-csv.ts";
 import { openParquet, type ParquetSource } from "./parquet.ts";
@@ -32,6 +33,7 @@ export interface Dataset {
 /** JSON-able. */
 export type DatasetSource =
   | FolderSource
+  | FilesSource
   | LabelsCsvSource
   | CsvSource
   | ParquetSource
@@ -53,6 +55,8 @@ export async function openDataset(
   switch (source.kind) {
     case "folder":
       return openFolder(source);
+    case "files":
+      return openFiles(source);
     case "labels-csv":
       return openLabelsCsv(source);
     case "csv":

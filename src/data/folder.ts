@@ -32,7 +32,7 @@ export async function openFolder(source: FolderSource): Promise<Dataset> {
   const labels: number[] = [];
   for (const [label, name] of classes.entries()) {
     if (!present.has(name)) continue;
-    const pictures = await findPictures(join(path, name));
+    const pictures = await picturesBelow(join(path, name));
     if (pictures.length === 0 && source.classes === undefined) throw await noPictures(path, name);
     for (const file of pictures) {
       files.push(file);
@@ -127,8 +127,8 @@ function isHidden(name: string): boolean {
 /** Depth of folders inside a class: deeper is a link that leads back up. */
 const MAX_DEPTH = 16;
 
-/** torchvision's order: folders sorted by their whole path, then files by name. */
-async function findPictures(folder: string): Promise<string[]> {
+/** All pictures in a folder and its folders, in torchvision's order: folders sorted by their whole path, then files by name. */
+export async function picturesBelow(folder: string): Promise<string[]> {
   const folders: { path: string; files: string[] }[] = [];
   const walk = async (path: string, depth: number): Promise<void> => {
     const entries = await visibleEntries(path);

@@ -33,6 +33,8 @@ export interface Loader {
   close(): Promise<void>;
   /** A line for each broken picture met so far. */
   readonly warnings: readonly string[];
+  /** The same by dataset index; those of a batch are in it when the batch is handed out. */
+  readonly broken: ReadonlyMap<number, string>;
 }
 
 export interface LoaderOptions {
@@ -85,6 +87,7 @@ export function createLoader({
     get warnings() {
       return [...broken.values()];
     },
+    broken,
     async *epoch(epoch, { from = 0 } = {}) {
       maker ??=
         workers > 0 ? createWorkerPool(dataset, transform, workers) : createInline(dataset, transform);

@@ -106,5 +106,7 @@ async function locate({ dataPath = null, dataSet = "auto" }: DataOptions): Promi
 }
 
 function withClasses(source: DatasetSource, classes: readonly string[]): DatasetSource {
-  return source.kind === "cifar" || source.kind === "subset" ? source : { ...source, classes };
+  return source.kind === "cifar" || source.kind === "subset" || source.kind === "files"
+    ? source
+    : { ...source, classes };
 }

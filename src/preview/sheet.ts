@@ -1,10 +1,6 @@
 /** The contact sheet of a preview: a row for each picture, a column for each stage, what the model sees in the last one. */
-import { stat } from "node:fs/promises";
-import { dirname } from "node:path";
-import sharp from "sharp";
 import type { OverlayOptions } from "sharp";
-import type { Picture } from "../augmentation/picture.ts";
-import { ConfigError } from "../errors.ts";
+import { checkSheetFile, fitted, marksLayer, QUIET, writeDrawing } from "./drawing.ts";
 import type { PreviewRow } from "./preview.ts";
 import { text } from "../figures/text.ts";
 
@@ -17,7 +13,6 @@ const CAPTION = 20;
 const LINE = 17;
 const FOOT = 2 * LINE + 10;
 const ROW = CELL + CAPTION + FOOT;
-const QUIET = "#66717e";
 
 /** Writes the sheet; the ending says the format: .png, .jpg or .webp. @throws ConfigError when its folder is not there */
 export async function writeSheet(
@@ -25,11 +20,7 @@ export async function writeSheet(
   rows: readonly PreviewRow[],
   { title, subtitle, names }: { title: string; subtitle: string; names: (row: PreviewRow) => string },
 ): Promise<void> {
-  const folder = dirname(file);
-  if (!((await stat(folder).catch(() => undefined))?.isDirectory() ?? false))
-    throw new ConfigError("out", `--out: there is no folder ${folder}`, {
-      hint: "Make it first, or name another.",
-    });
+  await checkSheetFile(file, "out");
   const columns = Math.max(...rows.map(({ stages }) => stages.length), 7);
   const width = 2 * MARGIN + columns * (CELL + GAP) - GAP;
   const height = HEADING + 2 * MARGIN + rows.length * (ROW + GAP) - GAP;
@@ -45,7 +36,7 @@ export async function writeSheet(
     const top = HEADING + MARGIN + index * (ROW + GAP);
     for (const [column, { label, picture }] of row.stages.entries()) {
       const left = column === row.stages.length - 1 ? end : MARGIN + column * (CELL + GAP);
-      pictures.push(await fitted(picture, left, top));
+      pictures.push(await fitted(picture, { left, top, side: CELL }));
       marks.push(text(label, { x: left, y: top + CELL + 15, size: 11.5, maxWidth: CELL + GAP - 6 }));
     }
     const y = top + CELL + CAPTION + LINE;
@@ -57,23 +48,11 @@ export async function writeSheet(
       marks.push(text(words, { ...place, weight: "bold" }));
     }
   }
-  const drawing = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${marks.join("")}</svg>`;
-  await sharp({ create: { width, height, channels: 3, background: "#ffffff" } })
-    .composite([...pictures, { input: Buffer.from(drawing) }])
-    .toFile(file);
+  const layers = [...pictures, marksLayer(marks, { width, height })];
+  await writeDrawing(file, { width, height, layers });
 }
 
 /** Its class, and what it is mixed with. */
 function origin({ label, partner }: PreviewRow): string {
   return partner ? `${label}, mixed with picture ${partner.index} · copy ${partner.copy}` : label;
-}
-
-/** Fitted into a cell; small pictures are enlarged pixel by pixel, so that their pixels can be seen. */
-async function fitted({ width, height, data }: Picture, left: number, top: number): Promise<OverlayOptions> {
-  const kernel = Math.max(width, height) < CELL ? "nearest" : "lanczos3";
-  const input = await sharp(data, { raw: { width, height, channels: 3 } })
-    .resize(CELL, CELL, { fit: "contain", kernel, background: "#eef1f4" })
-    .png()
-    .toBuffer();
-  return { input, left, top };
 }

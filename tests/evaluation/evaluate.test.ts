@@ -13,16 +13,15 @@ import { evaluate, evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
 import type { EvaluateEvent } from "../../src/evaluation/answers.ts";
 import { loadModel } from "../../src/evaluation/load-model.ts";
 import { predict } from "../../src/evaluation/predict.ts";
+import type { PredictEvent } from "../../src/evaluation/predict.ts";
 import { evaluationProgram, headLogits } from "../../src/evaluation/program.ts";
-import { encodeModelMetadata } from "../../src/formats/model-metadata.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/safetensors-file.ts";
-import { createModel } from "../../src/models/registry.ts";
-import { createLayout, initialVectors, packTensors, unpackTensors } from "../../src/nn/layout.ts";
+import { createLayout, packTensors } from "../../src/nn/layout.ts";
 import { decayGroups } from "../../src/optim/groups.ts";
-import { createRandom } from "../../src/random.ts";
 import { createRuntime } from "../../src/runtime/node.ts";
 import type { Executable } from "../../src/runtime/runtime.ts";
 import { temporaryFolder } from "../data/temporary.ts";
+import { writeRandomCheckpoint } from "../helpers/random-checkpoint.ts";
 import { CLASSES, writePhotos } from "../training/photos.ts";
 
 let root = "";
@@ -35,28 +34,9 @@ beforeAll(async () => {
   root = await temporaryFolder();
   photos = await writePhotos(join(root, "photos"), { perClass: 7 });
   checkpoint = join(root, "model.safetensors");
-  const name = BARE.model;
-  const model = createModel(name, { numClasses: 3, inputSize: BARE.inputSize });
-  const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
-  const vectors = initialVectors(layout, createRandom(0));
-  const random = createRandom(1);
-  for (const vector of Object.values(vectors))
-    for (const i of vector.keys()) vector[i] = (vector[i] ?? 0) + random.normal(0, 0.1);
-  await writeCheckpoint(checkpoint, {
-    tensors: unpackTensors(layout, vectors),
-    metadata: encodeModelMetadata({
-      model: name,
-      classes: CLASSES,
-      inputSize: [16, 16],
-      mean: [0.5, 0.5, 0.5],
-      std: [0.2, 0.2, 0.2],
-      epoch: 0,
-      metrics: {},
-      extra: { crop_ratio: "1" },
-    }),
-  });
+  const tensors = await writeRandomCheckpoint(checkpoint, { ...BARE, classes: CLASSES });
   bare = join(root, "bare.safetensors");
-  await writeCheckpoint(bare, { tensors: unpackTensors(layout, vectors), metadata: {} });
+  await writeCheckpoint(bare, { tensors, metadata: {} });
 });
 
 /** What has to be said of the bare one. */
@@ -162,6 +142,65 @@ describe("predict", () => {
     expect(best?.label).toBe(`class ${best?.index}`);
     const [named] = await predict({ ...options, classes: ["a", "b", "c"] });
     expect(named?.predictions[0]?.label).toBe(["a", "b", "c"][best?.index ?? -1]);
+  });
+
+  test("searches folders and globs, and answers the same in batches and threads as one by one", async () => {
+    const files = CLASSES.flatMap((name) => Array.from({ length: 7 }, (_, i) => `${name}/${i}.png`));
+    const one = await predict({ checkpoint, images: images(...files), batchSize: 1, ...CPU });
+    const events: PredictEvent[] = [];
+    const some = await predict(
+      { checkpoint, images: [photos], batchSize: 8, ...CPU, workers: 2 },
+      { onEvent: (event) => events.push(event) },
+    );
+    const matched = await predict({ checkpoint, images: [join(photos, "*/*.png")], batchSize: 64, ...CPU });
+    for (const results of [some, matched]) {
+      expect(results.map(({ image }) => image)).toEqual(images(...files));
+      for (const [i, { predictions }] of results.entries()) {
+        const expected = one[i]?.predictions ?? [];
+        expect(predictions.map(({ index }) => index)).toEqual(expected.map(({ index }) => index));
+        for (const [k, { score }] of predictions.entries())
+          expect(score).toBeCloseTo(expected[k]?.score ?? NaN, 6);
+      }
+    }
+    expect(events).toEqual([8, 16, 21].map((done) => ({ type: "predict", done, total: 21 })));
+  });
+
+  test("tells what cannot be read, and answers the others", async () => {
+    const mixed = join(root, "mixed");
+    await mkdir(mixed);
+    await copyFile(join(photos, "disc/0.png"), join(mixed, "b.png"));
+    await copyFile(join(photos, "ring/0.png"), join(mixed, "d.png"));
+    for (const name of ["a.png", "c.png"]) await writeFile(join(mixed, name), "no picture");
+    const warnings: string[] = [];
+    const results = await predict(
+      { checkpoint, images: [mixed, join(mixed, "e.png"), join(mixed, "*.gif")], batchSize: 2, ...CPU },
+      { onEvent: (event) => event.type === "warning" && warnings.push(event.message) },
+    );
+    const alone = await predict({ checkpoint, images: images("disc/0.png", "ring/0.png"), ...CPU });
+    expect(results.map(({ image }) => image)).toEqual([join(mixed, "b.png"), join(mixed, "d.png")]);
+    for (const [i, { predictions }] of results.entries())
+      expect(predictions[0]?.score).toBeCloseTo(alone[i]?.predictions[0]?.score ?? NaN, 6);
+    expect(warnings).toEqual([
+      expect.stringMatching(/there is no file or folder .*e\.png/),
+      expect.stringMatching(/no picture matches .*\*\.gif/),
+      expect.stringMatching(/a\.png is not a whole picture/),
+      expect.stringMatching(/c\.png is not a whole picture/),
+    ]);
+  });
+
+  test("is an error when there is nothing to answer, and stops when it is told to", async () => {
+    const note = join(root, "note.png");
+    await writeFile(note, "no picture");
+    await expect(predict({ checkpoint, images: [note, note], ...CPU })).rejects.toThrow(
+      /none of 2 pictures can be read: .*note\.png is not a whole picture/,
+    );
+    const empty = join(root, "empty");
+    await mkdir(empty);
+    await expect(predict({ checkpoint, images: [empty], ...CPU })).rejects.toThrow(
+      /the folder .*empty holds no pictures\n.*quoted glob/,
+    );
+    const signal = AbortSignal.abort();
+    await expect(predict({ checkpoint, images: [photos], ...CPU }, { signal })).rejects.toThrow("aborted");
   });
 
   test("names a file that is no picture", async () => {

@@ -1,26 +1,53 @@
 /** `deit predict`: what a model sees in some pictures. */
+import { stat } from "node:fs/promises";
+import { basename, dirname, resolve } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
-import { table } from "../format.ts";
+import { ConfigError } from "../../errors.ts";
+import type { PicturePredictions } from "../../evaluation/predict.ts";
+import { csv } from "../csv.ts";
+import { integer, table } from "../format.ts";
+import { withInterrupt } from "../interrupt.ts";
 import { coloursFor, createOutput } from "../output.ts";
+import type { Output } from "../output.ts";
+import { createProgress, rateMeter } from "../progress.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
-const OPTIONS = ["model", "device", "threads"] as const;
+const OPTIONS = ["model", "inputSize", "batchSize", "evalCropRatio", "device", "threads", "workers"] as const;
+
+interface PredictFlags {
+  topk: number;
+  csv?: true;
+  out?: string;
+  sheet?: string;
+  json?: true;
+}
 
 export function addPredictCommand(program: Command): void {
   const command = program
     .command("predict")
     .description("Name what is in pictures.")
-    .argument("<checkpoint>", "a .safetensors or .onnx file, or a run folder")
-    .argument("<image...>", "picture files")
-    .addOption(new Option("--topk <N>", "answers per picture (default: 5)").argParser(wholeNumber("topk")))
+    .argument("<checkpoint>", "a .safetensors, .pth or .onnx file, a run folder, or a model folder")
+    .argument("<image...>", "picture files, folders (searched through) and quoted globs")
+    .addOption(new Option("--topk <N>", "answers per picture").argParser(wholeNumber("topk")).default(5))
+    .option("--csv", "print a table: file,label,score,label_2,score_2,… and a line for each picture")
+    .option("--out <FILE>", "write that table to a file")
+    .option("--sheet <FILE>", "draw the pictures with their answers: .png, .jpg or .webp")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
   command
     .addHelpText(
       "after",
-      "\nExample:\n  deit predict runs/photos-deit_w64d4_patch4_32 cat.jpg dog.jpg --topk 3",
+      `
+Pictures that cannot be read are named in warnings and left out of every result;
+the exit code is 1 only if none can be read.
+
+Examples:
+  deit predict runs/photos-deit_w64d4_patch4_32 cat.jpg dog.jpg --topk 3
+  deit predict RUN ./holiday --sheet holiday.jpg
+  deit predict RUN './photos/**/*.jpg' --out answers.csv
+  deit predict RUN ./photos --json | jq '.[].predictions[0].label'`,
     )
     .action(runPredict);
 }
@@ -28,23 +55,98 @@ export function addPredictCommand(program: Command): void {
 async function runPredict(
   checkpoint: string,
   images: string[],
-  flags: { topk?: number; json?: true },
+  flags: PredictFlags,
   command: Command,
 ): Promise<void> {
   const output = createOutput({ json: flags.json });
+  await checkPlaces(flags);
   const { predict } = await import("../../evaluation/predict.ts");
-  const result = await predict({
-    checkpoint,
-    images,
-    topk: flags.topk ?? 5,
-    ...givenOptions(command, OPTIONS),
-  });
-  const { bold } = coloursFor(process.stdout);
-  output.result(result, () => {
-    const lines = result.map(({ image, predictions }) => {
-      const rows = predictions.map(({ label, score }) => [`${(100 * score).toFixed(1)} %`, label]);
-      return `${bold(image)}\n${table(rows, { right: [0] }).replaceAll(/^/gm, "  ")}`;
+  const progress = createProgress("predicting");
+  const meter = rateMeter("images");
+  const results = await withInterrupt(
+    (signal) =>
+      predict(
+        { checkpoint, images, topk: flags.topk, ...givenOptions(command, OPTIONS) },
+        {
+          signal,
+          onEvent(event) {
+            if (event.type === "predict")
+              progress.update(event.done, event.total, meter(event.done, event.total));
+            else {
+              progress.stop(); // the bar comes back below the warning
+              output.warn(event.message);
+            }
+          },
+        },
+      ),
+    () => progress.line("stopping"),
+  ).finally(progress.stop);
+  if (flags.sheet !== undefined) await drawSheet(flags.sheet, results, { checkpoint, output });
+  if (flags.out !== undefined) {
+    const { writeFileAtomic } = await import("../../formats/atomic-file.ts");
+    await writeFileAtomic(flags.out, csv(csvRows(results)), { what: "the answers" });
+    output.note(`table of ${counted(results.length)}: ${flags.out}`);
+  }
+  if (flags.json) output.result(results, () => "");
+  else if (flags.out === undefined && flags.csv) process.stdout.write(csv(csvRows(results)));
+  else if (flags.out === undefined) output.result(results, () => results.map(described).join("\n"));
+}
+
+/** What can be wrong with the places for results, before any work. @throws ConfigError */
+async function checkPlaces({ csv: asCsv, out, sheet, json }: PredictFlags): Promise<void> {
+  if (asCsv && json && out === undefined) {
+    throw new ConfigError("csv", "--csv and --json both print to stdout", {
+      hint: "Choose one, or write the table to a file: --out answers.csv --json.",
     });
-    return lines.join("\n");
+  }
+  if (out !== undefined) {
+    const folder = dirname(resolve(out));
+    if (!((await stat(folder).catch(() => undefined))?.isDirectory() ?? false))
+      throw new ConfigError("out", `--out: there is no folder ${folder}`, {
+        hint: "Make it first, or name another.",
+      });
+  }
+  if (sheet === undefined) return;
+  const { checkSheetFile } = await import("../../preview/drawing.ts");
+  await checkSheetFile(resolve(sheet), "sheet");
+}
+
+async function drawSheet(
+  file: string,
+  results: readonly PicturePredictions[],
+  { checkpoint, output }: { checkpoint: string; output: Output },
+): Promise<void> {
+  const { SHEET_PICTURES, writePredictionSheet } = await import("../../preview/prediction-sheet.ts");
+  const total = counted(results.length);
+  const shown = await writePredictionSheet(resolve(file), results, {
+    title: `What ${basename(resolve(checkpoint))} sees`,
+    subtitle: results.length > SHEET_PICTURES ? `The first ${SHEET_PICTURES} of ${total}` : total,
   });
+  output.note(`sheet of ${shown === results.length ? total : `${shown} of ${total}`}: ${file}`);
+}
+
+function counted(pictures: number): string {
+  return `${integer(pictures)} ${pictures === 1 ? "picture" : "pictures"}`;
+}
+
+function described({ image, predictions }: PicturePredictions): string {
+  const { bold } = coloursFor(process.stdout);
+  const rows = predictions.map(({ label, score }) => [`${(100 * score).toFixed(1)} %`, label]);
+  return `${bold(image)}\n${table(rows, { right: [0] }).replaceAll(/^/gm, "  ")}`;
+}
+
+/** Digits of a score: those that float32 logits are good for. */
+const DIGITS = 6;
+
+/** file,label,score for the best answer, then label_2,score_2 and so on for the others. */
+function csvRows(results: readonly PicturePredictions[]): (string | number)[][] {
+  const answers = Math.max(...results.map(({ predictions }) => predictions.length));
+  const heading = Array.from({ length: answers }, (_, i) => (i === 0 ? "" : `_${i + 1}`));
+  return [
+    ["file", ...heading.flatMap((suffix) => [`label${suffix}`, `score${suffix}`])],
+    ...results.map(({ image, predictions }) => [
+      image,
+      ...predictions.flatMap(({ label, score }) => [label, score.toFixed(DIGITS)]),
+    ]),
+  ];
 }

@@ -1,6 +1,6 @@
 /** `deit data preview`: a contact sheet of what the model sees of a training step, stage by stage. */
 import { stat } from "node:fs/promises";
-import { basename, extname, resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
 import { loadRecipe } from "../../config/recipe.ts";
@@ -29,7 +29,6 @@ const OPTIONS: readonly TrainOptionName[] = [
     "std",
   ] as const),
 ];
-const FORMATS = [".png", ".jpg", ".jpeg", ".webp"];
 
 interface PreviewFlags {
   out: string;
@@ -66,12 +65,8 @@ export function addPreviewCommand(data: Command): void {
 
 async function runPreview(source: string | undefined, flags: PreviewFlags, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
-  if (!FORMATS.includes(extname(flags.out).toLowerCase())) {
-    throw new ConfigError(
-      "out",
-      `--out: got "${flags.out}", expected a name that ends in ${FORMATS.join(", ")}`,
-    );
-  }
+  const { checkSheetFile } = await import("../../preview/drawing.ts");
+  await checkSheetFile(flags.out, "out");
   const options = await optionsOf(source, flagLayer(command));
   requirePictures(options, "deit data preview ./photos");
   const sample = flags.sample === undefined ? undefined : readSample(flags.sample);

@@ -1,0 +1,83 @@
+/** Picture files without classes, for models to say what is in them: from what people name to a dataset. */
+import { glob, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { DataError } from "../errors.ts";
+import type { Dataset } from "./dataset.ts";
+import { readPicture } from "./decode.ts";
+import { isPictureName, picturesBelow } from "./folder.ts";
+
+export interface FilesSource {
+  readonly kind: "files";
+  readonly files: readonly string[];
+}
+
+export interface NamedPictures {
+  /** In the order they were named; those of a folder or a glob sorted. */
+  readonly files: readonly string[];
+  /** A line for everything named that leads to no picture. */
+  readonly problems: readonly string[];
+}
+
+/** What makes a path a glob where there is no file of that very name. */
+const GLOB = /[*?[{]/;
+
+/**
+ * Files, folders (searched through) and globs as picture files. Of folders and globs only files that end like pictures are
+ * taken, each once; a file that is named itself is taken whatever its ending.
+ */
+export async function namedPictures(named: readonly string[]): Promise<NamedPictures> {
+  const files: string[] = [];
+  const problems: string[] = [];
+  for (const name of named) {
+    try {
+      for (const file of await picturesNamed(name)) files.push(file);
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      problems.push(error.message.split("\n")[0] ?? error.message);
+    }
+  }
+  return { files, problems };
+}
+
+/** @throws DataError when there are none */
+async function picturesNamed(name: string): Promise<Iterable<string>> {
+  const found = await stat(name).catch(() => undefined);
+  if (found !== undefined && !found.isDirectory()) return [name];
+  const isGlob = found === undefined && GLOB.test(name);
+  if (found === undefined && !isGlob) throw new DataError(name, `there is no file or folder ${name}`);
+  const pictures = isGlob ? await picturesMatching(name) : await picturesBelow(name);
+  if ([...pictures].length > 0) return pictures;
+  throw new DataError(name, isGlob ? `no picture matches ${name}` : `the folder ${name} holds no pictures`);
+}
+
+async function picturesMatching(pattern: string): Promise<Set<string>> {
+  const paths: string[] = [];
+  for await (const path of glob(pattern)) paths.push(path);
+  const pictures = new Set<string>(); // a glob may match a folder and what is in it
+  for (const path of paths.toSorted()) {
+    if ((await stat(path).catch(() => undefined))?.isDirectory())
+      for (const file of await picturesBelow(path)) pictures.add(join(file));
+    else if (isPictureName(basename(path))) pictures.add(join(path));
+  }
+  return pictures;
+}
+
+/** The files as a dataset whose labels are all -1: nobody says what is in them. */
+export function openFiles(source: FilesSource): Dataset {
+  const { files } = source;
+  const at = (index: number): string => {
+    const file = files[index];
+    if (file === undefined) throw new RangeError(`picture ${index} of ${files.length}`);
+    return file;
+  };
+  return {
+    name: "the pictures",
+    length: files.length,
+    classes: [],
+    labels: new Int32Array(files.length).fill(-1),
+    source,
+    decodes: true,
+    read: async (index) => readPicture(at(index)),
+    describe: at,
+  };
+}

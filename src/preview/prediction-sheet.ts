@@ -1,0 +1,93 @@
+/** A contact sheet of pictures with what a model says of them. Pictures are read one at a time, and again: none is kept. */
+import type { OverlayOptions } from "sharp";
+import { readPicture } from "../data/decode.ts";
+import { checkSheetFile, fitted, marksLayer, QUIET, writeDrawing } from "./drawing.ts";
+import { text } from "../figures/text.ts";
+
+/** A picture file and its answers, best first. */
+export interface PredictedPicture {
+  readonly image: string;
+  readonly predictions: readonly { readonly label: string; readonly score: number }[];
+}
+
+/** More pictures than this make a sheet that nobody looks through. */
+export const SHEET_PICTURES = 300;
+/** Answers below a picture. */
+const ANSWERS = 3;
+const COLUMNS = 6;
+/** So many columns' width for the title, even of one picture. */
+const FEWEST_COLUMNS = 3;
+const CELL = 176;
+const GAP = 20;
+const MARGIN = 28;
+const HEADING = 66;
+const NAME = 20;
+const ANSWER = 25;
+const BAR = 4;
+const SCORE = 52;
+const TRACK = "#e6eaee";
+const BARS = ["#08519c", "#9db4cc"] as const;
+
+/**
+ * Writes the pictures, at most `most` of them, as a sheet; the ending says the format: .png, .jpg or .webp.
+ * @returns how many are on it
+ * @throws ConfigError when its folder is not there; DataError for a picture that cannot be read any more
+ */
+export async function writePredictionSheet(
+  file: string,
+  pictures: readonly PredictedPicture[],
+  { title, subtitle, most = SHEET_PICTURES }: { title: string; subtitle: string; most?: number },
+): Promise<number> {
+  await checkSheetFile(file, "sheet");
+  const shown = pictures.slice(0, most);
+  const columns = Math.min(COLUMNS, Math.max(FEWEST_COLUMNS, shown.length));
+  const answers = Math.min(ANSWERS, Math.max(...shown.map(({ predictions }) => predictions.length)));
+  const below = NAME + answers * ANSWER + 6;
+  const rows = Math.ceil(shown.length / columns);
+  const width = 2 * MARGIN + columns * (CELL + GAP) - GAP;
+  const height = HEADING + 2 * MARGIN + rows * (CELL + below + GAP) - GAP;
+  const heading = [
+    text(title, { x: MARGIN, y: MARGIN + 20, size: 21, weight: "bold", maxWidth: width - 2 * MARGIN }),
+    text(subtitle, { x: MARGIN, y: MARGIN + 44, size: 13, colour: QUIET, maxWidth: width - 2 * MARGIN }),
+  ];
+  const layers: OverlayOptions[] = [marksLayer(heading, { width, height: HEADING + MARGIN })];
+  for (let row = 0; row < rows; row++) {
+    const top = HEADING + MARGIN + row * (CELL + below + GAP);
+    const marks: string[] = []; // a layer a row: renderers limit the size of one drawing
+    for (const [column, { image, predictions }] of shown
+      .slice(row * columns, (row + 1) * columns)
+      .entries()) {
+      const left = MARGIN + column * (CELL + GAP);
+      layers.push(await fitted(await readPicture(image), { left, top, side: CELL }));
+      marks.push(text(shortName(image), { x: left, y: 14, size: 11, colour: QUIET, maxWidth: CELL }));
+      for (const [line, { label, score }] of predictions.slice(0, answers).entries())
+        marks.push(...answerMarks({ label, score }, { x: left, y: NAME + line * ANSWER, first: line === 0 }));
+    }
+    layers.push(marksLayer(marks, { width, height: below, top: top + CELL }));
+  }
+  await writeDrawing(file, { width, height, layers });
+  return shown.length;
+}
+
+/** Its label and score over a bar as long as the score. */
+function answerMarks(
+  { label, score }: { label: string; score: number },
+  { x, y, first }: { x: number; y: number; first: boolean },
+): string[] {
+  const weight = first ? "bold" : "normal";
+  const colour = first ? "#1d2733" : QUIET;
+  const percent = `${(100 * score).toFixed(1)} %`;
+  const bar = (length: number, fill: string): string =>
+    `<rect x="${x}" y="${y + 18}" width="${length.toFixed(1)}" height="${BAR}" rx="2" fill="${fill}"/>`;
+  return [
+    text(label, { x, y: y + 13, size: 12.5, weight, colour, maxWidth: CELL - SCORE - 4 }),
+    text(percent, { x: x + CELL, y: y + 13, size: 12.5, weight, colour, anchor: "end" }),
+    bar(CELL, TRACK),
+    ...(score > 0 ? [bar(Math.max(BAR, CELL * score), BARS[first ? 0 : 1])] : []),
+  ];
+}
+
+/** The end of a long path: the file and its folder, which is often a class. */
+function shortName(path: string): string {
+  return path.split(/[/\\]/).slice(-2).join("/");
+}
