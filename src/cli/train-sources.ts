@@ -8,6 +8,8 @@ import { loadRecipe } from "../config/recipe.ts";
 import { namesPictures, resolveTrainOptions } from "../config/resolve.ts";
 import type { Layer, ResolvedOptions } from "../config/resolve.ts";
 import type { TrainOptions } from "../config/schema.ts";
+import { defaultCheckpoint } from "./default-checkpoint.ts";
+import { fetchCheckpoint } from "./fetch-checkpoint.ts";
 import type { Output } from "./output.ts";
 import { RUN_OPTIONS_FILE } from "./run-options.ts";
 
@@ -47,9 +49,6 @@ async function firstRunLayer(options: TrainOptions): Promise<Layer> {
   return { source: "first run", spelling: "key", values: chosen };
 }
 
-/** What is fine-tuned when nothing is named: DeiT-Ti, 23 MB. */
-export const DEFAULT_CHECKPOINT = "timm/deit_tiny_patch16_224.fb_in1k";
-
 /** The same for a fine-tuning: under recipe and flags lies what fits checkpoint and pictures. */
 export async function resolveFinetuning(
   source: string | undefined,
@@ -62,7 +61,8 @@ export async function resolveFinetuning(
     return given; // a run to continue says everything
   }
   if (!namesPictures(given.options)) return given;
-  const finetune = given.options.finetune ?? DEFAULT_CHECKPOINT;
+  const finetune = given.options.finetune ?? (await defaultCheckpoint());
+  await fetchCheckpoint(finetune);
   const first = resolveTrainOptions([
     {
       source: "fine-tuning",

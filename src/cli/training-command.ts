@@ -4,9 +4,11 @@ import type { Command } from "commander";
 import { optionsToYaml, optionsWithSources } from "../config/print.ts";
 import { requirePictures } from "../config/resolve.ts";
 import type { Layer, ResolvedOptions } from "../config/resolve.ts";
+import type { TrainOptions } from "../config/schema.ts";
 import { TRAIN_OPTION_NAMES, trainJsonSchema } from "../config/schema.ts";
 import type { Output } from "./output.ts";
 import { createOutput } from "./output.ts";
+import { fetchCheckpoint } from "./fetch-checkpoint.ts";
 import { runEstimate, runTraining } from "./run-training.ts";
 import { addMissingFlags, addSchemaFlags, flagLayer } from "./schema-flags.ts";
 
@@ -55,8 +57,17 @@ export function asTrainingCommand(command: Command, { help, resolve }: TrainingC
         return;
       }
       requirePictures(options);
+      await fetchWeights(options);
       if (flags.estimate) return runEstimate(options, output);
       const isChosen = Object.values(sources).some((from) => from === "first run" || from === "fine-tuning");
       return runTraining(options, output, { exports: flags.export ?? isChosen });
     });
+}
+
+/** What a run starts and learns from. One that goes on has its own weights, and needs its teacher only. */
+async function fetchWeights({ finetune, teacherPath, outputDir }: TrainOptions): Promise<void> {
+  if (teacherPath !== null) await fetchCheckpoint(teacherPath);
+  if (finetune === null) return;
+  const { isRunFolder } = await import("../training/run-folder.ts");
+  if (!(await isRunFolder(outputDir))) await fetchCheckpoint(finetune);
 }

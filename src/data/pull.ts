@@ -17,7 +17,7 @@ import {
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DataError } from "../errors.ts";
-import { cacheFolder } from "./cache-folder.ts";
+import { cacheFailure, cacheFolder } from "./cache-folder.ts";
 import type { CifarName } from "./cifar.ts";
 import { hashFile, isNoSpace, type ProgressListener } from "./download.ts";
 import { withLock } from "./lock.ts";
@@ -77,13 +77,7 @@ export async function pullRecipe(recipe: PullRecipe, options: PullOptions = {}):
     );
   } catch (cause) {
     if (isNoSpace(cause)) throw noSpace(recipe, cacheDir, cause);
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    if (code === "EACCES" || code === "EROFS" || code === "EPERM")
-      throw new DataError(cacheDir, `${cacheDir} cannot be written`, {
-        hint: "Set DEIT_CACHE to another folder.",
-        cause,
-      });
-    throw cause;
+    throw cacheFailure(cause, { folder: cacheDir, variable: "DEIT_CACHE" }) ?? cause;
   }
 }
 

@@ -7,7 +7,6 @@ import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import type { Normalisation } from "../augmentation/normalisation.ts";
 import type { TrainOptions } from "../config/schema.ts";
-import { ConfigError } from "../errors.ts";
 import type { Classifier } from "../evaluation/classifier.ts";
 import { loadClassifier } from "../evaluation/classifier.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
@@ -54,11 +53,6 @@ export async function openTeacher(
 ): Promise<Teacher | undefined> {
   const { teacherPath, teacherModel, teacherInputSize, teacherMean, teacherStd } = options;
   if (!needsTeacher(options) || teacherPath === null) return undefined; // its absence is checkRecipe's
-  if (/^https?:/.test(teacherPath)) {
-    throw new ConfigError("teacherPath", `${teacherPath} is an address; expected a file`, {
-      hint: "Download it, and give the file or the run folder.",
-    });
-  }
   const classifier = await loadClassifier(teacherPath, {
     model: teacherModel ?? undefined,
     inputSize: teacherInputSize ?? undefined,

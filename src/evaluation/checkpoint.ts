@@ -4,6 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
 import type { Architecture } from "../formats/architecture.ts";
 import { architectureOf } from "../formats/architecture.ts";
 import type { HuggingFaceConfig } from "../formats/huggingface.ts";
@@ -19,6 +20,8 @@ import type { WeightsChoice } from "../formats/tensor-file.ts";
 import type { Model } from "../models/registry.ts";
 import { createModel } from "../models/registry.ts";
 import { identifyConvnet, identifyModel } from "../models/identify.ts";
+import { parseHubId } from "../interop/hub-cache.ts";
+import { findPretrained } from "../models/pretrained.ts";
 import { locateCheckpoint } from "./locate-checkpoint.ts";
 
 export interface Checkpoint extends AsyncDisposable {
@@ -57,11 +60,13 @@ export async function openCheckpoint(
     const own = decodeModelMetadata(file.metadata, { file: path });
     // Our own files say it all; a config.json beside them may belong to another model.
     const beside = own.model === undefined ? await readBeside(path) : {};
-    const { config, preprocessing = config?.preprocessing } = beside;
+    const { config } = beside;
+    const isOfficial = findPretrained(parseHubId(given)?.repository ?? given) !== undefined;
+    const { preprocessing, notes } = preprocessingOf(beside, { isOfficial });
     const normalisation = preprocessing && { mean: preprocessing.mean, std: preprocessing.std };
     const metadata: Partial<ModelMetadata> = {
       ...(config?.classes && { classes: config.classes }),
-      ...normalisation,
+      ...(normalisation ?? (isOfficial && IMAGENET_NORMALISATION)),
       ...own,
     };
     const architecture = architectureOf(file.tensors);
@@ -72,7 +77,7 @@ export async function openCheckpoint(
       metadata,
       architecture,
       cropRatio: ratioOf(file.metadata["crop_ratio"]) ?? preprocessing?.cropRatio,
-      notes: [...file.notes, ...(config?.warnings ?? []), ...(beside.preprocessing?.warnings ?? [])],
+      notes: [...file.notes, ...(config?.warnings ?? []), ...notes],
       model() {
         if (own.model !== undefined)
           return createModel(own.model, { numClasses: own.classes?.length, inputSize });
@@ -88,11 +93,31 @@ export async function openCheckpoint(
   }
 }
 
-/** The files of a model folder, where the weights lie in one. */
-async function readBeside(path: string): Promise<{
+interface Beside {
   readonly config?: HuggingFaceConfig;
   readonly preprocessing?: Preprocessing & { readonly warnings: readonly string[] };
-}> {
+}
+
+/**
+ * How pictures are prepared. What the authors' own repositories of transformers say (no crop, for plain models a mean of
+ * 0.5) is neither how these models were trained nor what their published accuracy is of: there ImageNet's and 224 of 256 hold.
+ */
+function preprocessingOf(
+  { config, preprocessing }: Beside,
+  { isOfficial }: { isOfficial: boolean },
+): { readonly preprocessing: Preprocessing | undefined; readonly notes: readonly string[] } {
+  if (preprocessing === undefined || !isOfficial)
+    return { preprocessing: preprocessing ?? config?.preprocessing, notes: preprocessing?.warnings ?? [] };
+  return {
+    preprocessing: undefined,
+    notes: [
+      "pictures are prepared as these weights were trained and measured, not as its preprocessor_config.json says",
+    ],
+  };
+}
+
+/** The files of a model folder, where the weights lie in one. */
+async function readBeside(path: string): Promise<Beside> {
   const read = async (name: string): Promise<{ text: string; file: string } | undefined> => {
     const file = join(dirname(path), name);
     const text = await readFile(file, "utf8").catch(() => undefined);

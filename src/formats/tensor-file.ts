@@ -3,11 +3,11 @@
  * them, a file of torch.save. Names are the file's own (key-maps.ts makes them timm's). Node only.
  */
 import type { FileHandle } from "node:fs/promises";
-import { open, readFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
-import { z } from "zod";
+import { open } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { DataError, FormatError } from "../errors.ts";
 import { openSafetensors } from "./safetensors-file.ts";
+import { readShardIndex } from "./shard-index.ts";
 import type { TensorFile, TensorInfo } from "./tensor-source.ts";
 import { openTorchFile } from "./torch-file.ts";
 import type { WeightsChoice } from "./torch-file.ts";
@@ -17,15 +17,13 @@ export type { WeightsChoice } from "./torch-file.ts";
 export interface OpenTensorFileOptions {
   /** Which of a training checkpoint's weights; only files of torch.save hold both. */
   readonly weights?: WeightsChoice;
+  /** Whether it may be the index of a sharded set. */
+  readonly sharded?: boolean;
 }
-
-/** An index is names alone. */
-const LARGEST_INDEX = 64 * 1024 * 1024;
-const MOST_SHARDS = 10_000;
 
 /** @throws FormatError for a file of none of these formats; DataError when it cannot be read */
 export async function openTensorFile(path: string, options: OpenTensorFileOptions = {}): Promise<TensorFile> {
-  const { handle, head, size } = await openForReading(path);
+  const { handle, head } = await openForReading(path);
   let keep = false;
   try {
     const at = (...bytes: number[]): boolean => bytes.every((byte, i) => head[i] === byte);
@@ -45,14 +43,14 @@ export async function openTensorFile(path: string, options: OpenTensorFileOption
       });
     }
     if (at(0x1f, 0x8b)) throw new FormatError(path, "is compressed with gzip", { hint: "Unpack it first." });
-    if (head[0] === 0x7b && head[8] !== 0x7b) return await openSharded(path, size);
+    if (head[0] === 0x7b && head[8] !== 0x7b && options.sharded !== false) return await openSharded(path);
     return await openSafetensors(path);
   } finally {
     if (!keep) await handle.close();
   }
 }
 
-async function openForReading(path: string): Promise<{ handle: FileHandle; head: Uint8Array; size: number }> {
+async function openForReading(path: string): Promise<{ handle: FileHandle; head: Uint8Array }> {
   let handle: FileHandle | undefined;
   try {
     handle = await open(path, "r");
@@ -60,7 +58,7 @@ async function openForReading(path: string): Promise<{ handle: FileHandle; head:
     const stats = await handle.stat();
     if (stats.isFile()) {
       await handle.read(head, 0, head.length, 0);
-      return { handle, head, size: stats.size };
+      return { handle, head };
     }
   } catch (cause) {
     await handle?.close();
@@ -74,26 +72,15 @@ async function openForReading(path: string): Promise<{ handle: FileHandle; head:
   throw new DataError(path, `${path} is no file`, { hint: "Give the path of the weights themselves." });
 }
 
-const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
-
-/** `model.safetensors.index.json`: which file beside it holds which tensor. */
-async function openSharded(path: string, size: number): Promise<TensorFile> {
-  if (size > LARGEST_INDEX)
-    throw new FormatError(path, `has ${size} bytes, too many for an index of tensors`);
-  const map = parseIndex(await readFile(path, "utf8"), path);
-  const names = [...new Set(map.values())];
-  if (names.length > MOST_SHARDS)
-    throw new FormatError(path, `names ${names.length} files, more than any model`);
-  for (const name of names) {
-    if (name !== basename(name) || name === "" || name === "..")
-      throw new FormatError(path, `names ${JSON.stringify(name.slice(0, 100))}, which is not beside it`);
-  }
+/** The tensors of `model.safetensors.index.json`, from the files beside it. */
+async function openSharded(path: string): Promise<TensorFile> {
+  const map = await readShardIndex(path);
   const shards = new Map<string, TensorFile>();
   const close = async (): Promise<void> => {
     await Promise.all([...shards.values()].map(async (shard) => shard.close()));
   };
   try {
-    for (const name of names) shards.set(name, await openSafetensors(join(dirname(path), name)));
+    for (const name of new Set(map.values())) shards.set(name, await openShard(join(dirname(path), name)));
     const shardOf = (tensor: string): TensorFile => {
       const shard = shards.get(map.get(tensor) ?? "");
       if (shard?.tensors.has(tensor)) return shard;
@@ -125,13 +112,7 @@ async function openSharded(path: string, size: number): Promise<TensorFile> {
   }
 }
 
-function parseIndex(text: string, path: string): ReadonlyMap<string, string> {
-  try {
-    return new Map(Object.entries(indexSchema.parse(JSON.parse(text)).weight_map));
-  } catch (cause) {
-    throw new FormatError(path, "is JSON, but no index of tensors with a weight_map", {
-      hint: "Give the .safetensors file itself, or its model.safetensors.index.json.",
-      cause,
-    });
-  }
+/** One of a set's files; an index among them would lead on without end. */
+async function openShard(path: string): Promise<TensorFile> {
+  return path.endsWith(".safetensors") ? openSafetensors(path) : openTensorFile(path, { sharded: false });
 }

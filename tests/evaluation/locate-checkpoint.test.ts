@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { locateCheckpoint } from "../../src/evaluation/locate-checkpoint.ts";
-import { hubCacheFolder, isHubId } from "../../src/interop/hub-cache.ts";
+import { hubCacheFolder, parseHubId } from "../../src/interop/hub-cache.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 
 let root = "";
@@ -47,18 +47,21 @@ describe("a Hub id", () => {
     expect(await locateCheckpoint(`timm/deit_tiny.fb_in1k@${commit}`)).toBe(weights);
   });
 
-  test("that is not there is told how to come there", async () => {
-    await expect(locateCheckpoint("timm/nothing")).rejects.toThrow(
-      /there is no checkpoint timm\/nothing\nNor is it a model in the Hub's cache, .*hub\. Get it there \(hf download timm\/nothing\)/,
-    );
-    await expect(locateCheckpoint("./nothing.safetensors")).rejects.toThrow(
-      /\nGive a \.safetensors, \.pth or \.onnx file/,
-    );
+  test("is told from a path: the name of a file, something in a folder that is here", async () => {
+    vi.stubEnv("HF_HUB_OFFLINE", "1");
+    await expect(locateCheckpoint("timm/nothing")).rejects.toThrow(/HF_HUB_OFFLINE forbids to fetch it/);
+    for (const path of ["./nothing", "timm/nothing.safetensors", "src/nothing", "a/b/c"])
+      await expect(locateCheckpoint(path)).rejects.toThrow(
+        /^there is no checkpoint .*\nGive a \.safetensors/,
+      );
+    await expect(locateCheckpoint("hf-hub:src/nothing")).rejects.toThrow(/HF_HUB_OFFLINE/);
   });
 
-  test("has an owner and a name", () => {
-    expect(["facebook/deit-base", "a/b@v1.0"].every(isHubId)).toBe(true);
-    expect(["photo", "a/b/c", "./a/b", "../b", "/a"].some(isHubId)).toBe(false);
+  test("has an owner and a name, and perhaps a revision", () => {
+    expect(parseHubId("facebook/deit-base")).toEqual({ repository: "facebook/deit-base", revision: "main" });
+    expect(parseHubId("hf-hub:a/b@refs/pr/1")).toEqual({ repository: "a/b", revision: "refs/pr/1" });
+    for (const text of ["photo", "a/b/c", "./a/b", "../b", "/a", "a/..", "a/b@../../x", "a/b@", "a/b@x//y"])
+      expect(parseHubId(text)).toBeUndefined();
   });
 });
 

@@ -5,10 +5,9 @@ import { didYouMean } from "../../config/names.ts";
 import { parseTrainOptions } from "../../config/resolve.ts";
 import type { TrainInput } from "../../config/schema.ts";
 import { ConfigError } from "../../errors.ts";
+import { showDownloads } from "../download-view.ts";
 import { facts, integer, mebibytes } from "../format.ts";
-import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
-import { createProgress } from "../progress.ts";
 import { addPreviewCommand } from "./preview.ts";
 
 const DATASETS = ["cifar10", "cifar100"] as const;
@@ -46,19 +45,8 @@ async function runPull(name: string, flags: { outputDir?: string; json?: true })
     });
   }
   const { pullDataset } = await import("../../data/pull.ts");
-  let [progress, what] = [createProgress(name), ""];
-  const onProgress = (event: { what: string; done: number; total?: number | undefined }): void => {
-    if (event.what !== what) {
-      progress.line(event.what);
-      [progress, what] = [createProgress(name), event.what];
-    }
-    if (event.total !== undefined) progress.update(event.done, event.total, mebibytes(event.done / 2 ** 20));
-  };
   const cacheDir = flags.outputDir === undefined ? undefined : resolve(flags.outputDir);
-  const pulled = await withInterrupt(
-    (signal) => pullDataset(name, { cacheDir, onProgress, signal }),
-    () => progress.line("stopping; the same command goes on from here"),
-  ).finally(() => progress.stop());
+  const pulled = await showDownloads(name, (hooks) => pullDataset(name, { cacheDir, ...hooks }));
   output.result(pulled, () =>
     [
       `${name} ${pulled.wasThere ? "was there already and is whole" : `is there, from ${pulled.origin}`}`,

@@ -2,6 +2,7 @@
 import { Option } from "commander";
 import type { Command } from "commander";
 import { requirePictures } from "../../config/resolve.ts";
+import { fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { facts, integer, short } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
@@ -26,7 +27,7 @@ export function addEvalCommand(program: Command): void {
   const command = program
     .command("eval")
     .description("Measure a trained model: top-1, top-5 and loss of each head.")
-    .argument("<checkpoint>", "a .safetensors or .onnx file, or a run folder")
+    .argument("<checkpoint>", "a .safetensors, .pth or .onnx file, a run folder, a Hub id or an address")
     .addOption(
       new Option("--split <NAME>", "which pictures of the dataset (default: val)").choices(["val", "train"]),
     )
@@ -41,7 +42,8 @@ A run folder knows its pictures, and which of them it never trained on.
 Examples:
   deit eval runs/photos-deit_w64d4_patch4_32
   deit eval runs/photos-deit_w64d4_patch4_32 --data-path ./other-photos
-  deit eval model.safetensors --model deit_tiny_patch16_224 --data-path ./imagenet`,
+  deit eval model.safetensors --model deit_tiny_patch16_224 --data-path ./imagenet
+  deit eval facebook/deit-tiny-patch16-224 --data-path ./imagenet`,
     )
     .action(runEval);
 }
@@ -58,6 +60,7 @@ async function runEval(
     { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
     `deit eval ${checkpoint} --data-path ./photos`,
   );
+  await fetchCheckpoint(checkpoint);
   const { evaluateCheckpoint } = await import("../../evaluation/evaluate.ts");
   const progress = createProgress("evaluating");
   const meter = rateMeter("images");

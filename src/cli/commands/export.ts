@@ -6,6 +6,7 @@ import type { Comparison } from "../../export/check.ts";
 import type { TrainOptions } from "../../config/schema.ts";
 import type { DataOptions } from "../../data/open.ts";
 import { ConfigError } from "../../errors.ts";
+import { fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { facts } from "../format.ts";
 import { createOutput } from "../output.ts";
 import { createProgress } from "../progress.ts";
@@ -32,7 +33,7 @@ export function addExportCommand(program: Command): void {
   const command = program
     .command("export")
     .description("Write a model for other programs: transformers.js, ONNX Runtime, timm, Hugging Face.")
-    .argument("<checkpoint>", "a .safetensors or .pth file, a run folder, or a Hub id")
+    .argument("<checkpoint>", "a .safetensors or .pth file, a run folder, a Hub id or an address")
     .addOption(new Option("--format <NAME>", "for what").choices(FORMATS).default("transformers-js"))
     .option("--output-dir <DIR>", "the folder to make (default: CHECKPOINT-FORMAT)")
     .option("--out <FILE>", "the file to make, of onnx and safetensors")
@@ -63,6 +64,7 @@ async function runExport(checkpoint: string, flags: ExportFlags, command: Comman
   const given = givenOptions(command, OPTIONS);
   const run = await runOptions(checkpoint);
   const own = run === undefined || given.dataPath !== undefined || given.dataSet !== undefined ? {} : run;
+  await fetchCheckpoint(checkpoint);
   const { exportModel } = await import("../../export/export.ts");
   const progress = createProgress("exporting");
   const { images, opset, preprocessing, overwrite } = flags;

@@ -1,6 +1,6 @@
 /** `deit finetune`: the same as `deit train` from pretrained weights, with defaults that fit these and the pictures. */
 import type { Command } from "commander";
-import { DEFAULT_CHECKPOINT, resolveFinetuning } from "../train-sources.ts";
+import { resolveFinetuning } from "../train-sources.ts";
 import { asTrainingCommand } from "../training-command.ts";
 
 export function addFinetuneCommand(program: Command): void {
@@ -12,8 +12,8 @@ export function addFinetuneCommand(program: Command): void {
 }
 
 const HELP = `
-Without --finetune it starts from ${DEFAULT_CHECKPOINT}
-of the Hugging Face Hub's cache on this machine.
+Without --finetune it starts from DeiT-Ti as its authors released it, which is fetched
+once (23 MB, Hugging Face Hub); deit models --pretrained lists the others.
 The model is the checkpoint's; size, epochs and class weights are chosen for the
 pictures, the rest suits a short fine-tuning (--print-config shows it). Positions are
 interpolated for another size, a plain checkpoint becomes a distilled model and back

@@ -1,21 +1,31 @@
-/** `deit models`: the registered models. */
+/** `deit models`: the registered models, and the weights that are released for them. */
 import type { Command } from "commander";
 import { didYouMean } from "../../config/names.ts";
 import { ConfigError } from "../../errors.ts";
-import { integer, table } from "../format.ts";
-import { createOutput } from "../output.ts";
+import { facts, integer, table } from "../format.ts";
+import { coloursFor, createOutput } from "../output.ts";
 
 export function addModelsCommand(program: Command): void {
   program
     .command("models")
-    .description("List the models.")
+    .description("List the models, or the weights that were released for them.")
     .argument("[pattern]", "only names with this in them; * stands for anything")
+    .option(
+      "--pretrained",
+      "list released weights: published accuracy, size, where from, and whether they are here",
+    )
     .option("--json", "print the result as one JSON document")
-    .addHelpText("after", "\nExamples:\n  deit models\n  deit models 'deit_*distilled*224'")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  deit models\n  deit models 'deit_*distilled*224'\n  deit models --pretrained",
+    )
     .action(runModels);
 }
 
-async function runModels(pattern: string | undefined, flags: { json?: true }): Promise<void> {
+async function runModels(
+  pattern: string | undefined,
+  flags: { pretrained?: true; json?: true },
+): Promise<void> {
   const output = createOutput({ json: flags.json });
   const { listModels } = await import("../../models/registry.ts");
   const models = listModels(pattern);
@@ -24,6 +34,16 @@ async function runModels(pattern: string | undefined, flags: { json?: true }): P
     throw new ConfigError("pattern", `no model's name matches ${pattern}`, {
       hint: didYouMean(pattern, names) || "deit models lists them all.",
     });
+  }
+  if (flags.pretrained) {
+    const weights = await releasedWeights(models.map(({ name }) => name));
+    if (weights.length === 0) {
+      throw new ConfigError("pattern", `no weights are released for ${pattern}`, {
+        hint: "deit models --pretrained lists those that are.",
+      });
+    }
+    output.result(weights, () => describeWeights(weights));
+    return;
   }
   const rows = models.map(({ name, parameters, gmacs, inputSize, numClasses, distilled }) => [
     name,
@@ -35,4 +55,62 @@ async function runModels(pattern: string | undefined, flags: { json?: true }): P
   ]);
   const head = ["model", "parameters", "GMACs", "pixels", "classes", "heads"];
   output.result(models, () => table([head, ...rows], { right: [1, 2, 3, 4] }));
+}
+
+/** What `deit models --pretrained --json` prints for each. */
+interface ReleasedWeights {
+  readonly model: string;
+  /** Published, on ImageNet's validation set, percent. */
+  readonly acc1: number;
+  readonly acc5: number;
+  readonly inputSize: number;
+  readonly role: "student" | "teacher";
+  /** Of float32 weights; files are a little larger. */
+  readonly bytes: number;
+  readonly url: string;
+  readonly hubIds: readonly string[];
+  /** Their files on this machine. */
+  readonly here: readonly string[];
+}
+
+async function releasedWeights(names: readonly string[]): Promise<ReleasedWeights[]> {
+  const { PRETRAINED } = await import("../../models/pretrained.ts");
+  const { createModel } = await import("../../models/registry.ts");
+  const { sizeOf } = await import("../../graph/shape.ts");
+  const { findCheckpoint } = await import("../../evaluation/locate-checkpoint.ts");
+  return Promise.all(
+    PRETRAINED.filter(({ model }) => names.includes(model)).map(async (weights) => {
+      const { model, acc1, acc5, inputSize, url, hubIds, role = "student" } = weights;
+      const numbers = createModel(model).parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+      const found = await Promise.all([...hubIds, url].map(findCheckpoint));
+      const here = found.filter((file) => file !== undefined);
+      return { model, acc1, acc5, inputSize, role, bytes: 4 * numbers, url, hubIds, here };
+    }),
+  );
+}
+
+function describeWeights(weights: readonly ReleasedWeights[]): string {
+  const { bold, dim, green } = coloursFor(process.stdout);
+  const blocks = weights.map(({ model, acc1, acc5, inputSize, role, bytes, url, hubIds, here }) =>
+    [
+      `${bold(model)}${role === "teacher" ? "  the teacher" : ""}`,
+      facts([
+        [
+          "ImageNet",
+          `top-1 ${acc1.toFixed(1)} %, top-5 ${acc5.toFixed(1)} %, at ${inputSize} pixels (published)`,
+        ],
+        ["size", `${Math.round(bytes / 1e6)} MB`],
+        ["on the Hub", hubIds.join(", ")],
+        ["file", url],
+        ["here", here.length > 0 ? here.join("\n            ") : undefined],
+      ]),
+    ].join("\n"),
+  );
+  const there = weights.filter(({ here }) => here.length > 0).length;
+  return [
+    ...blocks,
+    dim("A Hub id or a file's address stands wherever a checkpoint does, and is fetched once:"),
+    "  deit finetune ./photos --finetune facebook/deit-small-patch16-224",
+    there > 0 ? green(`${there} of ${weights.length} are on this machine.`) : "None is on this machine yet.",
+  ].join("\n\n");
 }

@@ -1,6 +1,7 @@
 /** `deit analyze labels`: why hard labels teach. */
 import type { Command } from "commander";
 import { requirePictures } from "../../../config/resolve.ts";
+import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { withInterrupt } from "../../interrupt.ts";
 import { createOutput } from "../../output.ts";
@@ -39,6 +40,7 @@ async function runLabels(
     { dataPath: given.dataPath ?? null, dataSet: given.dataSet ?? "auto" },
     `deit analyze labels ${checkpoint} --data-path ./photos`,
   );
+  await fetchCheckpoint(checkpoint);
   const { measureLabelStability } = await import("../../../analysis/label-stability.ts");
   const progress = createProgress("looking");
   const meter = rateMeter("pictures");

@@ -1,6 +1,7 @@
 /** `deit analyze probe`: what frozen features are worth. */
 import type { Command } from "commander";
 import { requirePictures } from "../../../config/resolve.ts";
+import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { withInterrupt } from "../../interrupt.ts";
 import { createOutput } from "../../output.ts";
@@ -35,6 +36,7 @@ async function runProbe(checkpoint: string, flags: { json?: true }, command: Com
     { dataPath: given.dataPath ?? null, dataSet: given.dataSet ?? "auto" },
     `deit analyze probe ${checkpoint} --data-path ./photos`,
   );
+  await fetchCheckpoint(checkpoint);
   const { probe } = await import("../../../analysis/probe.ts");
   const progress = createProgress("looking");
   const meter = rateMeter("pictures");

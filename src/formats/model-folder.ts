@@ -1,0 +1,45 @@
+/** What weights are called in folders: those of runs, of Hugging Face's models, of transformers.js. */
+import { stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { shardNames } from "./shard-index.ts";
+
+/** Of a run of ours, best first. */
+export const RUN_WEIGHTS: readonly string[] = ["best.safetensors", "last.safetensors"];
+
+/** Of a model, best first: safetensors run nothing, and hold their types and shapes up front. */
+export const MODEL_WEIGHTS: readonly string[] = [
+  "model.safetensors",
+  "model.safetensors.index.json",
+  "pytorch_model.bin",
+  "pytorch_model.bin.index.json",
+  "onnx/model.onnx",
+  "model.onnx",
+];
+
+/** What is read beside the weights, where it is there. */
+export const MODEL_SETTINGS: readonly string[] = ["config.json", "preprocessor_config.json"];
+
+export function isIndex(name: string): boolean {
+  return name.endsWith(".index.json");
+}
+
+/** The first of `names` that the folder has; undefined when it has none. */
+export async function firstIn(folder: string, names: readonly string[]): Promise<string | undefined> {
+  for (const name of names) {
+    const file = join(folder, name);
+    if (await isThere(file)) return file;
+  }
+  return undefined;
+}
+
+/** Whether the file is there, and for an index all files that it names. */
+export async function isWhole(file: string): Promise<boolean> {
+  if (!(await isThere(file))) return false;
+  if (!isIndex(file)) return true;
+  for (const name of await shardNames(file)) if (!(await isThere(join(dirname(file), name)))) return false;
+  return true;
+}
+
+async function isThere(file: string): Promise<boolean> {
+  return (await stat(file).catch(() => undefined)) !== undefined;
+}
