@@ -81,6 +81,7 @@ export type { LoadedModel, LoadModelOptions } from "./evaluation/load-model.ts";
 
 export { countAgreement, measureAgreement, mostDisputed } from "./analysis/agreement.ts";
 export type { Agreement, AgreementOptions, Ballot, Contrast, Dispute } from "./analysis/agreement.ts";
+export { writeAgreement } from "./analysis/agreement-files.ts";
 export { probe } from "./analysis/probe.ts";
 export type { ProbeOptions, ProbeResult } from "./analysis/probe.ts";
 

@@ -15,6 +15,8 @@ export interface CsvSource {
   readonly path: string;
   /** Names by index, where they are given already. */
   readonly classes?: readonly string[];
+  /** The label of each class, where it is not the class's name. */
+  readonly keys?: readonly string[];
 }
 
 const PATH_NAMES = ["path", "file", "filename", "file_name", "image", "img"];
@@ -29,18 +31,19 @@ export async function openCsv(source: CsvSource): Promise<Dataset> {
   const classes = source.classes ?? [...new Set(rows.map(({ label }) => label))].toSorted(naturally);
   if (source.classes === undefined && classes.length === 1)
     throw new DataError(path, `${path} has one class only (${classes[0]}): expected at least two`);
+  const keys = source.keys ?? classes;
   const root = dirname(resolve(path));
   const files = rows.map(({ file }) => resolve(root, file));
   for (const [index, { label, line }] of rows.entries()) {
-    if (!classes.includes(label))
-      throw new DataError(path, `${path}, line ${line}: class "${label}" is none of ${list(classes)}`);
+    if (!keys.includes(label))
+      throw new DataError(path, `${path}, line ${line}: class "${label}" is none of ${list(keys)}`);
     const file = files[index] ?? "";
     if (!(await stat(file).catch(() => undefined))?.isFile())
       throw new DataError(path, `${path}, line ${line}: there is no file ${file}`, {
         hint: "Paths are relative to the folder of the CSV file.",
       });
   }
-  const labels = rows.map(({ label }) => classes.indexOf(label));
+  const labels = rows.map(({ label }) => keys.indexOf(label));
   return fileDataset({ name: basename(path).replace(/\.csv$/i, ""), root, files, labels, classes, source });
 }
 

@@ -13,6 +13,8 @@ export interface FolderSource {
   readonly path: string;
   /** The classes by index, where they are given already (by the training pictures, or by a model): some may be missing here. */
   readonly classes?: readonly string[];
+  /** The folder of each class, where it is not called by the class's name. */
+  readonly keys?: readonly string[];
 }
 
 /** Throws DataError for a folder that is missing or empty, for a class without pictures, for an unknown class, for one class only. */
@@ -21,16 +23,17 @@ export async function openFolder(source: FolderSource): Promise<Dataset> {
   const found = (await visibleEntries(path)).filter(({ isFolder }) => isFolder).map(({ name }) => name);
   if (found.length === 0) throw await noClasses(path);
   const classes = source.classes ?? found;
-  const unknown = found.filter((name) => !classes.includes(name));
+  const folders = source.keys ?? classes;
+  const unknown = found.filter((name) => !folders.includes(name));
   if (unknown.length > 0)
     throw new DataError(path, `${path} has folders that are no class of the model: ${list(unknown)}`, {
-      hint: `Expected some of: ${list(classes)}.`,
+      hint: `Expected some of: ${list(folders)}.`,
     });
 
   const present = new Set(found);
   const files: string[] = [];
   const labels: number[] = [];
-  for (const [label, name] of classes.entries()) {
+  for (const [label, name] of folders.entries()) {
     if (!present.has(name)) continue;
     const pictures = await picturesBelow(join(path, name));
     if (pictures.length === 0 && source.classes === undefined) throw await noPictures(path, name);

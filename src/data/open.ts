@@ -4,8 +4,11 @@
  */
 import { ConfigError, DataError } from "../errors.ts";
 import { cacheFolder } from "./cache-folder.ts";
+import type { KnownClasses } from "./class-keys.ts";
+import { classKeys, imageNetNames, isImageNet } from "./class-keys.ts";
 import type { CifarName } from "./cifar.ts";
 import { type Dataset, type DatasetSource, openDataset, takeSubset } from "./dataset.ts";
+import { visibleEntries } from "./folder.ts";
 import { locateDataset, type Located } from "./locate.ts";
 import { pulledDataset } from "./pull.ts";
 
@@ -62,11 +65,20 @@ export interface EvaluationDataOptions extends Pick<
   readonly classes?: readonly string[] | undefined;
 }
 
+export interface KnownTo {
+  /** The model's classes, named or not: folders are matched with them as class-keys.ts says. */
+  readonly model?: KnownClasses | undefined;
+  readonly onNote?: ((note: string) => void) | undefined;
+}
+
 /**
  * Pictures to measure a model with: those of the split that the folder has, or the whole of a folder without a
  * split. With `valSplit` above 0 the latter is split as training splits it (by the same seed).
  */
-export async function openEvaluation(options: EvaluationDataOptions): Promise<Dataset> {
+export async function openEvaluation(
+  options: EvaluationDataOptions,
+  { model, onNote }: KnownTo = {},
+): Promise<Dataset> {
   const { split = "val", valSplit = 0, seed = 0, classes } = options;
   const located = await locate(options);
   const own = split === "val" ? located.validation : located.train;
@@ -75,11 +87,13 @@ export async function openEvaluation(options: EvaluationDataOptions): Promise<Da
     throw new DataError(options.dataPath ?? "", `${options.dataPath} has no ${split}/ folder`, {
       hint: `Choose the other with --split ${split === "val" ? "train" : "val"}.`,
     });
-  // the indices of validation folders are those of the training folders, where these are there to see
-  const names =
-    classes ??
-    (own && located.train && own.kind !== "cifar" ? (await openDataset(located.train)).classes : undefined);
-  const dataset = await openDataset(names ? withClasses(source, names) : source);
+  const dataset = await openDataset(
+    await withModelsClasses(source, located, {
+      model: model ?? (classes && { numClasses: classes.length, classes }),
+      hasOwn: own !== undefined,
+      onNote,
+    }),
+  );
   if (own || valSplit === 0) return dataset;
   return takeSubset(dataset, {
     rule: "split",
@@ -87,6 +101,49 @@ export async function openEvaluation(options: EvaluationDataOptions): Promise<Da
     fraction: valSplit,
     seed,
   });
+}
+
+/** A source whose classes are those of the model; else of the training pictures, where these are there to see. */
+async function withModelsClasses(
+  source: DatasetSource,
+  { train }: Located,
+  { model: known, onNote, hasOwn }: KnownTo & { hasOwn: boolean },
+): Promise<DatasetSource> {
+  if (known === undefined) {
+    const trained =
+      hasOwn && train && train.kind !== "cifar" ? (await openDataset(train)).classes : undefined;
+    return trained ? withClasses(source, trained) : source;
+  }
+  const found = await namesIn(source);
+  if (found === undefined) {
+    const names = known.classes ?? (await imageNetNamesFor(source, known));
+    return names ? withClasses(source, names) : source;
+  }
+  // a validation folder may lack classes that the training folder has
+  const all = known.classes === undefined && hasOwn && train ? ((await namesIn(train)) ?? found) : found;
+  const keys = classKeys(all, known, { path: "path" in source ? source.path : "" });
+  if (keys === undefined) return withClasses(source, all);
+  if (keys.note !== undefined) onNote?.(keys.note);
+  return source.kind === "folder" || source.kind === "csv"
+    ? { ...source, keys: keys.keys, classes: keys.classes }
+    : source;
+}
+
+/** What classes are called in a folder or a CSV file, before anything is known of them; undefined for other sources. */
+async function namesIn(source: DatasetSource): Promise<readonly string[] | undefined> {
+  if (source.kind === "folder")
+    return (await visibleEntries(source.path)).filter(({ isFolder }) => isFolder).map(({ name }) => name);
+  return source.kind === "csv" ? (await openDataset(source)).classes : undefined;
+}
+
+/** ImageNet's own pictures say by their names what the numbers of a list are. */
+async function imageNetNamesFor(
+  source: DatasetSource,
+  model: KnownClasses,
+): Promise<readonly string[] | undefined> {
+  if (source.kind !== "labels-csv" || !isImageNet(model)) return undefined;
+  const dataset = await openDataset(source);
+  return /ILSVRC2012_val_\d{8}/.test(dataset.describe(0)) ? imageNetNames() : undefined;
 }
 
 async function locate({ dataPath = null, dataSet = "auto" }: DataOptions): Promise<Located> {

@@ -14,7 +14,7 @@ import type { EvaluateHooks } from "./answers.ts";
 import type { Classifier } from "./classifier.ts";
 import { loadClassifier } from "./classifier.ts";
 
-export interface ContendersOptions extends Omit<EvaluationDataOptions, "model"> {
+export interface ContendersOptions extends EvaluationDataOptions {
   /** Files, run folders, model folders or Hub ids; `name=path` gives one a name. */
   readonly checkpoints: readonly string[];
   /** Name of a registered model, for files that do not say what they are. */
@@ -67,7 +67,10 @@ export async function openContest(
     }
   const [first] = known;
   if (first === undefined) throw new ConfigError("checkpoint", "no checkpoint was given");
-  const whole = await openEvaluation({ ...data, classes: data.classes ?? first.classes });
+  const whole = await openEvaluation(data, {
+    model: { numClasses: first.numClasses, classes: data.classes ?? first.classes },
+    onNote: (message) => onEvent?.({ type: "warning", message }),
+  });
   checkClasses(whole, first.numClasses, given[0]?.path ?? "");
   const dataset =
     images === undefined ? whole : takeSubset(whole, { rule: "sample", count: images, seed: data.seed ?? 0 });

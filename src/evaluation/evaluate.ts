@@ -62,7 +62,10 @@ export async function evaluateCheckpoint(
   });
   const { name, classes, numClasses } = classifier;
   for (const message of classifier.notes) hooks.onEvent?.({ type: "warning", message });
-  const dataset = await openEvaluation({ ...options, classes: options.classes ?? classes });
+  const dataset = await openEvaluation(options, {
+    model: { numClasses, classes: options.classes ?? classes },
+    onNote: (message) => hooks.onEvent?.({ type: "warning", message }),
+  });
   checkClasses(dataset, numClasses, checkpoint);
   const meter = new EvaluationMeter({ numClasses, ...(joint && { joint }) });
   const { seconds } = await answerPictures(

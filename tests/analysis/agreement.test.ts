@@ -1,9 +1,11 @@
 /** Table 4: counted by hand on a few answers, then with models on pictures, then with the real ones. */
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Ballot } from "../../src/analysis/agreement.ts";
 import { countAgreement, measureAgreement, mostDisputed } from "../../src/analysis/agreement.ts";
+import { writeAgreement } from "../../src/analysis/agreement-files.ts";
 import { evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
 import type { EvaluateEvent } from "../../src/evaluation/answers.ts";
 import { encodeModelMetadata } from "../../src/formats/model-metadata.ts";
@@ -205,4 +207,34 @@ describe("models on pictures", () => {
     });
     expect([...ballot.pictures]).toEqual([1, 2, 3]);
   });
+
+  test(
+    "writes tables, figures, the pictures and a page that needs no network",
+    { timeout: 60_000 },
+    async () => {
+      const checkpoints = [at("distilled"), at("plain")];
+      const measured = await measureAgreement({ checkpoints, dataPath: photos, resamples: 20, ...CPU });
+      const folder = join(root, "out/agreement");
+      const files = await writeAgreement(folder, measured, { examples: 4, command: "deit analyze <b>" });
+      expect((await readdir(folder)).toSorted()).toEqual(files.toSorted());
+      const lines = (await readFile(join(folder, "agreement.csv"), "utf8")).trim().split("\n");
+      expect(lines).toHaveLength(1 + 5 * 5);
+      expect(lines[0]).toBe("a,b,disagreement,low,high");
+      expect(lines[1]).toBe("ground truth,ground truth,0,0,0");
+      const answers = (await readFile(join(folder, "answers.csv"), "utf8")).trim().split("\n");
+      expect(answers).toHaveLength(1 + 18);
+      expect(answers[1]).toMatch(/^disc\/0\.png,disc,(disc|ring|stripes),/);
+      const { disputed, ...document } = JSON.parse(await readFile(join(folder, "agreement.json"), "utf8"));
+      expect(document).toEqual(JSON.parse(JSON.stringify(measured.agreement)));
+      expect(disputed.length).toBeGreaterThan(0);
+      expect(disputed.length).toBeLessThanOrEqual(4);
+      expect(disputed[0].answers).toHaveLength(5);
+      const page = await readFile(join(folder, "index.html"), "utf8");
+      expect(page).not.toMatch(/(?:src|href)="(?!data:)/);
+      expect(page.match(/<figure>/g)).toHaveLength(disputed.length);
+      expect(page).toContain("deit analyze &lt;b&gt;");
+      const sheet = await sharp(join(folder, "disputed.png")).metadata();
+      expect([sheet.format, (sheet.width ?? 0) > 600]).toEqual(["png", true]);
+    },
+  );
 });

@@ -1,7 +1,10 @@
 /** `deit analyze agreement`: Table 4 for any models, on any pictures. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import type { Command } from "commander";
 import type { Agreement } from "../../../analysis/agreement.ts";
 import { requirePictures } from "../../../config/resolve.ts";
+import { commandLine } from "../../command-line.ts";
 import { integer, table } from "../../format.ts";
 import { withInterrupt } from "../../interrupt.ts";
 import { createOutput } from "../../output.ts";
@@ -21,6 +24,7 @@ export function addAgreementCommand(analyze: Command): void {
     .argument("<checkpoint...>", "files, run folders, Hub ids; name=path gives one a name")
     .option("--images <N>", "ask about N pictures, by chance (default: all)", wholeNumber("images"))
     .option("--resamples <N>", "of the bootstrap (default: 2000)", wholeNumber("resamples"))
+    .option("--out <DIR>", "write tables, heat map, the pictures they disagree on, and a page")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
   command
@@ -32,7 +36,7 @@ matched by name; all models answer for the classes of the first.
 
 Examples:
   deit analyze agreement runs/plain runs/distilled teacher.onnx --data-set cifar10
-  deit analyze agreement DeiT=model.safetensors convnet=teacher.onnx --data-path ./imagenet`,
+  deit analyze agreement DeiT=model.safetensors convnet=teacher.onnx --data-path ./imagenet --out agreement`,
     )
     .action(runAgreement);
 }
@@ -40,6 +44,7 @@ Examples:
 interface AgreementFlags {
   images?: number;
   resamples?: number;
+  out?: string;
   json?: true;
 }
 
@@ -55,8 +60,9 @@ async function runAgreement(checkpoints: string[], flags: AgreementFlags, comman
   const { measureAgreement } = await import("../../../analysis/agreement.ts");
   const progress = createProgress("asking");
   const meter = rateMeter("pictures");
-  const { images, resamples } = flags;
-  const { agreement } = await withInterrupt(
+  const { images, resamples, out } = flags;
+  if (out !== undefined) await mkdir(out, { recursive: true }); // says what is wrong before the work, not after
+  const measured = await withInterrupt(
     (signal) =>
       measureAgreement(
         { checkpoints, ...options, ...(images && { images }), ...(resamples && { resamples }) },
@@ -70,7 +76,21 @@ async function runAgreement(checkpoints: string[], flags: AgreementFlags, comman
       ),
     () => progress.line("stopping"),
   ).finally(progress.stop);
-  output.result(agreement, () => describeAgreement(agreement));
+  const { agreement } = measured;
+  const files: string[] = [];
+  if (out !== undefined) {
+    const { writeAgreement } = await import("../../../analysis/agreement-files.ts");
+    files.push(...(await writeAgreement(out, measured, { command: commandLine() })));
+  }
+  output.result(agreement, () => {
+    const written =
+      files.length > 0
+        ? [
+            `Written to ${join(out ?? "", "index.html")} and beside it: ${files.filter((name) => name !== "index.html").join(", ")}`,
+          ]
+        : [];
+    return [describeAgreement(agreement), ...written].join("\n\n");
+  });
 }
 
 /** The square in percent, and what is closer to what beyond chance. */
