@@ -119,6 +119,8 @@ export type { SafetensorsFile } from "./formats/safetensors-file.ts";
 // How fast this machine is.
 export { benchInfer, benchTrain } from "./benchmark/throughput.ts";
 export type { BenchOptions, BenchReport } from "./benchmark/throughput.ts";
+export { profileModel } from "./benchmark/profile.ts";
+export type { ProfileEntry, ProfileOptions, ProfileReport } from "./benchmark/profile.ts";
 export { benchGemm } from "./benchmark/gemm.ts";
 export type { BenchGemmReport } from "./benchmark/gemm.ts";
 export { benchData } from "./benchmark/data.ts";

@@ -1,25 +1,12 @@
 /** `deit bench train` and `deit bench infer`: images a second, beside the device's own rate of matrix products. */
-import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
-import type { Program } from "../graph/program.ts";
-import { deployedProgram } from "../models/deploy.ts";
-import type { Model } from "../models/registry.ts";
 import { createModel } from "../models/registry.ts";
-import { initialVectors, unpackTensors } from "../nn/layout.ts";
-import { adamW } from "../optim/adamw.ts";
-import { modelLayout } from "../optim/groups.ts";
-import { createRandom } from "../random.ts";
 import { createRuntime } from "../runtime/node.ts";
-import type { DeviceName, Runtime, TensorData } from "../runtime/runtime.ts";
-import { hyperFeeds } from "../training/feeds.ts";
-import { stepProgram } from "../training/program.ts";
-import { restoreProgress } from "../training/progress.ts";
-import { softTargetCrossEntropy } from "../nn/losses.ts";
-import { smoothTargets } from "../training/task.ts";
-import type { Task } from "../training/task.ts";
-import { add, mul } from "../graph/ops.ts";
+import type { DeviceName } from "../runtime/runtime.ts";
 import { createGemmTimer, gemmShapes } from "./gemm.ts";
 import type { GemmPeak } from "./gemm.ts";
 import { median, seconds } from "./timing.ts";
+import { inferWorkload, trainWorkload } from "./workload.ts";
+import type { Workload, WorkloadContext } from "./workload.ts";
 
 export interface BenchOptions {
   readonly model: string;
@@ -50,74 +37,22 @@ export interface BenchReport {
   readonly gemmShapes: GemmPeak["shapes"];
 }
 
-interface Workload {
-  readonly program: Program;
-  readonly feeds: Readonly<Record<string, TensorData>>;
-  /** Floating-point operations of one picture, in forward passes. */
-  readonly passes: number;
-}
-
 /** Forward passes of the deployed model: weights inside the program, joint logits out. */
 export async function benchInfer(options: BenchOptions): Promise<BenchReport> {
-  return bench(options, async ({ model, batchSize, runtime }) => {
-    const layout = modelLayout(model);
-    const weights = unpackTensors(layout, initialVectors(layout, createRandom(0, "weights")));
-    const [height, width] = model.config.inputSize;
-    const random = createRandom(0, "images");
-    const pixels = Float32Array.from({ length: batchSize * 3 * height * width }, () => random.normal());
-    return {
-      program: deployedProgram(model, weights, { batchSize, target: runtime.target }),
-      feeds: { pixel_values: pixels },
-      passes: 1,
-    };
-  });
+  return bench(options, inferWorkload);
 }
 
 /** Training steps: forward, backward, AdamW, without stochastic depth; both heads of a distilled model learn. */
 export async function benchTrain(options: BenchOptions): Promise<BenchReport> {
-  return bench(options, async ({ model, batchSize, runtime }) => {
-    const layout = modelLayout(model);
-    const optimizer = adamW();
-    const program = stepProgram(
-      {
-        model,
-        layout,
-        batchSize,
-        target: runtime.target,
-        normalisation: IMAGENET_NORMALISATION,
-      },
-      { task: everyHead, optimizer },
-    );
-    const weights = initialVectors(layout, createRandom(0, "weights"));
-    await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial: async () => weights });
-    const [height, width] = model.config.inputSize;
-    const random = createRandom(0, "images");
-    const labels = Int32Array.from({ length: batchSize }, () => random.integer(model.config.numClasses));
-    return {
-      program,
-      feeds: {
-        images: Uint8Array.from({ length: batchSize * 3 * height * width }, () => random.integer(256)),
-        targets: smoothTargets(labels, model.config.numClasses, 0.1),
-        ...hyperFeeds({ layout, optimizer }, { update: 1000, lr: 1e-6 }),
-      },
-      passes: 3,
-    };
-  });
+  return bench(options, trainWorkload);
 }
-
-/** The loss of the timed step: true labels on every head, so that every parameter gets a gradient. */
-const everyHead: Task = ({ heads, targets }) => {
-  const byClass = softTargetCrossEntropy(heads.class, targets);
-  if (heads.distillation === undefined) return { loss: byClass };
-  return { loss: mul(add(byClass, softTargetCrossEntropy(heads.distillation, targets)), 0.5) };
-};
 
 /** Shortest timed stretch, in seconds: below it the clock and other programs weigh too much. */
 const ROUND_SECONDS = 0.25;
 
 async function bench(
   { model: name, batchSize = 8, inputSize, device = "auto", threads, rounds = 15, profile }: BenchOptions,
-  prepare: (context: { model: Model; batchSize: number; runtime: Runtime }) => Promise<Workload>,
+  prepare: (context: WorkloadContext) => Promise<Workload>,
 ): Promise<BenchReport> {
   const model = createModel(name, { inputSize });
   const runtime = await createRuntime({ device, ...(threads && { threads }), ...(profile && { profile }) });

@@ -1,9 +1,12 @@
 /** Reverse-mode differentiation: a graph in, a graph of its gradients out. */
 import { DeitError, ShapeError } from "../errors.ts";
 import type { Value } from "./graph.ts";
-import { operands, topologicalOrder } from "./graph.ts";
+import { atScope, operands, topologicalOrder } from "./graph.ts";
 import { add, full } from "./ops/elementwise.ts";
 import { sizeOf } from "./shape.ts";
+
+/** Scopes of what a gradient adds begin with this; the rest is the scope of what is differentiated. */
+export const GRADIENT_SCOPE = "gradient";
 
 /**
  * Gradients of a scalar loss by each of `wrt`, in their shapes; zeros where the loss does not depend on one.
@@ -23,7 +26,8 @@ export function gradient(loss: Value, wrt: readonly Value[]): Value[] {
     const outputs = node.outputs.map((value) => grads.get(value));
     if (!active.has(node) || node.inputs.length === 0 || outputs.every((grad) => grad === undefined))
       continue;
-    if (node.op.gradient === undefined) {
+    const { gradient: rule } = node.op;
+    if (rule === undefined) {
       if (
         node.inputs.some((input) => active.has(input.node) && input.dtype.startsWith("float")) &&
         differentiable(node.outputs)
@@ -40,18 +44,21 @@ export function gradient(loss: Value, wrt: readonly Value[]): Value[] {
         `gradient: the loss depends on an output of ${name} that is there to be looked at only`,
       );
     }
-    const byInputs = node.op.gradient({
-      inputs: operands(node.inputs),
-      outputs: operands(node.outputs),
-      grad: outputs[0] ?? full(operands(node.outputs)[0].shape, 0),
-      grads: outputs,
-      attributes: node.attributes,
-    });
+    const scope = `${GRADIENT_SCOPE}/${node.scope}`;
+    const byInputs = atScope(scope, () =>
+      rule({
+        inputs: operands(node.inputs),
+        outputs: operands(node.outputs),
+        grad: outputs[0] ?? full(operands(node.outputs)[0].shape, 0),
+        grads: outputs,
+        attributes: node.attributes,
+      }),
+    );
     for (const [i, input] of node.inputs.entries()) {
       const grad = byInputs[i];
       if (grad === undefined || !active.has(input.node)) continue;
       const before = grads.get(input);
-      grads.set(input, before === undefined ? grad : add(before, grad));
+      grads.set(input, before === undefined ? grad : atScope(scope, () => add(before, grad)));
     }
   }
   return wrt.map((value) => grads.get(value) ?? full(value.shape, 0));

@@ -30,6 +30,8 @@ export interface Node {
   readonly inputs: readonly Value[];
   readonly attributes: Attributes;
   readonly outputs: readonly Value[];
+  /** Which part of a program it belongs to, as a path; for errors and profiles. See `inScope`. */
+  readonly scope: string;
 }
 
 export type Attributes = Readonly<Record<string, unknown>>;
@@ -112,6 +114,26 @@ export function operands<T>(list: readonly T[]): Operands<T> {
 }
 
 let nextId = 0;
+let currentScope = "";
+
+/**
+ * Builds a part of a graph under a name: its nodes carry the path of all names around them (`blocks.3/attn`), through
+ * lowering and simplification into the names of ONNX nodes. It changes nothing that is computed.
+ */
+export function inScope<T>(name: string, build: () => T): T {
+  return atScope(currentScope === "" ? name : `${currentScope}/${name}`, build);
+}
+
+/** The same under a whole path, whatever is around. */
+export function atScope<T>(path: string, build: () => T): T {
+  const outer = currentScope;
+  currentScope = path;
+  try {
+    return build();
+  } finally {
+    currentScope = outer;
+  }
+}
 
 /** Adds one node. The typed functions of ops/ are what to call; this is what they call. */
 export function createNode<A extends Attributes>(
@@ -120,7 +142,7 @@ export function createNode<A extends Attributes>(
   attributes: A,
 ): Node {
   const outputs: Value[] = [];
-  const node: Node = { id: nextId++, op, inputs, attributes, outputs };
+  const node: Node = { id: nextId++, op, inputs, attributes, outputs, scope: currentScope };
   for (const [index, type] of op.infer(operands(inputs), attributes).entries()) {
     outputs.push({ node, index, dtype: type.dtype, shape: type.shape });
   }

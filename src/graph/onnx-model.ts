@@ -77,7 +77,7 @@ export function onnxModel({ outputs, name, metadata = {} }: OnnxModelOptions): U
       }
       nodes.push(
         nodeProto(node.op.onnx(operands(node.inputs), node.attributes, writer), {
-          name: label,
+          name: node.scope === "" ? label : `${node.scope}/${label}`,
           inputs: node.inputs.map(nameOf),
           outputs: trimmed(node.outputs.map((value) => names.get(value) ?? "")),
         }),

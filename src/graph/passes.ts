@@ -5,6 +5,7 @@
 import type { Node, Target, Value } from "./graph.ts";
 import {
   at,
+  atScope,
   constant,
   constantData,
   createNode,
@@ -66,9 +67,12 @@ function rewrite(
   const find = (value: Value): Value => rebuilt.get(value) ?? value;
   for (const node of topologicalOrder(values)) {
     const inputs = node.inputs.map(find);
-    const outputs =
-      visit(node, inputs) ??
-      (sameInputs(node, inputs) ? node.outputs : createNode(node.op, inputs, node.attributes).outputs);
+    const outputs = atScope(
+      node.scope,
+      () =>
+        visit(node, inputs) ??
+        (sameInputs(node, inputs) ? node.outputs : createNode(node.op, inputs, node.attributes).outputs),
+    );
     for (const [i, value] of node.outputs.entries()) {
       const replacement = outputs[i];
       if (replacement !== undefined) rebuilt.set(value, replacement);

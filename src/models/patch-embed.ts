@@ -1,5 +1,6 @@
 /** Pictures to patch tokens (§3): a convolution whose kernel is its stride, so a reshape and a matrix product. */
 import { ConfigError } from "../errors.ts";
+import { inScope } from "../graph/graph.ts";
 import type { Value } from "../graph/graph.ts";
 import { linear, reshape, transpose } from "../graph/ops.ts";
 import { sizeOf } from "../graph/shape.ts";
@@ -21,9 +22,11 @@ export function patchEmbed(images: Value, scope: Scope, { patchSize, embedDim }:
   const initializer: Initializer = { kind: "uniform", bound: sizeOf(kernel) ** -0.5 };
   const weight = scope.parameter("proj.weight", [embedDim, ...kernel], initializer);
   const bias = scope.parameter("proj.bias", [embedDim], initializer);
-  const grid = reshape(images, [batch, channels, rows, patchSize, columns, patchSize]);
-  const patches = reshape(transpose(grid, [2, 4, 0, 1, 3, 5]), [rows * columns, batch, sizeOf(kernel)]);
-  return linear(patches, reshape(weight, [embedDim, sizeOf(kernel)]), bias);
+  return inScope("patch_embed", () => {
+    const grid = reshape(images, [batch, channels, rows, patchSize, columns, patchSize]);
+    const patches = reshape(transpose(grid, [2, 4, 0, 1, 3, 5]), [rows * columns, batch, sizeOf(kernel)]);
+    return linear(patches, reshape(weight, [embedDim, sizeOf(kernel)]), bias);
+  });
 }
 
 /** Patches along [height, width]. @throws ConfigError when the patch does not divide the picture. */

@@ -4,7 +4,7 @@
  */
 import type { Value } from "../graph/graph.ts";
 import { add, linear, mean, mul, relu, reshape, sigmoid } from "../graph/ops.ts";
-import { at } from "../graph/graph.ts";
+import { at, inScope } from "../graph/graph.ts";
 import { dimAt } from "../graph/shape.ts";
 import { convNorm } from "../nn/convolution.ts";
 import type { ForwardContext } from "../nn/context.ts";
@@ -136,7 +136,11 @@ interface BlockOptions {
 }
 
 /** x: [B, C, H, W] → [B, width, H / stride, W / stride]. */
-function block(
+function block(x: Value, scope: Scope, options: BlockOptions, context: ForwardContext): Value {
+  return inScope(`blocks.${options.index}`, () => bottleneck(x, scope, options, context));
+}
+
+function bottleneck(
   x: Value,
   scope: Scope,
   { width, groups, stride, index }: BlockOptions,

@@ -2,6 +2,7 @@
  * ResNet for CIFAR (He et al. 2016, §4.2): three stages of n blocks, widths 16, 32, 64, shortcuts without parameters. The
  * tensors are named as in the PyTorch implementation whose weights are around (layer1.0.conv1, linear).
  */
+import { inScope } from "../graph/graph.ts";
 import type { Value } from "../graph/graph.ts";
 import { add, linear, mean, pad, relu, reshape, slice } from "../graph/ops.ts";
 import { dimAt } from "../graph/shape.ts";
@@ -63,8 +64,10 @@ function block(
     const y = convolution(input, scope.at(`conv${n}`), { outChannels: width, kernel: 3, stride: step });
     return batchNorm(y, scope.at(`bn${n}`), {}, context);
   };
-  const y = convNorm(relu(convNorm(x, 1, stride)), 2, 1);
-  return relu(add(shortcut(x, width), context.dropPath(y, index)));
+  return inScope(`blocks.${index}`, () => {
+    const y = convNorm(relu(convNorm(x, 1, stride)), 2, 1);
+    return relu(add(shortcut(x, width), context.dropPath(y, index)));
+  });
 }
 
 /** The identity, or (option A) every second pixel with zeros for the new channels, half of them on each side. */

@@ -5,7 +5,7 @@
  */
 import { CheckpointError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
-import { at, input } from "../graph/graph.ts";
+import { at, inScope, input } from "../graph/graph.ts";
 import { concat, reshape, split } from "../graph/ops.ts";
 import { sizeOf } from "../graph/shape.ts";
 import type { LoraOptions } from "./lora.ts";
@@ -149,13 +149,15 @@ export function bindParameters(
   for (const { name, length, segments } of layout.vectors) {
     const vector = input(`${slot}.${name}`, "float32", [length]);
     weights[name] = vector;
-    const pieces = split(
-      vector,
-      segments.map((segment) => segment.length),
-      0,
-    );
-    for (const [i, segment] of segments.entries())
-      values.set(segment.name, reshape(at(pieces, i), segment.shape));
+    inScope("parameters", () => {
+      const pieces = split(
+        vector,
+        segments.map((segment) => segment.length),
+        0,
+      );
+      for (const [i, segment] of segments.entries())
+        values.set(segment.name, reshape(at(pieces, i), segment.shape));
+    });
   }
   const scope = createScope(({ name }) => {
     const value = values.get(name);

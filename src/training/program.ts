@@ -4,7 +4,7 @@
  */
 import type { ProgramOptions } from "../evaluation/program.ts";
 import { imagesInput } from "../evaluation/program.ts";
-import { at, input } from "../graph/graph.ts";
+import { at, inScope, input } from "../graph/graph.ts";
 import type { Value } from "../graph/graph.ts";
 import { gradient } from "../graph/gradient.ts";
 import { add, full, mul, reshape, slice } from "../graph/ops.ts";
@@ -53,7 +53,7 @@ export const TEACHER_INPUT = "teacher";
  */
 export function stepProgram(options: ProgramOptions, training: TrainingOptions): Program {
   const { losses, ...traced } = traceGradients(options, training);
-  const { outputs, state } = update(options.layout, training, traced);
+  const { outputs, state } = inScope("optimizer", () => update(options.layout, training, traced));
   return compile({
     name: `${options.model.name}.step`,
     target: options.target,
@@ -127,14 +127,16 @@ function traceGradients(
         drop,
         attnDrop,
       });
-  const pixels = batchPixels(options, inputs);
+  const pixels = inScope("pixels", () => batchPixels(options, inputs));
   const heads = model.forward(pixels, scope, context);
   const logits = [batchSize, model.config.numClasses];
-  const losses = task({
-    heads,
-    targets: input("targets", "float32", logits),
-    teacher: teacher === "input" ? input(TEACHER_INPUT, "float32", logits) : teacher?.(pixels),
-  });
+  const answers =
+    teacher === "input"
+      ? input(TEACHER_INPUT, "float32", logits)
+      : inScope("teacher", () => teacher?.(pixels));
+  const losses = inScope("loss", () =>
+    task({ heads, targets: input("targets", "float32", logits), teacher: answers }),
+  );
   const trained = trainedVectors(layout).map(({ name }) => weights[name] ?? losses.loss);
   return {
     losses: { ...losses },

@@ -1,12 +1,16 @@
 /** `deit bench`: how fast training, inference, matrix products and the loader are on this machine. */
+import { resolve } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
 import type { LoaderRate } from "../../benchmark/data.ts";
 import type { BenchOptions } from "../../benchmark/throughput.ts";
 import type { TrainOptionName } from "../../config/schema.ts";
 import { requirePictures, resolveTrainOptions } from "../../config/resolve.ts";
+import { ConfigError } from "../../errors.ts";
 import { facts, integer, mebibytes, short } from "../format.ts";
+import type { Output } from "../output.ts";
 import { createOutput } from "../output.ts";
+import { profileText } from "../profile-view.ts";
 import { addSchemaFlags, flagLayer, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
@@ -39,8 +43,10 @@ export function addBenchCommand(program: Command): void {
       )
       .option("--json", "print the result as one JSON document");
   };
-  add("train", "Time training steps: forward, backward and update.", MODEL).action(runModel("train"));
-  add("infer", "Time forward passes.", MODEL).action(runModel("infer"));
+  addProfile(add("train", "Time training steps: forward, backward and update.", MODEL)).action(
+    runModel("train"),
+  );
+  addProfile(add("infer", "Time forward passes.", MODEL)).action(runModel("infer"));
   add(
     "gemm",
     "Time the model's own matrix products: the peak that the others are compared with.",
@@ -49,13 +55,21 @@ export function addBenchCommand(program: Command): void {
   add("data", "Time reading and preparing pictures.", PICTURES).action(runData);
   bench.addHelpText(
     "after",
-    `\nWithout --model: ${DEFAULT_MODEL}.\n\nExample:\n  deit bench train --model deit_tiny_patch16_224 --batch-size 8`,
+    `\nWithout --model: ${DEFAULT_MODEL}.\n\nExamples:\n  deit bench train --model deit_tiny_patch16_224 --batch-size 8\n  deit bench train --profile --out profile.json`,
   );
+}
+
+function addProfile(command: Command): Command {
+  return command
+    .option("--profile", "tell which operations take the time instead (--rounds: profiled runs, default 5)")
+    .option("--out <FILE>", "with --profile: keep ONNX Runtime's file, for ui.perfetto.dev");
 }
 
 interface BenchFlags {
   rounds?: number;
   json?: true;
+  profile?: true;
+  out?: string;
 }
 
 const DEFAULT_MODEL = "deit_tiny_distilled_patch16_224";
@@ -76,6 +90,12 @@ function modelOptions(flags: BenchFlags, command: Command): BenchOptions {
 function runModel(what: "train" | "infer") {
   return async (flags: BenchFlags, command: Command): Promise<void> => {
     const output = createOutput({ json: flags.json });
+    if (flags.profile) return runProfile({ what, out: flags.out, ...modelOptions(flags, command) }, output);
+    if (flags.out !== undefined) {
+      throw new ConfigError("out", "--out keeps the profile; there is none without --profile", {
+        hint: `deit bench ${what} --profile --out ${flags.out}`,
+      });
+    }
     const { benchTrain, benchInfer } = await import("../../benchmark/throughput.ts");
     const result = await (what === "train" ? benchTrain : benchInfer)(modelOptions(flags, command));
     output.result(result, () =>
@@ -92,6 +112,15 @@ function runModel(what: "train" | "infer") {
       ].join("\n"),
     );
   };
+}
+
+async function runProfile(
+  { out, ...options }: BenchOptions & { what: "train" | "infer"; out: string | undefined },
+  output: Output,
+): Promise<void> {
+  const { profileModel } = await import("../../benchmark/profile.ts");
+  const result = await profileModel({ ...options, ...(out !== undefined && { out: resolve(out) }) });
+  output.result(result, () => profileText(result));
 }
 
 async function runGemm(flags: BenchFlags, command: Command): Promise<void> {

@@ -1,0 +1,83 @@
+/** What benchmarks run: the forward pass of a deployed model, and a training step, on pictures of noise. */
+import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
+import { add, mul } from "../graph/ops.ts";
+import type { Program } from "../graph/program.ts";
+import { deployedProgram } from "../models/deploy.ts";
+import type { Model } from "../models/registry.ts";
+import { initialVectors, unpackTensors } from "../nn/layout.ts";
+import { softTargetCrossEntropy } from "../nn/losses.ts";
+import { adamW } from "../optim/adamw.ts";
+import { modelLayout } from "../optim/groups.ts";
+import { createRandom } from "../random.ts";
+import type { Runtime, TensorData } from "../runtime/runtime.ts";
+import { hyperFeeds } from "../training/feeds.ts";
+import { stepProgram } from "../training/program.ts";
+import { restoreProgress } from "../training/progress.ts";
+import { smoothTargets } from "../training/task.ts";
+import type { Task } from "../training/task.ts";
+
+/** A program with feeds for it, ready to run again and again. */
+export interface Workload {
+  readonly program: Program;
+  readonly feeds: Readonly<Record<string, TensorData>>;
+  /** Floating-point operations of one picture, in forward passes. */
+  readonly passes: number;
+}
+
+/** What a workload is made for. */
+export interface WorkloadContext {
+  readonly model: Model;
+  readonly batchSize: number;
+  readonly runtime: Runtime;
+}
+
+/** Forward passes of the deployed model: weights inside the program, joint logits out. */
+export async function inferWorkload({ model, batchSize, runtime }: WorkloadContext): Promise<Workload> {
+  const layout = modelLayout(model);
+  const weights = unpackTensors(layout, initialVectors(layout, createRandom(0, "weights")));
+  const [height, width] = model.config.inputSize;
+  const random = createRandom(0, "images");
+  const pixels = Float32Array.from({ length: batchSize * 3 * height * width }, () => random.normal());
+  return {
+    program: deployedProgram(model, weights, { batchSize, target: runtime.target }),
+    feeds: { pixel_values: pixels },
+    passes: 1,
+  };
+}
+
+/** Training steps: forward, backward, AdamW, without stochastic depth; both heads of a distilled model learn. */
+export async function trainWorkload({ model, batchSize, runtime }: WorkloadContext): Promise<Workload> {
+  const layout = modelLayout(model);
+  const optimizer = adamW();
+  const program = stepProgram(
+    {
+      model,
+      layout,
+      batchSize,
+      target: runtime.target,
+      normalisation: IMAGENET_NORMALISATION,
+    },
+    { task: everyHead, optimizer },
+  );
+  const weights = initialVectors(layout, createRandom(0, "weights"));
+  await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial: async () => weights });
+  const [height, width] = model.config.inputSize;
+  const random = createRandom(0, "images");
+  const labels = Int32Array.from({ length: batchSize }, () => random.integer(model.config.numClasses));
+  return {
+    program,
+    feeds: {
+      images: Uint8Array.from({ length: batchSize * 3 * height * width }, () => random.integer(256)),
+      targets: smoothTargets(labels, model.config.numClasses, 0.1),
+      ...hyperFeeds({ layout, optimizer }, { update: 1000, lr: 1e-6 }),
+    },
+    passes: 3,
+  };
+}
+
+/** The loss of the timed step: true labels on every head, so that every parameter gets a gradient. */
+const everyHead: Task = ({ heads, targets }) => {
+  const byClass = softTargetCrossEntropy(heads.class, targets);
+  if (heads.distillation === undefined) return { loss: byClass };
+  return { loss: mul(add(byClass, softTargetCrossEntropy(heads.distillation, targets)), 0.5) };
+};
