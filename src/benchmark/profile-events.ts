@@ -110,7 +110,7 @@ function flopsOf(type: string, { args }: ProfileEvent): number {
     return (2 * size(out) * matrix) / rows;
   }
   if (type === "ConvTranspose") return (2 * size(a) * size(b)) / (b[0] ?? 1);
-  if (/Conv$/.test(type)) return (2 * size(out) * size(b)) / (b[0] ?? 1);
+  if (type.endsWith("Conv")) return (2 * size(out) * size(b)) / (b[0] ?? 1);
   return 0;
 }
 
