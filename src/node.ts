@@ -63,6 +63,23 @@ export type {
 } from "./evaluation/answers.ts";
 export { differenceInterval, intervalOf, resampleShares } from "./evaluation/bootstrap.ts";
 export type { BootstrapOptions, Interval } from "./evaluation/bootstrap.ts";
+export { comparisonReport, measureCheckpoints } from "./evaluation/measure-checkpoints.ts";
+export type {
+  MeasureCheckpointsOptions,
+  MeasuredCheckpoint,
+  MeasuredCheckpoints,
+} from "./evaluation/measure-checkpoints.ts";
+export type {
+  CalibrationReport,
+  CheckpointReport,
+  ClassReport,
+  ComparisonReport,
+  Difference,
+  RealReport,
+} from "./evaluation/checkpoint-report.ts";
+export { evaluationDocument } from "./evaluation/evaluation-document.ts";
+export type { EvaluationDocument, ReportDocument } from "./evaluation/evaluation-document.ts";
+export { writeEvaluation } from "./analysis/evaluation-files.ts";
 export { AnswerSheet, mainAnswers } from "./evaluation/answer-sheet.ts";
 export type { HeadAnswers, HeadName, PictureAnswers } from "./evaluation/answer-sheet.ts";
 export { headLogits } from "./evaluation/program.ts";

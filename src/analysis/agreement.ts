@@ -77,7 +77,7 @@ export const GROUND_TRUTH = "ground truth";
 /** Asks the classifiers, one after another, about the same pictures. */
 export async function castBallot(options: AgreementOptions, hooks: EvaluateHooks = {}): Promise<Ballot> {
   const contest = await openContest(options, hooks);
-  const { contenders, dataset, numClasses, classes } = contest;
+  const { contenders, dataset, numClasses, classes, relabel } = contest;
   const respondents: Respondent[] = [{ name: GROUND_TRUTH }];
   const answers: Int32Array[] = [];
   const confidence: Float64Array[] = [];
@@ -85,7 +85,7 @@ export async function castBallot(options: AgreementOptions, hooks: EvaluateHooks
   for (const [i, { name, checkpoint, order, load }] of contenders.entries()) {
     const sheet = new AnswerSheet({ numClasses, capacity: dataset.length, joint: options.joint });
     const classifier = await load();
-    await answerPictures({ ...options, classifier, dataset, order }, (batch) => sheet.add(batch), {
+    await answerPictures({ ...options, classifier, dataset, order, relabel }, (batch) => sheet.add(batch), {
       ...hooks,
       onEvent: (event) =>
         hooks.onEvent?.(event.type === "evaluate" ? shifted(event, i, contenders.length) : event),

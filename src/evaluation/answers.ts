@@ -67,6 +67,8 @@ export interface AnswerJob extends AnswerSettings {
   readonly evalCropRatio?: number | undefined;
   /** The classifier's index of each class that its answers are wanted for; undefined: all, in its order. */
   readonly order?: Int32Array | undefined;
+  /** The label of each class of the dataset among the classes answered for; undefined: the same. */
+  readonly relabel?: Int32Array | undefined;
 }
 
 /** How evaluation prepares pictures for a classifier. */
@@ -86,7 +88,7 @@ export async function answerPictures(
   visit: (batch: AnsweredBatch) => void,
   { onEvent, signal }: EvaluateHooks = {},
 ): Promise<{ readonly seconds: number }> {
-  const { classifier, dataset, batchSize = 32, device = "auto", threads, workers, order } = job;
+  const { classifier, dataset, batchSize = 32, device = "auto", threads, workers, order, relabel } = job;
   const { numClasses } = classifier;
   const loader = createLoader({
     dataset,
@@ -100,7 +102,11 @@ export async function answerPictures(
     const start = performance.now();
     let done = 0;
     for await (const batch of streamAnswers(executable, loader)) {
-      visit(order === undefined ? batch : { ...batch, logits: inOrder(batch.logits, { order, numClasses }) });
+      visit({
+        ...batch,
+        ...(order && { logits: inOrder(batch.logits, { order, numClasses }) }),
+        ...(relabel && { labels: batch.labels.map((label) => relabel[label] ?? -1) }),
+      });
       done += batch.size;
       onEvent?.({ type: "evaluate", done, total: dataset.length });
       signal?.throwIfAborted();

@@ -22,6 +22,8 @@ export interface ContendersOptions extends EvaluationDataOptions {
   readonly inputSize?: number | readonly [number, number] | null | undefined;
   /** Ask about that many pictures only, by chance, the classes in proportion. */
   readonly images?: number | undefined;
+  /** Only classes that the pictures are of can be answered. */
+  readonly restrictClasses?: boolean | undefined;
 }
 
 export interface Contender {
@@ -29,7 +31,7 @@ export interface Contender {
   readonly name: string;
   /** As it was given, without a name. */
   readonly checkpoint: string;
-  /** Its index of each class of the first; undefined when the order is the same. */
+  /** Its index of each class that is answered for; undefined when the order is the same. */
   readonly order: Int32Array | undefined;
   /** Reads the weights: only one's need be in memory at a time. */
   load(): Promise<Classifier>;
@@ -41,6 +43,10 @@ export interface Contest {
   /** Classes of the answers. */
   readonly numClasses: number;
   readonly classes: readonly string[];
+  /** The number that each class of the dataset has among them; undefined: its own. */
+  readonly relabel: Int32Array | undefined;
+  /** Classes that the pictures are of. */
+  readonly present: number;
 }
 
 /**
@@ -48,10 +54,10 @@ export interface Contest {
  * @throws ConfigError for classes that do not fit together, and what loading and opening throw
  */
 export async function openContest(
-  { checkpoints, model, inputSize, images, ...data }: ContendersOptions,
+  { checkpoints, model, inputSize, images, restrictClasses = false, ...data }: ContendersOptions,
   { onEvent }: EvaluateHooks = {},
 ): Promise<Contest> {
-  const given = checkpoints.map(parseNamed);
+  const given = checkpoints.map(namedCheckpoint);
   const known: Omit<Classifier, "source">[] = [];
   const load = async (path: string): Promise<Classifier> =>
     loadClassifier(path, { model, inputSize: inputSize ?? undefined });
@@ -72,26 +78,45 @@ export async function openContest(
     onNote: (message) => onEvent?.({ type: "warning", message }),
   });
   checkClasses(whole, first.numClasses, given[0]?.path ?? "");
-  const dataset =
+  const chosen =
     images === undefined ? whole : takeSubset(whole, { rule: "sample", count: images, seed: data.seed ?? 0 });
+  // a folder called val says less than the one it is in
+  const dataset =
+    typeof data.dataPath === "string" ? { ...chosen, name: basename(resolve(data.dataPath)) } : chosen;
+  const all: Named = { ...first, name: names[0] ?? "", classes: namedClasses(first, dataset) };
+  const present = [...new Set(whole.labels)].sort((a, b) => a - b);
+  const asked = restrictClasses ? present : undefined;
+  if (asked === undefined && present.length < all.numClasses && whole.length >= 5 * present.length) {
+    const message = `the pictures are of ${present.length} of the ${all.numClasses} classes; --restrict-classes lets models answer with these alone`;
+    onEvent?.({ type: "warning", message });
+  }
+  const numClasses = asked?.length ?? all.numClasses;
   return {
     dataset,
-    numClasses: first.numClasses,
-    classes: namedClasses(first, dataset),
-    contenders: known.map((facts, i) => ({
-      name: names[i] ?? facts.name,
-      checkpoint: given[i]?.path ?? facts.file,
-      order:
-        i === 0 ? undefined : orderOf({ ...facts, name: names[i] ?? "" }, { ...first, name: names[0] ?? "" }),
-      load: async () => load(given[i]?.path ?? facts.file),
-    })),
+    numClasses,
+    classes: asked?.map((label) => all.classes?.[label] ?? String(label)) ?? all.classes ?? [],
+    relabel: asked && Int32Array.from({ length: all.numClasses }, (_, label) => asked.indexOf(label)),
+    present: present.length,
+    contenders: known.map((facts, i) => {
+      const order =
+        i === 0 ? undefined : orderOf({ ...facts, name: names[i] ?? "" }, { ...all, classes: first.classes });
+      return {
+        name: names[i] ?? facts.name,
+        checkpoint: given[i]?.path ?? facts.file,
+        order: asked === undefined ? order : Int32Array.from(asked, (label) => order?.[label] ?? label),
+        load: async () => load(given[i]?.path ?? facts.file),
+      };
+    }),
   };
 }
 
 /** "convnet=model.onnx" has a name, unless that is a path. */
-function parseNamed(given: string): { readonly name: string | undefined; readonly path: string } {
+export function namedCheckpoint(given: string): {
+  readonly name: string | undefined;
+  readonly path: string;
+} {
   const at = given.indexOf("=");
-  if (at <= 0 || existsSync(given)) return { name: undefined, path: given };
+  if (at <= 0 || /^https?:/.test(given) || existsSync(given)) return { name: undefined, path: given };
   return { name: given.slice(0, at), path: given.slice(at + 1) };
 }
 

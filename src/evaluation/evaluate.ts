@@ -1,14 +1,13 @@
 /** Evaluation of a model on a dataset: top-1, top-5 and loss of every head. */
 import type { Loader } from "../data/loader.ts";
-import { openEvaluation } from "../data/open.ts";
-import type { EvaluationDataOptions } from "../data/open.ts";
-import type { AnswerSettings, EvaluateHooks } from "./answers.ts";
-import { answerPictures, streamAnswers } from "./answers.ts";
+import type { EvaluateHooks } from "./answers.ts";
+import { streamAnswers } from "./answers.ts";
+import type { CheckpointReport } from "./checkpoint-report.ts";
 import type { Evaluator } from "./classifier.ts";
-import { loadClassifier } from "./classifier.ts";
-import { checkClasses } from "./contenders.ts";
-import type { EvaluationMetrics, EvaluationReport, JointRule } from "./metrics.ts";
-import { EvaluationMeter, evaluationReport } from "./metrics.ts";
+import type { MeasureCheckpointsOptions } from "./measure-checkpoints.ts";
+import { measureCheckpoints } from "./measure-checkpoints.ts";
+import type { EvaluationMetrics, JointRule } from "./metrics.ts";
+import { EvaluationMeter } from "./metrics.ts";
 
 export { headLogits } from "./program.ts";
 export type { EvaluateEvent, EvaluateHooks } from "./answers.ts";
@@ -41,37 +40,17 @@ export async function evaluate(
   return meter.result();
 }
 
-export interface EvaluateCheckpointOptions extends EvaluationDataOptions, AnswerSettings {
+export interface EvaluateCheckpointOptions extends Omit<MeasureCheckpointsOptions, "checkpoints"> {
   readonly checkpoint: string;
-  /** Name of a registered model, for files that do not say what they are. */
-  readonly model?: string | undefined;
-  readonly inputSize?: number | readonly [number, number] | null;
-  readonly evalCropRatio?: number | undefined;
-  readonly joint?: JointRule;
 }
 
-/** What `deit eval` does: loads a checkpoint, opens pictures, evaluates. */
+/** What `deit eval` does with one checkpoint: loads it, opens pictures, evaluates. */
 export async function evaluateCheckpoint(
-  options: EvaluateCheckpointOptions,
+  { checkpoint, ...options }: EvaluateCheckpointOptions,
   hooks: EvaluateHooks = {},
-): Promise<EvaluationReport> {
-  const { checkpoint, joint } = options;
-  const classifier = await loadClassifier(checkpoint, {
-    model: options.model,
-    inputSize: options.inputSize ?? undefined,
-  });
-  const { name, classes, numClasses } = classifier;
-  for (const message of classifier.notes) hooks.onEvent?.({ type: "warning", message });
-  const dataset = await openEvaluation(options, {
-    model: { numClasses, classes: options.classes ?? classes },
-    onNote: (message) => hooks.onEvent?.({ type: "warning", message }),
-  });
-  checkClasses(dataset, numClasses, checkpoint);
-  const meter = new EvaluationMeter({ numClasses, ...(joint && { joint }) });
-  const { seconds } = await answerPictures(
-    { ...options, classifier, dataset },
-    ({ logits, labels }) => meter.add(logits, labels),
-    hooks,
-  );
-  return evaluationReport({ model: name, metrics: meter.result(), seconds });
+): Promise<CheckpointReport> {
+  const { models } = await measureCheckpoints({ ...options, checkpoints: [checkpoint] }, hooks);
+  const [measured] = models;
+  if (measured === undefined) throw new Error("one checkpoint was measured");
+  return measured.report;
 }

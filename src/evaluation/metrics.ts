@@ -45,7 +45,7 @@ export interface TokenSimilarity {
   readonly lastLayer: number;
 }
 
-/** What `deit eval --json` prints. Other tools read it: add keys, never rename these. */
+/** What every evaluation tells; `deit eval --json` adds to it (checkpoint-report.ts). */
 export interface EvaluationReport extends EvaluationMetrics {
   readonly model: string;
   readonly imagesPerSecond: number;

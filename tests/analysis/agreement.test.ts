@@ -8,14 +8,9 @@ import { countAgreement, measureAgreement, mostDisputed } from "../../src/analys
 import { writeAgreement } from "../../src/analysis/agreement-files.ts";
 import { evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
 import type { EvaluateEvent } from "../../src/evaluation/answers.ts";
-import { encodeModelMetadata } from "../../src/formats/model-metadata.ts";
-import { writeCheckpoint } from "../../src/formats/safetensors-file.ts";
-import { createModel } from "../../src/models/registry.ts";
-import { createLayout, initialVectors, unpackTensors } from "../../src/nn/layout.ts";
-import { decayGroups } from "../../src/optim/groups.ts";
-import { createRandom } from "../../src/random.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { temporaryFolder } from "../data/temporary.ts";
+import { writeRandomModel } from "../helpers/random-model.ts";
 import { CLASSES, writePhotos } from "../training/photos.ts";
 
 /** Labels, then three who answer. */
@@ -99,27 +94,7 @@ describe("models on pictures", () => {
       model: string,
       classes: readonly string[],
       seed: number,
-    ): Promise<void> => {
-      const made = createModel(model, { numClasses: classes.length, inputSize: 16 });
-      const layout = createLayout(made.parameters, { groupOf: decayGroups(made.noWeightDecay) });
-      const vectors = initialVectors(layout, createRandom(seed));
-      const random = createRandom(seed, "noise");
-      for (const vector of Object.values(vectors))
-        for (const i of vector.keys()) vector[i] = (vector[i] ?? 0) + random.normal(0, 0.1);
-      await writeCheckpoint(at(name), {
-        tensors: unpackTensors(layout, vectors),
-        metadata: encodeModelMetadata({
-          model,
-          classes,
-          inputSize: [16, 16],
-          mean: [0.5, 0.5, 0.5],
-          std: [0.2, 0.2, 0.2],
-          epoch: 0,
-          metrics: {},
-          extra: { crop_ratio: "1" },
-        }),
-      });
-    };
+    ): Promise<void> => writeRandomModel(at(name), { model, classes, seed });
     await write("distilled", "deit_w64d4_distilled_patch4_32", CLASSES, 1);
     await write("plain", "deit_w64d4_patch4_32", CLASSES, 2);
     await write("turned", "deit_w64d4_patch4_32", CLASSES.toReversed(), 2);

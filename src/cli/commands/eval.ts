@@ -1,15 +1,19 @@
-/** `deit eval`: accuracy and loss of a checkpoint on pictures, for each head. */
+/** `deit eval`: how well checkpoints do on pictures: accuracy of each head, calibration, confusions; side by side. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
 import { requirePictures } from "../../config/resolve.ts";
+import { commandLine } from "../command-line.ts";
+import { describeComparison, describeReport } from "../evaluation-view.ts";
 import { fetchCheckpoint } from "../fetch-checkpoint.ts";
-import { facts, integer, short } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
 import { createProgress, rateMeter } from "../progress.ts";
 import { runOptions } from "../run-options.ts";
 import { inherited } from "../run-pictures.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 const PICTURES = ["dataPath", "dataSet", "valSplit", "seed"] as const;
 const OPTIONS = [
@@ -23,51 +27,103 @@ const OPTIONS = [
   "workers",
 ] as const;
 
+interface EvalFlags {
+  split?: "val" | "train";
+  images?: number;
+  topk?: number[];
+  real?: string;
+  restrictClasses?: true;
+  perClass?: true;
+  confusions?: number;
+  confusionMatrix?: true;
+  resamples?: number;
+  out?: string;
+  json?: true;
+}
+
 export function addEvalCommand(program: Command): void {
   const command = program
     .command("eval")
-    .description("Measure a trained model: top-1, top-5 and loss of each head.")
-    .argument("<checkpoint>", "a .safetensors, .pth or .onnx file, a run folder, a Hub id or an address")
+    .description("Measure trained models: accuracy and loss of each head, calibration, confusions.")
+    .argument(
+      "<checkpoint...>",
+      "a .safetensors, .pth or .onnx file, a run folder, a Hub id or an address; name=… names it",
+    )
     .addOption(
       new Option("--split <NAME>", "which pictures of the dataset (default: val)").choices(["val", "train"]),
     )
+    .option(
+      "--images <N>",
+      "N pictures by chance, classes in proportion (default: all)",
+      wholeNumber("images"),
+    )
+    .option("--topk <N...>", "accuracy among the N best answers, besides 1 and 5", eachWholeNumber)
+    .option("--real <FILE>", "ReaL's labels of ImageNet's validation pictures (real.json)")
+    .option("--restrict-classes", "only classes that the pictures are of can be answered")
+    .option("--per-class", "accuracy of every class")
+    .option(
+      "--confusions <N>",
+      "most frequent mistakes that are shown (default: 5)",
+      wholeNumber("confusions", 0),
+    )
+    .option("--confusion-matrix", "the whole confusion matrix, with --json")
+    .option("--resamples <N>", "of the bootstrap (default: 2000)", wholeNumber("resamples"))
+    .option("--out <DIR>", "write results, every answer, the confusion matrix and a page")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
   command
     .addHelpText(
       "after",
       `
-A run folder knows its pictures, and which of them it never trained on.
+A run folder knows its pictures, and which of them it never trained on. Of several
+checkpoints, all answer the same pictures, with the classes of the first; --json
+then prints { "models": [what one alone would print, …], "differences": […] }.
+Folders are classes by name, by WordNet's ids (ImageNet) or by number (ImageNet-V2).
 
 Examples:
   deit eval runs/photos-deit_w64d4_patch4_32
   deit eval runs/photos-deit_w64d4_patch4_32 --data-path ./other-photos
   deit eval model.safetensors --model deit_tiny_patch16_224 --data-path ./imagenet
-  deit eval facebook/deit-tiny-patch16-224 --data-path ./imagenet`,
+  deit eval facebook/deit-tiny-patch16-224 --data-path ./imagenet --input-size 288 --eval-crop-ratio 1
+  deit eval plain=runs/a distilled=runs/b teacher.onnx --data-set cifar10 --out comparison`,
     )
     .action(runEval);
 }
 
-async function runEval(
-  checkpoint: string,
-  flags: { split?: "val" | "train"; json?: true },
-  command: Command,
-): Promise<void> {
+/** Mistakes that are shown when nobody says. */
+const CONFUSIONS = 5;
+
+async function runEval(checkpoints: string[], flags: EvalFlags, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
   const given = givenOptions(command, OPTIONS);
-  const options = { ...inherited(await runOptions(checkpoint), given), ...given };
+  const [first = ""] = checkpoints;
+  const options = { ...inherited(await runOptions(first), given), ...given };
   requirePictures(
     { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
-    `deit eval ${checkpoint} --data-path ./photos`,
+    `deit eval ${checkpoints.join(" ")} --data-path ./photos`,
   );
-  await fetchCheckpoint(checkpoint);
-  const { evaluateCheckpoint } = await import("../../evaluation/evaluate.ts");
+  const { out, perClass = false } = flags;
+  if (out !== undefined) await mkdir(out, { recursive: true }); // says what is wrong before the work, not after
+  const { namedCheckpoint } = await import("../../evaluation/contenders.ts");
+  for (const checkpoint of checkpoints) await fetchCheckpoint(namedCheckpoint(checkpoint).path);
+  const { comparisonReport, measureCheckpoints } = await import("../../evaluation/measure-checkpoints.ts");
   const progress = createProgress("evaluating");
   const meter = rateMeter("images");
-  const result = await withInterrupt(
+  const { split, images, topk, real, restrictClasses, confusions = CONFUSIONS, resamples } = flags;
+  const measured = await withInterrupt(
     (signal) =>
-      evaluateCheckpoint(
-        { checkpoint, ...options, ...(flags.split && { split: flags.split }) },
+      measureCheckpoints(
+        {
+          checkpoints,
+          ...options,
+          ...(split && { split }),
+          images,
+          topk,
+          real,
+          restrictClasses,
+          confusions,
+          resamples,
+        },
         {
           signal,
           onEvent(event) {
@@ -78,36 +134,29 @@ async function runEval(
       ),
     () => progress.line("stopping"),
   ).finally(progress.stop);
-  output.result(result, () =>
-    [
-      `${result.model} on ${integer(result.images)} pictures: ${percent(result)}, loss ${result.loss.toFixed(4)}`,
-      facts([
-        ...HEADS.flatMap(([head, name]) => {
-          const figures = result.heads[head];
-          return figures ? [[name, percent(figures)] as const] : [];
-        }),
-        ...(result.tokens
-          ? [
-              [
-                "tokens' cosine",
-                `${result.tokens.parameters.toFixed(3)} as parameters, ${result.tokens.lastLayer.toFixed(3)} after the last layer`,
-              ] as const,
-            ]
-          : []),
-        ["images/s", short(result.imagesPerSecond)],
-      ]),
-    ].join("\n"),
-  );
+  const files: string[] = [];
+  if (out !== undefined) {
+    const { writeEvaluation } = await import("../../analysis/evaluation-files.ts");
+    files.push(...(await writeEvaluation(out, measured, { command: commandLine() })));
+  }
+  const { evaluationDocument } = await import("../../evaluation/evaluation-document.ts");
+  const document = evaluationDocument(measured, {
+    perClass,
+    confusionMatrix: flags.confusionMatrix ?? false,
+  });
+  output.result(document, () => {
+    const comparison = comparisonReport(measured);
+    const [only] = comparison.models;
+    const text =
+      comparison.models.length === 1 && only !== undefined
+        ? describeReport(only, { perClass })
+        : describeComparison(comparison);
+    if (out === undefined) return text;
+    const others = files.filter((name) => name !== "index.html").join(", ");
+    return `${text}\n\nWritten to ${join(out, "index.html")} and beside it: ${others}`;
+  });
 }
 
-/** What is shown of a distilled model's answers. */
-const HEADS = [
-  ["class", "class head"],
-  ["distillation", "distillation head"],
-  ["jointLogits", "both, mean of logits"],
-  ["jointSoftmax", "both, sum of softmaxes"],
-] as const;
-
-function percent({ acc1, acc5 }: { acc1: number; acc5: number }): string {
-  return `top-1 ${acc1.toFixed(3)} %, top-5 ${acc5.toFixed(3)} %`;
+function eachWholeNumber(text: string, before: number[] = []): number[] {
+  return [...before, wholeNumber("topk")(text)];
 }

@@ -1,10 +1,12 @@
 /** `deit analyze agreement`: Table 4 for any models, on any pictures. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { Option } from "commander";
 import type { Command } from "commander";
 import type { Agreement } from "../../../analysis/agreement.ts";
 import { requirePictures } from "../../../config/resolve.ts";
 import { commandLine } from "../../command-line.ts";
+import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { withInterrupt } from "../../interrupt.ts";
 import { createOutput } from "../../output.ts";
@@ -23,6 +25,10 @@ export function addAgreementCommand(analyze: Command): void {
     .description("How often models, their heads and the labels disagree (the paper's Table 4).")
     .argument("<checkpoint...>", "files, run folders, Hub ids; name=path gives one a name")
     .option("--images <N>", "ask about N pictures, by chance (default: all)", wholeNumber("images"))
+    .addOption(
+      new Option("--split <NAME>", "which pictures of the dataset (default: val)").choices(["val", "train"]),
+    )
+    .option("--restrict-classes", "only classes that the pictures are of can be answered")
     .option("--resamples <N>", "of the bootstrap (default: 2000)", wholeNumber("resamples"))
     .option("--out <DIR>", "write tables, heat map, the pictures they disagree on, and a page")
     .option("--json", "print the result as one JSON document");
@@ -43,6 +49,8 @@ Examples:
 
 interface AgreementFlags {
   images?: number;
+  split?: "val" | "train";
+  restrictClasses?: true;
   resamples?: number;
   out?: string;
   json?: true;
@@ -57,15 +65,17 @@ async function runAgreement(checkpoints: string[], flags: AgreementFlags, comman
     { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
     `deit analyze agreement ${checkpoints.join(" ")} --data-path ./photos`,
   );
+  const { namedCheckpoint } = await import("../../../evaluation/contenders.ts");
+  for (const checkpoint of checkpoints) await fetchCheckpoint(namedCheckpoint(checkpoint).path);
   const { measureAgreement } = await import("../../../analysis/agreement.ts");
   const progress = createProgress("asking");
   const meter = rateMeter("pictures");
-  const { images, resamples, out } = flags;
+  const { images, split, restrictClasses, resamples, out } = flags;
   if (out !== undefined) await mkdir(out, { recursive: true }); // says what is wrong before the work, not after
   const measured = await withInterrupt(
     (signal) =>
       measureAgreement(
-        { checkpoints, ...options, ...(images && { images }), ...(resamples && { resamples }) },
+        { checkpoints, ...options, ...(split && { split }), images, restrictClasses, resamples },
         {
           signal,
           onEvent(event) {

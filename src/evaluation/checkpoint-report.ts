@@ -1,0 +1,76 @@
+/** What `deit eval --json` prints. Other tools read it: add keys, never rename these. */
+import type { EvaluationReport, HeadMetrics } from "./metrics.ts";
+
+/** Of one checkpoint. Accuracies in percent. */
+export interface CheckpointReport extends EvaluationReport {
+  /** What it is called beside others. */
+  readonly name: string;
+  readonly checkpoint: string;
+  readonly dataset: string;
+  /** Classes that could be answered. */
+  readonly classes: number;
+  /** [height, width]. */
+  readonly inputSize: readonly [number, number];
+  readonly cropRatio: number;
+  /** Bootstrap over pictures. */
+  readonly interval?: {
+    readonly level: number;
+    readonly resamples: number;
+    readonly acc1: readonly [number, number];
+  };
+  /** Accuracy among the k best, by k. */
+  readonly topk?: Readonly<Record<string, number>>;
+  readonly calibration: CalibrationReport;
+  /** The most frequent mistakes. */
+  readonly confusions: readonly {
+    readonly label: string;
+    readonly predicted: string;
+    readonly count: number;
+  }[];
+  /** Classes that there are pictures of. */
+  readonly perClass: readonly ClassReport[];
+  /** By ReaL's labels. */
+  readonly real?: RealReport;
+}
+
+export interface CalibrationReport {
+  /** Expected calibration error of top-1 in 15 bins, 0 to 1. */
+  readonly ece: number;
+  /** Mean confidence − accuracy, 0 to 1. */
+  readonly overconfidence: number;
+  /** Of least loss, over all pictures. */
+  readonly temperature?: number;
+  readonly atEdge?: boolean;
+  /** Each half of the pictures at the temperature of the other half. */
+  readonly crossFitted?: { readonly ece: number; readonly loss: number };
+}
+
+export interface ClassReport {
+  readonly index: number;
+  readonly class: string;
+  readonly images: number;
+  readonly acc1: number;
+}
+
+export interface RealReport extends Pick<HeadMetrics, "acc1" | "acc5"> {
+  /** Pictures that have labels. */
+  readonly images: number;
+  readonly heads: Readonly<
+    Partial<Record<"class" | "distillation" | "joint", Pick<HeadMetrics, "acc1" | "acc5">>>
+  >;
+}
+
+/** How much better `to` is than `from`, on the same pictures. In points of percent. */
+export interface Difference {
+  readonly from: string;
+  readonly to: string;
+  readonly acc1: number;
+  /** 95 %. */
+  readonly interval: readonly [number, number];
+}
+
+/** Of several checkpoints. */
+export interface ComparisonReport {
+  readonly models: readonly CheckpointReport[];
+  readonly differences: readonly Difference[];
+}
