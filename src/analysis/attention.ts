@@ -1,0 +1,243 @@
+/**
+ * Where class and distillation token look in single pictures: the attention of each head and layer, and its rollout over
+ * all layers. Numbers alone; attention-files.ts draws them. A layer's attention is [heads, N, N]: what leaves the device
+ * are the two tokens' rows of it, and its heads fused to one matrix.
+ */
+import type { Picture } from "../augmentation/picture.ts";
+import { writePlanar } from "../augmentation/picture.ts";
+import { createTransform } from "../augmentation/transform.ts";
+import { readPicture } from "../data/decode.ts";
+import { ConfigError } from "../errors.ts";
+import type { LoadedModel } from "../evaluation/load-model.ts";
+import { loadModel } from "../evaluation/load-model.ts";
+import type { Prediction } from "../evaluation/metrics.ts";
+import { topPredictions } from "../evaluation/metrics.ts";
+import type { Value } from "../graph/graph.ts";
+import { concat, max, mean, neg, reshape, slice } from "../graph/ops.ts";
+import { dimAt } from "../graph/shape.ts";
+import { packTensors } from "../nn/layout.ts";
+import { modelLayout } from "../optim/groups.ts";
+import { createRandom } from "../random.ts";
+import { createRuntime } from "../runtime/node.ts";
+import type { DeviceName, Executable, Runtime } from "../runtime/runtime.ts";
+import type { Inside, TokenName } from "./inside.ts";
+import { gridOf, insideProgram, requireTransformer, tokenNames } from "./inside.ts";
+import type { HeadFusion } from "./rollout.ts";
+import { rollout } from "./rollout.ts";
+import type { SeenRegion } from "./seen-region.ts";
+import { seenRegion } from "./seen-region.ts";
+
+export interface AttentionOptions {
+  readonly checkpoint: string;
+  readonly images: readonly string[];
+  readonly model?: string | undefined;
+  readonly inputSize?: number | readonly [number, number] | undefined;
+  /** Which tokens' attention; default all that the model has. */
+  readonly token?: TokenName | "both" | undefined;
+  /** How rollout makes one of the heads; default mean. */
+  readonly headFusion?: HeadFusion | undefined;
+  /** Smallest part of each layer's attention that rollout leaves out; default 0. */
+  readonly discardRatio?: number | undefined;
+  /** Part of the resized picture that the model looks at; default the checkpoint's. 1 is all that fits. */
+  readonly evalCropRatio?: number | undefined;
+  /** Names by index, for checkpoints that do not hold them. */
+  readonly classes?: readonly string[] | undefined;
+  readonly device?: DeviceName | "auto";
+  readonly threads?: number | null;
+}
+
+/** One token of one picture. Maps are [rows · columns] of patches, row by row. */
+export interface TokenMaps {
+  readonly token: TokenName;
+  /** The answer of its head. */
+  readonly prediction: Prediction;
+  /** Attention to the patches by layer and head, from 0: `heads[layer][head]`. With `toTokens` it adds up to 1. */
+  readonly heads: readonly (readonly Float32Array[])[];
+  /** Attention to the tokens before the patches, in their order: `toTokens[layer][head]`. */
+  readonly toTokens: readonly (readonly Float32Array[])[];
+  /** All layers together; with `rolloutToTokens` it adds up to 1. */
+  readonly rollout: Float32Array;
+  readonly rolloutToTokens: Float32Array;
+}
+
+export interface PictureAttention {
+  readonly image: string;
+  readonly picture: Picture;
+  /** The part of the picture that the model saw, over which the patches lie. */
+  readonly seen: SeenRegion;
+  readonly tokens: readonly TokenMaps[];
+}
+
+export interface AttentionSource {
+  readonly model: string;
+  readonly inputSize: readonly [number, number];
+  /** [rows, columns] of patches. */
+  readonly grid: readonly [number, number];
+  readonly layers: number;
+  readonly headsPerLayer: number;
+  /** All tokens before the patches that the model has. */
+  readonly tokens: readonly TokenName[];
+  readonly headFusion: HeadFusion;
+  readonly discardRatio: number;
+}
+
+export interface AttentionHooks {
+  readonly onEvent?: ((event: AttentionEvent) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type AttentionEvent =
+  | { readonly type: "picture"; readonly done: number; readonly total: number }
+  | { readonly type: "warning"; readonly message: string };
+
+/**
+ * Looks at each picture in turn and hands it to `take`; nothing is kept. @returns what all have in common
+ * @throws ConfigError for convnets and tokens that the model has not, DataError naming the first file that is no picture
+ */
+export async function attentionMaps(
+  { checkpoint, images, model, inputSize, classes, device = "auto", threads, ...options }: AttentionOptions,
+  take: (maps: PictureAttention, source: AttentionSource) => Promise<void> | void,
+  { onEvent, signal }: AttentionHooks = {},
+): Promise<AttentionSource> {
+  const loaded = await loadModel(checkpoint, { model, inputSize });
+  for (const message of loaded.notes) onEvent?.({ type: "warning", message });
+  const config = requireTransformer(loaded.model);
+  const wanted = wantedTokens(tokenNames(config), options.token, loaded.model.name);
+  const { headFusion = "mean", discardRatio = 0 } = options;
+  const source: AttentionSource = {
+    model: loaded.model.name,
+    inputSize: config.inputSize,
+    grid: gridOf(config),
+    layers: config.depth,
+    headsPerLayer: config.numHeads,
+    tokens: tokenNames(config),
+    headFusion,
+    discardRatio,
+  };
+  const transform = createTransform({
+    mode: "evaluation",
+    size: config.inputSize,
+    cropRatio: options.evalCropRatio ?? loaded.cropRatio,
+  });
+  const names =
+    classes ?? loaded.metadata.classes ?? Array.from({ length: config.numClasses }, (_, i) => `class ${i}`);
+  const runtime = await createRuntime({ device, ...(threads && { threads }) });
+  try {
+    const executable = await loadMaps(runtime, loaded, headFusion);
+    const [height, width] = config.inputSize;
+    for (const [done, image] of images.entries()) {
+      signal?.throwIfAborted();
+      const picture = await readPicture(image);
+      const draw = transform.draw(createRandom(0), picture.width, picture.height);
+      const pixels = new Uint8Array(3 * height * width);
+      writePlanar(transform.apply(picture, draw), pixels);
+      const outputs = await executable.run({ images: pixels });
+      const tokens = readMaps(outputs, source, wanted).map((maps): TokenMaps => {
+        const [prediction] = topPredictions(floats(outputs[maps.token]), { topk: 1, classes: names });
+        if (prediction === undefined) throw new Error(`${source.model} answers nothing`);
+        return { ...maps, prediction };
+      });
+      await take({ image, picture, seen: seenRegion(draw, picture), tokens }, source);
+      onEvent?.({ type: "picture", done: done + 1, total: images.length });
+    }
+    return source;
+  } finally {
+    await runtime.close();
+  }
+}
+
+/** @throws ConfigError for a distillation token that is not there */
+function wantedTokens(
+  has: readonly TokenName[],
+  token: AttentionOptions["token"],
+  model: string,
+): readonly TokenName[] {
+  if (token === undefined || token === "both") return has;
+  if (has.includes(token)) return [token];
+  throw new ConfigError("token", `${model} has no ${token} token, it is a plain model`, {
+    hint: "Leave out --token, or give a distilled model.",
+  });
+}
+
+/** The program of maps with the model's weights on a device. For one picture at a time. */
+export async function loadMaps(
+  runtime: Runtime,
+  { model, tensors, normalisation }: Pick<LoadedModel, "model" | "tensors" | "normalisation">,
+  headFusion: HeadFusion,
+): Promise<Executable> {
+  const tokens = tokenNames(requireTransformer(model)).length;
+  const layout = modelLayout(model);
+  for (const [vector, values] of Object.entries(packTensors(layout, tensors)))
+    await runtime.setState(`W.${vector}`, values);
+  const { target } = runtime;
+  return runtime.load(
+    insideProgram(
+      { model, layout, batchSize: 1, target, normalisation },
+      { name: "attention", look: (inside) => mapOutputs(inside, { tokens, headFusion }) },
+    ),
+  );
+}
+
+/** Outputs `rows` [B, L, h, p, N], the attention of the p tokens before the patches, and `fused` [B, L, N, N]. */
+export function mapOutputs(
+  { probabilities }: Pick<Inside, "probabilities">,
+  { tokens, headFusion }: { tokens: number; headFusion: HeadFusion },
+): Record<"rows" | "fused", Value> {
+  const stack = (values: readonly Value[]): Value =>
+    concat(
+      values.map((value) => reshape(value, value.shape.toSpliced(1, 0, 1))),
+      1,
+    );
+  return {
+    rows: stack(probabilities.map((p) => slice(p, { axis: 2, end: tokens }))),
+    fused: stack(probabilities.map((p) => fuse(p, headFusion))),
+  };
+}
+
+/** [B, h, N, N] → [B, N, N]. */
+function fuse(p: Value, fusion: HeadFusion): Value {
+  if (dimAt(p.shape, 1) === 1) return reshape(p, p.shape.toSpliced(1, 1));
+  if (fusion === "mean") return mean(p, 1);
+  return fusion === "max" ? max(p, 1) : neg(max(neg(p), 1));
+}
+
+/** The outputs of one picture, token by token. */
+function readMaps(
+  outputs: Readonly<Record<string, unknown>>,
+  { grid, layers, headsPerLayer, tokens: has, discardRatio }: AttentionSource,
+  wanted: readonly TokenName[],
+): Omit<TokenMaps, "prediction">[] {
+  const prefix = has.length;
+  const tokens = prefix + grid[0] * grid[1];
+  const rows = floats(outputs["rows"]);
+  const fused = floats(outputs["fused"]);
+  const layer = (index: number): Float32Array =>
+    fused.subarray(index * tokens * tokens, (index + 1) * tokens * tokens);
+  const rolled = rollout(
+    Array.from({ length: layers }, (_, index) => layer(index)),
+    { rows: prefix, tokens, discardRatio },
+  );
+  return wanted.map((token) => {
+    const at = has.indexOf(token);
+    const row = (index: number, head: number): Float32Array => {
+      const start = ((index * headsPerLayer + head) * prefix + at) * tokens;
+      return rows.slice(start, start + tokens);
+    };
+    const all = Array.from({ length: layers }, (_, index) =>
+      Array.from({ length: headsPerLayer }, (_, head) => row(index, head)),
+    );
+    const own = Float32Array.from(rolled.subarray(at * tokens, (at + 1) * tokens));
+    return {
+      token,
+      heads: all.map((heads) => heads.map((map) => map.subarray(prefix))),
+      toTokens: all.map((heads) => heads.map((map) => map.subarray(0, prefix))),
+      rollout: own.subarray(prefix),
+      rolloutToTokens: own.subarray(0, prefix),
+    };
+  });
+}
+
+function floats(data: unknown): Float32Array {
+  if (data instanceof Float32Array) return data;
+  throw new TypeError("a program returned no float32 numbers");
+}

@@ -1,0 +1,38 @@
+/** Where in a picture the model's input comes from: evaluation resizes and cuts, and maps are drawn over the whole picture. */
+import type { Draw } from "../augmentation/operation.ts";
+
+/** In pixels of the picture, fractions allowed; it may leave the picture where the input was padded. */
+export interface SeenRegion {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The region that a draw of resizes and crops shows. @throws RangeError for other operations */
+export function seenRegion(
+  draw: Draw,
+  picture: { readonly width: number; readonly height: number },
+): SeenRegion {
+  let seen: SeenRegion = { left: 0, top: 0, width: picture.width, height: picture.height };
+  let size: { readonly width: number; readonly height: number } = picture;
+  const cut = ({ left, top, width, height }: SeenRegion): void => {
+    const [across, down] = [seen.width / size.width, seen.height / size.height];
+    seen = {
+      left: seen.left + left * across,
+      top: seen.top + top * down,
+      width: width * across,
+      height: height * down,
+    };
+    size = { width, height };
+  };
+  for (const operation of draw) {
+    if (operation.op === "crop") cut(operation.region);
+    else if (operation.op === "resize") {
+      if (operation.region) cut(operation.region);
+      size = { width: operation.size[1], height: operation.size[0] };
+      if (operation.window) cut(operation.window);
+    } else throw new RangeError(`a picture after ${operation.op} has no region of its own`);
+  }
+  return seen;
+}
