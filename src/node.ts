@@ -99,6 +99,20 @@ export type { LoadedModel, LoadModelOptions } from "./evaluation/load-model.ts";
 export { countAgreement, measureAgreement, mostDisputed } from "./analysis/agreement.ts";
 export type { Agreement, AgreementOptions, Ballot, Contrast, Dispute } from "./analysis/agreement.ts";
 export { writeAgreement } from "./analysis/agreement-files.ts";
+export { analyzeTokens } from "./analysis/tokens.ts";
+export type { HeadTokens, TokenAttention, TokensOptions, TokensResult } from "./analysis/tokens.ts";
+export { writeTokens } from "./analysis/tokens-files.ts";
+export { attentionMaps } from "./analysis/attention.ts";
+export type {
+  AttentionOptions,
+  AttentionSource,
+  PictureAttention,
+  TokenMaps,
+} from "./analysis/attention.ts";
+export { attentionFiles } from "./analysis/attention-files.ts";
+export type { AttentionFiles } from "./analysis/attention-files.ts";
+export { rollout } from "./analysis/rollout.ts";
+export type { HeadFusion, RolloutOptions } from "./analysis/rollout.ts";
 export { probe } from "./analysis/probe.ts";
 export type { ProbeOptions, ProbeResult } from "./analysis/probe.ts";
 

@@ -28,7 +28,9 @@ export interface TokensOptions extends EvaluationDataOptions {
   readonly inputSize?: number | readonly [number, number] | undefined;
   /** That many pictures, drawn by the seed; default all. */
   readonly images?: number | undefined;
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
+  readonly evalCropRatio?: number | undefined;
+  readonly workers?: number | null;
   readonly device?: DeviceName | "auto";
   readonly threads?: number | null;
 }
@@ -89,21 +91,28 @@ export interface TokensResult {
 
 /** @throws ConfigError for convnets, DataError when no picture can be read, and what `loadModel` and `openEvaluation` throw */
 export async function analyzeTokens(
-  { checkpoint, model, inputSize, images, batchSize = 8, device = "auto", threads, ...data }: TokensOptions,
+  options: TokensOptions,
   { onEvent, signal }: EvaluateHooks = {},
 ): Promise<TokensResult> {
+  const { checkpoint, model, inputSize, images, batchSize = 8, device = "auto", threads } = options;
   const loaded = await loadModel(checkpoint, { model, inputSize });
   requireTransformer(loaded.model);
   for (const message of loaded.notes) onEvent?.({ type: "warning", message });
-  const whole = await openEvaluation({ ...data, classes: data.classes ?? loaded.metadata.classes });
+  const whole = await openEvaluation({ ...options, classes: options.classes ?? loaded.metadata.classes });
   const dataset =
-    images === undefined ? whole : takeSubset(whole, { rule: "sample", count: images, seed: data.seed ?? 0 });
+    images === undefined
+      ? whole
+      : takeSubset(whole, { rule: "sample", count: images, seed: options.seed ?? 0 });
   const runtime = await createRuntime({ device, ...(threads && { threads }) });
   const loader = createLoader({
     dataset,
-    transform: { mode: "evaluation", size: loaded.model.config.inputSize, cropRatio: loaded.cropRatio },
+    transform: {
+      mode: "evaluation",
+      size: loaded.model.config.inputSize,
+      cropRatio: options.evalCropRatio ?? loaded.cropRatio,
+    },
     plan: createPlan({ mode: "evaluation", length: dataset.length, batchSize }),
-    workers: workersFor(dataset, null),
+    workers: workersFor(dataset, options.workers),
   });
   try {
     const executable = await loadStatistics(runtime, loaded, batchSize);
@@ -123,7 +132,7 @@ export async function analyzeTokens(
       onEvent?.({ type: "evaluate", done, total: dataset.length });
     }
     tellWarnings([loader], (message) => onEvent?.({ type: "warning", message }))();
-    return resultOf(loaded, sums, data.dataPath ?? dataset.name);
+    return resultOf(loaded, sums, options.dataPath ?? dataset.name);
   } finally {
     await Promise.all([loader.close(), runtime.close()]);
   }

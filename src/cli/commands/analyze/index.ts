@@ -1,16 +1,20 @@
 /** `deit analyze`: what the paper looks at beside accuracy; a file for each question. */
 import type { Command } from "commander";
 import { addAgreementCommand } from "./agreement.ts";
+import { addAttentionCommand } from "./attention.ts";
 import { addLabelsCommand } from "./labels.ts";
 import { addProbeCommand } from "./probe.ts";
+import { addTokensCommand } from "./tokens.ts";
 
 export function addAnalyzeCommand(program: Command): void {
   const analyze = program
     .command("analyze")
     .description(
-      "Look at models as the paper does: agreement (Table 4), labels (why hard labels teach), probe (what features are worth).",
+      "Look at models as the paper does: agreement (Table 4), attention (where it looks), labels (why hard labels teach), probe (what features are worth), tokens (class against distillation token).",
     );
   addAgreementCommand(analyze);
+  addAttentionCommand(analyze);
   addLabelsCommand(analyze);
   addProbeCommand(analyze);
+  addTokensCommand(analyze);
 }

@@ -1,0 +1,100 @@
+/** A sheet of pictures with names for its rows and columns and the scale of their colours, as PNG, in light or dark. */
+import sharp from "sharp";
+import type { OverlayOptions } from "sharp";
+import type { Picture } from "../augmentation/picture.ts";
+import { cssColour } from "../figures/colour-map.ts";
+import { paletteOf } from "../figures/palette.ts";
+import { text } from "../figures/text.ts";
+
+export interface Sheet {
+  readonly title: string;
+  readonly subtitle: string;
+  /** Above each column; a second line is quieter. */
+  readonly columns: readonly (readonly [string, string?])[];
+  /** Before each row; empty strings take no room. */
+  readonly rows: readonly string[];
+  /** All of one size; rows of as many as there are columns. */
+  readonly cells: readonly (readonly Picture[])[];
+  /** What the colours run from and to. */
+  readonly scale: readonly [least: string, most: string];
+}
+
+const MARGIN = 24;
+const GAP = 6;
+/** Of the heading, down to the names of the columns. */
+const HEADING = 74;
+const LETTERS = { title: 19, subtitle: 13, label: 13 } as const;
+const BAR = { width: 160, height: 10 } as const;
+
+/** PNG bytes. */
+export async function drawSheet(
+  { title, subtitle, columns, rows, cells, scale }: Sheet,
+  theme: "light" | "dark",
+): Promise<Uint8Array> {
+  const { surface, ink, muted } = paletteOf(theme);
+  const [cell] = cells[0] ?? [];
+  if (cell === undefined) throw new RangeError("a sheet of no pictures");
+  const named = rows.some((name) => name !== "");
+  const left = MARGIN + (named ? 62 : 0);
+  const secondLine = columns.some(([, second]) => second !== undefined);
+  const top = MARGIN + HEADING + (secondLine ? 20 : 0);
+  const across = cells[0]?.length ?? 1;
+  const width = Math.max(left + across * (cell.width + GAP) - GAP + MARGIN, 420);
+  const end = top + cells.length * (cell.height + GAP) - GAP;
+  const height = end + 30 + MARGIN;
+  const line = { x: MARGIN, maxWidth: width - 2 * MARGIN };
+  const marks = [
+    text(title, { ...line, y: MARGIN + 14, size: LETTERS.title, weight: "bold", colour: ink }),
+    text(subtitle, { ...line, y: MARGIN + 34, size: LETTERS.subtitle, colour: muted }),
+    ...columns.flatMap(([first, second], i) => {
+      const place = { x: left + i * (cell.width + GAP), size: LETTERS.label, maxWidth: cell.width };
+      return [
+        text(first, { ...place, y: top - (secondLine ? 28 : 8), colour: ink, weight: "bold" }),
+        ...(second === undefined ? [] : [text(second, { ...place, y: top - 9, colour: muted })]),
+      ];
+    }),
+    ...rows.map((name, i) =>
+      text(name, {
+        x: MARGIN,
+        y: top + i * (cell.height + GAP) + cell.height / 2 + 5,
+        size: LETTERS.label,
+        weight: "bold",
+        colour: ink,
+        maxWidth: left - MARGIN - 6,
+      }),
+    ),
+    ...colourScale(scale, { x: left, y: end + 20, colour: muted }),
+  ];
+  const pictures = cells.flatMap((row, y) =>
+    row.map((picture, x): OverlayOptions => ({
+      input: Buffer.from(picture.data.buffer, picture.data.byteOffset, picture.data.length),
+      raw: { width: picture.width, height: picture.height, channels: 3 },
+      left: left + x * (cell.width + GAP),
+      top: top + y * (cell.height + GAP),
+    })),
+  );
+  const drawing = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${marks.join("")}</svg>`;
+  return sharp({ create: { width, height, channels: 3, background: surface } })
+    .composite([...pictures, { input: Buffer.from(drawing) }])
+    .png()
+    .toBuffer();
+}
+
+function colourScale(
+  [least, most]: Sheet["scale"],
+  { x, y, colour }: { x: number; y: number; colour: string },
+): string[] {
+  const stops = Array.from({ length: 17 }, (_, i) => {
+    const share = i / 16;
+    return `<stop offset="${share}" stop-color="${cssColour(share)}"/>`;
+  });
+  const words = { y: y + BAR.height - 1, size: 12, colour };
+  const room = 8;
+  const leastWidth = 7 * least.length;
+  return [
+    `<linearGradient id="scale">${stops.join("")}</linearGradient>`,
+    text(least, { ...words, x }),
+    `<rect x="${x + leastWidth + room}" y="${y}" width="${BAR.width}" height="${BAR.height}" rx="3" fill="url(#scale)"/>`,
+    text(most, { ...words, x: x + leastWidth + BAR.width + 2 * room }),
+  ];
+}

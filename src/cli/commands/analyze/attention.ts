@@ -1,0 +1,218 @@
+/** `deit analyze attention`: where class and distillation token look in pictures, head by head and by rollout. */
+import { Option } from "commander";
+import type { Command } from "commander";
+import type { AttentionSource, PictureAttention } from "../../../analysis/attention.ts";
+import type { TokenName } from "../../../analysis/inside.ts";
+import type { HeadFusion } from "../../../analysis/rollout.ts";
+import { HEAD_FUSIONS } from "../../../analysis/rollout.ts";
+import { ConfigError } from "../../../errors.ts";
+import { table } from "../../format.ts";
+import { withInterrupt } from "../../interrupt.ts";
+import { coloursFor, createOutput } from "../../output.ts";
+import { createProgress, rateMeter } from "../../progress.ts";
+import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
+
+const OPTIONS = ["model", "inputSize", "evalCropRatio", "device", "threads"] as const;
+
+interface AttentionFlags {
+  out?: string;
+  layer?: readonly number[] | undefined;
+  head?: readonly number[] | undefined;
+  token: TokenName | "both";
+  headFusion: HeadFusion;
+  discardRatio: number;
+  json?: true;
+}
+
+export function addAttentionCommand(analyze: Command): void {
+  const command = analyze
+    .command("attention")
+    .description("Where a transformer looks: maps of each head and layer over the picture, and rollout.")
+    .argument("<checkpoint>", "a .safetensors or .pth file, a Hub id or a run folder")
+    .argument("<image...>", "picture files")
+    .option("--out <DIR>", "the folder of maps and page (default: attention)")
+    .option(
+      "--layer <N,…>",
+      "these layers alone, from 1; each of their maps is a file of its own",
+      wholeNumbers("layer"),
+    )
+    .option("--head <N,…>", "the same with heads", wholeNumbers("head"))
+    .addOption(
+      new Option("--token <NAME>", "whose attention")
+        .choices(["class", "distillation", "both"])
+        .default("both", "both, where there are both"),
+    )
+    .addOption(
+      new Option("--head-fusion <NAME>", "what rollout takes of a layer's heads")
+        .choices(HEAD_FUSIONS)
+        .default("mean"),
+    )
+    .addOption(
+      new Option("--discard-ratio <SHARE>", "smallest part of each layer that rollout leaves out")
+        .argParser(share("discard-ratio"))
+        .default(0),
+    )
+    .option("--json", "print the numbers as one JSON document; files only with --out");
+  addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
+  command
+    .addHelpText(
+      "after",
+      `
+The folder gets, for each picture, rollout over the whole picture in its own size,
+sheets of both tokens and of all heads and layers, and index.html with all of it.
+
+Examples:
+  deit analyze attention model.safetensors cat.jpg
+  deit analyze attention runs/distilled cat.jpg --layer 6,12 --token distillation
+  deit analyze attention model.safetensors cat.jpg --head-fusion max --discard-ratio 0.9`,
+    )
+    .action(runAttention);
+}
+
+async function runAttention(
+  checkpoint: string,
+  images: string[],
+  flags: AttentionFlags,
+  command: Command,
+): Promise<void> {
+  const output = createOutput({ json: flags.json });
+  const { inputSize, ...given } = givenOptions(command, OPTIONS);
+  const { layer, head, token, headFusion, discardRatio, json } = flags;
+  const [{ attentionMaps }, { attentionFiles }] = await Promise.all([
+    import("../../../analysis/attention.ts"),
+    import("../../../analysis/attention-files.ts"),
+  ]);
+  const folder = flags.out ?? (json ? undefined : "attention");
+  const files =
+    folder === undefined ? undefined : await attentionFiles(folder, { layers: layer, heads: head });
+  const progress = createProgress("looking");
+  const meter = rateMeter("pictures");
+  const looked: { image: string; said: readonly string[]; files: readonly string[]; numbers: unknown }[] = [];
+  const source = await withInterrupt(
+    (signal) =>
+      attentionMaps(
+        {
+          checkpoint,
+          images,
+          ...given,
+          inputSize: inputSize ?? undefined,
+          token,
+          headFusion,
+          discardRatio,
+        },
+        async (maps, from) => {
+          checkSelection(from, { layer, head });
+          const written = (await files?.add(maps, from)) ?? [];
+          looked.push({
+            image: maps.image,
+            said: maps.tokens.map(
+              ({ token, prediction: { label, score } }) => `${token}: ${label} ${(100 * score).toFixed(1)} %`,
+            ),
+            files: written,
+            numbers: json ? numbersOf(maps, { layer, head }) : undefined,
+          });
+        },
+        {
+          signal,
+          onEvent(event) {
+            if (event.type === "warning") output.warn(event.message);
+            else progress.update(event.done, event.total, meter(event.done, event.total));
+          },
+        },
+      ),
+    () => progress.line("stopping"),
+  ).finally(progress.stop);
+  const page = await files?.finish(source, `deit ${process.argv.slice(2).join(" ")}`);
+  const { bold } = coloursFor(process.stdout);
+  output.result(
+    {
+      ...source,
+      ...(page !== undefined && { page }),
+      pictures: looked.map(({ numbers, files }) => ({ ...(numbers as object), files })),
+    },
+    () =>
+      [
+        `${source.model}: ${source.layers} layers of ${source.headsPerLayer} heads, ${source.grid[1]} × ${source.grid[0]} patches`,
+        table(looked.map(({ image, said }) => [bold(image), ...said])),
+        `${looked.reduce((sum, { files }) => sum + files.length, 0)} pictures in ${folder}, all on one page: ${page}`,
+      ].join("\n\n"),
+  );
+}
+
+/** @throws ConfigError for a layer or head that the model has not */
+function checkSelection(
+  { model, layers, headsPerLayer }: AttentionSource,
+  { layer, head }: Pick<AttentionFlags, "layer" | "head">,
+): void {
+  for (const [name, given, most] of [
+    ["layer", layer, layers],
+    ["head", head, headsPerLayer],
+  ] as const) {
+    const beyond = given?.find((number) => number > most);
+    if (beyond !== undefined)
+      throw new ConfigError(name, `--${name}: got ${beyond}, but ${model} has ${most} ${name}s`, {
+        hint: `Give numbers from 1 to ${most}.`,
+      });
+  }
+}
+
+/** Seven digits are what float32 has. */
+const DIGITS = 7;
+
+function numbersOf(
+  { image, picture, seen, tokens }: PictureAttention,
+  { layer, head }: Pick<AttentionFlags, "layer" | "head">,
+): object {
+  const short = (values: Float32Array): number[] =>
+    Array.from(values, (value) => Number(value.toPrecision(DIGITS)));
+  const wanted = (given: readonly number[] | undefined, index: number): boolean =>
+    given?.includes(index + 1) ?? true;
+  return {
+    image,
+    width: picture.width,
+    height: picture.height,
+    seen,
+    tokens: tokens.map(({ token, prediction, heads, toTokens, rollout, rolloutToTokens }) => ({
+      token,
+      prediction,
+      rollout: { patches: short(rollout), tokens: short(rolloutToTokens) },
+      heads: heads.flatMap((maps, layerIndex) =>
+        maps.flatMap((map, headIndex) =>
+          wanted(layer, layerIndex) && wanted(head, headIndex)
+            ? [
+                {
+                  layer: layerIndex + 1,
+                  head: headIndex + 1,
+                  patches: short(map),
+                  tokens: short(toTokens[layerIndex]?.[headIndex] ?? new Float32Array()),
+                },
+              ]
+            : [],
+        ),
+      ),
+    })),
+  };
+}
+
+/** "1,6,12" → [1, 6, 12], without repetitions. */
+function wholeNumbers(name: string): (text: string) => readonly number[] {
+  return (text) => {
+    const values = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+    if (values.every((value) => Number.isSafeInteger(value) && value >= 1)) return [...new Set(values)];
+    throw new ConfigError(
+      name,
+      `--${name}: got ${JSON.stringify(text)}, expected whole numbers from 1, with commas between them`,
+    );
+  };
+}
+
+function share(name: string): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === "" ? Number.NaN : Number(text);
+    if (value >= 0 && value < 1) return value;
+    throw new ConfigError(
+      name,
+      `--${name}: got ${JSON.stringify(text)}, expected a number from 0 to below 1`,
+    );
+  };
+}

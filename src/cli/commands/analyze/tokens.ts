@@ -1,0 +1,143 @@
+/** `deit analyze tokens`: class and distillation token from layer to layer (§4). */
+import type { Command } from "commander";
+import type { HeadTokens, TokensResult } from "../../../analysis/tokens.ts";
+import { requirePictures } from "../../../config/resolve.ts";
+import { integer, table } from "../../format.ts";
+import { withInterrupt } from "../../interrupt.ts";
+import { createOutput } from "../../output.ts";
+import { createProgress, rateMeter } from "../../progress.ts";
+import { runOptions } from "../../run-options.ts";
+import { inherited } from "../../run-pictures.ts";
+import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
+import { wholeNumber } from "../../whole-number.ts";
+import { CHECKPOINT_OPTIONS } from "./options.ts";
+
+const OPTIONS = [...CHECKPOINT_OPTIONS, "batchSize", "evalCropRatio", "workers"] as const;
+
+export function addTokensCommand(analyze: Command): void {
+  const command = analyze
+    .command("tokens")
+    .description("How alike class and distillation token are by layer, and what each attends to (§4).")
+    .argument("<checkpoint>", "a .safetensors or .pth file, a Hub id or a run folder")
+    .option("--images <N>", "look at N pictures, by chance (default: all)", wholeNumber("images"))
+    .option("--out <DIR>", "write figures, tokens.csv, tokens.json and a page there")
+    .option("--json", "print the result as one JSON document");
+  addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
+  command
+    .addHelpText(
+      "after",
+      `
+A plain model has a class token alone: what it attends to is measured, and how far
+the patches look.
+
+Example:
+  deit analyze tokens runs/distilled --data-path ./photos --images 500 --out tokens`,
+    )
+    .action(runTokens);
+}
+
+async function runTokens(
+  checkpoint: string,
+  flags: { images?: number; out?: string; json?: true },
+  command: Command,
+): Promise<void> {
+  const output = createOutput({ json: flags.json });
+  const given = givenOptions(command, OPTIONS);
+  const { inputSize, ...options } = { ...inherited(await runOptions(checkpoint), given), ...given };
+  requirePictures(
+    { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
+    `deit analyze tokens ${checkpoint} --data-path ./photos`,
+  );
+  const { analyzeTokens, layerMeans } = await import("../../../analysis/tokens.ts");
+  const progress = createProgress("looking");
+  const meter = rateMeter("pictures");
+  const { images, out } = flags;
+  const result = await withInterrupt(
+    (signal) =>
+      analyzeTokens(
+        { checkpoint, ...options, inputSize: inputSize ?? undefined, ...(images && { images }) },
+        {
+          signal,
+          onEvent(event) {
+            if (event.type === "warning") output.warn(event.message);
+            else progress.update(event.done, event.total, meter(event.done, event.total));
+          },
+        },
+      ),
+    () => progress.line("stopping"),
+  ).finally(progress.stop);
+  if (out !== undefined) {
+    const { writeTokens } = await import("../../../analysis/tokens-files.ts");
+    const files = await writeTokens(out, result, `deit ${process.argv.slice(2).join(" ")}`);
+    output.note(`${files.length} files in ${out}, all on one page: ${out}/index.html`);
+  }
+  output.result(result, () => describeTokens(result, (pick) => layerMeans(result, pick)));
+}
+
+/** Tables of the layers; heads one by one are in the JSON. */
+function describeTokens(
+  result: TokensResult,
+  mean: (pick: (head: HeadTokens) => number) => number[],
+): string {
+  const { model, images, inputSize, layers, headsPerLayer, patches } = result;
+  return [
+    `${model} on ${integer(images)} pictures at ${inputSize.join(" × ")}: ${layers} layers of ${headsPerLayer} heads, ${patches} patches`,
+    ...similarityLines(result.similarity),
+    attentionTable(result, mean),
+    "patches: the number over which the attention among the patches is spread, e to its entropy\n" +
+      "distance: how far patches look, in pixels (the ViT paper's mean attention distance)",
+  ].join("\n\n");
+}
+
+function similarityLines(similarity: TokensResult["similarity"]): string[] {
+  if (similarity === null)
+    return [
+      "A plain model: it has no distillation token, so there is no similarity. What its class token attends to:",
+    ];
+  const spread = ({ mean, deviation }: { mean: number; deviation: number }): [string, string] => [
+    mean.toFixed(3),
+    `± ${deviation.toFixed(3)}`,
+  ];
+  const rows = [
+    ["as parameters", similarity.parameters.toFixed(3), "", "paper: 0.06"],
+    ["after the embedding", similarity.embedding.toFixed(3), "", ""],
+    ...similarity.layers.map((layer, i) => [`after layer ${i + 1}`, ...spread(layer), ""]),
+    ["after the final norm", ...spread(similarity.final), "paper: 0.93; two class tokens 0.999"],
+  ];
+  return [
+    `Cosine of class and distillation token, ± one deviation over the pictures\n${table(rows, { right: [1, 2] })}`,
+  ];
+}
+
+function attentionTable(
+  { similarity }: TokensResult,
+  mean: (pick: (head: HeadTokens) => number) => number[],
+): string {
+  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+  const count = (value: number): string => value.toFixed(1);
+  const none = Number.NaN;
+  const columns: [heading: string, values: number[], shown: (value: number) => string][] = [
+    ["class → itself", mean((head) => head.class.self), percent],
+    ["→ distillation", mean((head) => head.class.other), percent],
+    ["→ patches", mean((head) => head.class.patches), percent],
+    ["patches", mean((head) => head.class.effectivePatches), count],
+  ];
+  if (!similarity) columns.splice(1, 1);
+  else {
+    columns.push(
+      ["distillation → itself", mean((head) => head.distillation?.self ?? none), percent],
+      ["→ class", mean((head) => head.distillation?.other ?? none), percent],
+      ["→ patches", mean((head) => head.distillation?.patches ?? none), percent],
+      ["patches", mean((head) => head.distillation?.effectivePatches ?? none), count],
+      ["in common", mean((head) => head.overlap ?? none), percent],
+    );
+  }
+  columns.push(["distance", mean((head) => head.patchDistance), count]);
+  const rows = (columns[0]?.[1] ?? []).map((_, layer) => [
+    String(layer + 1),
+    ...columns.map(([, values, shown]) => shown(values[layer] ?? none)),
+  ]);
+  return table([["layer", ...columns.map(([heading]) => heading)], ...rows], {
+    right: [0, ...columns.map((_, i) => i + 1)],
+  });
+}
