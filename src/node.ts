@@ -103,12 +103,7 @@ export { analyzeTokens } from "./analysis/tokens.ts";
 export type { HeadTokens, TokenAttention, TokensOptions, TokensResult } from "./analysis/tokens.ts";
 export { writeTokens } from "./analysis/tokens-files.ts";
 export { attentionMaps } from "./analysis/attention.ts";
-export type {
-  AttentionOptions,
-  AttentionSource,
-  PictureAttention,
-  TokenMaps,
-} from "./analysis/attention.ts";
+export type { AttentionOptions, AttentionSource, PictureAttention, TokenMaps } from "./analysis/attention.ts";
 export { attentionFiles } from "./analysis/attention-files.ts";
 export type { AttentionFiles } from "./analysis/attention-files.ts";
 export { rollout } from "./analysis/rollout.ts";

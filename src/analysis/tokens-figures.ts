@@ -75,8 +75,7 @@ function similarityFigure({ similarity, layers }: TokensResult): Figure {
 /** Where each token's attention goes, layer by layer, mean of the heads. */
 function sharesFigure(result: TokensResult): Figure {
   const values = tokensOf(result).flatMap((token) => {
-    const other = token === "class" ? "distillation" : "class";
-    const share = (what: "self" | "other" | "patches", to: string): object[] =>
+    const share = (what: "self" | "other" | "patches", to: string) =>
       layerMeans(result, (head) => attentionOf(head, token)?.[what] ?? Number.NaN).map((part, i) => ({
         token: `${token} token asks`,
         layer: i + 1,
@@ -86,7 +85,7 @@ function sharesFigure(result: TokensResult): Figure {
     return [
       ...share("patches", "patches"),
       ...share("self", "itself"),
-      ...(result.similarity ? share("other", `the other (${other})`) : []),
+      ...(result.similarity ? share("other", "the other") : []),
     ];
   });
   const to = ["patches", "itself", ...(result.similarity ? ["the other"] : [])];
@@ -95,9 +94,7 @@ function sharesFigure(result: TokensResult): Figure {
       text: "Where the tokens' attention goes",
       subtitle: "parts of a layer's attention, mean of its heads and of the pictures",
     },
-    data: {
-      values: values.map((row) => ({ ...row, to: String((row as { to: string }).to).replace(/ \(.*/, "") })),
-    },
+    data: { values },
     facet: { column: { field: "token", type: "nominal", title: null } },
     spec: {
       width: result.similarity ? WIDTH / 2 : WIDTH,

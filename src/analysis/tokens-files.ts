@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../errors.ts";
 import { writeFigure } from "../figures/draw.ts";
+import { csv } from "../formats/csv.ts";
 import type { TokensResult } from "./tokens.ts";
 import { csvRows, tokensFigures, tokensPage } from "./tokens-figures.ts";
 
@@ -19,7 +20,7 @@ export async function writeTokens(folder: string, result: TokensResult, command:
     files.push(...(await writeFigure(folder, name, figure)));
   const { head, rows } = csvRows(result);
   const texts = {
-    "tokens.csv": [head, ...rows].map((row) => `${row.join(",")}\n`).join(""),
+    "tokens.csv": csv([head, ...rows]),
     "tokens.json": `${JSON.stringify(result, null, 2)}\n`,
     "index.html": await tokensPage(result, command),
   };

@@ -6,6 +6,7 @@ import type { TokenName } from "../../../analysis/inside.ts";
 import type { HeadFusion } from "../../../analysis/rollout.ts";
 import { HEAD_FUSIONS } from "../../../analysis/rollout.ts";
 import { ConfigError } from "../../../errors.ts";
+import { commandLine } from "../../command-line.ts";
 import { table } from "../../format.ts";
 import { withInterrupt } from "../../interrupt.ts";
 import { coloursFor, createOutput } from "../../output.ts";
@@ -122,7 +123,7 @@ async function runAttention(
       ),
     () => progress.line("stopping"),
   ).finally(progress.stop);
-  const page = await files?.finish(source, `deit ${process.argv.slice(2).join(" ")}`);
+  const page = await files?.finish(source, commandLine());
   const { bold } = coloursFor(process.stdout);
   output.result(
     {

@@ -1,7 +1,9 @@
 /** `deit analyze tokens`: class and distillation token from layer to layer (§4). */
+import { mkdir } from "node:fs/promises";
 import type { Command } from "commander";
 import type { HeadTokens, TokensResult } from "../../../analysis/tokens.ts";
 import { requirePictures } from "../../../config/resolve.ts";
+import { commandLine } from "../../command-line.ts";
 import { integer, table } from "../../format.ts";
 import { withInterrupt } from "../../interrupt.ts";
 import { createOutput } from "../../output.ts";
@@ -52,6 +54,7 @@ async function runTokens(
   const progress = createProgress("looking");
   const meter = rateMeter("pictures");
   const { images, out } = flags;
+  if (out !== undefined) await mkdir(out, { recursive: true }); // says what is wrong before the work, not after
   const result = await withInterrupt(
     (signal) =>
       analyzeTokens(
@@ -68,7 +71,7 @@ async function runTokens(
   ).finally(progress.stop);
   if (out !== undefined) {
     const { writeTokens } = await import("../../../analysis/tokens-files.ts");
-    const files = await writeTokens(out, result, `deit ${process.argv.slice(2).join(" ")}`);
+    const files = await writeTokens(out, result, commandLine());
     output.note(`${files.length} files in ${out}, all on one page: ${out}/index.html`);
   }
   output.result(result, () => describeTokens(result, (pick) => layerMeans(result, pick)));

@@ -1,0 +1,102 @@
+/** `deit analyze attention` and `tokens` on the command line: what they print, and how they refuse. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { run } from "../../src/cli/run.ts";
+import { train } from "../../src/training/train.ts";
+import { temporaryFolder } from "../data/temporary.ts";
+import { tinyRun, writePhotos } from "../training/photos.ts";
+
+let root = "";
+let model = "";
+let picture = "";
+beforeAll(async () => {
+  root = await temporaryFolder();
+  const dataPath = await writePhotos(join(root, "photos"), { perClass: 4 });
+  picture = join(dataPath, "disc", "0.png");
+  model = join(root, "plain");
+  await train(tinyRun({ dataPath, outputDir: model, epochs: 1 }));
+}, 60_000);
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
+
+async function deit(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  vi.stubEnv("NO_COLOR", "1");
+  const said = { out: "", err: "" };
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
+  const code = await run(["analyze", ...words, "--device", "cpu", "--threads", "1"]);
+  vi.restoreAllMocks();
+  return { code, ...said };
+}
+
+describe("attention", () => {
+  it("--json prints numbers alone and writes nothing without --out", async () => {
+    const { code, out } = await deit("attention", model, picture, "--json", "--layer", "4");
+    expect(code).toBe(0);
+    const said = JSON.parse(out) as {
+      pictures: {
+        tokens: { rollout: { patches: number[] }; heads: { layer: number; patches: number[] }[] }[];
+      }[];
+    };
+    expect(said).toMatchObject({ layers: 4, headsPerLayer: 2, grid: [4, 4], tokens: ["class"] });
+    const [token] = said.pictures[0]?.tokens ?? [];
+    expect(token?.rollout.patches).toHaveLength(16);
+    expect(token?.heads.map(({ layer, patches }) => [layer, patches.length])).toEqual([
+      [4, 16],
+      [4, 16],
+    ]);
+  });
+
+  it("writes maps and a page, and says where", async () => {
+    const folder = join(root, "maps");
+    const { code, out } = await deit(
+      "attention",
+      model,
+      picture,
+      "--out",
+      folder,
+      "--head",
+      "2",
+      "--layer",
+      "1,3",
+    );
+    expect(code).toBe(0);
+    expect(out).toContain(join(folder, "index.html"));
+    expect((await readdir(folder)).toSorted()).toEqual([
+      "0-heads-class-dark.png",
+      "0-heads-class.png",
+      "0-layer1-head2-class.png",
+      "0-layer3-head2-class.png",
+      "0-rollout-class.png",
+      "0-tokens-dark.png",
+      "0-tokens.png",
+      "index.html",
+    ]);
+  });
+
+  it.each([
+    [["--layer", "5"], 2, "--layer: got 5, but deit_w64d4_patch4_32 has 4 layers"],
+    [["--head", "0"], 2, '--head: got "0", expected whole numbers from 1, with commas between them'],
+    [["--discard-ratio", "1"], 2, '--discard-ratio: got "1", expected a number from 0 to below 1'],
+    [["--token", "distillation"], 2, "deit_w64d4_patch4_32 has no distillation token, it is a plain model"],
+    [["--head-fusion", "sum"], 2, "Allowed choices are mean, max, min."],
+  ])("refuses %s", async (words, exit, message) => {
+    const { code, out, err } = await deit("attention", model, picture, "--json", ...words);
+    expect([code, out]).toEqual([exit, ""]);
+    expect(err).toContain(message);
+    expect(err).not.toMatch(/^\s+at /m);
+  });
+});
+
+describe("tokens", () => {
+  it("of a plain model says what is not there", async () => {
+    const { code, out } = await deit("tokens", model, "--data-path", join(root, "photos"), "--images", "2");
+    expect(code).toBe(0);
+    expect(out).toContain("on 2 pictures at 16 × 16: 4 layers of 2 heads, 16 patches");
+    expect(out).toContain("A plain model: it has no distillation token");
+    expect(out.split("\n").filter((line) => /^ +[1-4] /.test(line))).toHaveLength(4);
+  });
+});
