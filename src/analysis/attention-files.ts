@@ -162,7 +162,8 @@ async function tokenSheet(
   );
 }
 
-async function headSheet(
+/** The sheet of a token's maps, heads by layers, as PNG. */
+export async function headSheet(
   { picture, seen, image }: PictureAttention,
   maps: TokenMaps,
   {
@@ -183,6 +184,7 @@ async function headSheet(
       columns: (rows[0] ?? []).map(({ layer }) => [`layer ${layer}`]),
       rows: rows.map((row) => `head ${row[0]?.head ?? ""}`),
       cells: rows.map((row) => row.map(draw)),
+      picture: reduced(part.picture, part.seen, BESIDE).picture,
       scale: SCALE,
     },
     theme,

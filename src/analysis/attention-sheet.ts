@@ -15,6 +15,8 @@ export interface Sheet {
   readonly rows: readonly string[];
   /** All of one size; rows of as many as there are columns. */
   readonly cells: readonly (readonly Picture[])[];
+  /** Stands before them all, as it is. */
+  readonly picture?: Picture;
   /** What the colours run from and to. */
   readonly scale: readonly [least: string, most: string];
 }
@@ -23,24 +25,27 @@ const MARGIN = 24;
 const GAP = 6;
 /** Of the heading, down to the names of the columns. */
 const HEADING = 74;
+/** Room for the name of a row. */
+const ROW_NAME = 62;
 const LETTERS = { title: 19, subtitle: 13, label: 13 } as const;
 const BAR = { width: 160, height: 10 } as const;
 
 /** PNG bytes. */
 export async function drawSheet(
-  { title, subtitle, columns, rows, cells, scale }: Sheet,
+  { title, subtitle, columns, rows, cells, picture, scale }: Sheet,
   theme: "light" | "dark",
 ): Promise<Uint8Array> {
   const { surface, ink, muted } = paletteOf(theme);
   const [cell] = cells[0] ?? [];
   if (cell === undefined) throw new RangeError("a sheet of no pictures");
   const named = rows.some((name) => name !== "");
-  const left = MARGIN + (named ? 62 : 0);
+  const names = MARGIN + (picture ? picture.width + 3 * GAP : 0);
+  const left = names + (named ? ROW_NAME : 0);
   const secondLine = columns.some(([, second]) => second !== undefined);
   const top = MARGIN + HEADING + (secondLine ? 20 : 0);
   const across = cells[0]?.length ?? 1;
   const width = Math.max(left + across * (cell.width + GAP) - GAP + MARGIN, 420);
-  const end = top + cells.length * (cell.height + GAP) - GAP;
+  const end = top + Math.max(cells.length * (cell.height + GAP) - GAP, picture?.height ?? 0);
   const height = end + 30 + MARGIN;
   const line = { x: MARGIN, maxWidth: width - 2 * MARGIN };
   const marks = [
@@ -55,24 +60,26 @@ export async function drawSheet(
     }),
     ...rows.map((name, i) =>
       text(name, {
-        x: MARGIN,
+        x: names,
         y: top + i * (cell.height + GAP) + cell.height / 2 + 5,
         size: LETTERS.label,
         weight: "bold",
         colour: ink,
-        maxWidth: left - MARGIN - 6,
+        maxWidth: ROW_NAME - 6,
       }),
     ),
     ...colourScale(scale, { x: left, y: end + 20, colour: muted }),
   ];
+  const placed = (shown: Picture, x: number, y: number): OverlayOptions => ({
+    input: Buffer.from(shown.data.buffer, shown.data.byteOffset, shown.data.length),
+    raw: { width: shown.width, height: shown.height, channels: 3 },
+    left: x,
+    top: y,
+  });
   const pictures = cells.flatMap((row, y) =>
-    row.map((picture, x): OverlayOptions => ({
-      input: Buffer.from(picture.data.buffer, picture.data.byteOffset, picture.data.length),
-      raw: { width: picture.width, height: picture.height, channels: 3 },
-      left: left + x * (cell.width + GAP),
-      top: top + y * (cell.height + GAP),
-    })),
+    row.map((shown, x) => placed(shown, left + x * (cell.width + GAP), top + y * (cell.height + GAP))),
   );
+  if (picture) pictures.push(placed(picture, MARGIN, top));
   const drawing = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${marks.join("")}</svg>`;
   return sharp({ create: { width, height, channels: 3, background: surface } })
     .composite([...pictures, { input: Buffer.from(drawing) }])

@@ -1,0 +1,32 @@
+/**
+ * The README's figure of attention: what the class token of a model looks at in one picture, heads by some of the layers.
+ *
+ *     node scripts/attention-figure.ts CHECKPOINT PICTURE
+ *
+ * docs/figures/attention.jpg is of the published deit_tiny_patch16_224 and chelsea.png (see docs/figures/attention.md).
+ */
+import { writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import sharp from "sharp";
+import { headSheet } from "../src/analysis/attention-files.ts";
+import { attentionMaps } from "../src/analysis/attention.ts";
+
+const FIGURE = fileURLToPath(new URL("../docs/figures/attention.jpg", import.meta.url));
+const LAYERS = [2, 4, 6, 8, 10, 12];
+
+const [checkpoint, picture] = process.argv.slice(2);
+if (checkpoint === undefined || picture === undefined) {
+  process.stderr.write("usage: node scripts/attention-figure.ts CHECKPOINT PICTURE\n");
+  process.exit(2);
+}
+await attentionMaps(
+  { checkpoint, images: [picture], token: "class", evalCropRatio: 1, device: "cpu" },
+  async (maps, source) => {
+    const [token] = maps.tokens;
+    if (token === undefined) throw new Error(`${source.model} has no class token`);
+    const selection = { layers: LAYERS };
+    const png = await headSheet(maps, token, { source, selection, theme: "dark" });
+    await writeFile(FIGURE, await sharp(png).jpeg({ quality: 80, mozjpeg: true }).toBuffer());
+    process.stdout.write(`${FIGURE}\n`);
+  },
+);
