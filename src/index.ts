@@ -33,6 +33,8 @@ export type { ForwardContext } from "./nn/context.ts";
 // Models.
 export { countParameters, createDeit, createModel, listModels, modelOf } from "./models/registry.ts";
 export type { Model, ModelConfig, ModelOptions, ModelSummary, VisionTransformer } from "./models/registry.ts";
+export { findPretrained, PRETRAINED } from "./models/pretrained.ts";
+export type { PretrainedWeights } from "./models/pretrained.ts";
 export type { VisionTransformerConfig } from "./models/vision-transformer.ts";
 export type { Heads } from "./models/heads.ts";
 export { deployedProgram } from "./models/deploy.ts";

@@ -17,7 +17,8 @@ import type { Preprocessing } from "../formats/preprocessor.ts";
 import { readPreprocessorConfig } from "../formats/preprocessor.ts";
 import { openTensorFile } from "../formats/tensor-file.ts";
 import type { WeightsChoice } from "../formats/tensor-file.ts";
-import type { Model } from "../models/registry.ts";
+import { ConfigError } from "../errors.ts";
+import type { Model, ModelOptions } from "../models/registry.ts";
 import { createModel } from "../models/registry.ts";
 import { identifyConvnet, identifyModel } from "../models/identify.ts";
 import { parseHubId } from "../interop/hub-cache.ts";
@@ -80,7 +81,7 @@ export async function openCheckpoint(
       notes: [...file.notes, ...(config?.warnings ?? []), ...notes],
       model() {
         if (own.model !== undefined)
-          return createModel(own.model, { numClasses: own.classes?.length, inputSize });
+          return ownModel(own.model, path, { numClasses: own.classes?.length, inputSize });
         if (architecture === undefined) return identifyConvnet(file.tensors);
         const { numHeads } = config?.dims ?? {};
         return identifyModel(architecture, { numHeads, inputSize, numClasses: config?.numClasses });
@@ -90,6 +91,23 @@ export async function openCheckpoint(
   } catch (error) {
     await file.close();
     throw error;
+  }
+}
+
+/** The model that a file of ours names. @throws ConfigError for one that is not known, as of a later version */
+function ownModel(name: string, path: string, options: ModelOptions): Model {
+  try {
+    return createModel(name, options);
+  } catch (cause) {
+    if (!(cause instanceof ConfigError) || cause.path !== "model") throw cause;
+    throw new ConfigError(
+      "model",
+      `${path} says that it is a ${JSON.stringify(name.slice(0, 80))}, which is not known here`,
+      {
+        hint: "A later version may know it. If it is another model under a wrong name, say which with --model.",
+        cause,
+      },
+    );
   }
 }
 

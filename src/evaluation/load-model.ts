@@ -54,7 +54,10 @@ export async function loadModel(
       "model",
       `${file} does not say which model it is, and ${describeForeign(checkpoint.file.tensors)}`,
       {
-        hint: "Name it with --model, for example --model deit_tiny_patch16_224; deit models lists them.",
+        hint:
+          checkpoint.architecture === undefined
+            ? "DeiTs and plain vision transformers, RegNetY and the ResNets of deit models are read. Any other classifier works as an .onnx file, for eval, predict and --teacher-path."
+            : "Name it with --model, for example --model deit_tiny_patch16_224; deit models lists them.",
       },
     );
   }
@@ -71,7 +74,7 @@ export async function loadModel(
   }
   for (const [other, { shape }] of checkpoint.file.tensors)
     if (!tensors.has(other)) tensors.set(other, { shape, data: new Float32Array() });
-  check(tensors, { model, file, checkpoint });
+  check(tensors, { model, file, checkpoint, isNamed: name !== undefined });
   checkFinite(tensors, file);
   const { mean, std } = { ...IMAGENET_NORMALISATION, ...metadata };
   return { model, tensors, metadata, normalisation: { mean, std }, cropRatio, file, notes };
@@ -99,26 +102,56 @@ function modelFor(
 /** @throws CheckpointError saying what does not fit, and why that may be */
 function check(
   tensors: Tensors,
-  { model, file, checkpoint }: { model: Model; file: string; checkpoint: Checkpoint },
+  {
+    model,
+    file,
+    checkpoint,
+    isNamed,
+  }: { model: Model; file: string; checkpoint: Checkpoint; isNamed: boolean },
 ): void {
   try {
     checkTensors(modelLayout(model), tensors);
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
     const { missing, unexpected } = error;
-    const said = checkpoint.metadata.model;
-    const isTransformer = checkpoint.architecture !== undefined;
-    throw new CheckpointError(`${file} is no ${model.name}: ${error.message}`, {
-      missing,
-      unexpected,
-      hint:
-        said !== undefined && said !== model.name
-          ? `The file says that it is ${said}: leave out --model.`
-          : isTransformer
-            ? "Leave out --model: it is found by the tensors' shapes."
-            : `Name the model that it was made for with --model; ${describeForeign(checkpoint.file.tensors)}.`,
-    });
+    const hint = isNamed
+      ? otherName({ model, checkpoint })
+      : likelyCause({ missing, unexpected, model, checkpoint });
+    throw new CheckpointError(`${file} is no ${model.name}: ${error.message}`, { missing, unexpected, hint });
   }
+}
+
+/** What to do when the model that was named is not the file's. */
+function otherName({ model, checkpoint }: { model: Model; checkpoint: Checkpoint }): string {
+  const said = checkpoint.metadata.model;
+  if (said !== undefined && said !== model.name)
+    return `The file says that it is ${said}: leave out --model.`;
+  return checkpoint.architecture === undefined
+    ? `Name the model that it was made for with --model; ${describeForeign(checkpoint.file.tensors)}.`
+    : "Leave out --model: it is found by the tensors' shapes.";
+}
+
+/** Why a file does not hold the model that it seems to be. */
+function likelyCause({
+  missing,
+  unexpected,
+  model,
+  checkpoint,
+}: {
+  missing: readonly string[];
+  unexpected: readonly string[];
+  model: Model;
+  checkpoint: Checkpoint;
+}): string {
+  if (unexpected.length > 0 && unexpected.every((name) => name.startsWith("blocks.")))
+    return "Its blocks are numbered with a gap: some are missing. It was cut by hand, or is one file of several (give their index).";
+  if (missing.length === 0 && unexpected.length > 0)
+    return "It was trained with parts that this model has not (a decoder, another head). deit finetune starts from it without them.";
+  if (missing.length > 0 && missing.every((name) => /^(?:head|head_dist|fc)\./.test(name)))
+    return "It has no classifier, as after a pretraining without labels: deit finetune gives it one and trains it.";
+  if (checkpoint.metadata.model === model.name)
+    return `Its metadata says ${model.name}, its tensors say otherwise: name the model that it is with --model, or save it again.`;
+  return "Tensors are missing: it is one file of several (give their index), was cut by hand, or comes from another model.";
 }
 
 /** @throws CheckpointError for weights that are no numbers */
@@ -126,7 +159,7 @@ function checkFinite(tensors: Tensors, file: string): void {
   const broken = [...tensors].filter(([, { data }]) => !data.every(Number.isFinite)).map(([name]) => name);
   if (broken.length === 0) return;
   throw new CheckpointError(
-    `${file} has ${broken.length} tensors with values that are not finite: ${broken.slice(0, 5).join(", ")}${broken.length > 5 ? ", …" : ""}`,
+    `${file} has values that are not finite in ${broken.length} of its tensors: ${broken.slice(0, 5).join(", ")}${broken.length > 5 ? ", …" : ""}`,
     { hint: "Its training diverged, or the file is damaged: take an earlier checkpoint." },
   );
 }

@@ -37,6 +37,9 @@ export interface OnnxClassifier {
   readonly classes: readonly string[] | undefined;
 }
 
+/** What detectors and segmenters call what they return beside scores. */
+const BOXES = /box|mask|keypoint|landmark/i;
+
 /** Protocol buffers, and so ONNX files in one piece, end here. */
 const LARGEST = 2 ** 31;
 /** Values of one batch, and classes, beyond which a file is damaged rather than large. */
@@ -156,6 +159,12 @@ function pictureInput(file: string, { inputs }: OnnxSignature): OnnxClassifier["
 }
 
 function logitsOutput(file: string, { outputs, probabilities }: OnnxSignature): OnnxClassifier["output"] {
+  if (outputs.some(({ name, dims }) => BOXES.test(name) || (dims?.length === 3 && dims[2] === 4))) {
+    throw new CheckpointError(
+      `${file} is no image classifier but a detector: it returns ${describe(outputs)}`,
+      { hint: "Give a model that returns one row of logits for each picture." },
+    );
+  }
   const rows = outputs.filter(({ dtype, dims }) => dtype === "float32" && (dims?.length ?? 2) === 2);
   const chosen = rows.find(({ name }) => name === "logits") ?? (rows.length === 1 ? rows[0] : undefined);
   const numClasses = chosen?.dims?.[1];

@@ -6,6 +6,7 @@ import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DataError, FormatError } from "../errors.ts";
+import { foreignFile } from "./foreign-file.ts";
 import { openSafetensors } from "./safetensors-file.ts";
 import { readShardIndex } from "./shard-index.ts";
 import type { TensorFile, TensorInfo } from "./tensor-source.ts";
@@ -21,12 +22,16 @@ export interface OpenTensorFileOptions {
   readonly sharded?: boolean;
 }
 
+/** Enough to tell formats apart. */
+const HEAD_BYTES = 64;
+
 /** @throws FormatError for a file of none of these formats; DataError when it cannot be read */
 export async function openTensorFile(path: string, options: OpenTensorFileOptions = {}): Promise<TensorFile> {
   const { handle, head } = await openForReading(path);
   let keep = false;
   try {
-    const at = (...bytes: number[]): boolean => bytes.every((byte, i) => head[i] === byte);
+    const isSafetensors = head[8] === 0x7b; // the header's "{", after its length
+    const at = (...bytes: number[]): boolean => !isSafetensors && bytes.every((byte, i) => head[i] === byte);
     if (at(0x50, 0x4b, 0x03, 0x04) || at(0x50, 0x4b, 0x05, 0x06)) {
       const file = await openTorchFile(handle, path, options);
       keep = true; // it reads from the handle until it is closed
@@ -37,13 +42,9 @@ export async function openTensorFile(path: string, options: OpenTensorFileOption
         hint: "Leave out the choice.",
       });
     }
-    if (at(0x80) || at(0x28, 0x4c)) {
-      throw new FormatError(path, "is a pickle of PyTorch before 1.6, or of something else", {
-        hint: "Save it again with a PyTorch of today: torch.save(torch.load(file), file), or as safetensors.",
-      });
-    }
-    if (at(0x1f, 0x8b)) throw new FormatError(path, "is compressed with gzip", { hint: "Unpack it first." });
-    if (head[0] === 0x7b && head[8] !== 0x7b && options.sharded !== false) return await openSharded(path);
+    const foreign = foreignFile(path, head);
+    if (foreign !== undefined) throw new FormatError(path, foreign.what, { hint: foreign.hint });
+    if (at(0x7b) && options.sharded !== false) return await openSharded(path);
     return await openSafetensors(path);
   } finally {
     if (!keep) await handle.close();
@@ -54,11 +55,11 @@ async function openForReading(path: string): Promise<{ handle: FileHandle; head:
   let handle: FileHandle | undefined;
   try {
     handle = await open(path, "r");
-    const head = new Uint8Array(16);
     const stats = await handle.stat();
     if (stats.isFile()) {
-      await handle.read(head, 0, head.length, 0);
-      return { handle, head };
+      const head = new Uint8Array(HEAD_BYTES);
+      const { bytesRead } = await handle.read(head, 0, head.length, 0);
+      return { handle, head: head.subarray(0, bytesRead) };
     }
   } catch (cause) {
     await handle?.close();

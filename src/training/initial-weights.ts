@@ -26,20 +26,15 @@ export async function initialWeights(
   const plan = planOf(checkpoint, { model, layout });
   for (const { segment, found } of plan) {
     if (found === undefined) continue;
-    const { data } = await checkpoint.file.readFloat32(found.source);
-    if (!data.every(Number.isFinite)) {
-      throw new CheckpointError(`${found.source} of ${finetune} has values that are not finite`, {
-        hint: "Its training diverged, or the file is damaged: take an earlier checkpoint.",
-      });
-    }
+    const data = await readFinite(checkpoint, found.source, finetune);
     vectors[segment.vector]?.set(found.convert(data), segment.offset);
   }
   return vectors;
 }
 
 /**
- * Names what is changed or starts fresh although there is a checkpoint; reads no more than its header.
- * @throws CheckpointError when too little of it fits; DataError, FormatError
+ * Names what is changed or starts fresh although there is a checkpoint; reads it once, and keeps nothing.
+ * @throws CheckpointError when too little of it fits, or is not finite; DataError, FormatError
  */
 export async function checkFinetune(
   { finetune }: Pick<TrainOptions, "finetune">,
@@ -62,12 +57,21 @@ export async function checkFinetune(
   const total = plan.reduce((sum, { segment: { length } }) => sum + length, 0);
   const lost = fresh.reduce((sum, { length }) => sum + length, 0);
   if (lost > (1 - LEAST_SHARE) * total) throw unlike(finetune, { checkpoint, model, fresh });
+  for (const { found } of plan) if (found !== undefined) await readFinite(checkpoint, found.source, finetune);
   checkpoint.notes.forEach(warn);
   for (const { found } of plan) if (found?.note !== undefined) note(found.note);
   const used = new Set(plan.flatMap(({ segment, found }) => [segment.name, found?.source]));
   const unused = [...checkpoint.file.tensors.keys()].filter((name) => !used.has(name));
   if (unused.length > 0) note(`left out, as ${model.name} has no place for it: ${shortList(unused)}`);
   if (fresh.length > 0) note(`starts fresh: ${describe(fresh, checkpoint)}`);
+}
+
+async function readFinite({ file }: Checkpoint, name: string, finetune: string): Promise<Float32Array> {
+  const { data } = await file.readFloat32(name);
+  if (data.every(Number.isFinite)) return data;
+  throw new CheckpointError(`${name} of ${finetune} has values that are not finite`, {
+    hint: "Its training diverged, or the file is damaged: take an earlier checkpoint.",
+  });
 }
 
 interface Planned {

@@ -263,7 +263,7 @@ describe("no classifier", () => {
     [
       "a detector",
       { outputs: { logits: [FLOAT32, ["b", 100, 92]], pred_boxes: [FLOAT32, ["b", 100, 4]] } },
-      /it returns "logits" float32 \[\?, 100, 92\], "pred_boxes"[^]*two axes/u,
+      /a detector: it returns "logits" float32 \[\?, 100, 92\], "pred_boxes"[^]*one row of logits/u,
     ],
     ["not flattened", { outputs: { y: [FLOAT32, ["b", 10, 1, 1]] } }, /\[\?, 10, 1, 1\][^]*Flatten/u],
     ["two answers", { outputs: { a: [FLOAT32, ["b", 9]], b: [FLOAT32, ["b", 9]] } }, /call them `logits`/u],

@@ -109,8 +109,7 @@ function describeWeights(weights: readonly ReleasedWeights[]): string {
   const there = weights.filter(({ here }) => here.length > 0).length;
   return [
     ...blocks,
-    dim("A Hub id or a file's address stands wherever a checkpoint does, and is fetched once:"),
-    "  deit finetune ./photos --finetune facebook/deit-small-patch16-224",
+    `${dim("A Hub id or a file's address stands wherever a checkpoint does, and is fetched once:")}\n  deit finetune ./photos --finetune facebook/deit-small-patch16-224`,
     there > 0 ? green(`${there} of ${weights.length} are on this machine.`) : "None is on this machine yet.",
   ].join("\n\n");
 }
