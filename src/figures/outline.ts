@@ -2,7 +2,7 @@
  * Letters of an SVG as paths, in the font of text.ts: machines without fonts draw them, too. For the SVGs that Vega
  * writes; not a general tool. Text with letters that the font lacks stays as it is.
  */
-import { covers, text } from "./text.ts";
+import { covers, text, weightOf } from "./text.ts";
 import type { TextOptions } from "./text.ts";
 
 const TEXT = /<text([^>]*)>((?:[^<]|<\/?tspan[^>]*>)*)<\/text>/g;
@@ -17,7 +17,7 @@ export function outlineText(svg: string): string {
     const style: Omit<TextOptions, "y"> = {
       x: 0,
       size: Number.parseFloat(attribute(attributes, "font-size") ?? "11"),
-      weight: /^(?:bold|[6-9]00)$/.test(attribute(attributes, "font-weight") ?? "") ? "bold" : "normal",
+      weight: weightOf(attribute(attributes, "font-weight")),
       colour: attribute(attributes, "fill") ?? "black",
       anchor: anchor === "middle" || anchor === "end" ? anchor : "start",
     };

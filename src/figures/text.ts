@@ -20,6 +20,11 @@ function fontOf(weight: keyof typeof WEIGHTS): Font {
   return font;
 }
 
+/** The nearer of the two weights that come along, for one as CSS writes it. */
+export function weightOf(css: string | number | undefined): keyof typeof WEIGHTS {
+  return /^(?:bold|[6-9]00)$/.test(String(css)) ? "bold" : "normal";
+}
+
 export interface TextOptions {
   readonly x: number;
   /** Of the baseline. */
@@ -58,6 +63,20 @@ function pathData(path: Path): string {
   return path.toPathData(2);
 }
 
+function glyphsOf(content: string, font: Font): Glyph[] {
+  return Array.from(withoutMinus(content), (letter) => font.charToGlyph(letter));
+}
+
+/** Of a line, in the unit of `size`. */
+export function textWidth(
+  content: string,
+  { size, weight = "normal" }: Pick<TextOptions, "size" | "weight">,
+): number {
+  const font = fontOf(weight);
+  const units = glyphsOf(content, font).reduce((sum, { advanceWidth = 0 }) => sum + advanceWidth, 0);
+  return (units * size) / font.unitsPerEm;
+}
+
 /** A `<path>` of one line of text, letter by letter: captions need no ligatures. */
 export function text(
   content: string,
@@ -73,14 +92,12 @@ export function text(
 ): string {
   const font = fontOf(weight);
   const scale = size / font.unitsPerEm;
-  const glyphs = (line: string): Glyph[] => Array.from(line, (letter) => font.charToGlyph(letter));
-  const widthOf = (line: string): number =>
-    glyphs(line).reduce((sum, { advanceWidth = 0 }) => sum + advanceWidth * scale, 0);
+  const widthOf = (line: string): number => textWidth(line, { size, weight });
   let shown = withoutMinus(content);
   while (shown.length > 1 && widthOf(shown) > maxWidth)
     shown = `${shown.replace(/…$/, "").slice(0, -1).trimEnd()}…`;
   let at = x - { start: 0, middle: 0.5, end: 1 }[anchor] * widthOf(shown);
-  const paths = glyphs(shown).map((glyph) => {
+  const paths = glyphsOf(shown, font).map((glyph) => {
     const path = pathData(glyph.getPath(at, y, size));
     at += (glyph.advanceWidth ?? 0) * scale;
     return path;

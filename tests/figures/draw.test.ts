@@ -6,6 +6,7 @@ import { drawPng, drawSvg } from "../../src/figures/draw.ts";
 import { outlineText } from "../../src/figures/outline.ts";
 import { embeddedPicture, figurePage } from "../../src/figures/page.ts";
 import { paletteOf } from "../../src/figures/palette.ts";
+import { textWidth } from "../../src/figures/text.ts";
 
 const figure: Figure = ({ blue }) => ({
   width: 120,
@@ -50,6 +51,18 @@ test("every letter of a PNG is a path", async () => {
 test("letters that the font lacks stay text", () => {
   expect(outlineText('<text font-size="12px" fill="red">猫</text>')).toContain("<text");
   expect(outlineText('<text font-size="12px" fill="red">a &lt; b − c</text>')).not.toContain("<text");
+});
+
+test("a figure is as wide as its words, not wider", async () => {
+  const words = "A title of many narrow letters: illicit, till, fill";
+  const svg = await drawSvg(
+    () => ({ width: 40, height: 40, title: words, data: { values: [{}] }, mark: "point" }),
+    "light",
+  );
+  const [, width] = /width="([\d.]+)"/.exec(svg) ?? [];
+  const needed = textWidth(words, { size: 15, weight: "bold" });
+  expect(Number(width)).toBeGreaterThan(needed);
+  expect(Number(width)).toBeLessThan(needed + 60);
 });
 
 test("numbers of a path stand apart", () => {
