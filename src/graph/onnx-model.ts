@@ -180,7 +180,7 @@ function rawBytes(data: ConstantData, dtype: DType): Uint8Array {
   return new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength);
 }
 
-function valueInfo(name: string, { dtype, shape }: TensorType): ValueInfoProto {
+export function valueInfo(name: string, { dtype, shape }: TensorType): ValueInfoProto {
   return create(ValueInfoProtoSchema, {
     name,
     type: {

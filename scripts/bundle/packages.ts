@@ -1,0 +1,90 @@
+/** Which packages a bundle carries: the lockfile's production packages for one platform, and which of their files. Pure. */
+
+/** A platform that ONNX Runtime and sharp have native code for. */
+export interface Platform {
+  readonly os: "linux" | "darwin" | "win32";
+  readonly cpu: "x64" | "arm64";
+}
+
+export const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-arm64", "win32-x64"] as const;
+export type PlatformName = (typeof PLATFORMS)[number];
+
+export function platformOf(name: PlatformName): Platform {
+  const [os, cpu] = name.split("-") as [Platform["os"], Platform["cpu"]];
+  return { os, cpu };
+}
+
+/** An entry of package-lock.json's `packages`. */
+export interface LockedPackage {
+  readonly version?: string;
+  readonly dev?: boolean;
+  readonly peer?: boolean;
+  readonly optional?: boolean;
+  readonly os?: readonly string[];
+  readonly cpu?: readonly string[];
+  readonly libc?: readonly string[];
+}
+
+export interface BundledPackage {
+  /** Where it lies: `node_modules/sharp`, `node_modules/a/node_modules/b`. */
+  readonly path: string;
+  readonly name: string;
+  readonly version: string;
+  /** Optional and of no platform: a fallback (WebAssembly) that npm left out where it was not needed. */
+  readonly fallback: boolean;
+}
+
+/** The production packages that belong on a platform (with glibc, on Linux). */
+export function productionPackages(
+  packages: Readonly<Record<string, LockedPackage>>,
+  { os, cpu }: Platform,
+): BundledPackage[] {
+  return Object.entries(packages).flatMap(([path, entry]) => {
+    const fits =
+      (entry.os?.includes(os) ?? true) &&
+      (entry.cpu?.includes(cpu) ?? true) &&
+      (entry.libc?.includes("glibc") ?? true);
+    if (path === "" || entry.dev || entry.peer || !fits || entry.version === undefined) return [];
+    const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
+    const fallback = entry.optional === true && entry.os === undefined && entry.cpu === undefined;
+    return [{ path, name, version: entry.version, fallback }];
+  });
+}
+
+/** Folders at the top of a package that nothing loads. */
+const NEEDLESS = new Set([
+  "test",
+  "tests",
+  "__tests__",
+  "docs",
+  "example",
+  "examples",
+  "benchmark",
+  "benchmarks",
+]);
+/** Types, maps and prose; licences stay. */
+const NEEDLESS_FILE =
+  /\.(?:map|[cm]?ts|tsbuildinfo|flow|markdown)$|(?:^|\/)(?!LICEN[CS]E|NOTICE|COPYING)[^/]*\.md$/i;
+
+export interface FileOptions {
+  readonly platform: Platform;
+  /** Keep the CUDA provider, where it was installed: some hundred MB. */
+  readonly cuda: boolean;
+}
+
+/** Whether a bundle carries a package's file; `file` is its path inside the package, with slashes. */
+export function isCarried({ name }: BundledPackage, file: string, { platform, cuda }: FileOptions): boolean {
+  const [top = ""] = file.split("/");
+  if (top === "node_modules" || NEEDLESS_FILE.test(file)) return false;
+  if (file.includes("/") && NEEDLESS.has(top.toLowerCase())) return false;
+  if (name !== "onnxruntime-node" || top !== "bin") return true;
+  const own = `bin/napi-v6/${platform.os}/${platform.cpu}/`;
+  return file.startsWith(own) && (cuda || !file.includes("onnxruntime_providers_"));
+}
+
+/** The npm package with Node's executable for a platform, and where in it that is. */
+export function nodePackage({ os, cpu }: Platform): { name: string; executable: string } {
+  if (os === "win32") return { name: `node-win-${cpu}`, executable: "bin/node.exe" };
+  const prefix = os === "darwin" && cpu === "arm64" ? "node-bin" : "node";
+  return { name: `${prefix}-${os}-${cpu}`, executable: "bin/node" };
+}
