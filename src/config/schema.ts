@@ -432,6 +432,12 @@ export const trainSchema = z.strictObject({
     nullMeans: "one per core",
     help: "CPU threads of the model",
   }),
+  stepsPerRun: option(count.nullable().default(null), {
+    group: "Machine",
+    value: "N",
+    nullMeans: "1, and several on cuda",
+    help: "training steps in one call of the device, which moves weights over the bus at every call; the same run",
+  }),
   workers: option(z.int().min(0).nullable().default(null), {
     group: "Machine",
     value: "N",
@@ -485,6 +491,7 @@ export const MAY_DIFFER_ON_RESUME: readonly TrainOptionName[] = [
   "outputDir",
   "device",
   "threads",
+  "stepsPerRun",
   "workers",
   "teacherCache",
   "teacherCacheGib",

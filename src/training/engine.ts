@@ -1,5 +1,5 @@
 /** The loop: epochs of steps, an evaluation and a save after each. It knows no loss, no model and no device. */
-import type { Loader } from "../data/loader.ts";
+import type { Batch, Loader } from "../data/loader.ts";
 import { evaluate } from "../evaluation/evaluate.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
 import { tellWarnings } from "../evaluation/warnings.ts";
@@ -18,6 +18,7 @@ import { saveModel } from "./run-models.ts";
 import type { RunState } from "./run-state.ts";
 import { batchesPerEpoch } from "./setup.ts";
 import { withAnswers } from "./teacher.ts";
+import { inGroups, runSteps } from "./turns.ts";
 
 export interface Engine extends ModelOwner {
   readonly optimizer: Optimizer;
@@ -86,51 +87,73 @@ function isStalled({ options: { patience, evalEvery }, progress: { epoch, step, 
 
 /** The steps of one epoch that are still to do. */
 async function trainEpoch(loop: Loop): Promise<void> {
-  const { executables, loaders, model, progress, onEvent, options, speed, signal, steps, classWeights } =
-    loop;
+  const { executables, loaders, progress, onEvent, options, speed, signal, steps } = loop;
   const { epoch } = progress;
   if (signal?.aborted) await stop(loop);
   loop.waited = 0;
   loop.taught = 0;
   if (progress.step >= steps) return; // it was left within its validation
   let asked = performance.now();
-  for await (const batch of loaders.training.epoch(epoch, { from: progress.step })) {
+  const batches = loaders.training.epoch(epoch, { from: progress.step });
+  for await (const group of inGroups(batches, ({ step }) => stepsTogether(loop, step))) {
     loop.waited += performance.now() - asked;
     speed.start();
-    const isUpdate = (batch.step + 1) % options.accumulationSteps === 0;
-    const lr = learningRate(loop, batch.step);
-    const { program } = executables.batch;
-    const pictures = batchFeeds({ options, model, program, classWeights }, { epoch, ...batch });
-    const askedTeacher = performance.now();
-    const feeds = await withAnswers(executables.teacher, { epoch, step: batch.step, feeds: pictures });
-    loop.taught += performance.now() - askedTeacher;
-    const hyper = hyperFeeds(loop, { update: progress.updates + 1, lr });
-    const outputs = await executables.batch.run(executables.apply ? feeds : { ...feeds, ...hyper });
-    const applied = executables.apply && isUpdate ? await executables.apply.run(hyper) : {};
-    const losses = scalars({ ...outputs, ...applied });
-    for (const [metric, value] of Object.entries(losses))
-      checkFinite(loop, { metric, value, step: batch.step });
-    progress.step = batch.step + 1;
-    addTo(progress.lossSums, losses);
-    if (isUpdate) progress.updates++;
-    speed.stop();
-    onEvent({
-      type: "step",
-      epoch,
-      step: progress.step,
-      steps,
-      loss: losses["loss"] ?? Number.NaN,
-      losses,
-      lr,
-      imagesPerSecond: speed.imagesPerSecond,
-      secondsLeft: speed.secondsFor((options.epochs - epoch) * steps - progress.step),
-    });
+    const results = await runSteps(executables, await feedsOf(loop, group));
+    speed.stop(group.length);
+    for (const [i, batch] of group.entries()) {
+      const isUpdate = (batch.step + 1) % options.accumulationSteps === 0;
+      const lr = learningRate(loop, batch.step);
+      const hyper = hyperFeeds(loop, { update: progress.updates + 1, lr });
+      const applied = executables.apply && isUpdate ? await executables.apply.run(hyper) : {};
+      const losses = scalars({ ...results[i], ...applied });
+      for (const [metric, value] of Object.entries(losses))
+        checkFinite(loop, { metric, value, step: batch.step });
+      progress.step = batch.step + 1;
+      addTo(progress.lossSums, losses);
+      if (isUpdate) progress.updates++;
+      onEvent({
+        type: "step",
+        epoch,
+        step: progress.step,
+        steps,
+        loss: losses["loss"] ?? Number.NaN,
+        losses,
+        lr,
+        imagesPerSecond: speed.imagesPerSecond,
+        secondsLeft: speed.secondsFor((options.epochs - epoch) * steps - progress.step),
+      });
+    }
+    const isUpdate = progress.step % options.accumulationSteps === 0;
     if (isUpdate && signal?.aborted) await stop(loop); // accumulated gradients are not saved
     if (progress.step === steps) break;
     if (isUpdate && isSaveDue(loop)) await save(loop);
     asked = performance.now();
   }
   speed.pause();
+}
+
+/** How many steps may be one run from here on: no save and no end of an epoch lies within. */
+function stepsTogether({ executables, options: { saveSteps }, steps }: Loop, step: number): number {
+  const untilSave = saveSteps === null ? steps : saveSteps - (step % saveSteps);
+  return Math.max(1, Math.min(executables.turns?.count ?? 1, steps - step, untilSave));
+}
+
+/** What each of these steps is fed with. */
+async function feedsOf(loop: Loop, group: readonly Batch[]): Promise<Record<string, TensorData>[]> {
+  const { executables, options, model, classWeights, progress } = loop;
+  const { program } = executables.batch;
+  const { epoch } = progress;
+  const feeds: Record<string, TensorData>[] = [];
+  for (const [i, batch] of group.entries()) {
+    const { step } = batch;
+    const pictures = batchFeeds({ options, model, program, classWeights }, { epoch, ...batch });
+    const askedTeacher = performance.now();
+    const taught = await withAnswers(executables.teacher, { epoch, step, feeds: pictures });
+    loop.taught += performance.now() - askedTeacher;
+    const hyper = hyperFeeds(loop, { update: progress.updates + 1 + i, lr: learningRate(loop, step) });
+    feeds.push(executables.apply ? taught : { ...taught, ...hyper });
+  }
+  return feeds;
 }
 
 /** What was measured after an epoch: the trained weights, and their average where it is kept. */
@@ -312,11 +335,12 @@ class Speed {
     this.started ||= performance.now();
   }
 
-  /** Ends a step; the next one starts here, so that waiting for pictures counts. */
-  stop(): void {
+  /** Ends a step, or several at once; the next one starts here, so that waiting for pictures counts. */
+  stop(steps: number): void {
     const now = performance.now();
-    this.weight = Math.min(this.weight + 1, 50);
-    this.secondsPerStep += ((now - this.started) / 1000 - this.secondsPerStep) / this.weight;
+    this.weight = Math.min(this.weight + steps, 50);
+    const share = Math.min(1, steps / this.weight);
+    this.secondsPerStep += ((now - this.started) / 1000 / steps - this.secondsPerStep) * share;
     this.started = now;
   }
 

@@ -19,10 +19,14 @@ import { classification } from "./task.ts";
 import type { Task } from "./task.ts";
 import type { TeacherAnswers } from "./teacher.ts";
 import { loadTeacher } from "./teacher.ts";
+import { loadTurns, turnsFor } from "./turns.ts";
+import type { Turns } from "./turns.ts";
 
 export interface Executables {
   /** Forward, backward and update of a batch; or with accumulation, its first two thirds. */
   readonly batch: Executable;
+  /** The same for several batches in one run of the device; undefined where that is not done. */
+  readonly turns: Turns | undefined;
   /** The update after accumulated batches; undefined when `batch` does it itself. */
   readonly apply: Executable | undefined;
   readonly evaluate: Executable;
@@ -107,10 +111,16 @@ export async function loadPrograms(
       : undefined,
   };
   if (accumulationSteps === 1) {
-    return { batch: await runtime.load(stepProgram(shared, training)), apply: undefined, ...beside };
+    const step = stepProgram(shared, training);
+    const count = turnsFor(options, { device: runtime.device, step });
+    const turns = await loadTurns(runtime, step, count);
+    return { batch: await runtime.load(step), turns, apply: undefined, ...beside };
   }
+  const grad = gradProgram(shared, training, { batches: accumulationSteps });
+  turnsFor(options, { device: runtime.device, step: grad });
   return {
-    batch: await runtime.load(gradProgram(shared, training, { batches: accumulationSteps })),
+    batch: await runtime.load(grad),
+    turns: undefined,
     apply: await runtime.load(applyProgram(shared, training)),
     ...beside,
   };

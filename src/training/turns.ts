@@ -1,0 +1,121 @@
+/**
+ * Several steps in one run of the device (graph/repeat.ts). On CUDA the state crosses the bus at every run, so fewer runs
+ * are faster ones; nothing else changes: steps, losses, saves and what a resume gives are the same, bit for bit.
+ */
+import type { TrainOptions } from "../config/schema.ts";
+import { ConfigError } from "../errors.ts";
+import type { Program } from "../graph/program.ts";
+import { repeat } from "../graph/repeat.ts";
+import type { Executable, Runtime, TensorData } from "../runtime/runtime.ts";
+
+/** A step's program so many times in one run. */
+export interface Turns {
+  readonly count: number;
+  readonly executable: Executable;
+}
+
+type Feeds = Readonly<Record<string, TensorData>>;
+
+/** Without --steps-per-run, on CUDA: as many as this, while their batches stay below that. */
+const MOST_TURNS = 16;
+const MOST_BYTES = 256 * 2 ** 20;
+
+/** How many steps a run of the device should do. @throws ConfigError where it cannot be several */
+export function turnsFor(
+  options: Pick<TrainOptions, "stepsPerRun" | "accumulationSteps">,
+  { device, step }: { device: Runtime["device"]; step: Program },
+): number {
+  const { stepsPerRun, accumulationSteps } = options;
+  if (stepsPerRun === null) {
+    if (device !== "cuda" || accumulationSteps > 1) return 1;
+    return Math.max(1, Math.min(MOST_TURNS, Math.floor(MOST_BYTES / batchBytes(step))));
+  }
+  if (stepsPerRun > 1 && accumulationSteps > 1) {
+    throw new ConfigError(
+      "stepsPerRun",
+      `--steps-per-run ${stepsPerRun} does not go with --accumulation-steps`,
+      {
+        hint: "Accumulation has runs of two kinds; leave one of the two out.",
+      },
+    );
+  }
+  if (stepsPerRun > 1 && device === "webgpu") {
+    throw new ConfigError("stepsPerRun", `--steps-per-run ${stepsPerRun} does not go with --device webgpu`, {
+      hint: "There the state never leaves the device, so it would gain nothing; leave it out.",
+    });
+  }
+  return stepsPerRun;
+}
+
+/** Of what a step is fed, pictures as the bytes that they come as. */
+function batchBytes({ inputs, state }: Program): number {
+  const fed = Object.entries(inputs).filter(([name]) => !Object.hasOwn(state, name));
+  const bytes = fed.map(([, { dtype, shape }]) =>
+    shape.reduce((product, side) => product * side, dtype === "uint8" ? 1 : 4),
+  );
+  return Math.max(
+    1,
+    bytes.reduce((sum, size) => sum + size, 0),
+  );
+}
+
+export async function loadTurns(runtime: Runtime, step: Program, count: number): Promise<Turns | undefined> {
+  return count === 1 ? undefined : { count, executable: await runtime.load(repeat(step, count)) };
+}
+
+/** Runs the steps in order, in one run where there are as many as it does. Returns each step's outputs. */
+export async function runSteps(
+  { batch, turns }: { batch: Executable; turns: Turns | undefined },
+  steps: readonly Feeds[],
+): Promise<Record<string, TensorData>[]> {
+  if (turns !== undefined && steps.length === turns.count)
+    return unstack(await turns.executable.run(stack(steps)), steps.length);
+  const outputs: Record<string, TensorData>[] = [];
+  for (const feeds of steps) outputs.push(await batch.run(feeds));
+  return outputs;
+}
+
+/** Items in groups, in order; `sizeFrom` says how many the group that begins with an item should have. */
+export async function* inGroups<T>(
+  items: AsyncIterable<T>,
+  sizeFrom: (first: T) => number,
+): AsyncGenerator<[T, ...T[]]> {
+  let group: [T, ...T[]] | undefined;
+  let size = 1;
+  for await (const item of items) {
+    if (group === undefined) {
+      group = [item];
+      size = sizeFrom(item);
+    } else {
+      group.push(item);
+    }
+    if (group.length < size) continue;
+    yield group;
+    group = undefined;
+  }
+  if (group !== undefined) yield group;
+}
+
+/** [B, …] of every step → [steps, B, …]. */
+function stack(steps: readonly Feeds[]): Record<string, TensorData> {
+  return Object.fromEntries(
+    Object.entries(steps[0] ?? {}).map(([name, first]) => {
+      const stacked = new (first.constructor as Uint8ArrayConstructor)(first.length * steps.length);
+      // All steps of a program are fed with arrays of one kind.
+      for (const [i, feeds] of steps.entries())
+        stacked.set((feeds[name] ?? first) as Uint8Array, i * first.length);
+      return [name, stacked as TensorData];
+    }),
+  );
+}
+
+function unstack(outputs: Readonly<Record<string, TensorData>>, count: number): Record<string, TensorData>[] {
+  return Array.from({ length: count }, (_, i) =>
+    Object.fromEntries(
+      Object.entries(outputs).map(([name, data]) => {
+        const length = data.length / count;
+        return [name, data.subarray(i * length, (i + 1) * length)];
+      }),
+    ),
+  );
+}
