@@ -104,7 +104,7 @@ function stack(steps: readonly Feeds[]): Record<string, TensorData> {
       // All steps of a program are fed with arrays of one kind.
       for (const [i, feeds] of steps.entries())
         stacked.set((feeds[name] ?? first) as Uint8Array, i * first.length);
-      return [name, stacked as TensorData];
+      return [name, stacked];
     }),
   );
 }

@@ -121,7 +121,7 @@ it("training steps of a distilled DeiT with AdamW", async () => {
   const zeros = zeroVectors(layout);
   const state = Object.fromEntries(
     trainingState(layout, optimizer).map(({ name }) => {
-      const [slot, vector = ""] = [name.slice(0, name.indexOf(".")), name.slice(name.indexOf(".") + 1)];
+      const [slot, vector] = [name.slice(0, name.indexOf(".")), name.slice(name.indexOf(".") + 1)];
       return [name, (slot === "W" ? weights : zeros)[vector] ?? new Float32Array(0)];
     }),
   );
