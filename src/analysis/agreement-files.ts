@@ -40,7 +40,7 @@ export async function writeAgreement(
   if (disputed.length > 0)
     sections.push({
       title: "Where they disagree most",
-      lead: "The label in bold, then what each answers. Of pictures with equally many opinions those come first on which the models are surest.",
+      lead: "The label in bold, then what each answers: blue is right, orange wrong. Of pictures with equally many opinions those come first on which the models are surest.",
       body: await disputedCards(ballot, disputed),
     });
   const page = await figurePage({

@@ -101,12 +101,15 @@ export async function disputedSheet(ballot: Ballot, disputed: readonly DisputedP
   const overlays: OverlayOptions[] = [];
   const marks = [
     text("Where they disagree most", { ...line, y: MARGIN + 20, size: 21, weight: "bold" }),
-    text(`Label, then the answers of ${models.map(({ name }) => name).join(", ")}`, {
-      ...line,
-      y: MARGIN + 44,
-      size: 13,
-      colour: QUIET,
-    }),
+    text(
+      `Label, then the answers of ${models.map(({ name }) => name).join(", ")}: blue is right, orange wrong`,
+      {
+        ...line,
+        y: MARGIN + 44,
+        size: 13,
+        colour: QUIET,
+      },
+    ),
   ];
   for (const [i, { entry, picture, answers, right }] of disputed.entries()) {
     const left = MARGIN + (i % columns) * (SIDE + GAP);

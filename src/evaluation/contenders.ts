@@ -73,16 +73,16 @@ export async function openContest(
     }
   const [first] = known;
   if (first === undefined) throw new ConfigError("checkpoint", "no checkpoint was given");
-  const whole = await openEvaluation(data, {
+  const opened = await openEvaluation(data, {
     model: { numClasses: first.numClasses, classes: data.classes ?? first.classes },
     onNote: (message) => onEvent?.({ type: "warning", message }),
   });
-  checkClasses(whole, first.numClasses, given[0]?.path ?? "");
-  const chosen =
-    images === undefined ? whole : takeSubset(whole, { rule: "sample", count: images, seed: data.seed ?? 0 });
   // a folder called val says less than the one it is in
+  const whole =
+    typeof data.dataPath === "string" ? { ...opened, name: basename(resolve(data.dataPath)) } : opened;
+  checkClasses(whole, first.numClasses, given[0]?.path ?? "");
   const dataset =
-    typeof data.dataPath === "string" ? { ...chosen, name: basename(resolve(data.dataPath)) } : chosen;
+    images === undefined ? whole : takeSubset(whole, { rule: "sample", count: images, seed: data.seed ?? 0 });
   const all: Named = { ...first, name: names[0] ?? "", classes: namedClasses(first, dataset) };
   const present = [...new Set(whole.labels)].sort((a, b) => a - b);
   const asked = restrictClasses ? present : undefined;

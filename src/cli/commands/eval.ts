@@ -1,5 +1,4 @@
 /** `deit eval`: how well checkpoints do on pictures: accuracy of each head, calibration, confusions; side by side. */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
@@ -9,6 +8,7 @@ import { describeComparison, describeReport } from "../evaluation-view.ts";
 import { fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
+import { makeFolder } from "../output-folder.ts";
 import { createProgress, rateMeter } from "../progress.ts";
 import { runOptions } from "../run-options.ts";
 import { inherited } from "../run-pictures.ts";
@@ -103,7 +103,7 @@ async function runEval(checkpoints: string[], flags: EvalFlags, command: Command
     `deit eval ${checkpoints.join(" ")} --data-path ./photos`,
   );
   const { out, perClass = false } = flags;
-  if (out !== undefined) await mkdir(out, { recursive: true }); // says what is wrong before the work, not after
+  if (out !== undefined) await makeFolder(out); // says what is wrong before the work, not after
   const { namedCheckpoint } = await import("../../evaluation/contenders.ts");
   for (const checkpoint of checkpoints) await fetchCheckpoint(namedCheckpoint(checkpoint).path);
   const { comparisonReport, measureCheckpoints } = await import("../../evaluation/measure-checkpoints.ts");

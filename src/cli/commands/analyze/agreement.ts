@@ -1,5 +1,4 @@
 /** `deit analyze agreement`: Table 4 for any models, on any pictures. */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
@@ -10,6 +9,7 @@ import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { withInterrupt } from "../../interrupt.ts";
 import { createOutput } from "../../output.ts";
+import { makeFolder } from "../../output-folder.ts";
 import { createProgress, rateMeter } from "../../progress.ts";
 import { runOptions } from "../../run-options.ts";
 import { inherited } from "../../run-pictures.ts";
@@ -71,7 +71,7 @@ async function runAgreement(checkpoints: string[], flags: AgreementFlags, comman
   const progress = createProgress("asking");
   const meter = rateMeter("pictures");
   const { images, split, restrictClasses, resamples, out } = flags;
-  if (out !== undefined) await mkdir(out, { recursive: true }); // says what is wrong before the work, not after
+  if (out !== undefined) await makeFolder(out); // says what is wrong before the work, not after
   const measured = await withInterrupt(
     (signal) =>
       measureAgreement(

@@ -1,0 +1,13 @@
+/** The folder that a command writes its results into. */
+import { mkdir, stat } from "node:fs/promises";
+import { ConfigError } from "../errors.ts";
+
+/** Makes the folder of --out, where there is none. @throws ConfigError when something else has its name */
+export async function makeFolder(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) await mkdir(path, { recursive: true });
+  else if (!found.isDirectory())
+    throw new ConfigError("out", `--out: ${path} is a file, expected a folder`, {
+      hint: "Name a folder; it is made where there is none.",
+    });
+}
