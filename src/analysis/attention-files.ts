@@ -23,7 +23,7 @@ export interface Selection {
 }
 
 export interface AttentionFiles {
-  /** Draws a picture's maps. @returns the names of its files */
+  /** Draws a picture's maps. @returns the names of its files @throws DataError when the folder cannot be made */
   add(maps: PictureAttention, source: AttentionSource): Promise<string[]>;
   /** Writes the page of all pictures so far. @returns its path */
   finish(source: AttentionSource, command: string): Promise<string>;
@@ -37,18 +37,13 @@ const LARGE = { width: 960, height: 720 } as const;
 /** Of light parts of a map, in words. */
 const SCALE = ["least", "most of the map"] as const;
 
-/** Makes the folder. @throws DataError when that cannot be */
-export async function attentionFiles(folder: string, selection: Selection = {}): Promise<AttentionFiles> {
-  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
-    throw new DataError(folder, `${folder} cannot be made a folder`, {
-      hint: "Name another with --out.",
-      cause,
-    });
-  });
+/** The folder is made with the first picture. */
+export function attentionFiles(folder: string, selection: Selection = {}): AttentionFiles {
   const taken = new Set<string>();
   const sections: PageSection[] = [];
   return {
     async add(maps, source) {
+      await makeFolder(folder);
       const name = freeName(maps.image, taken);
       const written: string[] = [];
       const write = async (file: string, bytes: Uint8Array): Promise<void> => {
@@ -91,6 +86,16 @@ export async function attentionFiles(folder: string, selection: Selection = {}):
       return file;
     },
   };
+}
+
+/** @throws DataError when it cannot be made */
+async function makeFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
+    throw new DataError(folder, `${folder} cannot be made a folder`, {
+      hint: "Name another with --out.",
+      cause,
+    });
+  });
 }
 
 /** A file's name without ending, with a number where pictures of several folders have one name. */

@@ -127,7 +127,7 @@ describe("attention", () => {
 
   test("is written as pictures of the picture's own size, sheets and one page", async () => {
     const folder = join(root, "attention");
-    const files = await attentionFiles(folder, { layers: [2, 4], heads: [1] });
+    const files = attentionFiles(folder, { layers: [2, 4], heads: [1] });
     const written: string[][] = [];
     const source = await attentionMaps(
       { checkpoint: distilled, images: await pictures(), inputSize: [16, 24], ...CPU },

@@ -1,4 +1,5 @@
 /** `deit analyze attention` and `tokens` on the command line: what they print, and how they refuse. */
+import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -75,6 +76,16 @@ describe("attention", () => {
       "0-tokens.png",
       "index.html",
     ]);
+  });
+
+  it("makes no folder for a model that is not there", async () => {
+    const folder = join(root, "never");
+    const { code, err } = await deit("attention", join(root, "none.safetensors"), picture, "--out", folder);
+    expect([code, existsSync(folder)]).toEqual([1, false]);
+    expect(err).toContain("there is no checkpoint");
+    const file = await deit("attention", model, picture, "--out", picture);
+    expect(file.code).toBe(1);
+    expect(file.err).toContain(`${picture} cannot be made a folder`);
   });
 
   it.each([

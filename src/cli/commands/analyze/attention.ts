@@ -84,8 +84,7 @@ async function runAttention(
     import("../../../analysis/attention-files.ts"),
   ]);
   const folder = flags.out ?? (json ? undefined : "attention");
-  const files =
-    folder === undefined ? undefined : await attentionFiles(folder, { layers: layer, heads: head });
+  const files = folder === undefined ? undefined : attentionFiles(folder, { layers: layer, heads: head });
   const progress = createProgress("looking");
   const meter = rateMeter("pictures");
   const looked: { image: string; said: readonly string[]; files: readonly string[]; numbers: unknown }[] = [];
