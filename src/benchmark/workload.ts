@@ -4,6 +4,7 @@ import { add, mul } from "../graph/ops.ts";
 import type { Program } from "../graph/program.ts";
 import { deployedProgram } from "../models/deploy.ts";
 import type { Model } from "../models/registry.ts";
+import type { Tensors } from "../nn/layout.ts";
 import { initialVectors, unpackTensors } from "../nn/layout.ts";
 import { softTargetCrossEntropy } from "../nn/losses.ts";
 import { adamW } from "../optim/adamw.ts";
@@ -33,16 +34,23 @@ export interface WorkloadContext {
 
 /** Forward passes of the deployed model: weights inside the program, joint logits out. */
 export async function inferWorkload({ model, batchSize, runtime }: WorkloadContext): Promise<Workload> {
-  const layout = modelLayout(model);
-  const weights = unpackTensors(layout, initialVectors(layout, createRandom(0, "weights")));
-  const [height, width] = model.config.inputSize;
-  const random = createRandom(0, "images");
-  const pixels = Float32Array.from({ length: batchSize * 3 * height * width }, () => random.normal());
   return {
-    program: deployedProgram(model, weights, { batchSize, target: runtime.target }),
-    feeds: { pixel_values: pixels },
+    program: deployedProgram(model, randomWeights(model), { batchSize, target: runtime.target }),
+    feeds: { pixel_values: randomPixels(batchSize, model.config.inputSize) },
     passes: 1,
   };
+}
+
+/** Weights as a training would begin with. */
+export function randomWeights(model: Model): Tensors {
+  const layout = modelLayout(model);
+  return unpackTensors(layout, initialVectors(layout, createRandom(0, "weights")));
+}
+
+/** Normalised pictures [B, 3, H, W] of noise. */
+export function randomPixels(batchSize: number, [height, width]: readonly [number, number]): Float32Array {
+  const random = createRandom(0, "images");
+  return Float32Array.from({ length: batchSize * 3 * height * width }, () => random.normal());
 }
 
 /** Training steps: forward, backward, AdamW, without stochastic depth; both heads of a distilled model learn. */

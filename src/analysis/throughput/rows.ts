@@ -1,0 +1,140 @@
+/** What a table of throughput has a row for: each named model at each size that it takes, with what is known before a run. */
+import { stat } from "node:fs/promises";
+import { basename, dirname, resolve } from "node:path";
+import { didYouMean } from "../../config/names.ts";
+import { ConfigError, DataError } from "../../errors.ts";
+import { loadClassifier } from "../../evaluation/classifier.ts";
+import { isHubId } from "../../interop/hub-cache.ts";
+import type { Model } from "../../models/registry.ts";
+import { countParameters, createModel, listModels } from "../../models/registry.ts";
+import { onnxCost } from "../onnx-cost.ts";
+
+/** Kinds of models, which figures tell apart. */
+export type Family = "DeiT" | "DeiT⚗" | "RegNetY" | "ResNet" | "ONNX" | "ViT";
+
+export interface ThroughputRow {
+  /** Unlike every other row's, but for the size. */
+  readonly name: string;
+  readonly family: Family;
+  /** Registered name, or the checkpoint as given. */
+  readonly given: string;
+  readonly registered: boolean;
+  /** [height, width]. */
+  readonly inputSize: readonly [number, number];
+  readonly parameters: number;
+  /** Of the paper's model for one picture, whatever shortcuts a program takes; null where they cannot be told. */
+  readonly macs: number | null;
+  /** Where the weights come from; null: they are random, and there is no accuracy. */
+  readonly weights: string | null;
+  /** The only batch size that it takes; null: any. */
+  readonly fixedBatch: number | null;
+}
+
+export interface RowsOptions {
+  /** Registered names, patterns of them (`deit_*_224`), checkpoints. */
+  readonly models: readonly string[];
+  /** Sides in pixels; default: each model's own. */
+  readonly sizes?: readonly number[] | undefined;
+  /** Name of the model, for checkpoints that do not say what they are. */
+  readonly model?: string | undefined;
+}
+
+/**
+ * The rows, models in the given order, and what was left out.
+ * @throws ConfigError for a name that is neither model nor file; what `loadClassifier` throws for files that are no classifiers
+ */
+export async function throughputRows({
+  models,
+  sizes,
+  model,
+}: RowsOptions): Promise<{ rows: ThroughputRow[]; notes: string[] }> {
+  const rows: ThroughputRow[] = [];
+  const notes: string[] = [];
+  for (const given of models.flatMap(matching)) {
+    const registered = isRegistered(given);
+    const make = registered ? registeredRow : checkpointRow;
+    if (!registered) await checkThere(given);
+    const own = await make(given, { model });
+    for (const size of sizes ?? [null]) {
+      const isOwn = size === null || own.inputSize.every((side) => side === size);
+      const row = isOwn ? own : await make(given, { model, size }).catch(refusal);
+      if ("refused" in row) notes.push(`${own.name} at ${size} pixels is left out: ${row.refused}`);
+      else rows.push(row);
+    }
+  }
+  return { rows: distinct(rows), notes };
+}
+
+/** Models of a pattern; anything else is itself. */
+function matching(given: string): string[] {
+  if (!given.includes("*")) return [given];
+  const found = listModels(given).map(({ name }) => name);
+  if (found.length > 0) return found;
+  throw new ConfigError("models", `no model's name matches ${given}`, { hint: "deit models lists them all." });
+}
+
+function isRegistered(given: string): boolean {
+  return listModels(given).some(({ name }) => name === given);
+}
+
+/** @throws ConfigError with the models that may have been meant */
+async function checkThere(given: string): Promise<void> {
+  if ((await stat(given).catch(() => undefined)) !== undefined || isHubId(given)) return;
+  const suggestion = didYouMean(given, listModels().map(({ name }) => name));
+  throw new ConfigError("models", `${given} is neither a model nor a file`, {
+    hint: `${suggestion} deit models lists the models; files are .safetensors, .pth, .onnx and run folders.`.trim(),
+  });
+}
+
+function refusal(error: unknown): { refused: string } {
+  if (error instanceof ConfigError || error instanceof DataError)
+    return { refused: error.message.split("\n")[0] ?? "" };
+  throw error;
+}
+
+interface MakeOptions {
+  readonly model?: string | undefined;
+  readonly size?: number | undefined;
+}
+
+async function registeredRow(given: string, { size }: MakeOptions): Promise<ThroughputRow> {
+  const model = createModel(given, { inputSize: size });
+  return { name: given, given, registered: true, weights: null, fixedBatch: null, ...costOf(model) };
+}
+
+async function checkpointRow(given: string, { model, size }: MakeOptions): Promise<ThroughputRow> {
+  const { name, file, source, inputSize } = await loadClassifier(given, { model, inputSize: size });
+  const shared = { given, registered: false, weights: file };
+  if (!("onnx" in source)) return { name, ...shared, fixedBatch: null, ...costOf(source.model) };
+  const cost = await onnxCost(source);
+  const fixedBatch = source.onnx.input.batch ?? null;
+  return { name: onnxName(file, name), ...shared, family: "ONNX", inputSize, fixedBatch, ...cost };
+}
+
+function costOf(model: Model): Pick<ThroughputRow, "family" | "inputSize" | "parameters" | "macs"> {
+  const { macs, config } = model;
+  return { family: familyOf(model), inputSize: config.inputSize, parameters: countParameters(model), macs };
+}
+
+function familyOf({ name, config: { distilled } }: Model): Family {
+  if (name.startsWith("regnety_")) return "RegNetY";
+  if (name.startsWith("resnet")) return "ResNet";
+  if (!name.startsWith("deit_")) return "ViT";
+  return distilled ? "DeiT⚗" : "DeiT";
+}
+
+/** Many are called model.onnx: then the folder says what it is. */
+function onnxName(file: string, name: string): string {
+  if (!/^model(?:_\w+)?\.onnx$/.test(name)) return name;
+  const folder = dirname(resolve(file));
+  return basename(basename(folder) === "onnx" ? dirname(folder) : folder);
+}
+
+/** Rows of one name and size get their checkpoint's name, too. */
+function distinct(rows: readonly ThroughputRow[]): ThroughputRow[] {
+  const keyOf = ({ name, inputSize }: ThroughputRow): string => `${name} ${inputSize.join()}`;
+  return rows.map((row) => {
+    const isAlone = rows.every((other) => other === row || keyOf(other) !== keyOf(row));
+    return isAlone ? row : { ...row, name: `${row.name} (${row.registered ? "random weights" : row.given})` };
+  });
+}
