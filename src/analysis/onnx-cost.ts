@@ -98,7 +98,8 @@ function shapeOf({ dims }: TensorProto): number[] {
 
 async function countMacs(edit: OnnxEdit, model: OnnxModel): Promise<number | null> {
   const { graph, constants } = edit;
-  if (graph.node.some(({ opType, domain }) => UNCOUNTED.test(opType) || !DOMAINS.includes(domain))) return null;
+  if (graph.node.some(({ opType, domain }) => UNCOUNTED.test(opType) || !DOMAINS.includes(domain)))
+    return null;
   const counted = graph.node.filter(({ opType }) => opType in RULES);
   const shapes = new Map<string, Shape>([...constants].map(([name, tensor]) => [name, shapeOf(tensor)]));
   const wanted = new Set(counted.flatMap(({ input, output }) => [...input, ...output]));
@@ -123,10 +124,7 @@ function picturesFor({ onnx: { input }, inputSize: [height, width] }: OnnxModel)
   return new Tensor("float32", new Float32Array(sizeOf(shape)), shape);
 }
 
-async function runOnce(
-  model: Uint8Array,
-  feeds: Session.FeedsType,
-): Promise<Session.ReturnType | undefined> {
+async function runOnce(model: Uint8Array, feeds: Session.FeedsType): Promise<Session.ReturnType | undefined> {
   try {
     const session = await InferenceSession.create(model, {
       executionProviders: ["cpu"],

@@ -81,16 +81,27 @@ const families: Readonly<Record<PaperModel["family"], readonly Row[]>> = {
 
 /** Table 5, whose accuracies against throughputs are Figure 1. */
 export const TABLE_5: readonly PaperModel[] = Object.entries(families).flatMap(([family, rows]) =>
-  rows.map(([name, parameters, size, imagesPerSecond, imagenet, real = null, v2 = null, registered]): PaperModel => ({
-    name,
-    family: family as PaperModel["family"], // the keys of a record of it
-    parameters,
-    size,
-    imagesPerSecond,
-    imagenet,
-    real,
-    v2,
-    ...(registered !== undefined && { registered }),
-    ...(name.includes("1000") && { long: true }),
-  })),
+  rows.map(
+    ([
+      name,
+      parameters,
+      size,
+      imagesPerSecond,
+      imagenet,
+      real = null,
+      v2 = null,
+      registered,
+    ]): PaperModel => ({
+      name,
+      family: family as PaperModel["family"], // the keys of a record of it
+      parameters,
+      size,
+      imagesPerSecond,
+      imagenet,
+      real,
+      v2,
+      ...(registered !== undefined && { registered }),
+      ...(name.includes("1000") && { long: true }),
+    }),
+  ),
 );

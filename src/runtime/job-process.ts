@@ -20,9 +20,13 @@ export class JobKilledError extends DeitError {
   override readonly name = "JobKilledError";
   readonly signal: string | null;
   constructor(code: number | null, signal: string | null) {
-    super(`a process ended ${signal === null ? `with code ${code}` : `by ${signal}`} before it had finished`, {
-      hint: signal === "SIGKILL" ? "The machine may have run out of memory." : "Start the same command again.",
-    });
+    super(
+      `a process ended ${signal === null ? `with code ${code}` : `by ${signal}`} before it had finished`,
+      {
+        hint:
+          signal === "SIGKILL" ? "The machine may have run out of memory." : "Start the same command again.",
+      },
+    );
     this.signal = signal;
   }
 }
@@ -83,7 +87,7 @@ export interface JobContext {
 }
 
 /** The other side: waits for one job, does it, answers, ends. Ctrl-C is the parent's, which then asks to stop. */
-export function serveJob<Job>(work: (job: Job, context: JobContext) => Promise<unknown>): void {
+export function serveJob(work: (job: unknown, context: JobContext) => Promise<unknown>): void {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"]) process.on(name, () => {});
   const answer = (message: FromChild): void => {
@@ -96,11 +100,12 @@ export function serveJob<Job>(work: (job: Job, context: JobContext) => Promise<u
       tell: (message) => answer({ type: "message", message }),
       signal: controller.signal,
     };
-    void work(said.job as Job, context)
+    void work(said.job, context)
       .then(
         (result): FromChild => ({ type: "result", result }),
         (error: unknown): FromChild => {
-          if (!(error instanceof Error)) return { type: "error", name: "", message: String(error), known: false };
+          if (!(error instanceof Error))
+            return { type: "error", name: "", message: String(error), known: false };
           const known = error instanceof DeitError || error.name === "AbortError";
           const message = known ? error.message : (error.stack ?? error.message);
           return { type: "error", name: error.name, message, known };

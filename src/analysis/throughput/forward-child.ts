@@ -3,7 +3,7 @@ import type { ForwardJob } from "../../benchmark/forward.ts";
 import { timeForward } from "../../benchmark/forward.ts";
 import { serveJob } from "../../runtime/job-process.ts";
 
-serveJob<ForwardJob>(async (job, { signal }) => {
+serveJob(async (job, { signal }) => {
   signal.addEventListener("abort", () => process.exit()); // there is nothing to save
-  return timeForward(job);
+  return timeForward(job as ForwardJob);
 });

@@ -48,7 +48,8 @@ function keyOf(facts: object): string {
 function parse(line: string): { key: string; value: unknown } | undefined {
   try {
     const entry: unknown = JSON.parse(line);
-    if (typeof entry !== "object" || entry === null || !("key" in entry) || !("value" in entry)) return undefined;
+    if (typeof entry !== "object" || entry === null || !("key" in entry) || !("value" in entry))
+      return undefined;
     return { key: String(entry.key), value: entry.value };
   } catch {
     return undefined;

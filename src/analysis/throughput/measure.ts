@@ -48,7 +48,7 @@ export interface ThroughputHooks {
 }
 
 /** A row of the table. */
-export interface ThroughputResult extends Omit<ThroughputRow, "registered" | "fixedBatch"> {
+export interface ThroughputResult extends ThroughputRow {
   readonly batchSize: number;
   /** By the median time of a batch. */
   readonly imagesPerSecond: number;
@@ -109,13 +109,19 @@ export async function measureThroughput(
     for (const { row, batch, facts, times } of fitted) {
       const what = { ...facts, kind: "round", round, runs: share, batchSize: batch.batchSize };
       const measure = () => forward(work, row, { batchSize: batch.batchSize, warmUp: 2, runs: share });
-      times.push(await piece(`${label(row)}, round ${round + 1} of ${count}`, () => journal.remember(what, measure)));
+      times.push(
+        await piece(`${label(row)}, round ${round + 1} of ${count}`, () => journal.remember(what, measure)),
+      );
     }
   }
   onEvent?.({ type: "progress", done, total, what: "done" });
-  const results = fitted.map(({ row, batch, times }) => resultOf(row, { batch, times, accuracy: accuracies.get(row) }));
+  const results = fitted.map(({ row, batch, times }) =>
+    resultOf(row, { batch, times, accuracy: accuracies.get(row) }),
+  );
   const front = paretoFront(
-    results.flatMap(({ acc1, imagesPerSecond }, index) => (acc1 === null ? [] : [{ x: imagesPerSecond, y: acc1, index }])),
+    results.flatMap(({ acc1, imagesPerSecond }, index) =>
+      acc1 === null ? [] : [{ x: imagesPerSecond, y: acc1, index }],
+    ),
   );
   const onFront = new Set(front.map(({ index }) => index));
   const [first] = fitted[0]?.times ?? [];
@@ -217,7 +223,8 @@ async function fitBatch(work: Measuring, row: ThroughputRow): Promise<Fitted> {
 /** A batch that the system or ONNX Runtime had no memory for takes all there is. */
 function noMemory(error: unknown): number {
   const killed = error instanceof JobKilledError && error.signal === "SIGKILL";
-  const refused = error instanceof JobError && /bad_?alloc|failed to allocate|out of memory/i.test(error.message);
+  const refused =
+    error instanceof JobError && /bad_?alloc|failed to allocate|out of memory/i.test(error.message);
   if (killed || refused) return Number.POSITIVE_INFINITY;
   throw error;
 }
@@ -245,14 +252,19 @@ async function forward(
     return times as ForwardTimes; // forward-child.ts returns them
   } catch (error) {
     signal?.throwIfAborted(); // the child ended because it was asked to
-    if (error instanceof JobError && error.kind === "DeviceError") throw new DeviceError(device, error.message);
+    if (error instanceof JobError && error.kind === "DeviceError")
+      throw new DeviceError(device, error.message);
     throw error;
   }
 }
 
 function resultOf(
-  { registered: _, fixedBatch: __, ...row }: ThroughputRow,
-  { batch, times, accuracy }: { batch: Fitted; times: readonly ForwardTimes[]; accuracy: Accuracy | undefined },
+  row: ThroughputRow,
+  {
+    batch,
+    times,
+    accuracy,
+  }: { batch: Fitted; times: readonly ForwardTimes[]; accuracy: Accuracy | undefined },
 ): Omit<ThroughputResult, "pareto"> {
   const seconds = times.flatMap((round) => round.seconds).toSorted((a, b) => a - b);
   const mean = seconds.reduce((sum, time) => sum + time, 0) / seconds.length;

@@ -70,7 +70,9 @@ function matching(given: string): string[] {
   if (!given.includes("*")) return [given];
   const found = listModels(given).map(({ name }) => name);
   if (found.length > 0) return found;
-  throw new ConfigError("models", `no model's name matches ${given}`, { hint: "deit models lists them all." });
+  throw new ConfigError("models", `no model's name matches ${given}`, {
+    hint: "deit models lists them all.",
+  });
 }
 
 function isRegistered(given: string): boolean {
@@ -80,7 +82,10 @@ function isRegistered(given: string): boolean {
 /** @throws ConfigError with the models that may have been meant */
 async function checkThere(given: string): Promise<void> {
   if ((await stat(given).catch(() => undefined)) !== undefined || isHubId(given)) return;
-  const suggestion = didYouMean(given, listModels().map(({ name }) => name));
+  const suggestion = didYouMean(
+    given,
+    listModels().map(({ name }) => name),
+  );
   throw new ConfigError("models", `${given} is neither a model nor a file`, {
     hint: `${suggestion} deit models lists the models; files are .safetensors, .pth, .onnx and run folders.`.trim(),
   });

@@ -4,6 +4,7 @@ import { addAgreementCommand } from "./agreement.ts";
 import { addAttentionCommand } from "./attention.ts";
 import { addLabelsCommand } from "./labels.ts";
 import { addProbeCommand } from "./probe.ts";
+import { addThroughputCommand } from "./throughput.ts";
 import { addTokensCommand } from "./tokens.ts";
 
 export function addAnalyzeCommand(program: Command): void {
@@ -16,5 +17,6 @@ export function addAnalyzeCommand(program: Command): void {
   addAttentionCommand(analyze);
   addLabelsCommand(analyze);
   addProbeCommand(analyze);
+  addThroughputCommand(analyze);
   addTokensCommand(analyze);
 }

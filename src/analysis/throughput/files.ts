@@ -1,0 +1,184 @@
+/** What `deit analyze throughput --out DIR` writes: tables, figures, and all of it as one page. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Figure } from "../../figures/draw.ts";
+import { writeFigure } from "../../figures/draw.ts";
+import type { PageSection } from "../../figures/page.ts";
+import { figurePage } from "../../figures/page.ts";
+import { writeFileAtomic } from "../../formats/atomic-file.ts";
+import { csv } from "../../formats/csv.ts";
+import { describeEnvironment } from "../../training/run-environment.ts";
+import { TABLE_5 } from "../paper-tables.ts";
+import { accuracyFigure, workFigure } from "./figures.ts";
+import type { ThroughputTable } from "./measure.ts";
+import type { SizeBy } from "./scatter.ts";
+
+/** Where the measurements of a table are kept as they are made, in its folder. */
+export const JOURNAL_FILE = "measurements.jsonl";
+
+export interface ThroughputFilesOptions {
+  /** Draw the paper's Table 5 beside it. */
+  readonly paper?: boolean | undefined;
+  readonly sizeBy?: SizeBy | undefined;
+  /** What people call the pictures. */
+  readonly pictures?: string | undefined;
+  /** What made it, as a user would type it. */
+  readonly command?: string | undefined;
+}
+
+/** Writes into a folder, which is made. @returns the names of the files */
+export async function writeThroughput(
+  folder: string,
+  table: ThroughputTable,
+  { paper = false, sizeBy = "parameters", pictures, command }: ThroughputFilesOptions = {},
+): Promise<string[]> {
+  await mkdir(folder, { recursive: true });
+  const { machine, versions } = await describeEnvironment();
+  const where = `${table.device}, ${table.threads} threads, ${machine.cpu ?? machine.platform}`;
+  const figures: { name: string; title: string; lead: string; figure: Figure | undefined }[] = [
+    {
+      name: "accuracy",
+      title: "Accuracy against speed",
+      lead: ACCURACY,
+      figure: accuracyFigure(table.rows, { paper, sizeBy, pictures }),
+    },
+    { name: "work", title: "Speed against work", lead: WORK, figure: workFigure(table.rows, sizeBy) },
+  ];
+  const sections: PageSection[] = figures.flatMap(({ title, lead, figure }) =>
+    figure === undefined ? [] : [{ title, lead, figure }],
+  );
+  const [head = [], ...rows] = shownRows(table);
+  sections.push({
+    title: "The numbers",
+    lead: NUMBERS,
+    table: { head, rows, right: head.flatMap((_, i) => (i === 0 ? [] : [i])) },
+  });
+  if (paper) sections.push({ title: "The paper's Table 5", lead: PAPER, table: paperTable() });
+  const page = await figurePage({
+    title: "Throughput",
+    kind: where,
+    sections,
+    ...(command !== undefined && { command }),
+  });
+  const texts = {
+    "throughput.json": `${JSON.stringify({ ...table, machine, versions }, null, 2)}\n`,
+    "throughput.csv": csv(csvRows(table)),
+    "index.html": page,
+  };
+  for (const [name, text] of Object.entries(texts))
+    await writeFileAtomic(join(folder, name), text, { what: name });
+  const drawn: string[] = [];
+  for (const { name, figure } of figures)
+    if (figure !== undefined) drawn.push(...(await writeFigure(folder, name, figure)));
+  return [...Object.keys(texts), ...drawn];
+}
+
+const ACCURACY =
+  "Figure 1 of the paper. On the dashed line nothing is both faster and more accurate. Panels have axes of their own: the machines differ, and so may the pictures.";
+const WORK = "Forward passes. What lies higher makes more of the machine for the same multiply-accumulates.";
+const NUMBERS =
+  "Pictures a second by the median and by the mean time of a batch, each model's runs split over rounds that go through all models. Memory is the largest resident set of a process that answers single pictures, and batches; the runtime itself is part of it.";
+const PAPER = "One V100 of 16 GB, float32, largest batch, mean of 30 runs; top-1 in percent.";
+
+const HEAD = [
+  "model",
+  "pixels",
+  "pictures/s",
+  "mean",
+  "batch",
+  "top-1",
+  "parameters",
+  "GMACs",
+  "MiB, one picture",
+  "MiB, batch",
+] as const;
+
+/** The table as people read it: its head, and a row for each model. */
+export function shownRows({ rows }: ThroughputTable): string[][] {
+  return [
+    [...HEAD],
+    ...rows.map((row) => [
+      `${row.name}${row.weights === null ? " (random weights)" : ""}${row.pareto === true ? " *" : ""}`,
+      row.inputSize[0] === row.inputSize[1] ? String(row.inputSize[0]) : row.inputSize.join("×"),
+      digits(row.imagesPerSecond),
+      digits(row.meanImagesPerSecond),
+      String(row.batchSize),
+      row.acc1 === null ? "–" : row.acc1.toFixed(2),
+      row.parameters.toLocaleString("en-US"),
+      row.macs === null ? "–" : (row.macs / 1e9).toFixed(row.macs < 1e8 ? 4 : 2),
+      row.memoryMiB.toFixed(0),
+      row.batchMemoryMiB.toFixed(0),
+    ]),
+  ];
+}
+
+/** Three that matter. */
+function digits(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+function csvRows({ rows, device, threads }: ThroughputTable): (string | number)[][] {
+  const head = [
+    "model",
+    "family",
+    "weights",
+    "height",
+    "width",
+    "images_per_second",
+    "mean_images_per_second",
+    "low_quartile",
+    "high_quartile",
+    "runs",
+    "batch_size",
+    "acc1",
+    "acc5",
+    "images",
+    "parameters",
+    "macs",
+    "memory_mib",
+    "batch_memory_mib",
+    "pareto",
+    "device",
+    "threads",
+  ];
+  return [
+    head,
+    ...rows.map((row) => [
+      row.name,
+      row.family,
+      row.weights ?? "random",
+      ...row.inputSize,
+      row.imagesPerSecond.toFixed(2),
+      row.meanImagesPerSecond.toFixed(2),
+      ...row.quartiles.map((rate) => rate.toFixed(2)),
+      row.runs,
+      row.batchSize,
+      row.acc1?.toFixed(4) ?? "",
+      row.acc5?.toFixed(4) ?? "",
+      row.images ?? "",
+      row.parameters,
+      row.macs ?? "",
+      row.memoryMiB.toFixed(1),
+      row.batchMemoryMiB.toFixed(1),
+      row.pareto === null ? "" : String(row.pareto),
+      device,
+      threads,
+    ]),
+  ];
+}
+
+function paperTable(): NonNullable<PageSection["table"]> {
+  return {
+    head: ["model", "pixels", "pictures/s", "ImageNet", "ReaL", "V2", "million parameters"],
+    rows: TABLE_5.map(({ name, size, imagesPerSecond, imagenet, real, v2, parameters }) => [
+      name,
+      size,
+      imagesPerSecond.toFixed(1),
+      imagenet.toFixed(1),
+      real?.toFixed(1) ?? "–",
+      v2?.toFixed(1) ?? "–",
+      parameters,
+    ]),
+    right: [1, 2, 3, 4, 5, 6],
+  };
+}
