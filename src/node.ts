@@ -146,6 +146,21 @@ export {
 } from "./formats/safetensors-file.ts";
 export type { SafetensorsFile } from "./formats/safetensors-file.ts";
 
+// Table 5 and Figure 1.
+export { measureThroughput } from "./analysis/throughput/measure.ts";
+export type {
+  ThroughputEvent,
+  ThroughputHooks,
+  ThroughputOptions,
+  ThroughputResult,
+  ThroughputTable,
+} from "./analysis/throughput/measure.ts";
+export { writeThroughput } from "./analysis/throughput/files.ts";
+export { TABLE_5 } from "./analysis/paper-tables.ts";
+export type { PaperModel } from "./analysis/paper-tables.ts";
+export { onnxCost } from "./analysis/onnx-cost.ts";
+export type { OnnxCost } from "./analysis/onnx-cost.ts";
+
 // How fast this machine is.
 export { benchInfer, benchTrain } from "./benchmark/throughput.ts";
 export type { BenchOptions, BenchReport } from "./benchmark/throughput.ts";

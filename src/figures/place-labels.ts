@@ -34,6 +34,8 @@ interface Box {
 
 interface Place extends PlacedLabel {
   readonly box: Box;
+  /** Points along the leader. */
+  readonly path: readonly Point[];
   /** What it costs by itself: distance, points that it covers. */
   readonly cost: number;
 }
@@ -49,7 +51,7 @@ const LINE_COST = 150;
 /** Of a stretch of a line of the chart below a name. */
 const BEHIND_COST = 8;
 const STRETCH = 6;
-const PASSES = 12;
+const PASSES = 6;
 
 export interface PlaceOptions {
   /** Of the chart. */
@@ -87,8 +89,8 @@ export function placeLabels(
   }
   return chosen.flatMap((place) => {
     if (place === undefined) return [];
-    const { box: _, cost: __, ...label } = place;
-    return [label];
+    const { point, label, x, y, anchor, leader } = place;
+    return [{ point, label, x, y, anchor, ...(leader && { leader }) }];
   });
 }
 
@@ -134,6 +136,13 @@ function placesOf(
         0,
       );
       const behind = stretches.filter((point) => contains(box, point)).length;
+      const leader: PlacedLabel["leader"] =
+        distance > NEAR
+          ? [
+              [x + dx * radius, y + dy * radius],
+              [x + dx * (radius + distance - 2), y + dy * (radius + distance - 2)],
+            ]
+          : undefined;
       return {
         point: index,
         label,
@@ -141,18 +150,14 @@ function placesOf(
         y: atY,
         anchor,
         box,
+        path: leader === undefined ? [] : [...sampled(leader), leader[1]],
         cost:
           distance +
           order * 1.5 +
           far * 6 +
           BEHIND_COST * behind +
           OVERLAP_COST * (covered + outside * fontSize),
-        ...(distance > NEAR && {
-          leader: [
-            [x + dx * radius, y + dy * radius],
-            [x + dx * (radius + distance - 2), y + dy * (radius + distance - 2)],
-          ],
-        }),
+        ...(leader && { leader }),
       };
     }),
   );
@@ -164,8 +169,8 @@ function clash(a: Place, b: Place): number {
 }
 
 /** Whether a label's leader goes through a box. */
-function lineCuts({ leader }: Place, box: Box): boolean {
-  return leader !== undefined && [...sampled(leader), leader[1]].some((point) => contains(box, point));
+function lineCuts({ path }: Place, box: Box): boolean {
+  return path.some((point) => contains(box, point));
 }
 
 function contains({ left, right, top, bottom }: Box, [x, y]: Point): boolean {

@@ -4,7 +4,6 @@ import { basename, dirname, resolve } from "node:path";
 import { didYouMean } from "../../config/names.ts";
 import { ConfigError, DataError } from "../../errors.ts";
 import { loadClassifier } from "../../evaluation/classifier.ts";
-import { isHubId } from "../../interop/hub-cache.ts";
 import type { Model } from "../../models/registry.ts";
 import { countParameters, createModel, listModels } from "../../models/registry.ts";
 import { onnxCost } from "../onnx-cost.ts";
@@ -79,9 +78,9 @@ function isRegistered(given: string): boolean {
   return listModels(given).some(({ name }) => name === given);
 }
 
-/** @throws ConfigError with the models that may have been meant */
+/** Whether a word may be a path, a Hub id or an address. @throws ConfigError with the models that may have been meant */
 async function checkThere(given: string): Promise<void> {
-  if ((await stat(given).catch(() => undefined)) !== undefined || isHubId(given)) return;
+  if (/[./:]/.test(given) || (await stat(given).catch(() => undefined)) !== undefined) return;
   const suggestion = didYouMean(
     given,
     listModels().map(({ name }) => name),

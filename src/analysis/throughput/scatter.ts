@@ -48,10 +48,11 @@ export function scatterFigure(panels: readonly Panel[], sizeBy: SizeBy): Figure 
   const points = panels.flatMap((panel) => panel.points);
   const families = FAMILIES.filter((family) => points.some((point) => point.family === family));
   const largest = Math.max(...points.map(({ size }) => size));
+  const laidOut = panels.map((panel) => layOut(panel, largest)); // once for all themes
   return (palette) => ({
     spacing: 48,
     columns: 2,
-    concat: panels.map((panel) => panelSpec(panel, { palette, families, largest, sizeBy })),
+    concat: laidOut.map((panel) => panelSpec(panel, { palette, families, largest, sizeBy })),
     resolve: { scale: { color: "shared", size: "shared" } },
   });
 }
@@ -83,20 +84,22 @@ function legendValues(largest: number): number[] {
   return [0.1, 0.4, 1].map((part) => Number((part * largest).toPrecision(part === 1 ? 2 : 1)));
 }
 
-function panelSpec(
-  { title, points, yTitle, work }: Panel,
-  {
-    palette,
-    families,
-    largest,
-    sizeBy,
-  }: {
-    palette: Palette;
-    families: readonly string[];
-    largest: number;
-    sizeBy: SizeBy;
-  },
-): Omit<Layered, "$schema" | "background" | "config" | "padding" | "autosize" | "usermeta"> {
+/** A panel with its axes, and its names where they cover nothing; all in the values of the axes. */
+interface LaidOut {
+  readonly panel: Panel;
+  readonly domains: Readonly<Record<"x" | "y", [low: number, high: number]>>;
+  readonly front: readonly Point[];
+  readonly names: readonly {
+    readonly label: string;
+    readonly anchor: string;
+    readonly x: number;
+    readonly y: number;
+  }[];
+  readonly leaders: readonly Readonly<Record<"x" | "y" | "x2" | "y2", number>>[];
+}
+
+function layOut(panel: Panel, largest: number): LaidOut {
+  const { points, work } = panel;
   const domains = {
     x: domainOf(
       points.map(({ x }) => x),
@@ -141,6 +144,23 @@ function panelSpec(
           },
         ],
   );
+  return { panel, domains, front, names, leaders };
+}
+
+function panelSpec(
+  { panel: { title, points, yTitle, work }, domains, front, names, leaders }: LaidOut,
+  {
+    palette,
+    families,
+    largest,
+    sizeBy,
+  }: {
+    palette: Palette;
+    families: readonly string[];
+    largest: number;
+    sizeBy: SizeBy;
+  },
+): Omit<Layered, "$schema" | "background" | "config" | "padding" | "autosize" | "usermeta"> {
   const x = {
     field: "x",
     type: "quantitative",
@@ -185,7 +205,7 @@ function panelSpec(
     encoding: { x, y, detail: { field: "model", type: "nominal" }, color: colour },
   };
   const leaderLines: Layer = {
-    data: { values: leaders },
+    data: { values: [...leaders] },
     mark: { type: "rule", strokeWidth: 0.7, color: palette.muted },
     encoding: { x, y, x2: { field: "x2" }, y2: { field: "y2" } },
   };
