@@ -2,23 +2,17 @@
  * The paper's Table 8 at the size of a CPU: each row changes one thing of the whole recipe (cifar10-deit). `paper` is
  * top-1 of DeiT-B at 224 on ImageNet.
  *
- *   node scripts/ablation.ts                             every row, into results/ablation-cifar10.csv
- *   deit train ablation-cifar10 --epochs 4 --mixup 0     one of them
+ *   deit analyze ablation --table ablation-cifar10 --epochs 4 --seeds 0,1,2      every row
+ *   deit train ablation-cifar10 --epochs 4 --mixup 0                             one of them
  *
  * Time: 3 minutes a row for 4 epochs on 2 cores. Expected: see the table; docs/log.md says how it was made.
  */
+import type { AblationRow } from "../src/analysis/ablation/table.ts";
 import type { TrainInput } from "../src/config/schema.ts";
 import { recipe as whole } from "./cifar10-deit.ts";
 
 /** What all rows share: the average of the weights is a row of its own. */
 export const recipe = { ...whole, modelEma: false, warmupEpochs: 1, evalEvery: 1000 } satisfies TrainInput;
-
-export interface AblationRow {
-  readonly name: string;
-  readonly change: TrainInput;
-  /** The paper's result; absent for rows that are not in the paper. */
-  readonly paper?: number;
-}
 
 export const rows: readonly AblationRow[] = [
   { name: "whole recipe", change: {}, paper: 81.8 },

@@ -2,7 +2,6 @@
 import { spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import type { EpochRecord } from "../src/training/run-log.ts";
-import { isRunFolder, readRun } from "../src/training/run-folder.ts";
 
 /** Runs this script once for each task, `jobs` at a time, with `args` added to its own, and calls `done` after each; failed ones are told at the end. */
 export async function runTasks(
@@ -25,16 +24,6 @@ export async function runTasks(
     console.error(`not finished: ${failed.join("; ")}; the same command goes on`);
     process.exitCode = 1;
   }
-}
-
-/** The log of a run that has all its epochs and a result; undefined for others. */
-export async function finishedLog(
-  folder: string,
-  epochs: number,
-): Promise<readonly EpochRecord[] | undefined> {
-  if (!(await isRunFolder(folder))) return undefined;
-  const { log } = await readRun(folder);
-  return log.length >= epochs && log.at(-1)?.test_acc1 !== undefined ? log : undefined;
 }
 
 /** A csv file by the first `keys` cells of its lines; empty when there is none. No cell has a comma in it. */

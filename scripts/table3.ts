@@ -17,11 +17,12 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { StudyRow } from "../recipes/table3-cifar10.ts";
 import { finetuneRecipe, finetuneRows, recipe, rows } from "../recipes/table3-cifar10.ts";
+import { finishedLog } from "../src/analysis/ablation/run.ts";
 import { parseTrainOptions } from "../src/config/resolve.ts";
 import type { TrainInput, TrainOptions } from "../src/config/schema.ts";
 import { needsTeacher } from "../src/distillation/teacher.ts";
 import { train } from "../src/training/train.ts";
-import { finishedLog, readTable, runTasks, sumOf, writeTable } from "./study.ts";
+import { readTable, runTasks, sumOf, writeTable } from "./study.ts";
 
 const { values } = parseArgs({
   options: {

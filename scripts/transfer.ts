@@ -13,10 +13,11 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as cifar10 from "../recipes/cifar10-finetune.ts";
 import * as flowers from "../recipes/flowers-finetune.ts";
+import { finishedLog } from "../src/analysis/ablation/run.ts";
 import { parseTrainOptions } from "../src/config/resolve.ts";
 import type { TrainInput } from "../src/config/schema.ts";
 import { train } from "../src/training/train.ts";
-import { finishedLog, readTable, runTasks, sumOf, writeTable } from "./study.ts";
+import { readTable, runTasks, sumOf, writeTable } from "./study.ts";
 
 /** A recipe of transfer. */
 interface Study {

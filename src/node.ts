@@ -161,6 +161,19 @@ export type { PaperModel } from "./analysis/paper-tables.ts";
 export { onnxCost } from "./analysis/onnx-cost.ts";
 export type { OnnxCost } from "./analysis/onnx-cost.ts";
 
+// Tables of trainings with seeds.
+export { loadTable, variedTable } from "./analysis/ablation/table.ts";
+export type { AblationLine, AblationRow, AblationTable } from "./analysis/ablation/table.ts";
+export { planAblation } from "./analysis/ablation/plan.ts";
+export type { AblationPlan, AblationPlanOptions, PlannedRun } from "./analysis/ablation/plan.ts";
+export { runAblation } from "./analysis/ablation/run.ts";
+export type { AblationEvent, AblationHooks } from "./analysis/ablation/run.ts";
+export { recordResults, summariseResults } from "./analysis/ablation/results.ts";
+export type { ResultRecord } from "./analysis/ablation/results.ts";
+export { summarise } from "./analysis/ablation/statistics.ts";
+export type { Measured, Summary } from "./analysis/ablation/statistics.ts";
+export { writeAblation } from "./analysis/ablation/files.ts";
+
 // How fast this machine is.
 export { benchInfer, benchTrain } from "./benchmark/throughput.ts";
 export type { BenchOptions, BenchReport } from "./benchmark/throughput.ts";

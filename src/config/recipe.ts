@@ -109,6 +109,30 @@ async function readOptions(path: string): Promise<unknown> {
   }
 }
 
+export interface RecipeModule {
+  readonly path: string;
+  /** Of the file, without its ending. */
+  readonly name: string;
+  readonly module: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Everything that a recipe of code exports: a table of rows beside its recipe, say.
+ * @throws ConfigError when there is no such file, or it is no code
+ */
+export async function loadRecipeModule(given: string): Promise<RecipeModule> {
+  const path = await findRecipe(given);
+  const name = basename(path, extname(path));
+  if (!/^\.m?[jt]s$/.test(extname(path)))
+    throw new ConfigError("recipe", `${given}: expected a .ts or .js file, got ${extname(path)}`);
+  try {
+    return { path, name, module: await importModule(path) };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError("recipe", `${path} cannot be read: ${reason}`, { cause });
+  }
+}
+
 async function importRecipe(path: string): Promise<unknown> {
   const module = await importModule(path);
   const recipe = module["recipe"] ?? module["default"];

@@ -39,6 +39,18 @@ const byKebabName = new Map<string, TrainOptionName>(
 /** Flag and key names that {@link resolveTrainOptions} knows, in kebab case, aliases included. */
 export const KNOWN_NAMES: ReadonlySet<string> = new Set(byKebabName.keys());
 
+/** The option that a name in any spelling stands for; undefined when there is none. */
+export function optionNamed(given: string): TrainOptionName | undefined {
+  return byKebabName.get(kebabCase(given));
+}
+
+/** Text as the value of an option, as a flag's is read; of a switch `true` or `false`, of a list `[0.5,1]`. */
+export function readOption(name: TrainOptionName, text: string): unknown {
+  if (typeOf(trainSchema.shape[name]).kind === "boolean" && /^(?:true|false)$/.test(text))
+    return text === "true";
+  return readText(name, text.replace(/^\[(.*)\]$/, "$1"));
+}
+
 /**
  * Merges `layers` over the schema's defaults.
  * @throws ConfigError for an unknown name, a wrong value, or an option that this version lacks.

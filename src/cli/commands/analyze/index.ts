@@ -1,5 +1,6 @@
 /** `deit analyze`: what the paper looks at beside accuracy; a file for each question. */
 import type { Command } from "commander";
+import { addAblationCommand } from "./ablation.ts";
 import { addAgreementCommand } from "./agreement.ts";
 import { addAttentionCommand } from "./attention.ts";
 import { addLabelsCommand } from "./labels.ts";
@@ -11,8 +12,9 @@ export function addAnalyzeCommand(program: Command): void {
   const analyze = program
     .command("analyze")
     .description(
-      "Look at models as the paper does: agreement (Table 4), attention (where it looks), labels (why hard labels teach), probe (what features are worth), tokens (class against distillation token).",
+      "Look at models as the paper does: ablation (Tables 2, 3, 8), agreement (Table 4), attention (where it looks), labels (why hard labels teach), probe (what features are worth), throughput (Table 5), tokens (class against distillation token).",
     );
+  addAblationCommand(analyze);
   addAgreementCommand(analyze);
   addAttentionCommand(analyze);
   addLabelsCommand(analyze);

@@ -1,0 +1,195 @@
+/** The trainings of an ablation in the order that tells most first, with their options, all checked before the first begins. */
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { kebabCase } from "../../config/names.ts";
+import type { Layer } from "../../config/resolve.ts";
+import { optionNamed, requirePictures, resolveTrainOptions } from "../../config/resolve.ts";
+import type { TrainInput, TrainOptionName, TrainOptions } from "../../config/schema.ts";
+import { needsTeacher } from "../../distillation/teacher.ts";
+import { ConfigError } from "../../errors.ts";
+import { checkDistillation, checkModelOptions, checkRecipe, modelFor } from "../../training/setup.ts";
+import type { AblationRow, AblationTable } from "./table.ts";
+
+/** One training. */
+export interface PlannedRun {
+  /** For people. */
+  readonly label: string;
+  /** Undefined for a teacher. */
+  readonly row: AblationRow | undefined;
+  readonly seed: number;
+  readonly options: TrainOptions;
+  readonly folder: string;
+  /** Runs that have to be finished first. */
+  readonly after: readonly PlannedRun[];
+}
+
+export interface AblationPlan {
+  readonly table: AblationTable;
+  readonly runs: readonly PlannedRun[];
+  /** Where the weights of a teacher are, by its name. */
+  readonly teachers: Readonly<Record<string, string>>;
+}
+
+export interface AblationPlanOptions {
+  readonly seeds: readonly number[];
+  /** The folder of the study. */
+  readonly out: string;
+  /** Options over the recipe's, for all rows. */
+  readonly flags?: Layer | undefined;
+  /** Multiplies epochs and warm-up. */
+  readonly budget?: number | undefined;
+  /** Trainings at a time, which share the threads. */
+  readonly jobs?: number | undefined;
+  /** Weights in place of teachers of the table, by name. */
+  readonly teachers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** What also a teacher that the table trains takes from the flags. */
+const OF_TEACHERS: readonly TrainOptionName[] = ["dataPath", "device", "threads", "workers"];
+
+/**
+ * First the teachers; then of every seed the rows that others are compared with; then the others of the first seed, so that
+ * every difference is seen once; then those of the other seeds, which tell how sure it is.
+ * @throws ConfigError for options that contradict each other, before anything is trained
+ */
+export function planAblation(table: AblationTable, options: AblationPlanOptions): AblationPlan {
+  const { seeds, flags } = options;
+  checkFlags(table, flags);
+  const teacherRuns = new Map<string, PlannedRun>();
+  const teachers: Record<string, string> = {};
+  for (const [name, is] of Object.entries(table.teachers ?? {})) {
+    const given = options.teachers?.[name] ?? (typeof is === "string" ? is : undefined);
+    if (given !== undefined) teachers[name] = given;
+    else {
+      const run = teacherRun(name, is as TrainInput, options);
+      teacherRuns.set(name, run);
+      teachers[name] = run.folder;
+    }
+  }
+  const unknown = Object.keys(options.teachers ?? {}).find((name) => !(name in teachers));
+  if (unknown !== undefined)
+    throw new ConfigError("teacher", `the table has no teacher "${unknown}"`, {
+      hint: `Its teachers: ${Object.keys(teachers).join(", ") || "none"}.`,
+    });
+  const plannedRun = (row: AblationRow, seed: number): PlannedRun => {
+    const after = row.teacher === undefined ? undefined : teacherRuns.get(row.teacher);
+    const teacherPath = row.teacher === undefined ? undefined : teachers[row.teacher];
+    const resolved = rowOptions(row, { table, options, seed, teacherPath });
+    return {
+      label: `${row.name}, seed ${seed}`,
+      row,
+      seed,
+      options: resolved,
+      folder: resolved.outputDir,
+      after: after === undefined ? [] : [after],
+    };
+  };
+  const [first] = table.rows;
+  const compared = new Set(table.rows.map(({ against }) => against ?? first?.name));
+  const baselines = table.rows.filter(({ name }) => compared.has(name));
+  const others = table.rows.filter(({ name }) => !compared.has(name));
+  const runs = [
+    ...teacherRuns.values(),
+    ...seeds.flatMap((seed) => baselines.map((row) => plannedRun(row, seed))),
+    ...seeds.flatMap((seed) => others.map((row) => plannedRun(row, seed))),
+  ];
+  for (const { label, options } of runs) check(label, options);
+  return { table, runs, teachers };
+}
+
+/** @throws ConfigError for a flag that would make the rows alike */
+function checkFlags({ rows }: AblationTable, flags: Layer | undefined): void {
+  const varied = new Set(rows.flatMap(({ change, setting }) => Object.keys({ ...change, ...setting })));
+  for (const word of Object.keys(flags?.values ?? {})) {
+    const given = optionNamed(word) ?? word;
+    if (!varied.has(given)) continue;
+    throw new ConfigError(given, `--${kebabCase(given)}: the rows of this table differ in it`, {
+      hint:
+        given === "epochs"
+          ? "Leave it out; --budget 0.5 gives every row half of its epochs."
+          : "Leave it out, or write a table of your own.",
+    });
+  }
+}
+
+interface RowContext {
+  readonly table: AblationTable;
+  readonly options: AblationPlanOptions;
+  readonly seed: number;
+  readonly teacherPath: string | undefined;
+}
+
+function rowOptions(row: AblationRow, { table, options, seed, teacherPath }: RowContext): TrainOptions {
+  const { flags, out, jobs = 1 } = options;
+  const { options: resolved, sources } = resolveTrainOptions([
+    { source: table.name, spelling: "key", values: table.recipe },
+    ...(flags === undefined ? [] : [flags]),
+    { source: `row "${row.name}"`, spelling: "key", values: { ...row.change, ...row.setting } },
+  ]);
+  const scaled = withBudget(resolved, options.budget);
+  const words = `${row.name}-${scaled.epochs}-epochs-seed-${seed}`;
+  const taught = needsTeacher(scaled);
+  return {
+    ...scaled,
+    seed,
+    outputDir: join(out, "runs", slug(words)),
+    threads: threadsFor(scaled, jobs),
+    // no teacher for the rows that want none, where the table or a flag names one for all
+    teacherPath: taught ? (teacherPath ?? scaled.teacherPath) : null,
+    teacherCache: taught && sources.teacherCache === "default" ? join(out, "answers") : scaled.teacherCache,
+  };
+}
+
+function teacherRun(name: string, change: TrainInput, options: AblationPlanOptions): PlannedRun {
+  const { flags, out, jobs = 1 } = options;
+  const values = Object.entries(flags?.values ?? {}).filter(([key]) => OF_TEACHERS.some((of) => of === key));
+  const { options: resolved } = resolveTrainOptions([
+    { source: `teacher "${name}"`, spelling: "key", values: change },
+    ...(flags === undefined ? [] : [{ ...flags, values: Object.fromEntries(values) }]),
+  ]);
+  const scaled = withBudget(resolved, options.budget);
+  const folder = join(out, "runs", slug(`teacher-${name}-${scaled.epochs}-epochs`));
+  return {
+    label: `teacher ${name}`,
+    row: undefined,
+    seed: scaled.seed,
+    options: { ...scaled, outputDir: folder, threads: threadsFor(scaled, jobs) },
+    folder,
+    after: [],
+  };
+}
+
+function withBudget(options: TrainOptions, budget = 1): TrainOptions {
+  if (budget === 1) return options;
+  const { epochs, warmupEpochs } = options;
+  return {
+    ...options,
+    epochs: Math.max(1, Math.round(budget * epochs)),
+    warmupEpochs: budget * warmupEpochs,
+  };
+}
+
+function threadsFor({ threads }: TrainOptions, jobs: number): number | null {
+  return threads ?? (jobs > 1 ? Math.max(1, Math.floor(availableParallelism() / jobs)) : null);
+}
+
+function slug(words: string): string {
+  return words
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}.]+/gu, "-")
+    .replaceAll(/^-|-$/g, "");
+}
+
+/** What training would find wrong at a glance, with the row's name. */
+function check(label: string, options: TrainOptions): void {
+  try {
+    requirePictures(options, "deit analyze ablation RECIPE --data-path ./photos");
+    const { model } = modelFor(options);
+    checkModelOptions(options, model);
+    checkDistillation(options, model);
+    checkRecipe(options);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(error.path, `${label}: ${error.message}`, { cause: error });
+  }
+}

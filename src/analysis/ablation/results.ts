@@ -1,0 +1,150 @@
+/** What the trainings of an ablation gave: a record for each line of each finished run, kept as results.csv, and their summary. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parse } from "csv-parse/sync";
+import { z } from "zod";
+import { writeFileAtomic } from "../../formats/atomic-file.ts";
+import { csv } from "../../formats/csv.ts";
+import type { EpochRecord } from "../../training/run-log.ts";
+import type { AblationPlan, PlannedRun } from "./plan.ts";
+import { finishedLog } from "./run.ts";
+import type { Summary } from "./statistics.ts";
+import { summarise } from "./statistics.ts";
+import type { AblationLine, AblationRow, AblationTable } from "./table.ts";
+import { describeChange } from "./table.ts";
+
+export const RESULTS_FILE = "results.csv";
+
+/** Columns of results.csv. A line, its row, seed and epochs are one's key. Accuracies are percent, of the last epoch. */
+const COLUMNS = [
+  "line",
+  "row",
+  "seed",
+  "epochs",
+  "change",
+  "acc1",
+  "acc5",
+  "test_loss",
+  "train_loss",
+  "minutes",
+  "teacher_minutes",
+  "waiting_share",
+  "cosine_of_tokens",
+  "cosine_of_token_parameters",
+  "paper",
+] as const;
+const KEY = ["line", "row", "seed", "epochs"] as const;
+
+export type ResultRecord = Readonly<Record<(typeof COLUMNS)[number], string>>;
+
+/** The lines of a row. */
+export function linesOf({ name, lines, paper, change }: AblationRow): readonly AblationLine[] {
+  return lines ?? [{ name, head: change.modelEma === true ? "average" : "joint", paper }];
+}
+
+/** Records of the plan's finished runs. */
+export async function finishedRecords({ runs }: AblationPlan): Promise<ResultRecord[]> {
+  const records: ResultRecord[] = [];
+  for (const run of runs) {
+    const log = await finishedLog(run.folder, run.options.epochs);
+    if (log !== undefined) records.push(...recordsOf(run, log));
+  }
+  return records;
+}
+
+/** Writes what is finished into results.csv; lines of other seeds, epochs and rows stay there. @returns those of this plan */
+export async function recordResults(plan: AblationPlan, out: string): Promise<ResultRecord[]> {
+  const file = join(out, RESULTS_FILE);
+  const records = await finishedRecords(plan);
+  const keyOf = (record: Readonly<Record<string, string>>): string =>
+    JSON.stringify(KEY.map((name) => record[name] ?? ""));
+  const table = new Map<string, Readonly<Record<string, string>>>();
+  for (const record of await readRecords(file)) table.set(keyOf(record), record);
+  for (const record of records) table.set(keyOf(record), record);
+  const names = plan.table.rows.map(({ name }) => name);
+  const sorted = [...table.values()].toSorted(
+    (a, b) =>
+      rank(names, a) - rank(names, b) ||
+      Number(a["epochs"]) - Number(b["epochs"]) ||
+      Number(a["seed"]) - Number(b["seed"]),
+  );
+  const cells = sorted.map((record) => COLUMNS.map((name) => record[name] ?? ""));
+  await writeFileAtomic(file, csv([COLUMNS, ...cells]), { what: "the results" });
+  return records;
+}
+
+/** Teachers and rows of earlier tables come last. */
+function rank(names: readonly string[], record: Readonly<Record<string, string>>): number {
+  const index = names.indexOf(record["row"] ?? "");
+  return index < 0 ? names.length : index;
+}
+
+async function readRecords(file: string): Promise<Record<string, string>[]> {
+  const text = await readFile(file, "utf8").catch(() => "");
+  return parse(text, { columns: true, relaxColumnCount: true });
+}
+
+const metricsSchema = z.object({ acc1: z.number(), acc5: z.number(), loss: z.number() });
+const headsSchema = z.record(z.string(), metricsSchema);
+const tokensSchema = z.object({ lastLayer: z.number(), parameters: z.number() });
+
+function recordsOf({ row, label, seed, options }: PlannedRun, log: readonly EpochRecord[]): ResultRecord[] {
+  const last = log.at(-1);
+  if (last === undefined) return [];
+  const total = (key: string): number => log.reduce((sum, record) => sum + Number(record[key] ?? 0), 0);
+  const tokens = tokensSchema.safeParse(last["test_token_similarity"]).data;
+  const lines = row === undefined ? [{ name: label, head: "joint" } as const] : linesOf(row);
+  return lines.map((line) => {
+    const metrics = metricsOf(last, line.head);
+    return {
+      line: line.name,
+      row: row?.name ?? label,
+      seed: String(seed),
+      epochs: String(options.epochs),
+      change: row === undefined ? "" : describeChange({ ...row.change, ...row.setting }),
+      acc1: metrics?.acc1.toFixed(2) ?? "",
+      acc5: metrics?.acc5.toFixed(2) ?? "",
+      test_loss: metrics?.loss.toFixed(4) ?? "",
+      train_loss: last.train_loss.toFixed(4),
+      minutes: (total("seconds") / 60).toFixed(2),
+      teacher_minutes: (total("teacher_seconds") / 60).toFixed(2),
+      waiting_share: (total("waiting_seconds") / total("seconds")).toFixed(3),
+      cosine_of_tokens: tokens?.lastLayer.toFixed(3) ?? "",
+      cosine_of_token_parameters: tokens?.parameters.toFixed(3) ?? "",
+      paper: "paper" in line && line.paper !== undefined ? String(line.paper) : "",
+    };
+  });
+}
+
+/** Of a model with one head every name means that. */
+function metricsOf(last: EpochRecord, head: AblationLine["head"]): z.infer<typeof metricsSchema> | undefined {
+  const of = (prefix: string): z.infer<typeof metricsSchema> | undefined =>
+    metricsSchema.safeParse({
+      acc1: last[`${prefix}_acc1`],
+      acc5: last[`${prefix}_acc5`],
+      loss: last[`${prefix}_loss`],
+    }).data;
+  if (head === "average") return of("test_ema") ?? of("test");
+  const heads = headsSchema.safeParse(last["test_heads"]).data ?? {};
+  return head === "joint" ? of("test") : (heads[head] ?? heads["class"]);
+}
+
+/** Top-1 of each line of the table, against its baseline's. */
+export function summariseResults(table: AblationTable, records: readonly ResultRecord[]): Summary[] {
+  return summarise(
+    records.flatMap(({ line, seed, acc1 }) =>
+      acc1 === "" ? [] : [{ line, seed: Number(seed), value: Number(acc1) }],
+    ),
+    comparedLines(table),
+  );
+}
+
+/** Each line and the one that it is compared with: the last of its baseline's, which is that of all heads. */
+export function comparedLines({ rows }: AblationTable): { name: string; against: string | undefined }[] {
+  const [first] = rows;
+  return rows.flatMap((row) => {
+    const baseline = rows.find(({ name }) => name === (row.against ?? first?.name));
+    const against = baseline === undefined || baseline === row ? undefined : linesOf(baseline).at(-1)?.name;
+    return linesOf(row).map(({ name }) => ({ name, against }));
+  });
+}

@@ -1,0 +1,163 @@
+/** An ablation from its plan to its page: trained in processes, stopped, gone on with, counted. */
+import { readFile, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { compareAnswers } from "../../../src/analysis/ablation/answers.ts";
+import { writeAblation } from "../../../src/analysis/ablation/files.ts";
+import { planAblation } from "../../../src/analysis/ablation/plan.ts";
+import { RESULTS_FILE, recordResults, summariseResults } from "../../../src/analysis/ablation/results.ts";
+import type { AblationEvent } from "../../../src/analysis/ablation/run.ts";
+import { finishedLog, runAblation } from "../../../src/analysis/ablation/run.ts";
+import type { AblationTable } from "../../../src/analysis/ablation/table.ts";
+import { temporaryFolder } from "../../data/temporary.ts";
+import { writePhotos } from "../../training/photos.ts";
+
+let out = "";
+let table: AblationTable;
+beforeAll(async () => {
+  const root = await temporaryFolder();
+  out = join(root, "study");
+  const dataPath = await writePhotos(join(root, "photos"), { perClass: 8 });
+  const plain = {
+    dataPath,
+    inputSize: 16,
+    batchSize: 8,
+    epochs: 1,
+    warmupEpochs: 0,
+    valSplit: 0.25,
+    device: "cpu",
+    threads: 1,
+    workers: 0,
+    aa: null,
+    reprob: 0,
+    mixup: 0,
+    cutmix: 0,
+    repeatedAug: false,
+    modelEma: false,
+  } as const;
+  table = {
+    name: "tiny",
+    recipe: { ...plain, model: "deit_w64d4_distilled_patch4_32", distillationType: "labels" },
+    teachers: { convnet: { ...plain, model: "resnet20_cifar" } },
+    compareAnswers: true,
+    axis: "things",
+    rows: [
+      { name: "labels", change: {}, series: "own", x: 1 },
+      {
+        name: "taught",
+        change: { distillationType: "hard" },
+        teacher: "convnet",
+        series: "own",
+        x: 10,
+        lines: [
+          { name: "taught: class head", head: "class", paper: 83 },
+          { name: "taught: both", head: "joint" },
+        ],
+      },
+    ],
+  };
+});
+
+test("stops in the middle, goes on, and is counted", async () => {
+  const plan = planAblation(table, { seeds: [0, 1], out });
+  const controller = new AbortController();
+  const recorded = async (): Promise<void> => void (await recordResults(plan, out));
+  const said: AblationEvent[] = [];
+  const stopAtFirst = (event: AblationEvent): void => {
+    said.push(event);
+    if (event.type === "finished") controller.abort();
+  };
+  await expect(
+    runAblation(plan.runs, { out, recorded }, { onEvent: stopAtFirst, signal: controller.signal }),
+  ).rejects.toMatchObject({
+    name: "InterruptedError",
+    message: expect.stringContaining("The same command goes on."),
+  });
+  expect(said.filter(({ type }) => type === "finished")).toEqual([
+    expect.objectContaining({ label: "teacher convnet" }),
+  ]);
+
+  const more: AblationEvent[] = [];
+  const onEvent = (event: AblationEvent): void => void more.push(event);
+  expect(await runAblation(plan.runs, { out, recorded, jobs: 2 }, { onEvent })).toEqual([]);
+  const finished = more.flatMap((event) => (event.type === "finished" ? [event.label] : []));
+  expect(finished.toSorted()).toEqual([
+    "labels, seed 0",
+    "labels, seed 1",
+    "taught, seed 0",
+    "taught, seed 1",
+  ]);
+  for (const { folder, options } of plan.runs)
+    expect(await finishedLog(folder, options.epochs)).toHaveLength(1);
+
+  const records = await recordResults(plan, out);
+  expect(records.map(({ line, seed }) => `${line} ${seed}`)).toEqual([
+    "teacher convnet 0",
+    "labels 0",
+    "labels 1",
+    "taught: class head 0",
+    "taught: both 0",
+    "taught: class head 1",
+    "taught: both 1",
+  ]);
+  const summaries = summariseResults(table, records);
+  expect(summaries.map(({ line, difference }) => [line, difference?.against])).toEqual([
+    ["labels", undefined],
+    ["taught: class head", "labels"],
+    ["taught: both", "labels"],
+  ]);
+
+  const answers = await compareAnswers(plan, {});
+  expect(answers.map(({ line, seed, with: other }) => `${line} ${seed} ${other}`)).toHaveLength(6);
+  for (const { disagreement, images } of answers) {
+    expect(images).toBe(6);
+    expect(disagreement).toBeGreaterThanOrEqual(0);
+    expect(disagreement).toBeLessThanOrEqual(100);
+  }
+
+  const files = await writeAblation(
+    out,
+    { table, records, answers, missing: 0 },
+    { command: "deit analyze ablation" },
+  );
+  const there = await readdir(out);
+  for (const name of files) expect(there).toContain(name);
+  expect(files).toEqual(
+    expect.arrayContaining(["differences.svg", "curves-dark.png", "answers-convnet.png", "index.html"]),
+  );
+  const page = await readFile(join(out, "index.html"), "utf8");
+  for (const part of ["taught: class head", "Disagreement with convnet", "83"]) expect(page).toContain(part);
+
+  // other seeds stay in the table
+  const other = planAblation(table, { seeds: [7], out });
+  await recordResults(other, out);
+  const lines = (await readFile(join(out, RESULTS_FILE), "utf8")).trim().split("\n");
+  expect(lines).toHaveLength(1 + 7);
+}, 400_000);
+
+test("a run that fails is told, and the others go on", async () => {
+  const broken: AblationTable = {
+    ...table,
+    teachers: {},
+    compareAnswers: false,
+    rows: [
+      { name: "fails", change: { batchSize: 4096 } },
+      { name: "works", change: { seed: 3 } },
+    ],
+  };
+  const plan = planAblation(broken, { seeds: [0], out: join(out, "broken") });
+  const said: AblationEvent[] = [];
+  const left = await runAblation(
+    plan.runs,
+    { out: join(out, "broken"), recorded: async () => {} },
+    { onEvent: (event) => said.push(event) },
+  );
+  expect(left).toEqual(["fails, seed 0"]);
+  expect(said).toContainEqual(
+    expect.objectContaining({
+      type: "failed",
+      message: expect.stringContaining("one update takes 4096 pictures"),
+    }),
+  );
+  expect(said.filter(({ type }) => type === "finished")).toHaveLength(1);
+}, 200_000);
