@@ -1,0 +1,123 @@
+/** `deit eval` and `deit analyze agreement` in this process: their documents, their tables, what they refuse. */
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { run } from "../../src/cli/run.ts";
+import { writeRandomModel } from "../helpers/random-model.ts";
+import { CLASSES, writePhotos } from "../training/photos.ts";
+
+let root = "";
+let photos = "";
+const at = (name: string): string => join(root, `${name}.safetensors`);
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "deit-evaluation-"));
+  photos = await writePhotos(join(root, "photos"), { perClass: 4 });
+  await writeRandomModel(at("plain"), { model: "deit_w64d4_patch4_32", classes: CLASSES, seed: 2 });
+  await writeRandomModel(at("distilled"), {
+    model: "deit_w64d4_distilled_patch4_32",
+    classes: CLASSES,
+    seed: 1,
+  });
+}, 60_000);
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+async function deit(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  vi.stubEnv("NO_COLOR", "1");
+  const said = { out: "", err: "" };
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
+  const code = await run(words);
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+  return { code, ...said };
+}
+
+const ON = ["--threads", "1", "--workers", "0", "--device", "cpu", "--resamples", "50"];
+const TIME = { timeout: 120_000 };
+
+it("eval of one checkpoint prints the documented object, the rest behind it", TIME, async () => {
+  const { code, out, err } = await deit(
+    "eval",
+    at("distilled"),
+    "--data-path",
+    photos,
+    "--topk",
+    "2",
+    "3",
+    "--json",
+    ...ON,
+  );
+  expect(code, err).toBe(0);
+  const document = JSON.parse(out);
+  expect(Object.keys(document).slice(0, 8)).toEqual([
+    "model",
+    "images",
+    "acc1",
+    "acc5",
+    "loss",
+    "heads",
+    "tokens",
+    "imagesPerSecond",
+  ]);
+  expect(document).toMatchObject({
+    images: 12,
+    heads: { class: { acc1: expect.any(Number), acc5: 100 }, distillation: {}, joint: {} },
+    topk: { 2: expect.any(Number), 3: 100 },
+    interval: { level: 0.95, resamples: 50 },
+    calibration: { ece: expect.any(Number) },
+  });
+});
+
+it("eval of several prints them side by side, and writes what it is asked to", TIME, async () => {
+  const out = join(root, "comparison");
+  const words = ["eval", `a=${at("plain")}`, `b=${at("distilled")}`, "--data-path", photos, ...ON];
+  const shown = await deit(...words, "--out", out);
+  expect(shown.code, shown.err).toBe(0);
+  expect(shown.out).toContain("12 pictures of photos");
+  expect(shown.out).toMatch(/^ {2}b +against +a +[+−]\d+\.\d\d +\([+−]/m);
+  expect(shown.out).toContain(`Written to ${join(out, "index.html")}`);
+  expect(await readdir(out)).toContain("answers.csv");
+  const { models, differences } = JSON.parse((await deit(...words, "--json")).out);
+  expect(models.map(({ name }: { name: string }) => name)).toEqual(["a", "b"]);
+  expect(differences).toHaveLength(1);
+});
+
+it("analyze agreement prints a square with the labels first", TIME, async () => {
+  const words = ["analyze", "agreement", at("plain"), at("distilled"), "--data-path", photos, ...ON];
+  const { code, out, err } = await deit(...words, "--json");
+  expect(code, err).toBe(0);
+  const { models, disagreement } = JSON.parse(out);
+  expect(models[0]).toBe("ground truth");
+  expect(models).toHaveLength(5);
+  for (const [row, rates] of disagreement.entries()) {
+    expect(rates).toHaveLength(5);
+    expect(rates[row]).toBe(0);
+    for (const [column, rate] of rates.entries()) expect(rate).toBe(disagreement[column][row]);
+  }
+  const shown = await deit(...words);
+  expect(shown.out).toContain("Disagreement on 12 pictures, in percent, ± half of the 95 % interval");
+  expect(shown.out).toMatch(/^3 {2}deit_w64d4_distilled_patch4_32 class +\d/m);
+});
+
+it.each([
+  [["eval"], 2, "missing required argument"],
+  [["eval", "none=nowhere.onnx", "--data-path", "."], 1, "there is no checkpoint nowhere.onnx"],
+  [["eval", "x.onnx", "--data-path", ".", "--topk", "many"], 2, "--topk: got"],
+  [["analyze", "agreement", "x.onnx"], 2, "which pictures?"],
+] as const)("%j is refused with %i", async (words, code, message) => {
+  const outcome = await deit(...words);
+  expect([outcome.code, outcome.out]).toEqual([code, ""]);
+  expect(outcome.err).toContain(message);
+  expect(outcome.err).not.toContain("    at ");
+});
+
+it("a file in the place of the output folder is told before the work", async () => {
+  const file = join(root, "file");
+  await writeFile(file, "");
+  for (const words of [["eval"], ["analyze", "agreement"]]) {
+    const { code, err } = await deit(...words, at("plain"), "--data-path", photos, "--out", file);
+    expect([code, err.includes("is a file, expected a folder")]).toEqual([2, true]);
+  }
+});
