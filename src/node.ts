@@ -122,6 +122,8 @@ export { pullWeights } from "./data/pull-weights.ts";
 export type { PullWeightsOptions } from "./data/pull-weights.ts";
 export { pullDataset } from "./data/pull.ts";
 export type { Pulled, PullOptions } from "./data/pull.ts";
+export { packDataset } from "./data/pack.ts";
+export type { Packed, PackOptions } from "./data/pack.ts";
 export { readPicture } from "./data/decode.ts";
 export { createLoader } from "./data/loader.ts";
 export type { Batch, Loader, LoaderOptions } from "./data/loader.ts";

@@ -26,6 +26,8 @@ export interface Dataset {
   readonly decodes: boolean;
   /** The decoded picture: RGB, EXIF orientation applied. Throws DataError when its file is broken. */
   read(index: number): Promise<Picture>;
+  /** The picture as its file has it, not decoded; undefined where pictures are no files (CIFAR). */
+  encoded?(index: number): Promise<Uint8Array>;
   /** For messages: a file name, or "cifar10 test 123". */
   describe(index: number): string;
 }
@@ -72,6 +74,7 @@ export async function openDataset(
 
 /** The selected pictures as a dataset of their own. */
 export function takeSubset(dataset: Dataset, take: Selection): Dataset {
+  const { encoded } = dataset;
   const indices = select(dataset.labels, take);
   const at = (index: number): number => {
     const found = indices[index];
@@ -87,6 +90,7 @@ export function takeSubset(dataset: Dataset, take: Selection): Dataset {
     ...(dataset.memory && { memory: dataset.memory }),
     decodes: dataset.decodes,
     read: async (index) => dataset.read(at(index)),
+    ...(encoded && { encoded: async (index: number) => encoded(at(index)) }),
     describe: (index) => dataset.describe(at(index)),
   };
 }

@@ -2,7 +2,7 @@
  * A folder with one sub-folder of pictures for each class, as torchvision's ImageFolder: classes and pictures in
  * sorted order, folders inside a class searched too. Hidden files and files that are no pictures are left out.
  */
-import { readdir, stat } from "node:fs/promises";
+import { readFile, readdir, stat } from "node:fs/promises";
 import { basename, extname, join, relative, resolve, sep } from "node:path";
 import { DataError } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
@@ -75,6 +75,7 @@ export function fileDataset({
     length: files.length,
     labels: Int32Array.from(labels),
     read: async (index) => readPicture(at(index)),
+    encoded: async (index) => readFile(at(index)),
     describe: (index) => relative(root, at(index)),
   };
 }

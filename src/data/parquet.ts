@@ -59,6 +59,7 @@ export async function openParquet(source: ParquetSource, memory?: SharedArrayBuf
     memory: pictures,
     decodes: true,
     read: async (index) => decodePicture(bytesAt(index), describe(index)),
+    encoded: async (index) => bytesAt(index),
     describe,
   };
 }

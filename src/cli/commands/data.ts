@@ -1,5 +1,6 @@
 /** `deit data`: fetches known datasets, and tells what a dataset holds. */
 import { resolve } from "node:path";
+import { Option } from "commander";
 import type { Command } from "commander";
 import { didYouMean } from "../../config/names.ts";
 import { parseTrainOptions } from "../../config/resolve.ts";
@@ -7,7 +8,10 @@ import type { TrainInput } from "../../config/schema.ts";
 import { ConfigError } from "../../errors.ts";
 import { showDownloads } from "../download-view.ts";
 import { facts, integer, mebibytes } from "../format.ts";
+import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
+import { createProgress, rateMeter } from "../progress.ts";
+import { wholeNumber } from "../whole-number.ts";
 import { addPreviewCommand } from "./preview.ts";
 
 const DATASETS = ["cifar10", "cifar100"] as const;
@@ -30,6 +34,19 @@ export function addDataCommand(program: Command): void {
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExamples:\n  deit data info ./photos\n  deit data info cifar10")
     .action(runInfo);
+  data
+    .command("pack")
+    .description("Write a dataset as Parquet shards, to copy elsewhere: classes and split stay.")
+    .argument("<dataset>", `a folder of pictures, or ${DATASETS.join(" | ")}`)
+    .requiredOption("--output-dir <DIR>", "the shards' folder; --data-path reads it")
+    .addOption(
+      new Option("--shard-size <N>", "MiB of pictures in a shard (default: 256)").argParser(
+        wholeNumber("shard-size"),
+      ),
+    )
+    .option("--json", "print the result as one JSON document")
+    .addHelpText("after", "\nExample:\n  deit data pack ./photos --output-dir ./photos-shards")
+    .action(runPack);
   addPreviewCommand(data);
 }
 
@@ -57,6 +74,39 @@ async function runPull(name: string, flags: { outputDir?: string; json?: true })
       "",
       "Next:",
       `  deit train --data-set ${name}`,
+    ].join("\n"),
+  );
+}
+
+async function runPack(
+  given: string,
+  flags: { outputDir: string; shardSize?: number; json?: true },
+): Promise<void> {
+  const output = createOutput({ json: flags.json });
+  const { packDataset } = await import("../../data/pack.ts");
+  const progress = createProgress("packing");
+  const meter = rateMeter("images");
+  const packed = await withInterrupt(
+    (signal) =>
+      packDataset({
+        ...(isKnown(given) ? { dataSet: given } : { dataPath: given }),
+        outputDir: resolve(flags.outputDir),
+        ...(flags.shardSize && { shardBytes: flags.shardSize * 2 ** 20 }),
+        onProgress: (done, total) => progress.update(done, total, meter(done, total)),
+        signal,
+      }),
+    () => progress.line("stopping; nothing is left behind"),
+  ).finally(() => progress.stop());
+  output.result(packed, () =>
+    [
+      `${given} is packed: ${integer(packed.images)} pictures to train, ${integer(packed.validationImages)} to validate, ${packed.classes} classes`,
+      facts([
+        ["folder", packed.path],
+        ["shards", `${packed.files.length}, ${mebibytes(packed.bytes / 2 ** 20)}`],
+      ]),
+      "",
+      "Next:",
+      `  deit train --data-path ${flags.outputDir}`,
     ].join("\n"),
   );
 }

@@ -1,0 +1,188 @@
+/**
+ * A dataset as a few Parquet files, as data sets lie on the Hugging Face Hub: what travels to a machine without a network.
+ * Pictures keep the bytes of their files; classes, their order and the split between training and validation stay. Other
+ * tools read them, too (`datasets` of Python: load_dataset("parquet", …)).
+ */
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { SchemaElement } from "hyparquet";
+import { ByteWriter, ParquetWriter } from "hyparquet-writer";
+import sharp from "sharp";
+import { ConfigError, DataError } from "../errors.ts";
+import type { DataOptions } from "./open.ts";
+import { openDatasets } from "./open.ts";
+import type { Dataset } from "./dataset.ts";
+
+export interface PackOptions extends Pick<DataOptions, "dataPath" | "dataSet"> {
+  /** Folder of the shards; must be empty or not there. */
+  readonly outputDir: string;
+  /** Bytes of pictures in one shard. */
+  readonly shardBytes?: number;
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Packed {
+  readonly path: string;
+  readonly files: readonly string[];
+  readonly images: number;
+  readonly validationImages: number;
+  readonly classes: number;
+  readonly bytes: number;
+}
+
+const SHARD_BYTES = 256 * 2 ** 20;
+/** Of pictures in one row group: a reader holds so many at once. */
+const GROUP_BYTES = 16 * 2 ** 20;
+
+/** Writes the shards `train-00000-of-00002.parquet`, …, `validation-…`; without a split, `all-…`. @throws DataError, ConfigError */
+export async function packDataset(options: PackOptions): Promise<Packed> {
+  const { outputDir, shardBytes = SHARD_BYTES, onProgress = () => {}, signal, ...data } = options;
+  const there = await readdir(outputDir).catch(() => []);
+  if (there.length > 0) {
+    throw new ConfigError("outputDir", `${outputDir} is not empty`, {
+      hint: "Name a new folder.",
+    });
+  }
+  const { train, validation } = await openDatasets({ ...data, valSplit: 0 });
+  const parts = validation === undefined ? { all: train } : { train, validation };
+  const total = train.length + (validation?.length ?? 0);
+  await mkdir(outputDir, { recursive: true });
+  const [drafts, files]: [string[], string[]] = [[], []];
+  let [done, bytes] = [0, 0];
+  try {
+    for (const [part, dataset] of Object.entries(parts)) {
+      const names: string[] = [];
+      for (const draft of shardDrafts(outputDir, part)) {
+        drafts.push(draft);
+        names.push(draft);
+        const start = done - (part === "validation" ? train.length : 0);
+        const written = await writeShard(draft, dataset, {
+          start,
+          shardBytes,
+          onPicture() {
+            signal?.throwIfAborted();
+            onProgress(++done, total);
+          },
+        });
+        bytes += written.bytes;
+        if (written.end === dataset.length) break;
+      }
+      const of = String(names.length).padStart(5, "0");
+      for (const [i, draft] of names.entries()) {
+        const file = join(outputDir, `${part}-${String(i).padStart(5, "0")}-of-${of}.parquet`);
+        await rename(draft, file);
+        files.push(file);
+      }
+    }
+  } catch (error) {
+    for (const file of [...drafts, ...files]) await rm(file, { force: true });
+    throw error;
+  }
+  return {
+    path: outputDir,
+    files,
+    images: train.length,
+    validationImages: validation?.length ?? 0,
+    classes: train.classes.length,
+    bytes,
+  };
+}
+
+/** Names before it is known how many there are; hidden, so that half a dataset is taken for none. */
+function* shardDrafts(folder: string, part: string): Generator<string> {
+  for (let i = 0; ; i++) yield join(folder, `.${part}-${i}.draft`);
+}
+
+interface ShardOptions {
+  readonly start: number;
+  readonly shardBytes: number;
+  readonly onPicture: () => void;
+}
+
+interface Row {
+  readonly bytes: Uint8Array;
+  readonly path: string;
+}
+
+/** Writes pictures from `start` on until the shard is full. Returns where the next one starts. */
+async function writeShard(
+  file: string,
+  dataset: Dataset,
+  { start, shardBytes, onPicture }: ShardOptions,
+): Promise<{ end: number; bytes: number }> {
+  const handle = await open(file, "w");
+  try {
+    const sink = new ByteWriter();
+    const writer = new ParquetWriter({
+      writer: sink,
+      schema: SCHEMA,
+      codec: "UNCOMPRESSED", // pictures are compressed already
+      createdBy: "deit-ts",
+      kvMetadata: [{ key: "huggingface", value: JSON.stringify(hubMetadata(dataset.classes)) }],
+    });
+    let [end, packed, group, groupBytes]: [number, number, Row[], number] = [start, 0, [], 0];
+    const flush = async (): Promise<void> => {
+      if (group.length === 0) return;
+      const labels = Array.from(dataset.labels.subarray(end - group.length, end), BigInt);
+      await writer.write({
+        columnData: [
+          { name: "image", data: group, encoding: "PLAIN", statistics: false },
+          { name: "label", data: labels },
+        ],
+        rowGroupSize: group.length,
+      });
+      await drain(sink, handle);
+      [group, groupBytes] = [[], 0];
+    };
+    while (end < dataset.length && packed < shardBytes) {
+      const bytes = await encodedPicture(dataset, end);
+      if (bytes.length === 0)
+        throw new DataError(dataset.describe(end), `${dataset.describe(end)} is empty: expected a picture`);
+      group.push({ bytes, path: basename(dataset.describe(end)) });
+      end++;
+      packed += bytes.length;
+      groupBytes += bytes.length;
+      if (groupBytes >= GROUP_BYTES) await flush();
+      onPicture();
+    }
+    await flush();
+    await writer.finish();
+    await drain(sink, handle);
+    await handle.sync();
+    return { end, bytes: sink.offset };
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Appends what was written so far to the file, and forgets it. */
+async function drain(sink: ByteWriter, handle: FileHandle): Promise<void> {
+  await handle.write(new Uint8Array(sink.buffer, 0, sink.index));
+  sink.index = 0;
+}
+
+/** The picture's own file; without one (CIFAR), a PNG, which loses nothing. */
+async function encodedPicture(dataset: Dataset, index: number): Promise<Uint8Array> {
+  if (dataset.encoded !== undefined) return dataset.encoded(index);
+  const { width, height, data } = await dataset.read(index);
+  return sharp(data, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
+}
+
+/** As the Hub's library has pictures and labels: struct { bytes, path }, int64. */
+const SCHEMA: SchemaElement[] = [
+  { name: "root", num_children: 2 },
+  { name: "image", repetition_type: "REQUIRED", num_children: 2 },
+  { name: "bytes", type: "BYTE_ARRAY", repetition_type: "REQUIRED" },
+  { name: "path", type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "REQUIRED" },
+  { name: "label", type: "INT64", repetition_type: "REQUIRED" },
+];
+
+function hubMetadata(classes: readonly string[]): object {
+  return {
+    info: { features: { image: { _type: "Image" }, label: { names: classes, _type: "ClassLabel" } } },
+  };
+}
