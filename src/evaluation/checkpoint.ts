@@ -21,7 +21,7 @@ import { ConfigError } from "../errors.ts";
 import type { Model, ModelOptions } from "../models/registry.ts";
 import { createModel } from "../models/registry.ts";
 import { identifyConvnet, identifyModel } from "../models/identify.ts";
-import { parseHubId } from "../interop/hub-cache.ts";
+import { repositoryOf } from "../interop/hub-cache.ts";
 import { findPretrained } from "../models/pretrained.ts";
 import { locateCheckpoint } from "./locate-checkpoint.ts";
 
@@ -62,7 +62,7 @@ export async function openCheckpoint(
     // Our own files say it all; a config.json beside them may belong to another model.
     const beside = own.model === undefined ? await readBeside(path) : {};
     const { config } = beside;
-    const isOfficial = findPretrained(parseHubId(given)?.repository ?? given) !== undefined;
+    const isOfficial = findPretrained(repositoryOf(path) ?? given) !== undefined;
     const { preprocessing, notes } = preprocessingOf(beside, { isOfficial });
     const normalisation = preprocessing && { mean: preprocessing.mean, std: preprocessing.std };
     const metadata: Partial<ModelMetadata> = {

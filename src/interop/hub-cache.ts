@@ -38,6 +38,12 @@ export function hubHome({ HF_HOME, XDG_CACHE_HOME }: Environment): string {
   return HF_HOME ?? join(XDG_CACHE_HOME ?? join(homedir(), ".cache"), "huggingface");
 }
 
+/** `owner/name` of the repository that a file of the cache belongs to; undefined for other files. */
+export function repositoryOf(path: string): string | undefined {
+  const [, owner, name] = /[/\\]models--([\w.-]+?)--([\w.-]+)[/\\]snapshots[/\\]/.exec(path) ?? [];
+  return owner === undefined || name === undefined ? undefined : `${owner}/${name}`;
+}
+
 /** The folder of a repository in the cache. */
 export function cachedRepository({ repository }: HubId): string {
   return join(hubCacheFolder(), `models--${repository.replace("/", "--")}`);

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { run } from "../../src/cli/run.ts";
 import { openTeacher } from "../../src/distillation/teacher.ts";
 import { openCheckpoint } from "../../src/evaluation/checkpoint.ts";
+import { locateCheckpoint } from "../../src/evaluation/locate-checkpoint.ts";
 import { huggingFaceConfig } from "../../src/formats/huggingface.ts";
 import { fromFloat32, serializeSafetensors } from "../../src/formats/safetensors.ts";
 import { sizeOf } from "../../src/graph/shape.ts";
@@ -162,7 +163,10 @@ describe("the authors' repositories", () => {
         serializeSafetensors({ tensors: new Map(), metadata: {} }),
       );
     }
-    await using official = await openCheckpoint("facebook/deit-tiny-patch16-224");
+    const id = "facebook/deit-tiny-patch16-224";
+    await using byPath = await openCheckpoint(await locateCheckpoint(id));
+    expect(byPath.metadata.mean).toEqual([0.485, 0.456, 0.406]);
+    await using official = await openCheckpoint(id);
     expect(official.metadata).toMatchObject({
       mean: [0.485, 0.456, 0.406],
       std: [0.229, 0.224, 0.225],

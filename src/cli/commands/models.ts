@@ -102,7 +102,7 @@ function describeWeights(weights: readonly ReleasedWeights[]): string {
         ["size", `${Math.round(bytes / 1e6)} MB`],
         ["on the Hub", hubIds.join(", ")],
         ["file", url],
-        ["here", here.length > 0 ? here.join("\n            ") : undefined],
+        ...here.map((file, i) => [i === 0 ? "here" : "", file] as const),
       ]),
     ].join("\n"),
   );
