@@ -2,7 +2,7 @@
  * Our deployed model and timm's own ONNX export of the same weights, in the same ONNX Runtime, in turns.
  *
  *   npx node bench/peers/deployed.ts --python .venv/bin/python --weights model.safetensors \
- *       [--model deit_tiny_patch16_224] [--rounds 15] [--threads 2] [--out results/deployed.csv]
+ *       [--model deit_tiny_patch16_224] [--rounds 15] [--threads 2] [--out results/peers-deployed.csv]
  *
  * Milliseconds are medians over rounds, the ratio the median over rounds of theirs / ours in the same round.
  */

@@ -91,15 +91,20 @@ async function writeExport(
   const out = join(run, "transformers-js");
   try {
     const pictures = { dataPath, dataSet, valSplit, seed, numTrain, holdOut };
-    await exportModel({
-      checkpoint: run,
-      format: "transformers-js",
-      out,
-      ...pictures,
-      overwrite: true,
-      onEvent: ({ type, message }) =>
-        type === "warning" ? output.warn(message) : view.line(`export: ${message}`),
-    });
+    await withInterrupt(
+      (signal) =>
+        exportModel({
+          checkpoint: run,
+          format: "transformers-js",
+          out,
+          ...pictures,
+          overwrite: true,
+          signal,
+          onEvent: ({ type, message }) =>
+            type === "warning" ? output.warn(message) : view.line(`export: ${message}`),
+        }),
+      () => view.line("stopping without an export"),
+    );
     return out;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

@@ -64,9 +64,12 @@ function startLines(event: Event<"start">): string[] {
     `${integer(event.trainImages)} pictures to train, ${integer(event.valImages)} to validate, ${event.classes} classes; ` +
       `${integer(event.stepsPerEpoch)} steps an epoch, ${event.epochs} epochs; run folder ${event.run}`,
   ];
-  if (event.uniqueImages < event.trainImages - event.trainImages / 10) {
+  const { uniqueImages, trainImages, repeats } = event;
+  if (uniqueImages < trainImages - trainImages / 10) {
     lines.push(
-      `repeated augmentation: an epoch shows ${integer(event.uniqueImages)} different pictures, several times each`,
+      repeats > 1
+        ? `repeated augmentation: an epoch shows ${integer(uniqueImages)} different pictures, several times each`
+        : `an epoch shows ${integer(uniqueImages)} of them, each time others: a short last batch is left out`,
     );
   }
   if (event.teacher !== undefined) lines.push(`teacher: ${event.teacher}`);

@@ -30,6 +30,8 @@ const MAX_EPOCHS = 20;
 const MIN_EPOCHS = 3;
 /** Multiply-accumulates a second and core in training, of a DeiT-Ti at 224 (about 7 pictures; three forward passes). */
 const RATE = 7 * 1.26e9;
+/** With fewer pictures than this a larger part of them is held back to measure with. */
+const FEW = 400;
 /** Classes are weighed when the largest has this many times the pictures of the smallest. */
 const UNBALANCED = 2;
 
@@ -66,6 +68,8 @@ export function finetuneDefaults(facts: FinetuneFacts): FinetuneDefaults {
     // pictures smaller than what the model sees have no margin to cut off
     ...(facts.medianSize < Math.max(...inputSize) && { evalCropRatio: 1 }),
     classWeights: imbalance >= UNBALANCED ? "balanced" : "none",
+    // a tenth of few pictures is too few to tell good from better
+    ...(images < FEW && { valSplit: 0.2 }),
     // both heads learn the true labels: the joint classifier is what is shipped
     ...(distilled && { distillationType: "labels" as const }),
   };

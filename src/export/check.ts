@@ -19,8 +19,8 @@ export interface Answers {
 export interface Comparison {
   /** The file, below the export's folder. */
   readonly file: string;
-  /** By what the file was run. */
-  readonly by: "deit" | "transformers.js";
+  /** By what the file was run: on pictures prepared as in evaluation (deit), or on whole ones that it prepares itself. */
+  readonly by: "deit" | "transformers.js" | "onnxruntime";
   readonly bytes: number;
   readonly images: number;
   /** Top-1 in percent of the labels; undefined without labels. */
@@ -101,10 +101,7 @@ export function compare(
     ...file,
     images: classes.length,
     acc1: after.length === 0 ? undefined : 100 * mean(after),
-    change:
-      changes.length === 0
-        ? undefined
-        : { points: 100 * mean(changes), interval: 196 * deviation(changes) * changes.length ** -0.5 },
+    change: changes.length === 0 ? undefined : { points: 100 * mean(changes), interval: intervalOf(changes) },
     agreement: (100 * same) / classes.length,
     largestDifference,
   };
@@ -114,7 +111,13 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-function deviation(values: readonly number[]): number {
-  const centre = mean(values);
-  return Math.sqrt(mean(values.map((value) => (value - centre) ** 2)));
+/**
+ * Half width, in points, of the 95 % interval of a mean of paired changes, -1, 0 or 1 each: Bonett and Price (2012), who
+ * add a change in either direction, so that few pictures without one do not look sure.
+ */
+function intervalOf(changes: readonly number[]): number {
+  const part = (change: number): number =>
+    (changes.filter((value) => value === change).length + 1) / (changes.length + 2);
+  const [lost, won] = [part(-1), part(1)];
+  return 196 * Math.sqrt((lost + won - (won - lost) ** 2) / (changes.length + 2));
 }

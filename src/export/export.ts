@@ -4,22 +4,21 @@
  */
 import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { Tensor } from "onnxruntime-node";
 import type { Dataset } from "../data/dataset.ts";
 import type { DataOptions } from "../data/open.ts";
 import { openDatasets, openEvaluation } from "../data/open.ts";
 import { CheckpointError, ConfigError, DeitError } from "../errors.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
 import { loadModel } from "../evaluation/load-model.ts";
-import { calibrate } from "../interop/calibrate.ts";
 import { toFloat16 } from "../interop/float16.ts";
-import { toInt8 } from "../interop/quantize.ts";
 import type { Answers, Comparison } from "./check.ts";
 import { answersOfFile, answersOfModel, classesOf, compare } from "./check.ts";
 import { confusionFigure } from "./confusion-figure.ts";
 import { modelCard } from "./model-card.ts";
 import { deployedModel } from "./onnx.ts";
-import { batchesOf, takeSample } from "./sample.ts";
+import { answersOfPrepared, comparePrepared } from "./prepared.ts";
+import { quantizedModel } from "./quantized.ts";
+import { areWhole, takeSample } from "./sample.ts";
 import type { Sample } from "./sample.ts";
 import { answersOfPipeline, loadTransformersJs, PRECISIONS } from "./transformers-js.ts";
 import type { Precision } from "./transformers-js.ts";
@@ -44,6 +43,8 @@ export interface ExportOptions extends DataOptions {
   /** Replace what is there. */
   readonly overwrite?: boolean;
   readonly onEvent?: (event: ExportEvent) => void;
+  /** Stops at the next step; nothing is left behind. */
+  readonly signal?: AbortSignal;
 }
 
 export type ExportEvent =
@@ -61,9 +62,6 @@ export interface ExportResult {
 }
 
 const IMAGES = 200;
-/** Pictures that int8's ranges are taken from. */
-const CALIBRATION = 64;
-const CALIBRATION_BATCH = 8;
 /** Files that hold all digits may differ by rounding alone. */
 const TOLERANCE = 2e-3;
 
@@ -72,7 +70,10 @@ export async function exportModel(options: ExportOptions): Promise<ExportResult>
   const { checkpoint, format, images = IMAGES, onEvent = () => {} } = options;
   const out = resolve(options.out);
   await checkPlace(out, options);
-  const say = (message: string): void => onEvent({ type: "progress", message });
+  const say = (message: string): void => {
+    options.signal?.throwIfAborted();
+    onEvent({ type: "progress", message });
+  };
   const warn = (message: string): void => onEvent({ type: "warning", message });
   const loaded = await loadModel(checkpoint, {
     model: options.model,
@@ -91,6 +92,7 @@ export async function exportModel(options: ExportOptions): Promise<ExportResult>
   try {
     const context: Context = { options, loaded, sample, reference, staged, name: basename(out), say, warn };
     const comparisons = await WRITERS[format](context);
+    options.signal?.throwIfAborted();
     await takePlace(staged, out);
     return { format, path: options.out, model: model.name, files: await filesOf(out), comparisons };
   } finally {
@@ -120,12 +122,13 @@ const WRITERS: Readonly<Record<ExportFormat, (context: Context) => Promise<Compa
     const file = `${staged}.onnx`;
     await writeFile(file, deployedModel(loaded, settings));
     try {
-      // What prepares pictures itself is checked without that part, which takes whole pictures.
+      // What prepares pictures itself is checked twice: without that part, digit by digit, and with whole pictures.
       if (preprocessing) await writeFile(`${staged}.pixels.onnx`, deployedModel(loaded));
       const checked = preprocessing ? `${staged}.pixels.onnx` : file;
-      const comparison = await checkFile(context, { path: checked, file: name });
+      const comparisons = [await checkFile(context, { path: checked, file: name })];
+      if (preprocessing) comparisons.push(await checkPrepared(context, { path: file, file: name }));
       await rename(file, staged);
-      return [comparison];
+      return comparisons;
     } finally {
       await Promise.all([file, `${staged}.pixels.onnx`].map(async (path) => rm(path, { force: true })));
     }
@@ -149,7 +152,7 @@ const WRITERS: Readonly<Record<ExportFormat, (context: Context) => Promise<Compa
   },
   async huggingface(context) {
     await mkdir(context.staged, { recursive: true });
-    await writeHuggingFace(context.staged, context.loaded);
+    await writeHuggingFace(context.staged, context.loaded, { whole: await areWhole(context.sample) });
     return [await checkFile(context, { path: join(context.staged, WEIGHTS), file: WEIGHTS })];
   },
 };
@@ -157,7 +160,7 @@ const WRITERS: Readonly<Record<ExportFormat, (context: Context) => Promise<Compa
 async function writeTransformersJs(context: Context): Promise<Comparison[]> {
   const { loaded, sample, reference, staged, name, say, warn } = context;
   await mkdir(join(staged, "onnx"), { recursive: true });
-  await writeHuggingFace(staged, loaded);
+  await writeHuggingFace(staged, loaded, { whole: await areWhole(sample) });
   const comparisons = [await checkFile(context, { path: join(staged, WEIGHTS), file: WEIGHTS })];
   say("writing onnx/model.onnx");
   const fp32 = deployedModel(loaded);
@@ -179,7 +182,7 @@ async function writeTransformersJs(context: Context): Promise<Comparison[]> {
       "transformers.js is not installed: the folder was checked by ONNX Runtime alone (npm install @huggingface/transformers)",
     );
   } else {
-    for (const precision of ["fp32", "int8"] as const) {
+    for (const precision of ["fp32", "fp16", "int8"] as const) {
       say(`running transformers.js, ${precision}`);
       const { file } = PRECISIONS[precision];
       const found = await answersOfPipeline(transformers, staged, {
@@ -195,31 +198,19 @@ async function writeTransformersJs(context: Context): Promise<Comparison[]> {
   }
   const figure = await writeFigure(context);
   const dataName = sample.dataset && pictureName(context.options, sample.dataset);
-  await writeFile(join(staged, "README.md"), modelCard({ loaded, dataName, comparisons, figure, name }));
+  // a run's own export has the name of its format: the run's says more
+  const title = name === "transformers-js" ? basename(dirname(staged)) : name;
+  const card = modelCard({ loaded, dataName, comparisons, figure, name: title, folder: name });
+  await writeFile(join(staged, "README.md"), card);
   return comparisons;
 }
 
 /** int8 with ranges from training pictures; from each picture itself where there are none. */
 async function quantized({ options, loaded, warn }: Context, fp32: Uint8Array): Promise<Uint8Array> {
-  const { model, cropRatio, normalisation } = loaded;
   const pictures = await trainingPictures(options);
-  if (pictures === undefined) {
+  if (pictures === undefined)
     warn("no pictures to take int8's ranges from: they are found anew for every picture, which is slower");
-    return toInt8(fp32);
-  }
-  const { inputSize: size } = model.config;
-  const sample = await takeSample(pictures, { size, cropRatio, count: CALIBRATION });
-  const plane = size[0] * size[1];
-  async function* feeds(): AsyncGenerator<Record<string, Tensor>> {
-    for (const images of batchesOf(sample, CALIBRATION_BATCH)) {
-      const data = Float32Array.from(images, (value, i) => {
-        const channel = Math.floor(i / plane) % 3;
-        return (value / 255 - (normalisation.mean[channel] ?? 0)) / (normalisation.std[channel] ?? 1);
-      });
-      yield { pixel_values: new Tensor("float32", data, [CALIBRATION_BATCH, 3, ...size]) };
-    }
-  }
-  return toInt8(fp32, { ranges: await calibrate(fp32, feeds()) });
+  return quantizedModel(fp32, { loaded, pictures });
 }
 
 /** Reloads a file and compares. @throws DeitError when it should be the same, and is not */
@@ -238,6 +229,17 @@ async function checkFile(
     );
   }
   return comparison;
+}
+
+/** Runs a file that prepares pictures itself on whole ones. @throws DeitError when its answers are others */
+async function checkPrepared(
+  { sample, reference, loaded, say }: Context,
+  { path, file }: { path: string; file: string },
+): Promise<Comparison> {
+  say(`running ${file} on whole pictures`);
+  const { size: bytes } = await stat(path);
+  const found = await answersOfPrepared(path, { sample, loaded, reference });
+  return comparePrepared(found, { labels: sample.labels, file, bytes });
 }
 
 async function writeFigure({ sample, reference, staged }: Context): Promise<string | undefined> {
@@ -283,7 +285,8 @@ function namesPictures({ dataPath, dataSet = "auto" }: ExportOptions): boolean {
   return (dataPath ?? null) !== null || dataSet === "cifar10" || dataSet === "cifar100";
 }
 
-function pictureName({ dataPath }: ExportOptions, dataset: Dataset): string {
+function pictureName({ dataPath, dataSet = "auto" }: ExportOptions, dataset: Dataset): string {
+  if (dataSet === "cifar10" || dataSet === "cifar100") return dataSet;
   return dataPath === null || dataPath === undefined ? dataset.name : basename(resolve(dataPath));
 }
 

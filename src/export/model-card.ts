@@ -14,12 +14,20 @@ export interface ModelCardOptions {
   readonly figure: string | undefined;
   /** Name under which it might be published. */
   readonly name: string;
+  /** Name of its folder. */
+  readonly folder: string;
 }
+
+/** Datasets that the Hub has, by our name. */
+const HUB_DATASETS: Readonly<Record<string, string>> = {
+  cifar10: "uoft-cs/cifar10",
+  cifar100: "uoft-cs/cifar100",
+};
 
 /** Classes named in the card. */
 const NAMED = 50;
 
-export function modelCard({ loaded, dataName, comparisons, figure, name }: ModelCardOptions): string {
+export function modelCard({ loaded, dataName, comparisons, figure, name, folder }: ModelCardOptions): string {
   const { model } = loaded;
   const classes = classNames(loaded);
   const [height, width] = model.config.inputSize;
@@ -32,7 +40,7 @@ export function modelCard({ loaded, dataName, comparisons, figure, name }: Model
     "  - deit",
     "  - image-classification",
     "  - onnx",
-    ...(own?.acc1 === undefined ? [] : ["metrics:", "  - accuracy"]),
+    ...(dataName === undefined ? [] : resultLines({ name, dataName, acc1: own?.acc1 })),
     "---",
   ];
   return `${[
@@ -49,11 +57,11 @@ export function modelCard({ loaded, dataName, comparisons, figure, name }: Model
     "```js",
     'import { pipeline } from "@huggingface/transformers";',
     "",
-    `const classify = await pipeline("image-classification", "./${name}", { dtype: "fp32" }); // fp16, q8`,
+    `const classify = await pipeline("image-classification", "./${folder}", { dtype: "fp32" }); // fp16, q8`,
     'console.log(await classify("picture.jpg"));',
     "```",
     "",
-    `In Python: \`transformers.pipeline("image-classification", model="./${name}")\`.`,
+    `In Python: \`transformers.pipeline("image-classification", model="./${folder}")\`.`,
     "",
     "## Measured",
     "",
@@ -61,6 +69,36 @@ export function modelCard({ loaded, dataName, comparisons, figure, name }: Model
     ...(figure === undefined ? [] : ["", `![confusion matrix](${figure})`]),
     ...(loaded.metadata.classes === undefined ? [] : ["", "## Classes", "", shortList(classes)]),
   ].join("\n")}\n`;
+}
+
+/** The result of model.onnx as the Hub shows it beside the card. */
+function resultLines({
+  name,
+  dataName,
+  acc1,
+}: {
+  name: string;
+  dataName: string;
+  acc1: number | undefined;
+}): string[] {
+  if (acc1 === undefined) return [];
+  const id = HUB_DATASETS[dataName];
+  return [
+    ...(id === undefined ? [] : ["datasets:", `  - ${id}`]),
+    "metrics:",
+    "  - accuracy",
+    "model-index:",
+    `  - name: ${JSON.stringify(name)}`,
+    "    results:",
+    "      - task:",
+    "          type: image-classification",
+    "        dataset:",
+    `          name: ${JSON.stringify(dataName)}`,
+    `          type: ${id ?? "imagefolder"}`,
+    "        metrics:",
+    "          - type: accuracy",
+    `            value: ${Number((acc1 / 100).toFixed(6))}`,
+  ];
 }
 
 function shortList(classes: readonly string[]): string {

@@ -23,9 +23,23 @@ export interface PreprocessingOptions {
   readonly normalisation: Normalisation;
 }
 
-const TYPES = { float32: 1, uint8: 2, int64: 7 } as const;
+const TYPES = { float32: 1, uint8: 2, int64: 7, bool: 9 } as const;
 /** Name of the new input. */
 const IMAGES = "images";
+
+/** Pictures of so few pixels that have the model's size already are seen whole, as by evaluation. */
+const SMALL = 32;
+
+/** `picture_covering`: the sides of a picture that has the size already, `picture_larger` for others. */
+function keptWhole(size: string): NodeProto[] {
+  return [
+    node("Equal", ["picture_sides", size], "picture_same_sides"),
+    node("Cast", ["picture_same_sides"], "picture_same_numbers", { to: TYPES.int64 }),
+    node("ReduceMin", ["picture_same_numbers"], "picture_same_number", { keepdims: 1 }),
+    node("Cast", ["picture_same_number"], "picture_same", { to: TYPES.bool }),
+    node("Where", ["picture_same", size, "picture_larger"], "picture_covering"),
+  ];
+}
 
 /** The model with input `images`, uint8 [batch, height, width, 3], RGB, in place of its own. */
 export function withPreprocessing(
@@ -52,8 +66,8 @@ export function withPreprocessing(
     );
     return name;
   };
-  const isSmall = inputSize.every((side) => side <= 32); // evaluation cuts nothing off such pictures
-  const target = inputSize.map((side) => (isSmall ? side : Math.floor(side / cropRatio)));
+  const target = inputSize.map((side) => Math.floor(side / cropRatio));
+  const small = Math.max(...inputSize) <= SMALL;
   const channels = [1, 3, 1, 1];
   const size = int64("picture_size", inputSize);
   const steps: NodeProto[] = [
@@ -64,7 +78,12 @@ export function withPreprocessing(
     node("Gather", ["picture_sides", int64("picture_others", [1, 0])], "picture_other_sides", { axis: 0 }),
     node("Mul", ["picture_sides", int64("picture_other_target", target.toReversed())], "picture_products"),
     node("Div", ["picture_products", "picture_other_sides"], "picture_scaled"),
-    node("Max", ["picture_scaled", int64("picture_target", target)], "picture_covering"),
+    node(
+      "Max",
+      ["picture_scaled", int64("picture_target", target)],
+      small ? "picture_larger" : "picture_covering",
+    ),
+    ...(small ? keptWhole(size) : []),
     node("Resize", ["picture_planes", "", "", "picture_covering"], "picture_resized", {
       mode: "cubic",
       cubic_coeff_a: { float: -0.5 }, // Pillow's

@@ -1,9 +1,12 @@
 /** The pictures that an export is checked with: some of a dataset, prepared as evaluation does, or noise when there are none. */
+import type { Picture } from "../augmentation/picture.ts";
+import { readPlanar } from "../augmentation/picture.ts";
 import { createLoader } from "../data/loader.ts";
 import { createPlan } from "../data/plan.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { takeSubset } from "../data/dataset.ts";
 import { workersFor } from "../data/workers.ts";
+import { DataError } from "../errors.ts";
 import { createRandom } from "../random.ts";
 
 /** n pictures, planar bytes [n, 3, H, W]. */
@@ -14,6 +17,8 @@ export interface Sample {
   readonly size: readonly [height: number, width: number];
   /** Where the pictures are from; undefined for noise. */
   readonly dataset: Dataset | undefined;
+  /** Number of each picture in the dataset: pictures that cannot be read are left out. */
+  readonly indices: Uint32Array;
 }
 
 export interface SampleOptions {
@@ -25,6 +30,9 @@ export interface SampleOptions {
 
 /** Noise has few surprises for a model, but shows that two files compute the same. */
 const NOISE = 8;
+/** The rule of augmentation/transform.ts. */
+const SMALL = 32;
+const LOOKED_AT = 16;
 const BATCH = 16;
 
 export async function takeSample(
@@ -37,7 +45,8 @@ export async function takeSample(
     const pixels = Uint8Array.from({ length: NOISE * pictureLength }, () =>
       Math.floor(random.uniform(0, 256)),
     );
-    return { pixels, labels: new Int32Array(NOISE).fill(-1), size, dataset };
+    const labels = new Int32Array(NOISE).fill(-1);
+    return { pixels, labels, size, dataset, indices: Uint32Array.from(labels.keys()) };
   }
   const some = dataset.length > count ? takeSubset(dataset, { rule: "sample", count, seed: 0 }) : dataset;
   const loader = createLoader({
@@ -47,19 +56,51 @@ export async function takeSample(
     workers: workersFor(some, null),
   });
   const pixels = new Uint8Array(some.length * pictureLength);
-  const labels = new Int32Array(some.length).fill(-1);
+  const labels: number[] = [];
+  const indices: number[] = [];
   try {
-    let done = 0;
     for await (const batch of loader.epoch(0)) {
-      const used = Math.min(batch.size, some.length - done);
-      pixels.set(batch.images.subarray(0, used * pictureLength), done * pictureLength);
-      labels.set(batch.labels.subarray(0, used), done);
-      done += used;
+      for (let row = 0; row < batch.size; row++) {
+        const index = batch.samples[row] ?? 0;
+        if (loader.broken.has(index)) continue;
+        const picture = batch.images.subarray(row * pictureLength, (row + 1) * pictureLength);
+        pixels.set(picture, indices.length * pictureLength);
+        indices.push(index);
+        labels.push(batch.labels[row] ?? -1);
+      }
     }
   } finally {
     await loader.close();
   }
-  return { pixels, labels, size, dataset: some };
+  if (indices.length === 0) throw new DataError(some.name, `no picture of ${some.name} can be read`);
+  return {
+    pixels: pixels.subarray(0, indices.length * pictureLength),
+    labels: Int32Array.from(labels),
+    size,
+    dataset: some,
+    indices: Uint32Array.from(indices),
+  };
+}
+
+/** Picture i as its file has it; of noise, the pixels themselves. */
+export async function pictureOf(
+  { dataset, indices, pixels, size: [height, width] }: Sample,
+  i: number,
+): Promise<Picture> {
+  return dataset === undefined
+    ? readPlanar(pixels, { width, height, offset: i * 3 * width * height })
+    : dataset.read(indices[i] ?? i);
+}
+
+/** Whether most pictures have the model's own few pixels already, and evaluation takes them whole; undefined for noise. */
+export async function areWhole(sample: Sample): Promise<boolean | undefined> {
+  const [height, width] = sample.size;
+  if (sample.dataset === undefined) return undefined;
+  if (Math.max(height, width) > SMALL) return false;
+  const some = Math.min(LOOKED_AT, sample.indices.length);
+  const pictures = await Promise.all(Array.from({ length: some }, async (_, i) => pictureOf(sample, i)));
+  const own = pictures.filter((picture) => picture.height === height && picture.width === width);
+  return own.length > some / 2;
 }
 
 /** Batches of a sample, the last one padded with zeros. */

@@ -3,12 +3,11 @@
  * running, offline. The package is optional; without it a folder is checked by ONNX Runtime alone, and that is said.
  */
 import { resolve } from "node:path";
-import { readPlanar } from "../augmentation/picture.ts";
-import type { Picture } from "../augmentation/picture.ts";
 import { DeitError } from "../errors.ts";
 import type { Answers } from "./check.ts";
 import { classesOf } from "./check.ts";
 import type { Sample } from "./sample.ts";
+import { pictureOf } from "./sample.ts";
 
 /** An exported model's file in onnx/, and the dtype with which transformers.js takes it. */
 export const PRECISIONS = {
@@ -70,13 +69,6 @@ export async function answersOfPipeline(
   } finally {
     env.allowRemoteModels = online;
   }
-}
-
-/** Picture i as its file has it; of noise, the pixels themselves. */
-async function pictureOf({ dataset, pixels, size: [height, width] }: Sample, i: number): Promise<Picture> {
-  return dataset === undefined
-    ? readPlanar(pixels, { width, height, offset: i * 3 * width * height })
-    : dataset.read(i);
 }
 
 function floatsOf(outputs: unknown): Float32Array {

@@ -46,8 +46,12 @@ export async function writeTimm(folder: string, loaded: LoadedModel): Promise<vo
   );
 }
 
-/** A folder that transformers' `from_pretrained` loads. */
-export async function writeHuggingFace(folder: string, loaded: LoadedModel): Promise<void> {
+/** A folder that transformers' `from_pretrained` loads. `whole`: nothing is to be cut off pictures (preprocessorConfig). */
+export async function writeHuggingFace(
+  folder: string,
+  loaded: LoadedModel,
+  { whole }: { whole?: boolean | undefined } = {},
+): Promise<void> {
   const { tensors, normalisation, cropRatio, model } = loaded;
   const config = transformerOf(loaded, "huggingface");
   await writeCheckpoint(join(folder, WEIGHTS), {
@@ -58,7 +62,7 @@ export async function writeHuggingFace(folder: string, loaded: LoadedModel): Pro
   const { inputSize } = model.config;
   await writeJson(
     join(folder, "preprocessor_config.json"),
-    preprocessorConfig({ inputSize, cropRatio, ...normalisation }),
+    preprocessorConfig({ inputSize, cropRatio, ...normalisation, whole }),
   );
 }
 

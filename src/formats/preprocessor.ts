@@ -18,7 +18,7 @@ export interface Preprocessing {
   readonly std: readonly [number, number, number];
 }
 
-/** Pictures of so few pixels a side are evaluated as they are, as by the reference (CIFAR): nothing is cut off. */
+/** Pictures of so few pixels a side that have the input's size are evaluated whole, as by the reference (CIFAR). */
 const SMALL = 32;
 /** PIL's numbers of its filters; 3 is DeiT's. */
 const FILTERS = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"] as const;
@@ -29,19 +29,21 @@ const BICUBIC = 3;
  * Python and in JavaScript (ViTImageProcessor squashes). For square input this is our evaluation. Theirs cannot cover
  * an input that is no square: a picture's shorter side is made as long as the input's longer one, so that none is
  * padded. A landscape input then sees of upright pictures what ours does, and less of landscape ones.
+ * Nor can theirs tell small pictures that have the input's size from others: `whole` says which it will get.
  */
 export function preprocessorConfig({
   inputSize: [height, width],
   cropRatio,
   mean,
   std,
-}: Preprocessing): Record<string, unknown> {
+  whole = Math.max(height, width) <= SMALL,
+}: Preprocessing & { readonly whole?: boolean | undefined }): Record<string, unknown> {
   const longer = Math.max(height, width);
   return {
     image_processor_type: "BitImageProcessor",
     do_convert_rgb: true,
     do_resize: true,
-    size: { shortest_edge: longer <= SMALL ? longer : Math.floor(longer / cropRatio) },
+    size: { shortest_edge: whole ? longer : Math.floor(longer / cropRatio) },
     resample: BICUBIC,
     do_center_crop: true,
     crop_size: { height, width },
@@ -161,6 +163,7 @@ function geometry(
 
 /** A ratio with which ⌊cut / ratio⌋ is `size`, the usual ones first: 384 of 438 pixels is 0.875, rounded. */
 function bestCropRatio(cut: number, size: number, file: string): number {
+  if (cut === size) return 1; // of few pixels so is 0.95, rounded
   const usual = [0.875, 0.9, 0.95, 1, cut / size, cut / (size + 0.5)];
   const ratio = usual.find((candidate) => Math.floor(cut / candidate) === size);
   if (ratio !== undefined && ratio <= 1) return ratio;

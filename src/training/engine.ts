@@ -11,7 +11,7 @@ import { InterruptedError, NonFiniteError } from "./events.ts";
 import type { Executables } from "./executables.ts";
 import { batchFeeds, hyperFeeds } from "./feeds.ts";
 import type { Progress, WeightsKind } from "./progress.ts";
-import { captureState } from "./progress.ts";
+import { captureState, isBetter } from "./progress.ts";
 import type { EpochRecord } from "./run-log.ts";
 import type { ModelOwner } from "./run-models.ts";
 import { saveModel } from "./run-models.ts";
@@ -73,7 +73,7 @@ export async function runEpochs(engine: Engine): Promise<{ imagesPerSecond: numb
     await finishEpoch(loop, { results, started });
   }
   if (progress.epoch < options.epochs) {
-    const message = `stopped after epoch ${progress.epoch}: top-1 has not risen since epoch ${(progress.best?.epoch ?? 0) + 1}`;
+    const message = `stopped after epoch ${progress.epoch}: top-1 has not risen since epoch ${(progress.best?.since ?? 0) + 1}`;
     onEvent({ type: "note", message });
   }
   return { imagesPerSecond: loop.speed.imagesPerSecond };
@@ -82,7 +82,7 @@ export async function runEpochs(engine: Engine): Promise<{ imagesPerSecond: numb
 /** Whether so many validations as --patience says have passed since the best one. */
 function isStalled({ options: { patience, evalEvery }, progress: { epoch, step, best } }: Loop): boolean {
   if (patience === null || best === undefined || step !== 0) return false;
-  return epoch - 1 - best.epoch >= patience * evalEvery;
+  return epoch - 1 - best.since >= patience * evalEvery;
 }
 
 /** The steps of one epoch that are still to do. */
@@ -178,8 +178,12 @@ async function finishEpoch(
   const { epoch } = progress;
   const { loss: trainLoss = Number.NaN, ...parts } = meanLosses(loop);
   const found = results && better(results);
-  const isBest = found !== undefined && found.acc1 > (progress.best?.acc1 ?? -1);
-  if (isBest) progress.best = { epoch, acc1: found.acc1, acc5: found.acc5, weights: found.weights };
+  const isBest = found !== undefined && isBetter(found, progress.best);
+  if (isBest) {
+    const { acc1, acc5, loss, weights } = found;
+    const since = acc1 === progress.best?.acc1 ? progress.best.since : epoch;
+    progress.best = { epoch, acc1, acc5, loss, since, weights };
+  }
   Object.assign(progress, { epoch: epoch + 1, step: 0, lossSums: {} });
 
   const seconds = (performance.now() - started) / 1000;

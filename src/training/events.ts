@@ -11,6 +11,8 @@ export type TrainEvent =
       readonly trainImages: number;
       /** Different pictures that an epoch shows: a part of them with repeated augmentation. */
       readonly uniqueImages: number;
+      /** Times that an epoch shows each of them: more than once with repeated augmentation. */
+      readonly repeats: number;
       readonly valImages: number;
       readonly classes: number;
       readonly stepsPerEpoch: number;

@@ -13,8 +13,21 @@ export type BestEpoch = {
   readonly epoch: number;
   readonly acc1: number;
   readonly acc5: number;
+  /** In validation: of epochs with the same top-1 the one with the lowest is the best. */
+  readonly loss: number;
+  /** The first epoch with that top-1. */
+  readonly since: number;
   readonly weights: WeightsKind;
 };
+
+/** Whether that epoch's weights are better than the best so far. */
+export function isBetter(
+  found: Pick<BestEpoch, "acc1" | "loss">,
+  best: Pick<BestEpoch, "acc1" | "loss"> | undefined,
+): boolean {
+  if (best === undefined) return true;
+  return found.acc1 > best.acc1 || (found.acc1 === best.acc1 && found.loss < best.loss);
+}
 
 /** The weights that the optimizer trains, or their average (EMA). */
 export type WeightsKind = "trained" | "averaged";
@@ -91,6 +104,8 @@ export function progressOf({ epoch, step, updates, lossSums, best }: Counters): 
       epoch: best.epoch,
       acc1: asNumber(best["acc1"]),
       acc5: asNumber(best["acc5"]),
+      loss: best["loss"] === undefined ? Number.MAX_VALUE : asNumber(best["loss"]), // of a state of version 0.1
+      since: best["since"] === undefined ? best.epoch : asNumber(best["since"]),
       weights: best["weights"] === "averaged" ? "averaged" : "trained",
     },
   };

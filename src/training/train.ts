@@ -14,7 +14,7 @@ import type { TrainEvent } from "./events.ts";
 import { loadPrograms } from "./executables.ts";
 import { checkFinetune, initialWeights } from "./initial-weights.ts";
 import type { Progress, WeightsKind } from "./progress.ts";
-import { clearGradients, restoreProgress } from "./progress.ts";
+import { clearGradients, isBetter, restoreProgress } from "./progress.ts";
 import type { RunFolder } from "./run-folder.ts";
 import { isRunFolder, openRunFolder } from "./run-folder.ts";
 import type { ModelOwner } from "./run-models.ts";
@@ -127,6 +127,7 @@ export async function train(
     const executables = await loadPrograms(runtime, { options, model, layout, optimizer, teacher, pictures });
     if (executables.apply) await clearGradients({ runtime, layout });
     await using _ = { [Symbol.asyncDispose]: async () => executables.teacher?.close() };
+    const { uniquePictures: uniqueImages, repeats } = trainPlan(options, pictures.length);
     onEvent({
       type: "start",
       run: run.path,
@@ -134,7 +135,8 @@ export async function train(
       parameters: layout.parameters,
       device: runtime.reason,
       trainImages: pictures.length,
-      uniqueImages: trainPlan(options, pictures.length).uniquePictures,
+      uniqueImages,
+      repeats,
       valImages: measured.length,
       classes: classes.length,
       stepsPerEpoch: batchesPerEpoch(options, loaders.training),
@@ -191,17 +193,24 @@ async function restore(
 
 /** The epochs that a finished run is judged by, from its log: the better of the trained and the averaged weights. */
 function epochResults({ log }: RunFolder): Pick<TrainResult, "best" | "last"> {
-  const results = log.flatMap((record): EpochResult[] => {
-    const { epoch, test_acc1: acc1, test_acc5: acc5 = 0 } = record;
-    if (acc1 === undefined) return [];
-    const { test_ema_acc1: averaged, test_ema_acc5: averaged5 } = record;
-    return typeof averaged === "number" && averaged > acc1
-      ? [{ epoch, acc1: averaged, acc5: Number(averaged5), weights: "averaged" }]
-      : [{ epoch, acc1, acc5, weights: "trained" }];
-  });
-  const last = results.at(-1) ?? { epoch: log.length - 1, acc1: 0, acc5: 0, weights: "trained" };
-  return {
-    best: results.reduce((best, next) => (next.acc1 > best.acc1 ? next : best), results[0] ?? last),
-    last,
-  };
+  let best: { result: EpochResult; acc1: number; loss: number } | undefined;
+  let last: EpochResult = { epoch: log.length - 1, acc1: 0, acc5: 0, weights: "trained" };
+  for (const record of log) {
+    const { epoch, test_acc1: trained, test_acc5: acc5 = 0, test_loss: loss = NaN } = record;
+    if (trained === undefined) continue;
+    const { test_ema_acc1: averaged, test_ema_acc5: averaged5, test_ema_loss: averagedLoss } = record;
+    const found =
+      typeof averaged === "number" && averaged > trained
+        ? ({
+            acc1: averaged,
+            acc5: Number(averaged5),
+            loss: Number(averagedLoss),
+            weights: "averaged",
+          } as const)
+        : ({ acc1: trained, acc5, loss, weights: "trained" } as const);
+    const { loss: _, ...figures } = found;
+    last = { epoch, ...figures };
+    if (isBetter(found, best)) best = { result: last, acc1: found.acc1, loss: found.loss };
+  }
+  return { best: best?.result ?? last, last };
 }

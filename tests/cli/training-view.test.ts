@@ -47,6 +47,7 @@ describe("training without a terminal", () => {
       device: "cpu, 2 threads",
       trainImages: 900,
       uniqueImages: 300,
+      repeats: 3,
       valImages: 100,
       classes: 3,
       stepsPerEpoch: 100,

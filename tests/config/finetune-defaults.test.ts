@@ -32,6 +32,11 @@ describe("finetuneDefaults", () => {
     });
   });
 
+  test("hold back a larger part of few pictures to measure with", () => {
+    const part = (images: number): number | undefined => finetuneDefaults({ ...FLOWERS, images }).valSplit;
+    expect([part(36), part(800)]).toEqual([0.2, undefined]);
+  });
+
   test("take about ten minutes: fewer epochs of more pictures, 3 at least and 20 at most", () => {
     const epochs = (changes: Partial<FinetuneFacts>): number | undefined =>
       finetuneDefaults({ ...FLOWERS, ...changes }).epochs;

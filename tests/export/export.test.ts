@@ -2,8 +2,11 @@
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
 import { loadModel } from "../../src/evaluation/load-model.ts";
+import type { Answers, Comparison } from "../../src/export/check.ts";
+import { compare } from "../../src/export/check.ts";
 import type { ExportEvent, ExportOptions, ExportResult } from "../../src/export/export.ts";
 import { exportModel } from "../../src/export/export.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/safetensors-file.ts";
@@ -66,6 +69,7 @@ describe("transformers-js", () => {
       "onnx/model_fp16.onnx deit",
       "onnx/model_quantized.onnx deit",
       "onnx/model.onnx transformers.js",
+      "onnx/model_fp16.onnx transformers.js",
       "onnx/model_quantized.onnx transformers.js",
     ]);
     for (const { acc1, agreement, images } of result.comparisons) {
@@ -75,10 +79,32 @@ describe("transformers-js", () => {
     }
     expect(result.comparisons[0]?.largestDifference).toBe(0);
     expect(result.comparisons[1]?.largestDifference).toBeLessThan(1e-4);
+    // generated photos are of any size: as in evaluation, an eighth is cut off
+    expect(JSON.parse(await readFile(join(out, "preprocessor_config.json"), "utf8"))).toMatchObject({
+      size: { shortest_edge: 18 },
+      crop_size: { height: 16, width: 16 },
+    });
     const config: unknown = JSON.parse(await readFile(join(out, "config.json"), "utf8"));
     expect(config).toMatchObject({ model_type: "deit", id2label: { "0": CLASSES[0] } });
     const card = await readFile(join(out, "README.md"), "utf8");
     expect(card).toMatch(/^---\nlibrary_name: transformers\.js\n/);
+    const [, front = ""] = card.split("---\n");
+    const acc = result.comparisons[1]?.acc1 ?? NaN;
+    expect(parse(front)).toMatchObject({
+      pipeline_tag: "image-classification",
+      metrics: ["accuracy"],
+      "model-index": [
+        {
+          name: "for-js",
+          results: [
+            {
+              dataset: { name: "photos", type: "imagefolder" },
+              metrics: [{ type: "accuracy", value: Number((acc / 100).toFixed(6)) }],
+            },
+          ],
+        },
+      ],
+    });
     expect(card).toContain("![confusion matrix](confusion.png)");
     expect(card).toContain('pipeline("image-classification", "./for-js"');
     expect((await readdir(root)).filter((name) => name.endsWith(".partial"))).toEqual([]);
@@ -124,7 +150,61 @@ test("safetensors and onnx make one file", async () => {
   const onnx = join(root, "model.onnx");
   const { result } = await exported({ format: "onnx", out: onnx, preprocessing: true });
   expect(result.files).toEqual([{ file: "model.onnx", bytes: (await stat(onnx)).size }]);
-  expect(result.comparisons[0]?.largestDifference).toBeLessThan(1e-4);
+  const [pixels, pictures] = result.comparisons;
+  expect(pixels?.largestDifference).toBeLessThan(1e-4);
+  expect(pictures).toMatchObject({ file: "model.onnx", by: "onnxruntime", images: 12 });
+  expect(pictures?.largestDifference).toBeLessThan(0.1);
+});
+
+test("a file that prepares pictures is checked with noise where there are no pictures", async () => {
+  const onnx = join(root, "noise.onnx");
+  const { result } = await exported({ format: "onnx", out: onnx, preprocessing: true, dataPath: null });
+  expect(result.comparisons.map(({ by, acc1 }) => [by, acc1])).toEqual([
+    ["deit", undefined],
+    ["onnxruntime", undefined],
+  ]);
+});
+
+test("pictures that cannot be read are left out of what is measured", async () => {
+  const broken = await writePhotos(join(root, "broken"), { perClass: 2 });
+  await writeFile(join(broken, "disc/0.png"), "no picture");
+  const out = join(root, "of-broken");
+  const { result } = await exported({ format: "transformers-js", out, dataPath: broken, valSplit: 0 });
+  expect(new Set(result.comparisons.map(({ images }) => images))).toEqual(new Set([5]));
+});
+
+test("an export that is stopped leaves nothing behind", async () => {
+  const controller = new AbortController();
+  const stopped = exported({
+    format: "transformers-js",
+    out: join(root, "stopped"),
+    signal: controller.signal,
+    onEvent: ({ message }) => message.includes("fp16") && controller.abort(),
+  });
+  await expect(stopped).rejects.toThrow("aborted");
+  expect((await readdir(root)).filter((name) => name.includes("stopped"))).toEqual([]);
+});
+
+test("the interval of a change is honest about few pictures, and shrinks with many", () => {
+  const answers = (right: readonly boolean[]): Answers => ({
+    logits: Float32Array.from(right.flatMap((isRight) => (isRight ? [1, 0] : [0, 1]))),
+    numClasses: 2,
+  });
+  const change = (before: boolean[], after: boolean[]): Comparison["change"] =>
+    compare(answers(before), answers(after), {
+      labels: new Int32Array(before.length),
+      file: "x",
+      by: "deit",
+      bytes: 1,
+    }).change;
+  const all = (count: number, value = true): boolean[] => Array<boolean>(count).fill(value);
+  expect(change(all(4), all(4))).toMatchObject({ points: 0, interval: expect.closeTo(46.2, 1) });
+  expect(change(all(650), all(650))?.interval).toBeCloseTo(0.43, 2);
+  // Wald's interval of 20 changes to the worse and 10 to the better among 1,000 is 1.07 points
+  const [before, after] = [all(1000), all(1000)];
+  after.fill(false, 0, 20);
+  before.fill(false, 20, 30);
+  expect(change(before, after)).toMatchObject({ points: -1, interval: expect.closeTo(1.1, 1) });
 });
 
 test("a convnet is exported as onnx, and told so for the rest", async () => {

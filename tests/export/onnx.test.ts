@@ -96,39 +96,42 @@ test("other opsets are refused", () => {
   );
 });
 
-describe("with the preparation of pictures inside", () => {
-  const size = [64, 96] as const;
-  const model = modelOf("small", { ...SMALL, distilled: false, inputSize: size });
-  const loaded = loadedOf(model);
-  const bytes = deployedModel(loaded, { preprocessing: true });
+describe.each([{ size: [64, 96] }, { size: [32, 24] }] as const)(
+  "with the preparation of pictures inside, for $size pixels",
+  ({ size }) => {
+    const model = modelOf("small", { ...SMALL, distilled: false, inputSize: size });
+    const loaded = loadedOf(model);
+    const bytes = deployedModel(loaded, { preprocessing: true });
 
-  test.each([
-    [100, 140],
-    [70, 300],
-    [201, 99],
-    [64, 96],
-  ])("a picture of %i × %i pixels is answered as after evaluation's own", async (height, width) => {
-    const random = createRandom(height);
-    const wave = [random.uniform(0, 0.2), random.uniform(0, 0.2), random.uniform(0, 6)] as const;
-    const data = Uint8Array.from({ length: height * width * 3 }, (_, i) => {
-      const [x, y] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
-      return 127.5 + 120 * Math.sin(wave[0] * x + wave[1] * y + wave[2] * (i % 3));
+    test.each([
+      [100, 140],
+      [70, 300],
+      [201, 99],
+      [64, 96],
+      [32, 24],
+    ])("a picture of %i × %i pixels is answered as after evaluation's own", async (height, width) => {
+      const random = createRandom(height);
+      const wave = [random.uniform(0, 0.2), random.uniform(0, 0.2), random.uniform(0, 6)] as const;
+      const data = Uint8Array.from({ length: height * width * 3 }, (_, i) => {
+        const [x, y] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
+        return 127.5 + 120 * Math.sin(wave[0] * x + wave[1] * y + wave[2] * (i % 3));
+      });
+      const picture: Picture = { width, height, data };
+      const transform = createTransform({ mode: "evaluation", size, cropRatio: 0.875 });
+      const planar = new Uint8Array(3 * size[0] * size[1]);
+      writePlanar(transform.apply(picture, transform.draw(createRandom(0), width, height)), planar);
+      const { mean, std } = IMAGENET_NORMALISATION;
+      const values = Float32Array.from(planar, (value, i) => {
+        const channel = Math.floor(i / (size[0] * size[1]));
+        return (value / 255 - (mean[channel] ?? 0)) / (std[channel] ?? 1);
+      });
+      const images = new ort.Tensor("uint8", Uint8Array.from([...data, ...data]), [2, height, width, 3]);
+      const found = await run(bytes, { images });
+      const expected = await run(deployedModel(loaded), {
+        pixel_values: new ort.Tensor("float32", values, [1, 3, ...size]),
+      });
+      expect(found).toHaveLength(6);
+      for (const [i, logit] of found.entries()) expect(logit).toBeCloseTo(expected[i % 3] ?? NaN, 1.5);
     });
-    const picture: Picture = { width, height, data };
-    const transform = createTransform({ mode: "evaluation", size, cropRatio: 0.875 });
-    const planar = new Uint8Array(3 * size[0] * size[1]);
-    writePlanar(transform.apply(picture, transform.draw(createRandom(0), width, height)), planar);
-    const { mean, std } = IMAGENET_NORMALISATION;
-    const values = Float32Array.from(planar, (value, i) => {
-      const channel = Math.floor(i / (size[0] * size[1]));
-      return (value / 255 - (mean[channel] ?? 0)) / (std[channel] ?? 1);
-    });
-    const images = new ort.Tensor("uint8", Uint8Array.from([...data, ...data]), [2, height, width, 3]);
-    const found = await run(bytes, { images });
-    const expected = await run(deployedModel(loaded), {
-      pixel_values: new ort.Tensor("float32", values, [1, 3, ...size]),
-    });
-    expect(found).toHaveLength(6);
-    for (const [i, logit] of found.entries()) expect(logit).toBeCloseTo(expected[i % 3] ?? NaN, 1.5);
-  });
-});
+  },
+);

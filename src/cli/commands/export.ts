@@ -8,6 +8,7 @@ import type { DataOptions } from "../../data/open.ts";
 import { ConfigError } from "../../errors.ts";
 import { fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { facts } from "../format.ts";
+import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
 import { createProgress } from "../progress.ts";
 import { runOptions } from "../run-options.ts";
@@ -68,18 +69,22 @@ async function runExport(checkpoint: string, flags: ExportFlags, command: Comman
   const { exportModel } = await import("../../export/export.ts");
   const progress = createProgress("exporting");
   const { images, opset, preprocessing, overwrite } = flags;
-  const result = await exportModel({
-    checkpoint,
-    format: flags.format,
-    out: placeOf(checkpoint, flags),
-    ...picturesOf(own),
-    ...given,
-    ...(images !== undefined && { images }),
-    ...(opset !== undefined && { opset }),
-    ...(preprocessing && { preprocessing }),
-    ...(overwrite && { overwrite }),
-    onEvent: ({ type, message }) => (type === "warning" ? output.warn(message) : progress.line(message)),
-  }).finally(progress.stop);
+  const work = async (signal: AbortSignal): ReturnType<typeof exportModel> =>
+    exportModel({
+      checkpoint,
+      format: flags.format,
+      out: placeOf(checkpoint, flags),
+      ...picturesOf(own),
+      ...given,
+      ...(images !== undefined && { images }),
+      ...(opset !== undefined && { opset }),
+      ...(preprocessing && { preprocessing }),
+      ...(overwrite && { overwrite }),
+      signal,
+      onEvent: ({ type, message }) => (type === "warning" ? output.warn(message) : progress.line(message)),
+    });
+  const onFirst = (): void => progress.line("stopping after this step (Ctrl-C again ends at once)");
+  const result = await withInterrupt(work, onFirst).finally(progress.stop);
   output.result(result, () =>
     [
       `exported ${result.model} to ${result.path}`,
@@ -116,6 +121,13 @@ function placeOf(checkpoint: string, { format, out, outputDir }: ExportFlags): s
   return (isFile ? out : outputDir) ?? (isFile ? `${name}.${format}` : `${name}-${format}`);
 }
 
+/** How a file was run, but for evaluation's own way. */
+const WAYS: Readonly<Record<Comparison["by"], string>> = {
+  deit: "",
+  "transformers.js": " by transformers.js",
+  onnxruntime: " on whole pictures",
+};
+
 /** What a model's files answer, a line each. */
 export function comparisonLines(comparisons: readonly Comparison[]): string[] {
   return comparisons.map(({ file, by, acc1, change, agreement, largestDifference, images }) => {
@@ -127,7 +139,6 @@ export function comparisonLines(comparisons: readonly Comparison[]): string[] {
       `same answer for ${agreement.toFixed(1)} % of ${images}`,
       largestDifference === undefined ? undefined : `logits within ${largestDifference.toPrecision(2)}`,
     ];
-    const label = by === "deit" ? file : `${file} by ${by}`;
-    return `  ${label}: ${parts.filter((part) => part !== undefined).join(", ")}`;
+    return `  ${file}${WAYS[by]}: ${parts.filter((part) => part !== undefined).join(", ")}`;
   });
 }

@@ -1,0 +1,45 @@
+/** The int8 form of an exported model: ranges from pictures, or found anew in every run where there are none. */
+import { Tensor } from "onnxruntime-node";
+import type { Dataset } from "../data/dataset.ts";
+import type { LoadedModel } from "../evaluation/load-model.ts";
+import { calibrate } from "../interop/calibrate.ts";
+import { toInt8 } from "../interop/quantize.ts";
+import { batchesOf, takeSample } from "./sample.ts";
+
+/** Pictures that ranges are taken from. */
+const CALIBRATION = 64;
+const BATCH = 8;
+
+/**
+ * @param fp32 what `deployedModel` makes, without preprocessing
+ * @param pictures better others than those that the model is measured with; no labels are used
+ */
+export async function quantizedModel(
+  fp32: Uint8Array,
+  {
+    loaded: { model, cropRatio, normalisation },
+    pictures,
+  }: {
+    loaded: Pick<LoadedModel, "model" | "cropRatio" | "normalisation">;
+    pictures: Dataset | undefined;
+  },
+): Promise<Uint8Array> {
+  if (pictures === undefined) return toInt8(fp32);
+  const { inputSize: size } = model.config;
+  const sample = await takeSample(pictures, { size, cropRatio, count: CALIBRATION });
+  const plane = size[0] * size[1];
+  const { mean, std } = normalisation;
+  async function* feeds(): AsyncGenerator<Record<string, Tensor>> {
+    let left = sample.labels.length;
+    for (const images of batchesOf(sample, BATCH)) {
+      const rows = Math.min(BATCH, left); // padding would be black pictures
+      left -= rows;
+      const data = Float32Array.from(images.subarray(0, rows * 3 * plane), (value, i) => {
+        const channel = Math.floor(i / plane) % 3;
+        return (value / 255 - (mean[channel] ?? 0)) / (std[channel] ?? 1);
+      });
+      yield { pixel_values: new Tensor("float32", data, [rows, 3, ...size]) };
+    }
+  }
+  return toInt8(fp32, { ranges: await calibrate(fp32, feeds()) });
+}
