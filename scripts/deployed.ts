@@ -31,10 +31,10 @@ import { toFloat16 } from "../src/interop/float16.ts";
 import { readTable, writeTable } from "./study.ts";
 
 const ROWS = ["pytorch", "fp32", "fp16", "int8", "js-fp32", "js-fp16", "js-int8"] as const;
-const COLUMNS = [
-  ...["model", "pictures", "file", "by", "against", "images", "acc1", "points", "low", "high", "lost", "won"],
-  ...["p", "same_answer", "largest_logit_difference", "mb"],
-];
+const COLUMNS =
+  "model,pictures,file,by,against,images,acc1,points,low,high,lost,won,p,same_answer,largest_logit_difference,mb".split(
+    ",",
+  );
 const KEYS = 5;
 
 const { values } = parseArgs({

@@ -34,6 +34,8 @@ export interface Comparison {
 }
 
 const BATCH = 16;
+/** Files that hold all digits may differ by rounding alone. */
+export const TOLERANCE = 2e-3;
 
 /** What the model that is exported answers. */
 export async function answersOfModel(loaded: LoadedModel, sample: Sample): Promise<Answers> {
@@ -92,6 +94,7 @@ export function compare(
           (largest, logit, i) => Math.max(largest, Math.abs(logit - (reference.logits[i] ?? Number.NaN))),
           0,
         );
+  const isSame = largestDifference !== undefined && largestDifference <= TOLERANCE;
   const right = (answers: Int32Array): number[] =>
     [...answers].flatMap((answer, i) => ((labels[i] ?? -1) < 0 ? [] : [answer === labels[i] ? 1 : 0]));
   const [before, after] = [right(expected), right(classes)];

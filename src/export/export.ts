@@ -12,7 +12,7 @@ import type { LoadedModel } from "../evaluation/load-model.ts";
 import { loadModel } from "../evaluation/load-model.ts";
 import { toFloat16 } from "../interop/float16.ts";
 import type { Answers, Comparison } from "./check.ts";
-import { answersOfFile, answersOfModel, classesOf, compare } from "./check.ts";
+import { answersOfFile, answersOfModel, classesOf, compare, TOLERANCE } from "./check.ts";
 import { confusionFigure } from "./confusion-figure.ts";
 import { modelCard } from "./model-card.ts";
 import { deployedModel } from "./onnx.ts";
@@ -62,8 +62,6 @@ export interface ExportResult {
 }
 
 const IMAGES = 200;
-/** Files that hold all digits may differ by rounding alone. */
-const TOLERANCE = 2e-3;
 
 /** @throws ConfigError, DataError, CheckpointError; DeitError when the export does not answer as the model does */
 export async function exportModel(options: ExportOptions): Promise<ExportResult> {

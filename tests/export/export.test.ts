@@ -186,12 +186,12 @@ test("an export that is stopped leaves nothing behind", async () => {
 });
 
 test("the interval of a change is honest about few pictures, and shrinks with many", () => {
-  const answers = (right: readonly boolean[]): Answers => ({
-    logits: Float32Array.from(right.flatMap((isRight) => (isRight ? [1, 0] : [0, 1]))),
+  const answers = (right: readonly boolean[], logit: number): Answers => ({
+    logits: Float32Array.from(right.flatMap((isRight) => (isRight ? [logit, 0] : [0, logit]))),
     numClasses: 2,
   });
-  const change = (before: boolean[], after: boolean[]): Comparison["change"] =>
-    compare(answers(before), answers(after), {
+  const change = (before: boolean[], after: boolean[], logit = 1.1): Comparison["change"] =>
+    compare(answers(before, 1), answers(after, logit), {
       labels: new Int32Array(before.length),
       file: "x",
       by: "deit",
@@ -199,6 +199,7 @@ test("the interval of a change is honest about few pictures, and shrinks with ma
     }).change;
   const all = (count: number, value = true): boolean[] => Array<boolean>(count).fill(value);
   expect(change(all(4), all(4))).toMatchObject({ points: 0, interval: expect.closeTo(46.2, 1) });
+  expect(change(all(4), all(4), 1 + 1e-6)).toEqual({ points: 0, interval: 0 }); // the same but for rounding
   expect(change(all(650), all(650))?.interval).toBeCloseTo(0.43, 2);
   // Wald's interval of 20 changes to the worse and 10 to the better among 1,000 is 1.07 points
   const [before, after] = [all(1000), all(1000)];
