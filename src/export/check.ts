@@ -104,7 +104,10 @@ export function compare(
     ...file,
     images: classes.length,
     acc1: after.length === 0 ? undefined : 100 * mean(after),
-    change: changes.length === 0 ? undefined : { points: 100 * mean(changes), interval: intervalOf(changes) },
+    change:
+      changes.length === 0
+        ? undefined
+        : { points: 100 * mean(changes), interval: isSame ? 0 : intervalOf(changes) },
     agreement: (100 * same) / classes.length,
     largestDifference,
   };
