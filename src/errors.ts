@@ -85,8 +85,15 @@ export class DataError extends DeitError {
 export class DeviceError extends DeitError {
   override readonly name = "DeviceError";
   readonly device: string;
-  constructor(device: string, message: string, options?: { hint?: string; cause?: unknown }) {
+  /** Whether its memory was not enough: less of something would do. */
+  readonly outOfMemory: boolean;
+  constructor(
+    device: string,
+    message: string,
+    { outOfMemory = false, ...options }: { outOfMemory?: boolean; hint?: string; cause?: unknown } = {},
+  ) {
     super(message, options);
     this.device = device;
+    this.outOfMemory = outOfMemory;
   }
 }

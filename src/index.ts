@@ -11,6 +11,8 @@ export type { ConstantData, DType, Operand, Target, TensorType, Value } from "./
 export type { Shape } from "./graph/shape.ts";
 export { gradient } from "./graph/gradient.ts";
 export { compile } from "./graph/program.ts";
+export type { Precision } from "./graph/precision.ts";
+export type { GradientOptions } from "./graph/gradient.ts";
 export type { CompileOptions, Program } from "./graph/program.ts";
 export { evaluate as interpret } from "./graph/interpreter.ts";
 
@@ -45,6 +47,8 @@ export type { AdamWOptions } from "./optim/adamw.ts";
 export { sgd } from "./optim/sgd.ts";
 export type { SgdOptions } from "./optim/sgd.ts";
 export type { Optimizer } from "./optim/optimizer.ts";
+export { withLossScale } from "./optim/loss-scale.ts";
+export type { LossScaleOptions } from "./optim/loss-scale.ts";
 export { decayGroups } from "./optim/groups.ts";
 export {
   constantSchedule,

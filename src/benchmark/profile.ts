@@ -68,6 +68,7 @@ export async function profileModel({
   threads,
   rounds = RUNS,
   out,
+  ...form
 }: ProfileOptions): Promise<ProfileReport> {
   const model = createModel(name, { inputSize });
   const folder = await mkdtemp(join(tmpdir(), "deit-profile-"));
@@ -79,8 +80,10 @@ export async function profileModel({
     });
     let written: string | undefined;
     try {
-      const prepare = what === "train" ? trainWorkload : inferWorkload;
-      const { program, feeds } = await prepare({ model, batchSize, runtime });
+      const context = { model, batchSize, runtime };
+      const { program, feeds } = await (what === "train"
+        ? trainWorkload(context, form)
+        : inferWorkload(context));
       const executable = await runtime.load(program);
       for (let run = 0; run < WARM_UP + rounds; run++) await executable.run(feeds);
       written = await executable.release();

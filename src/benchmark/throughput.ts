@@ -6,9 +6,9 @@ import { createGemmTimer, gemmShapes } from "./gemm.ts";
 import type { GemmPeak } from "./gemm.ts";
 import { median, seconds } from "./timing.ts";
 import { inferWorkload, trainWorkload } from "./workload.ts";
-import type { Workload, WorkloadContext } from "./workload.ts";
+import type { StepForm, Workload, WorkloadContext } from "./workload.ts";
 
-export interface BenchOptions {
+export interface BenchOptions extends StepForm {
   readonly model: string;
   readonly batchSize?: number;
   readonly inputSize?: number | readonly [number, number];
@@ -44,7 +44,7 @@ export async function benchInfer(options: BenchOptions): Promise<BenchReport> {
 
 /** Training steps: forward, backward, AdamW, without stochastic depth; both heads of a distilled model learn. */
 export async function benchTrain(options: BenchOptions): Promise<BenchReport> {
-  return bench(options, trainWorkload);
+  return bench(options, (context) => trainWorkload(context, options));
 }
 
 /** Shortest timed stretch, in seconds: below it the clock and other programs weigh too much. */

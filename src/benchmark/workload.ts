@@ -1,6 +1,7 @@
 /** What benchmarks run: the forward pass of a deployed model, and a training step, on pictures of noise. */
 import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
 import { add, mul } from "../graph/ops.ts";
+import type { Precision } from "../graph/precision.ts";
 import type { Program } from "../graph/program.ts";
 import { deployedProgram } from "../models/deploy.ts";
 import type { Model } from "../models/registry.ts";
@@ -12,6 +13,7 @@ import { modelLayout } from "../optim/groups.ts";
 import { createRandom } from "../random.ts";
 import type { Runtime, TensorData } from "../runtime/runtime.ts";
 import { hyperFeeds } from "../training/feeds.ts";
+import { choosePrecision, optimizerIn } from "../training/precision.ts";
 import { stepProgram } from "../training/program.ts";
 import { restoreProgress } from "../training/progress.ts";
 import { smoothTargets } from "../training/task.ts";
@@ -30,6 +32,14 @@ export interface WorkloadContext {
   readonly model: Model;
   readonly batchSize: number;
   readonly runtime: Runtime;
+}
+
+/** How a training step is computed. */
+export interface StepForm {
+  /** Of activations and products. */
+  readonly precision?: Precision | "auto";
+  /** Blocks are computed again in the backward pass. */
+  readonly recompute?: boolean;
 }
 
 /** Forward passes of the deployed model: weights inside the program, joint logits out. */
@@ -54,9 +64,13 @@ export function randomPixels(batchSize: number, [height, width]: readonly [numbe
 }
 
 /** Training steps: forward, backward, AdamW, without stochastic depth; both heads of a distilled model learn. */
-export async function trainWorkload({ model, batchSize, runtime }: WorkloadContext): Promise<Workload> {
+export async function trainWorkload(
+  { model, batchSize, runtime }: WorkloadContext,
+  { precision: asked = "float32", recompute = false }: StepForm = {},
+): Promise<Workload> {
   const layout = modelLayout(model);
-  const optimizer = adamW();
+  const { precision } = await choosePrecision(asked, runtime.device);
+  const optimizer = optimizerIn(adamW(), precision);
   const program = stepProgram(
     {
       model,
@@ -65,7 +79,7 @@ export async function trainWorkload({ model, batchSize, runtime }: WorkloadConte
       target: runtime.target,
       normalisation: IMAGENET_NORMALISATION,
     },
-    { task: everyHead, optimizer },
+    { task: everyHead, optimizer, recompute },
   );
   const weights = initialVectors(layout, createRandom(0, "weights"));
   await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial: async () => weights });

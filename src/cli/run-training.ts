@@ -22,7 +22,11 @@ export async function runEstimate(options: TrainOptions, output: Output): Promis
           `${integer(result.steps)} (${integer(result.stepsPerEpoch)} an epoch, ${options.epochs} epochs)`,
         ],
         ["images/s", short(result.imagesPerSecond)],
-        ["memory", mebibytes(result.peakRssMiB)],
+        [
+          "memory",
+          `${mebibytes(result.peakRssMiB)} of this process; the model's state ${mebibytes(result.stateMiB)}, a batch ${mebibytes(result.batchMiB)}`,
+        ],
+        ["precision", result.precision],
         ["disk", mebibytes(result.diskMiB)],
       ]),
     ].join("\n"),

@@ -78,8 +78,9 @@ function startLines(event: Event<"start">): string[] {
   return lines;
 }
 
-function stepText({ loss, imagesPerSecond, secondsLeft }: Event<"step">): string {
-  return `loss ${loss.toFixed(3)}, ${short(imagesPerSecond)} images/s, ${duration(secondsLeft)} left`;
+function stepText({ loss, skipped, imagesPerSecond, secondsLeft }: Event<"step">): string {
+  const missing = skipped === 0 ? "" : `${skipped} skipped, `;
+  return `loss ${loss.toFixed(3)}, ${missing}${short(imagesPerSecond)} images/s, ${duration(secondsLeft)} left`;
 }
 
 function epochLine({

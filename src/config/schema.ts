@@ -438,6 +438,14 @@ export const trainSchema = z.strictObject({
     nullMeans: "1, and several on cuda",
     help: "training steps in one call of the device, which moves weights over the bus at every call; the same run",
   }),
+  precision: option(z.enum(["float32", "float16", "auto"]).default("float32"), {
+    group: "Machine",
+    help: "what activations and matrix products are computed in; float16 is mixed precision with float32 weights and a scaled loss (the reference's AMP); auto takes float16 where it is fast",
+  }),
+  recompute: option(z.boolean().default(false), {
+    group: "Machine",
+    help: "compute the inside of every block again in the backward pass instead of keeping it: the same numbers, about a quarter of a batch's memory, up to a third more time",
+  }),
   workers: option(z.int().min(0).nullable().default(null), {
     group: "Machine",
     value: "N",
@@ -492,6 +500,8 @@ export const MAY_DIFFER_ON_RESUME: readonly TrainOptionName[] = [
   "device",
   "threads",
   "stepsPerRun",
+  "precision",
+  "recompute",
   "workers",
   "teacherCache",
   "teacherCacheGib",

@@ -32,11 +32,13 @@ export interface Node {
   readonly outputs: readonly Value[];
   /** Which part of a program it belongs to, as a path; for errors and profiles. See `inScope`. */
   readonly scope: string;
+  /** The node that this one computes again, for a gradient that did not keep its results (gradient.ts). */
+  readonly recomputes?: Node;
 }
 
 export type Attributes = Readonly<Record<string, unknown>>;
 
-/** A number stands for a float32 scalar constant. */
+/** A number stands for a scalar constant: float32, or float16 beside a value of that type. */
 export type Operand = Value | number;
 
 /** A tensor of the interpreter: every dtype is held as float64 (booleans as 0 and 1). */
@@ -61,8 +63,8 @@ export interface OnnxWriter {
   name(value: Value): string;
   /** Name of an int64 constant, [length] (or a scalar for a number). */
   int64(values: readonly number[] | number): string;
-  /** Name of a float32 scalar constant. */
-  float32(value: number): string;
+  /** Name of a scalar constant, float32 unless `dtype` says float16. */
+  scalar(value: number, dtype?: DType): string;
 }
 
 /** An operation's operands: as many as it takes. Each definition knows its own number, so none has to check. */
@@ -140,9 +142,18 @@ export function createNode<A extends Attributes>(
   op: OpDefinition<A>,
   inputs: readonly Value[],
   attributes: A,
+  { recomputes }: Pick<Node, "recomputes"> = {},
 ): Node {
   const outputs: Value[] = [];
-  const node: Node = { id: nextId++, op, inputs, attributes, outputs, scope: currentScope };
+  const node: Node = {
+    id: nextId++,
+    op,
+    inputs,
+    attributes,
+    outputs,
+    scope: currentScope,
+    ...(recomputes && { recomputes }),
+  };
   for (const [index, type] of op.infer(operands(inputs), attributes).entries()) {
     outputs.push({ node, index, dtype: type.dtype, shape: type.shape });
   }
@@ -206,9 +217,11 @@ export function scalar(value: number): Value {
   return constant(Float64Array.of(value), []);
 }
 
-/** A constant filled with one number, kept as a scalar that is expanded where it must be. */
-export function operand(value: Operand): Value {
-  return typeof value === "number" ? scalar(value) : value;
+/** A constant filled with one number, kept as a scalar that is expanded where it must be. `beside`: what it meets. */
+export function operand(value: Operand, beside?: Operand): Value {
+  if (typeof value !== "number") return value;
+  const isHalf = typeof beside === "object" && beside.dtype === "float16";
+  return isHalf ? constant(Float64Array.of(value), [], "float16") : scalar(value);
 }
 
 export function isInput(node: Node): boolean {

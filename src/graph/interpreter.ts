@@ -1,5 +1,5 @@
 /**
- * The oracle: evaluates a graph in plain float64, one element at a time. Slow on purpose; every operation,
+ * The oracle: evaluates a graph in plain float64 (values of type float16 are rounded to it), one element at a time. Slow on purpose; every operation,
  * gradient, pass and device is tested against it.
  */
 import { DeitError } from "../errors.ts";
@@ -31,10 +31,16 @@ export function evaluate(
     const inputs = node.inputs.map((input) => tensorOf(results, input));
     const outputs = node.op.evaluate(operands(inputs), node.attributes, node.outputs);
     for (const [i, value] of node.outputs.entries()) {
-      results.set(value, { shape: value.shape, data: at(outputs, i) });
+      const data = at(outputs, i);
+      results.set(value, { shape: value.shape, data: value.dtype === "float16" ? toHalves(data) : data });
     }
   }
   return plain.map((value) => tensorOf(results, value).data);
+}
+
+/** Rounded to float16, as whatever computes in it. */
+function toHalves(data: Float64Array): Float64Array {
+  return Float64Array.from(Float16Array.from(data));
 }
 
 function tensorOf(results: ReadonlyMap<Value, Tensor64>, value: Value): Tensor64 {

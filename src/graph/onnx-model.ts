@@ -18,6 +18,7 @@ import type { Shape } from "./shape.ts";
 /** Highest opset that is used: 20 has everything needed, and old readers of deployed models know it. */
 const OPSET = 20;
 const IR_VERSION = 9n;
+const LARGEST_FLOAT16 = 65504;
 /** AttributeProto.AttributeType */
 const ATTRIBUTE = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
@@ -46,13 +47,15 @@ export function onnxModel({ outputs, name, metadata = {} }: OnnxModelOptions): U
     initializers.set(key, tensorProto(key, data, typeof values === "number" ? [] : [list.length], "int64"));
     return key;
   };
-  const float32 = (value: number): string => {
-    const key = `float_${value}`;
-    initializers.set(key, tensorProto(key, Float32Array.of(value), [], "float32"));
+  const scalar = (value: number, dtype: DType = "float32"): string => {
+    const half = dtype === "float16";
+    const key = `${half ? "half" : "float"}_${value}`;
+    const held = half ? Math.min(Math.max(value, -LARGEST_FLOAT16), LARGEST_FLOAT16) : value;
+    initializers.set(key, tensorProto(key, Float32Array.of(held), [], half ? "float16" : "float32"));
     return key;
   };
   const nameOf = (value: Value): string => names.get(value) ?? unnamed(value);
-  const writer: OnnxWriter = { name: nameOf, int64, float32 };
+  const writer: OnnxWriter = { name: nameOf, int64, scalar };
 
   const nodes: NodeProto[] = [];
   const inputs: ValueInfoProto[] = [];

@@ -32,9 +32,15 @@ export function lower(values: readonly Value[], target: Target): readonly Value[
   }
 }
 
-/** What `values` are, or depend on. */
+/** What `values` are, or depend on. What is computed again has to be computed in the same way both times. */
 function usedValues(values: readonly Value[]): Set<Value> {
-  return new Set([...values, ...topologicalOrder(values).flatMap((node) => node.inputs)]);
+  const order = topologicalOrder(values);
+  const used = new Set([...values, ...order.flatMap((node) => node.inputs)]);
+  for (const { recomputes, outputs } of order) {
+    for (const [i, value] of (recomputes?.outputs ?? []).entries())
+      if (used.has(at(outputs, i))) used.add(value);
+  }
+  return used;
 }
 
 /** Folding makes no constant larger than this many elements: a program should not carry expanded zeros. */

@@ -2,8 +2,11 @@
 import { DeitError } from "../errors.ts";
 import type { Target, TensorType, Value } from "./graph.ts";
 import { at, inputName, isInput, topologicalOrder } from "./graph.ts";
+import { workingBytes } from "./memory.ts";
 import { onnxModel } from "./onnx-model.ts";
 import { lower, simplify } from "./passes.ts";
+import type { Precision } from "./precision.ts";
+import { toFloat16 } from "./precision.ts";
 
 export type { DType, Target, TensorType } from "./graph.ts";
 
@@ -19,6 +22,8 @@ export interface Program {
   readonly outputs: Readonly<Record<string, TensorType>>;
   /** State input name → output that replaces it after a run; null where it is only read. */
   readonly state: Readonly<Record<string, string | null>>;
+  /** What its inner values take at the worst time, estimated (memory.ts); unknown for models of others. */
+  readonly workingBytes?: number;
 }
 
 export interface CompileOptions {
@@ -28,15 +33,27 @@ export interface CompileOptions {
   readonly outputs: Readonly<Record<string, Value>>;
   /** Inputs that the runtime keeps between runs, with the value that replaces each (null: read only). */
   readonly state?: Readonly<Record<string, Value | null>>;
+  /** What products and activations are computed in. */
+  readonly precision?: Precision;
 }
 
 /** Lowers, simplifies and writes a graph. Inputs that nothing depends on are left out. */
-export function compile({ name, target, outputs, state = {} }: CompileOptions): Program {
+export function compile({
+  name,
+  target,
+  outputs,
+  state = {},
+  precision = "float32",
+}: CompileOptions): Program {
   const updates = Object.entries(state).filter((entry): entry is [string, Value] => entry[1] !== null);
   const named = { ...outputs, ...Object.fromEntries(updates.map(([key, value]) => [nextName(key), value])) };
   const keys = Object.keys(named);
   // Lowering opens new simplifications, and folding before it keeps composite operands small.
-  const values = simplify(lower(simplify(lower(Object.values(named), target)), target));
+  const lowered = simplify(lower(simplify(lower(Object.values(named), target)), target));
+  const values =
+    precision === "float32"
+      ? lowered
+      : simplify(toFloat16(lowered, { weights: new Set(Object.keys(state)) }));
   const results = Object.fromEntries(keys.map((key, i) => [key, at(values, i)]));
   const inputs: Record<string, TensorType> = {};
   for (const node of topologicalOrder(values).filter(isInput)) {
@@ -57,6 +74,7 @@ export function compile({ name, target, outputs, state = {} }: CompileOptions): 
     name,
     target,
     model: onnxModel({ outputs: results, name }),
+    workingBytes: workingBytes(values),
     inputs,
     outputs: Object.fromEntries(Object.entries(results).map(([key, value]) => [key, typeOf(value)])),
     state: Object.fromEntries(

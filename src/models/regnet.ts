@@ -101,7 +101,8 @@ export function regnet(
       for (const [s, { width, depth: blocks, groups }] of stages.entries()) {
         for (let b = 0; b < blocks; b++) {
           const options = { width, groups, stride: b === 0 ? 2 : 1, index: index++ };
-          x = block(x, scope.at(`s${s + 1}.b${b + 1}`), options, context);
+          const names = scope.at(`s${s + 1}.b${b + 1}`);
+          x = context.segment(x, (pixels) => block(pixels, names, options, context));
         }
       }
       const features = mean(x, [2, 3]); // [B, C]

@@ -38,7 +38,8 @@ export const resnets: ModelFamily = {
           for (let b = 0; b < blocks; b++) {
             const index = s * blocks + b;
             const stride = s > 0 && b === 0 ? 2 : 1;
-            x = block(x, scope.at(`layer${s + 1}.${b}`), { width, stride, index }, context);
+            const names = scope.at(`layer${s + 1}.${b}`);
+            x = context.segment(x, (pixels) => block(pixels, names, { width, stride, index }, context));
           }
         }
         const weights = scope.at("linear");

@@ -47,7 +47,8 @@ export function visionTransformer(
   for (let index = 0; index < depth; index++) {
     const last = index === depth - 1 && !context.recording;
     const wanted = last ? prefix.length : tokens; // the heads read these alone
-    x = block(x, scope.at(`blocks.${index}`), { numHeads, mlpRatio, index, tokens: wanted }, context);
+    const options = { numHeads, mlpRatio, index, tokens: wanted };
+    x = context.segment(x, (tokens) => block(tokens, scope.at(`blocks.${index}`), options, context));
     context.record(`blocks.${index}`, x);
   }
   x = layerNorm(slice(x, { axis: 0, end: prefix.length }), scope.at("norm"));

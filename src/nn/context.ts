@@ -25,6 +25,11 @@ export interface ForwardContext {
   readonly recording: boolean;
   /** Keeps an intermediate result under a name like `blocks.0.attn`. */
   record(name: string, value: Value): void;
+  /**
+   * A part of the model that is a function of x and parameters alone: a block. Training may then compute it twice
+   * instead of keeping what lies inside (--recompute).
+   */
+  segment(x: Value, part: (x: Value) => Value): Value;
   /** What a buffer becomes after this pass, given as the scope gave it; nothing in evaluation. */
   updateBuffer(buffer: Value, next: Value): void;
 }
@@ -39,6 +44,7 @@ export function evaluationContext(records?: Map<string, Value>): ForwardContext 
     attentionDropout: undefined,
     recording: records !== undefined,
     record: (name, value) => void records?.set(name, value),
+    segment: (x, part) => part(x),
     updateBuffer: () => {},
   };
 }
@@ -95,6 +101,7 @@ export function trainingContext({
         : (x, site) => dropElements(x, { site: site + ATTENTION_SITE, rate: attnDrop, target }),
     recording: false,
     record: () => {},
+    segment: (x, part) => part(x),
     updateBuffer: (buffer, next) => void bufferUpdates?.set(buffer, next),
   };
 }

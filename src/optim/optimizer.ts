@@ -4,6 +4,7 @@
  */
 import type { Value } from "../graph/graph.ts";
 import type { ParameterGroup } from "../nn/layout.ts";
+import type { LossScale } from "./loss-scale.ts";
 
 export interface Optimizer {
   readonly name: string;
@@ -21,6 +22,8 @@ export interface Optimizer {
     readonly weight: Value;
     readonly slots: readonly Value[];
   };
+  /** How the loss is scaled, when the network computes in float16 (optim/loss-scale.ts). */
+  readonly lossScale?: LossScale;
   /** The average that is kept of the weights, also of vectors that are not trained (BatchNorm's statistics). */
   readonly average?: {
     readonly slot: string;

@@ -54,7 +54,8 @@ export async function createHostEngine(
     const model = written ? withLeadingSequence(program.model) : program.model;
     let session: InferenceSession;
     try {
-      session = await ort.InferenceSession.create(model, sessionOptions(settings, { name: program.name }));
+      const options = sessionOptions(settings, { name: program.name, training: updates.length > 0 });
+      session = await ort.InferenceSession.create(model, options);
     } catch (error) {
       throw sessionError(settings.device, program, "load", error);
     }

@@ -1,7 +1,7 @@
 /**
- * Two scraps of ONNX that the runtime itself needs, written by hand because they are a dozen fields and the
- * runtime knows nothing else of the format: a model that copies a vector of any length, and a prefix that gives
- * a model one more, leading output. Field numbers are those of onnx.proto.
+ * Scraps of ONNX that the runtime itself needs, written by hand because they are a dozen fields and the runtime
+ * knows nothing else of the format: models that copy a vector of any length, and that try float16 on it, and a
+ * prefix that gives a model one more, leading output. Field numbers are those of onnx.proto.
  */
 
 type Bytes = readonly number[];
@@ -26,6 +26,30 @@ export const identityModel: Uint8Array = Uint8Array.from([
   ...bytes(7, [
     ...bytes(1, [...text(1, "x"), ...text(2, "y"), ...text(4, "Identity")]),
     ...text(2, "identity"),
+    ...bytes(11, vector("x")),
+    ...bytes(12, vector("y")),
+  ]),
+]);
+
+const FLOAT16 = 10;
+const cast = (from: string, to: string, type: number): Bytes =>
+  bytes(1, [
+    ...text(1, from),
+    ...text(2, to),
+    ...text(4, "Cast"),
+    // AttributeProto{name, i, type = INT}; field 20 is the one number here that takes two bytes.
+    ...bytes(5, [...text(1, "to"), ...varint(3, type), 0xa0, 0x01, 2]),
+  ]);
+
+/** ONNX model: y = −x for float32 vectors, computed in float16. */
+export const float16Model: Uint8Array = Uint8Array.from([
+  ...varint(1, 8),
+  ...bytes(8, varint(2, 17)),
+  ...bytes(7, [
+    ...cast("x", "half", FLOAT16),
+    ...bytes(1, [...text(1, "half"), ...text(2, "negative"), ...text(4, "Neg")]),
+    ...cast("negative", "y", FLOAT),
+    ...text(2, "float16"),
     ...bytes(11, vector("x")),
     ...bytes(12, vector("y")),
   ]),

@@ -51,21 +51,26 @@ export interface WireError {
   readonly device: string | undefined;
   readonly message: string;
   readonly hint: string | undefined;
+  readonly outOfMemory: boolean;
 }
 
 export function packError(error: unknown): WireError {
-  if (!(error instanceof Error)) return { device: undefined, message: String(error), hint: undefined };
+  if (!(error instanceof Error))
+    return { device: undefined, message: String(error), hint: undefined, outOfMemory: false };
   const hint = error instanceof DeitError ? error.hint : undefined;
   return {
     device: error instanceof DeviceError ? error.device : undefined,
     message: hint === undefined ? error.message : error.message.slice(0, -hint.length - 1),
     hint,
+    outOfMemory: error instanceof DeviceError && error.outOfMemory,
   };
 }
 
-export function unpackError({ device, message, hint }: WireError): DeitError {
+export function unpackError({ device, message, hint, outOfMemory }: WireError): DeitError {
   const options = hint === undefined ? {} : { hint };
-  return device === undefined ? new DeitError(message, options) : new DeviceError(device, message, options);
+  return device === undefined
+    ? new DeitError(message, options)
+    : new DeviceError(device, message, { ...options, outOfMemory });
 }
 
 /** A copy that can be handed over without its owner losing anything: views and shared memory become plain arrays. */

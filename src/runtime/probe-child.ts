@@ -7,7 +7,7 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { buffer } from "node:stream/consumers";
 import * as ort from "onnxruntime-node";
-import { identityModel } from "./identity-model.ts";
+import { float16Model, identityModel } from "./identity-model.ts";
 import type { DeviceProbe } from "./probe.ts";
 
 const [task = "webgpu"] = process.argv.slice(2);
@@ -32,13 +32,29 @@ async function tryDevice(device: string): Promise<Omit<DeviceProbe, "loader">> {
     });
     const { y } = await session.run({ x: new ort.Tensor("float32", Float32Array.of(1, 2, 3), [3]) });
     const usable = y?.data[2] === 3;
-    return { usable, hardware: usesHardware(), message: usable ? "" : "it computes wrong values" };
+    const float16 = usable && (await computesInFloat16(device));
+    return { usable, hardware: usesHardware(), float16, message: usable ? "" : "it computes wrong values" };
   } catch (error) {
     // ONNX Runtime puts its source position and the failed condition before what a reader can use.
     const message = (error instanceof Error ? error.message : String(error))
       .replace(/^.*was false\. /s, "")
       .trim();
-    return { usable: false, hardware: false, message };
+    return { usable: false, hardware: false, float16: false, message };
+  }
+}
+
+/** ONNX Runtime loads float16 nodes anywhere; a device without float16 fails when it runs them. */
+async function computesInFloat16(device: string): Promise<boolean> {
+  try {
+    const session = await ort.InferenceSession.create(float16Model, {
+      executionProviders: [device],
+      logSeverityLevel: 4,
+      extra: { session: { disable_cpu_ep_fallback: "1" } },
+    });
+    const { y } = await session.run({ x: new ort.Tensor("float32", Float32Array.of(1, -2049, 3), [3]) });
+    return y?.data[1] === 2048; // what float16 makes of 2049
+  } catch {
+    return false;
   }
 }
 

@@ -12,6 +12,8 @@ export interface DeviceProbe {
   readonly usable: boolean;
   /** Whether a graphics card does the work; false for software drivers. */
   readonly hardware: boolean;
+  /** Whether it computes in float16. */
+  readonly float16: boolean;
   /** Whether the Vulkan loader could be loaded (Linux). */
   readonly loader: boolean;
   /** Why it is not usable, one line. */
@@ -47,7 +49,13 @@ async function runProbe(device: string): Promise<DeviceProbe> {
     const message = result.usable || warning === undefined ? result.message : warning;
     return { ...result, message, loader: !message.includes("Couldn't load Vulkan") };
   }
-  return { usable: false, hardware: false, loader: true, message: `a trial session ended with ${ended}` };
+  return {
+    usable: false,
+    hardware: false,
+    float16: false,
+    loader: true,
+    message: `a trial session ended with ${ended}`,
+  };
 }
 
 /** The nodes of a model that have no WebGPU kernel, as `Op "name"`; undefined when ONNX Runtime does not say. */

@@ -23,14 +23,27 @@ export interface Surroundings {
 
 const FATAL = 4; // ONNX Runtime also logs what it throws; the error is enough
 
-/** Options of every session; `outputs` names the outputs that stay on the device. */
+/**
+ * A sum that only a normalisation reads would be fused with it, and rounded otherwise: a block that is computed again would
+ * not give what it gave before.
+ */
+const UNLIKE_WHEN_ALONE = "SkipLayerNormFusion";
+
+/** Options of every session; `deviceOutputs` names the outputs that stay on the device. */
 export function sessionOptions(
   { device, threads, profile }: SessionSettings,
   {
     name,
     deviceOutputs = [],
     outputs = [],
-  }: { name: string; deviceOutputs?: readonly string[]; outputs?: readonly string[] },
+    training = false,
+  }: {
+    name: string;
+    deviceOutputs?: readonly string[];
+    outputs?: readonly string[];
+    /** Whether the program updates state. */
+    training?: boolean;
+  },
 ): InferenceSession.SessionOptions {
   return {
     // In its own layout (NHWC) it would wrap convolutions in transposes and move these about with nodes that it lacks.
@@ -44,6 +57,7 @@ export function sessionOptions(
     enableMemPattern: false,
     logSeverityLevel: FATAL,
     extra: {
+      ...(training && { optimization: { disable_specified_optimizers: UNLIKE_WHEN_ALONE } }),
       session:
         device === "webgpu"
           ? { disable_cpu_ep_fallback: "1" }
@@ -92,6 +106,13 @@ export function hostData(tensor: Tensor): TensorData {
   throw new TypeError(`an output is ${tensor.type}, which no program should return`);
 }
 
+/**
+ * What ONNX Runtime, its arena and Dawn say when memory or the size of a buffer is not enough: an invalid buffer is one that
+ * could not be made, a narrowing error a size that WebGPU cannot count. A lost device is mostly one whose memory was used up.
+ */
+const OUT_OF_MEMORY =
+  /bad_alloc|allocate memory|out of memory|OutOfMemory|AllocateRaw|(?:exceed|larger than|limit).*buffer|buffer.*(?:exceed|too large|limit)|\[Invalid Buffer|narrowing_error|device (?:was |is )?lost/is;
+
 /** ONNX Runtime's complaint as a DeviceError that names the program and, when known, the node. */
 export function sessionError(
   device: string,
@@ -106,11 +127,12 @@ export function sessionError(
     .replace(/^.*?Status Message: /s, "")
     .replace(/^\S*\.(?:cc|h|cpp):\d+ (?:[^\n]*? was false\. |[^\n()]*\([^\n()]*\) )?/, "");
   const where = op === undefined ? "" : ` at node "${node}" (${op})`;
-  const memory = /bad_alloc|allocate memory|out of memory|OutOfMemory|AllocateRaw/i.test(raw);
+  const outOfMemory = OUT_OF_MEMORY.test(raw);
   const verb = doing === "load" ? "cannot be loaded" : "failed";
   return new DeviceError(device, `program "${program.name}" ${verb} on ${device}${where}: ${status}`, {
     cause,
-    ...(memory
+    outOfMemory,
+    ...(outOfMemory
       ? { hint: "The memory of the device is used up: take a smaller batch size, resolution or model." }
       : {}),
   });

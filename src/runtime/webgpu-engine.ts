@@ -65,7 +65,8 @@ export async function createWebgpuEngine(
       (entry): entry is [string, string] => entry[1] !== null,
     );
     const deviceOutputs = updates.map(([, output]) => output);
-    const options = sessionOptions(settings, { name: program.name, deviceOutputs, outputs });
+    const training = updates.length > 0;
+    const options = sessionOptions(settings, { name: program.name, deviceOutputs, outputs, training });
     let session: InferenceSession;
     try {
       session = await ort.InferenceSession.create(program.model, options);

@@ -3,11 +3,13 @@ import type { Batch, Loader } from "../data/loader.ts";
 import { evaluate } from "../evaluation/evaluate.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
 import { tellWarnings } from "../evaluation/warnings.ts";
+import { DeviceError } from "../errors.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Schedule } from "../optim/schedule.ts";
 import type { Executable, Runtime, TensorData } from "../runtime/runtime.ts";
 import type { TrainEvent } from "./events.ts";
 import { InterruptedError, NonFiniteError } from "./events.ts";
+import { withMemoryAdvice } from "./memory.ts";
 import type { Executables } from "./executables.ts";
 import { batchFeeds, hyperFeeds } from "./feeds.ts";
 import type { Progress, WeightsKind } from "./progress.ts";
@@ -48,6 +50,8 @@ interface Loop extends Engine {
   /** Milliseconds of this epoch in which the student waited for a teacher beside it. */
   taught: number;
   toldFull: boolean;
+  /** Of the last update, where the loss is scaled. */
+  lossScale: number | undefined;
 }
 
 /** Trains from where `progress` stands to the last epoch. @throws InterruptedError, NonFiniteError, DataError */
@@ -64,6 +68,7 @@ export async function runEpochs(engine: Engine): Promise<{ imagesPerSecond: numb
     waited: 0,
     taught: 0,
     toldFull: false,
+    lossScale: undefined,
   };
   while (progress.epoch < options.epochs && !isStalled(loop)) {
     const started = performance.now();
@@ -98,19 +103,22 @@ async function trainEpoch(loop: Loop): Promise<void> {
   for await (const group of inGroups(batches, ({ step }) => stepsTogether(loop, step))) {
     loop.waited += performance.now() - asked;
     speed.start();
-    const results = await runSteps(executables, await feedsOf(loop, group));
+    const feeds = await feedsOf(loop, group);
+    const results = await orSave(loop, () => runSteps(executables, feeds));
     speed.stop(group.length);
     for (const [i, batch] of group.entries()) {
       const isUpdate = (batch.step + 1) % options.accumulationSteps === 0;
       const lr = learningRate(loop, batch.step);
       const hyper = hyperFeeds(loop, { update: progress.updates + 1, lr });
-      const applied = executables.apply && isUpdate ? await executables.apply.run(hyper) : {};
+      const applied = isUpdate ? await orSave(loop, async () => executables.apply?.run(hyper)) : {};
       const losses = scalars({ ...results[i], ...applied });
-      for (const [metric, value] of Object.entries(losses))
-        checkFinite(loop, { metric, value, step: batch.step });
+      const isSkipped = losses["overflow"] === 1;
+      checkStep(loop, { losses, isSkipped, step: batch.step });
       progress.step = batch.step + 1;
-      addTo(progress.lossSums, losses);
-      if (isUpdate) progress.updates++;
+      count(progress, losses);
+      if (isSkipped) progress.skipped++;
+      else if (isUpdate) progress.updates++;
+      loop.lossScale = losses["lossScale"] ?? loop.lossScale;
       onEvent({
         type: "step",
         epoch,
@@ -118,6 +126,7 @@ async function trainEpoch(loop: Loop): Promise<void> {
         steps,
         loss: losses["loss"] ?? Number.NaN,
         losses,
+        skipped: progress.skipped,
         lr,
         imagesPerSecond: speed.imagesPerSecond,
         secondsLeft: speed.secondsFor((options.epochs - epoch) * steps - progress.step),
@@ -156,6 +165,22 @@ async function feedsOf(loop: Loop, group: readonly Batch[]): Promise<Record<stri
   return feeds;
 }
 
+/** Runs a step. One that does not fit into memory has changed nothing, so that the run can still be saved. */
+async function orSave<T>(loop: Loop, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    const { executables, options, progress } = loop;
+    // Accumulated gradients are not saved; of several steps in one call, some may have been done.
+    const isWhole = progress.step % options.accumulationSteps === 0 && executables.turns === undefined;
+    if (error instanceof DeviceError && error.outOfMemory && isWhole) {
+      // A lost device has lost the state, too: then what was saved before is what there is.
+      await save(loop).catch(() => {});
+    }
+    throw withMemoryAdvice(error, options, { saved: true });
+  }
+}
+
 /** What was measured after an epoch: the trained weights, and their average where it is kept. */
 interface Results {
   readonly trained: EvaluationMetrics;
@@ -184,7 +209,11 @@ async function finishEpoch(
     const since = acc1 === progress.best?.acc1 ? progress.best.since : epoch;
     progress.best = { epoch, acc1, acc5, loss, since, weights };
   }
-  Object.assign(progress, { epoch: epoch + 1, step: 0, lossSums: {} });
+  const scaling = loop.optimizer.lossScale && {
+    skipped_updates: progress.skipped,
+    ...(loop.lossScale !== undefined && { loss_scale: loop.lossScale }),
+  };
+  Object.assign(progress, { epoch: epoch + 1, step: 0, lossSums: {}, skipped: 0, lost: 0 });
 
   const seconds = (performance.now() - started) / 1000;
   await run.appendEpoch({
@@ -197,6 +226,7 @@ async function finishEpoch(
     seconds,
     waiting_seconds: loop.waited / 1000,
     ...teacherRecord(loop),
+    ...scaling,
   });
   // The best weights are saved whenever they come: later ones are another model's.
   const isDone = progress.epoch === options.epochs || isStalled(loop);
@@ -269,6 +299,25 @@ function learningRate({ schedule, options, progress }: Loop, step: number, epoch
   return schedule(epoch, Math.floor(step / options.accumulationSteps));
 }
 
+/** Below this a smaller loss scale helps no more: it is not the scale that makes gradients overflow. */
+const LEAST_SCALE = 2 ** -10;
+
+/** With a loss scale, an overflow is no reason to stop: that update is skipped, and the scale goes down. */
+function checkStep(
+  loop: Loop,
+  { losses, isSkipped, step }: { losses: Record<string, number>; isSkipped: boolean; step: number },
+): void {
+  const { loss = Number.NaN, gradNorm = Number.NaN, lossScale } = losses;
+  if (isSkipped && lossScale !== undefined && lossScale <= LEAST_SCALE)
+    checkFinite(loop, {
+      metric: Number.isFinite(loss) ? "gradNorm" : "loss",
+      value: Number.isFinite(loss) ? gradNorm : loss,
+      step,
+    });
+  if (loop.optimizer.lossScale) return;
+  for (const [metric, value] of Object.entries(losses)) checkFinite(loop, { metric, value, step });
+}
+
 function checkFinite(
   loop: Loop,
   { metric, value, step }: { metric: string; value: number; step: number },
@@ -312,11 +361,19 @@ function teacherRecord(loop: Loop): Partial<EpochRecord> {
 /** Means of the task's losses over the epoch's batches. What is no loss (a gradient's norm) is left out. */
 function meanLosses({ progress, steps }: Loop): Record<string, number> {
   const losses = Object.entries(progress.lossSums).filter(([name]) => /(?:^|_)loss$/.test(name));
-  return Object.fromEntries(losses.map(([name, total]) => [name, total / steps]));
+  const counted = Math.max(1, steps - progress.lost);
+  return Object.fromEntries(losses.map(([name, total]) => [name, total / counted]));
 }
 
-function addTo(sums: Record<string, number>, values: Readonly<Record<string, number>>): void {
-  for (const [name, value] of Object.entries(values)) sums[name] = (sums[name] ?? 0) + value;
+/** Adds a batch's losses to the epoch's, unless they are no numbers. */
+function count(progress: Progress, losses: Readonly<Record<string, number>>): void {
+  if (!Number.isFinite(losses["loss"])) {
+    progress.lost++;
+    return;
+  }
+  const { lossSums } = progress;
+  for (const [name, value] of Object.entries(losses))
+    if (Number.isFinite(value)) lossSums[name] = (lossSums[name] ?? 0) + value;
 }
 
 /** One-element outputs as numbers. */

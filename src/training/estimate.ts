@@ -3,10 +3,13 @@ import type { TrainOptions } from "../config/schema.ts";
 import type { Loader } from "../data/loader.ts";
 import { openDatasets } from "../data/open.ts";
 import { openTeacher } from "../distillation/teacher.ts";
+import type { Precision } from "../graph/precision.ts";
 import { initialVectors } from "../nn/layout.ts";
 import { createRandom } from "../random.ts";
 import { loadPrograms } from "./executables.ts";
 import { batchFeeds, hyperFeeds } from "./feeds.ts";
+import { planMemory, withMemoryAdvice } from "./memory.ts";
+import { choosePrecision, optimizerIn } from "./precision.ts";
 import { clearGradients, restoreProgress } from "./progress.ts";
 import { trainingState } from "./program.ts";
 import { withAnswers } from "./teacher.ts";
@@ -32,6 +35,11 @@ export interface Estimate {
   readonly seconds: number;
   /** Of this process after the steps: memory does not grow during a run. */
   readonly peakRssMiB: number;
+  /** Planned, on the device: weights, moments and averages; and what a batch wants beside them. */
+  readonly stateMiB: number;
+  readonly batchMiB: number;
+  /** What activations and products are computed in. */
+  readonly precision: Precision;
   /** Of a finished run folder. */
   readonly diskMiB: number;
 }
@@ -49,13 +57,14 @@ export async function estimate(options: TrainOptions): Promise<Estimate> {
   checkRecipe(options);
   checkBatch(options, pictures);
   const { model, layout } = modelFor(options, pictures.classes.length);
-  const optimizer = optimizerFor(options);
   const { classes } = pictures;
   const student = { numClasses: classes.length, classes };
   const teacher = await openTeacher(options, { student, warn: () => {} });
   const runtime = await openRuntime(options);
   const loaders = loadersFor(options, { model, pictures, validation });
   try {
+    const { precision } = await choosePrecision(options.precision, runtime.device);
+    const optimizer = optimizerIn(optimizerFor(options), precision);
     const executables = await loadPrograms(runtime, {
       options: { ...options, teacherCache: null },
       model,
@@ -87,6 +96,7 @@ export async function estimate(options: TrainOptions): Promise<Estimate> {
         await executables.evaluate.run({ images });
       },
     );
+    const plan = planMemory(executables, { layout, optimizer });
     const stepsPerEpoch = batchesPerEpoch(options, loaders.training);
     const steps = stepsPerEpoch * options.epochs;
     const kinds = options.modelEma ? 2 : 1; // of weights: the trained ones and their average
@@ -99,9 +109,14 @@ export async function estimate(options: TrainOptions): Promise<Estimate> {
       steps,
       imagesPerSecond: options.batchSize / secondsPerStep,
       seconds: steps * secondsPerStep + validations * loaders.validation.steps * secondsPerValidationStep,
+      stateMiB: plan.state / 2 ** 20,
+      batchMiB: plan.batch / 2 ** 20,
+      precision,
       peakRssMiB: process.resourceUsage().maxRSS / 1024,
       diskMiB: (4 * (stateFloats + (1 + kinds) * layout.parameters)) / 2 ** 20, // the state, the best and the last models
     };
+  } catch (error) {
+    throw withMemoryAdvice(error, options);
   } finally {
     await Promise.all([loaders.training.close(), loaders.validation.close(), runtime.close()]);
   }

@@ -29,6 +29,8 @@ export type TrainEvent =
       readonly steps: number;
       readonly loss: number;
       readonly losses: Readonly<Record<string, number>>;
+      /** Updates of this epoch that float16 made useless so far, and that were skipped. */
+      readonly skipped: number;
       readonly lr: number;
       readonly imagesPerSecond: number;
       readonly secondsLeft: number;

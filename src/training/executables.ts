@@ -38,7 +38,7 @@ export interface Executables {
 
 /** What the options ask of the training programs. */
 export function trainingOptions(options: TrainOptions, optimizer: Optimizer): TrainingOptions {
-  const { dropPath, drop, attnDrop, reprob, clipGrad } = options;
+  const { dropPath, drop, attnDrop, reprob, clipGrad, recompute } = options;
   return {
     task: taskFor(options),
     optimizer,
@@ -47,6 +47,7 @@ export function trainingOptions(options: TrainOptions, optimizer: Optimizer): Tr
     dropPath,
     drop,
     attnDrop,
+    recompute,
     erasing: reprob > 0,
     mixing: mixupOptions(options) !== undefined,
     clipGrad: clipGrad ?? undefined,

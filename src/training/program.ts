@@ -7,12 +7,17 @@ import { imagesInput } from "../evaluation/program.ts";
 import { at, inScope, input } from "../graph/graph.ts";
 import type { Value } from "../graph/graph.ts";
 import { gradient } from "../graph/gradient.ts";
-import { add, full, mul, reshape, slice } from "../graph/ops.ts";
+import { abs, add, div, full, mul, reshape, select, slice, sum } from "../graph/ops.ts";
+import type { Precision } from "../graph/precision.ts";
+import { inFloat32 } from "../graph/precision.ts";
 import type { Program } from "../graph/program.ts";
+import type { Segment } from "../graph/recompute.ts";
 import { compile } from "../graph/program.ts";
+import type { ForwardContext } from "../nn/context.ts";
 import { evaluationContext, trainingContext } from "../nn/context.ts";
 import type { Layout, ParameterVector } from "../nn/layout.ts";
 import { bindParameters, frozenVectors, nextVector, trainedVectors } from "../nn/layout.ts";
+import { isFiniteNorm, LOSS_SCALE_LENGTH, LOSS_SCALE_STATE, scaleOf } from "../optim/loss-scale.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { clipGlobalNorm, globalNorm } from "../optim/clip.ts";
 import { ERASING_INPUT, MIX_INPUT, preparePixels } from "./pixels.ts";
@@ -28,6 +33,7 @@ export interface BatchInputs {
 
 export interface TrainingOptions extends BatchInputs {
   readonly task: Task;
+  /** With a loss scale, the network computes in float16. */
   readonly optimizer: Optimizer;
   /**
    * The teacher's logits [B, K] for the student's pixels [B, 3, H, W]: computed inside the program by this function,
@@ -40,6 +46,8 @@ export interface TrainingOptions extends BatchInputs {
   readonly dropPath?: number;
   readonly drop?: number;
   readonly attnDrop?: number;
+  /** Blocks are computed again in the backward pass, so that what lies inside them need not be kept. */
+  readonly recompute?: boolean;
   /** Largest global norm of a gradient; undefined leaves gradients alone. */
   readonly clipGrad?: number | undefined;
 }
@@ -50,6 +58,7 @@ export const TEACHER_INPUT = "teacher";
 /**
  * One optimizer step in one run. Inputs: images [B, 3, H, W] (0 to 255), targets [B, K], hyper.<vector>, and
  * when used, erasing [B, 3, H, W], mix [B, 6] (pixels.ts), teacher [B, K] and the masks of nn/context.ts. State: W, and the optimizer's slots, by vector. Outputs: the task's losses, gradNorm.
+ * With a loss scale also the state of it, and the outputs lossScale (of this step) and overflow (1: it changed nothing).
  */
 export function stepProgram(options: ProgramOptions, training: TrainingOptions): Program {
   const { losses, ...traced } = traceGradients(options, training);
@@ -59,6 +68,7 @@ export function stepProgram(options: ProgramOptions, training: TrainingOptions):
     target: options.target,
     outputs: { ...losses, ...outputs },
     state,
+    precision: precisionOf(training),
   });
 }
 
@@ -72,11 +82,18 @@ export function gradProgram(
   const state: Record<string, Value | null> = Object.fromEntries(
     Object.entries(frozen).map(([name, next]) => [`W.${name}`, next]),
   );
+  if (training.optimizer.lossScale) state[LOSS_SCALE_STATE] = null;
   for (const [i, { name, length }] of trainedVectors(options.layout).entries()) {
     state[`W.${name}`] = null;
     state[`G.${name}`] = add(input(`G.${name}`, "float32", [length]), mul(at(grads, i), 1 / batches));
   }
-  return compile({ name: `${options.model.name}.grad`, target: options.target, outputs: losses, state });
+  return compile({
+    name: `${options.model.name}.grad`,
+    target: options.target,
+    outputs: losses,
+    state,
+    precision: precisionOf(training),
+  });
 }
 
 /** Applies the gradient G to the state and clears it. Input: hyper.<vector>; output: gradNorm. */
@@ -112,12 +129,23 @@ interface Traced {
 
 function traceGradients(
   options: ProgramOptions,
-  { task, teacher, evaluationMode, dropPath = 0, drop = 0, attnDrop = 0, ...inputs }: TrainingOptions,
+  {
+    task,
+    optimizer: { lossScale },
+    teacher,
+    evaluationMode,
+    recompute,
+    dropPath = 0,
+    drop = 0,
+    attnDrop = 0,
+    ...inputs
+  }: TrainingOptions,
 ): Traced & { losses: Record<string, Value> } {
   const { model, layout, batchSize, target } = options;
   const { weights, scope, values } = bindParameters(layout);
   const bufferUpdates = new Map<Value, Value>();
-  const context = evaluationMode
+  const segments: Segment[] = [];
+  const mode = evaluationMode
     ? evaluationContext()
     : trainingContext({
         bufferUpdates,
@@ -127,7 +155,9 @@ function traceGradients(
         drop,
         attnDrop,
       });
+  const context = recompute ? segmented(mode, segments) : mode;
   const pixels = inScope("pixels", () => batchPixels(options, inputs));
+  const forLoss = lossScale ? inFloat32 : (x: Value): Value => x;
   const heads = model.forward(pixels, scope, context);
   const logits = [batchSize, model.config.numClasses];
   const answers =
@@ -135,19 +165,54 @@ function traceGradients(
       ? input(TEACHER_INPUT, "float32", logits)
       : inScope("teacher", () => teacher?.(pixels));
   const losses = inScope("loss", () =>
-    task({ heads, targets: input("targets", "float32", logits), teacher: answers }),
+    task({
+      heads: {
+        class: forLoss(heads.class),
+        ...(heads.distillation && { distillation: forLoss(heads.distillation) }),
+      },
+      targets: input("targets", "float32", logits),
+      teacher: answers && forLoss(answers),
+    }),
   );
   const trained = trainedVectors(layout).map(({ name }) => weights[name] ?? losses.loss);
+  const scale = lossScale && scaleOf(lossScaleInput());
+  const grads = gradient(scale ? mul(losses.loss, scale) : losses.loss, trained, { segments });
   return {
     losses: { ...losses },
     weights,
-    grads: gradient(losses.loss, trained),
+    grads: scale ? grads.map((grad) => mul(grad, div(1, scale))) : grads,
     frozen: Object.fromEntries(
-      frozenVectors(layout).map((vector) => [
-        vector.name,
-        nextVector(vector, { weight: weights[vector.name] ?? losses.loss, values, updates: bufferUpdates }),
-      ]),
+      frozenVectors(layout).map((vector) => {
+        const weight = weights[vector.name] ?? losses.loss;
+        const next = nextVector(vector, { weight, values, updates: bufferUpdates });
+        // Statistics of pictures that were too much for float16 are none.
+        const isNew = lossScale !== undefined && next !== weight;
+        return [vector.name, isNew ? select(isFiniteNorm(sum(abs(next))), next, weight) : next];
+      }),
     ),
+  };
+}
+
+/** What the network computes in: a loss is scaled because of float16. */
+function precisionOf({ optimizer }: TrainingOptions): Precision {
+  return optimizer.lossScale === undefined ? "float32" : "float16";
+}
+
+function lossScaleInput(): Value {
+  return input(LOSS_SCALE_STATE, "float32", [LOSS_SCALE_LENGTH]);
+}
+
+/** The same context, which notes the ends of every segment. The last one is kept: its gradient is what comes next. */
+function segmented(context: ForwardContext, segments: Segment[]): ForwardContext {
+  return {
+    ...context,
+    segment(input, part) {
+      const output = part(input);
+      const before = segments.pop();
+      if (before !== undefined) segments.push({ ...before, recompute: true });
+      segments.push({ input, output, recompute: false });
+      return output;
+    },
   };
 }
 
@@ -169,10 +234,11 @@ export function trainingState(
   layout: Layout,
   optimizer: Optimizer,
 ): { readonly name: string; readonly length: number }[] {
-  return layout.vectors.flatMap(({ name, length, group }) => {
+  const vectors = layout.vectors.flatMap(({ name, length, group }) => {
     const slots = group.frozen ? (optimizer.average ? [optimizer.average.slot] : []) : optimizer.slots;
     return ["W", ...slots].map((slot) => ({ name: `${slot}.${name}`, length }));
   });
+  return optimizer.lossScale ? [...vectors, { name: LOSS_SCALE_STATE, length: LOSS_SCALE_LENGTH }] : vectors;
 }
 
 function update(
@@ -183,6 +249,11 @@ function update(
   const { clipped, norm } =
     clipGrad === undefined ? { clipped: grads, norm: globalNorm(grads) } : clipGlobalNorm(grads, clipGrad);
   const state: Record<string, Value | null> = {};
+  const { lossScale } = optimizer;
+  const isFinite = isFiniteNorm(norm);
+  /** The new value, unless the gradient overflowed. */
+  const unlessOverflow = (next: Value, before: Value): Value =>
+    lossScale ? select(isFinite, next, before) : next;
   const hyperOf = ({ name, group }: ParameterVector): Value[] => {
     const count = optimizer.hyper(1, 0, group).length;
     const hyper = input(`hyper.${name}`, "float32", [count]);
@@ -192,14 +263,14 @@ function update(
   };
   for (const [i, vector] of trainedVectors(layout).entries()) {
     const { name, length } = vector;
-    const { weight, slots } = optimizer.update({
+    const before = {
       weight: weights[name] ?? input(`W.${name}`, "float32", [length]),
-      grad: at(clipped, i),
       slots: optimizer.slots.map((slot) => input(`${slot}.${name}`, "float32", [length])),
-      hyper: hyperOf(vector),
-    });
-    state[`W.${name}`] = weight;
-    for (const [k, slot] of optimizer.slots.entries()) state[`${slot}.${name}`] = at(slots, k);
+    };
+    const { weight, slots } = optimizer.update({ ...before, grad: at(clipped, i), hyper: hyperOf(vector) });
+    state[`W.${name}`] = unlessOverflow(weight, before.weight);
+    for (const [k, slot] of optimizer.slots.entries())
+      state[`${slot}.${name}`] = unlessOverflow(at(slots, k), at(before.slots, k));
   }
   for (const vector of frozenVectors(layout)) {
     const { name, length } = vector;
@@ -208,11 +279,17 @@ function update(
     state[`W.${name}`] = next === weights[name] ? null : next;
     if (optimizer.average === undefined || !vector.segments.some(({ buffer }) => buffer)) continue;
     const { slot, update: average } = optimizer.average;
-    state[`${slot}.${name}`] = average({
-      average: input(`${slot}.${name}`, "float32", [length]),
-      next,
-      hyper: hyperOf(vector),
-    });
+    const before = input(`${slot}.${name}`, "float32", [length]);
+    state[`${slot}.${name}`] = unlessOverflow(
+      average({ average: before, next, hyper: hyperOf(vector) }),
+      before,
+    );
   }
-  return { outputs: { gradNorm: norm }, state };
+  if (lossScale === undefined) return { outputs: { gradNorm: norm }, state };
+  const scaling = lossScaleInput();
+  state[LOSS_SCALE_STATE] = lossScale.next(scaling, isFinite);
+  return {
+    outputs: { gradNorm: norm, lossScale: scaleOf(scaling), overflow: select(isFinite, 0, 1) },
+    state,
+  };
 }

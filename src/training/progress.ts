@@ -3,6 +3,7 @@ import { DeitError } from "../errors.ts";
 import type { Layout } from "../nn/layout.ts";
 import { trainedVectors } from "../nn/layout.ts";
 import { EMA_SLOT } from "../optim/ema.ts";
+import { LOSS_SCALE_STATE } from "../optim/loss-scale.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { trainingState } from "./program.ts";
@@ -43,6 +44,10 @@ export interface Progress {
   updates: number;
   /** Sums of the losses of this epoch's batches, by name. */
   lossSums: Record<string, number>;
+  /** Updates of this epoch that were skipped, since a float16 gradient overflowed. */
+  skipped: number;
+  /** Batches of this epoch whose loss was no number for the same reason. */
+  lost: number;
   best: BestEpoch | undefined;
 }
 
@@ -59,7 +64,7 @@ export async function restoreProgress(
 ): Promise<Progress> {
   const vectors = saved?.vectors ?? startOfRun(await initial());
   for (const { name, length } of trainingState(layout, optimizer)) {
-    const vector = vectors[name] ?? (saved === null ? new Float32Array(length) : undefined);
+    const vector = vectors[name] ?? startOfSlot({ name, length, optimizer, isNew: saved === null });
     if (vector?.length !== length) {
       throw new DeitError(
         `the saved state has ${vector?.length ?? "no"} numbers for ${name}; expected ${length}`,
@@ -71,6 +76,23 @@ export async function restoreProgress(
     await runtime.setState(name, vector);
   }
   return progressOf(saved?.counters ?? { epoch: 0 });
+}
+
+/** What a slot starts as; undefined where a saved state should have had it. */
+function startOfSlot({
+  name,
+  length,
+  optimizer,
+  isNew,
+}: {
+  name: string;
+  length: number;
+  optimizer: Optimizer;
+  isNew: boolean;
+}): Float32Array | undefined {
+  // A run may go on in another precision.
+  if (name === LOSS_SCALE_STATE && optimizer.lossScale) return Float32Array.from(optimizer.lossScale.start);
+  return isNew ? new Float32Array(length) : undefined;
 }
 
 /** Accumulated gradients start at 0. */
@@ -94,12 +116,14 @@ export async function captureState(
 }
 
 /** The counters of a saved state; those that it lacks are 0. */
-export function progressOf({ epoch, step, updates, lossSums, best }: Counters): Progress {
+export function progressOf({ epoch, step, updates, lossSums, skipped, lost, best }: Counters): Progress {
   return {
     epoch,
     step: asNumber(step),
     updates: asNumber(updates),
     lossSums: asNumbers(lossSums),
+    skipped: asNumber(skipped),
+    lost: asNumber(lost),
     best: best && {
       epoch: best.epoch,
       acc1: asNumber(best["acc1"]),

@@ -13,6 +13,8 @@ import { runEpochs } from "./engine.ts";
 import type { TrainEvent } from "./events.ts";
 import { loadPrograms } from "./executables.ts";
 import { checkFinetune, initialWeights } from "./initial-weights.ts";
+import { memoryWarning, planMemory, withMemoryAdvice } from "./memory.ts";
+import { choosePrecision, optimizerIn } from "./precision.ts";
 import type { Progress, WeightsKind } from "./progress.ts";
 import { clearGradients, isBetter, restoreProgress } from "./progress.ts";
 import type { RunFolder } from "./run-folder.ts";
@@ -89,7 +91,6 @@ export async function train(
   // 3. Model: where its parameters lie in the state's vectors, and what it starts from.
   const { model, layout } = modelFor(options, pictures.classes.length);
   const { classes } = pictures;
-  const optimizer = optimizerFor(options);
   const warn = (message: string): void => onEvent({ type: "warning", message });
   const note = (message: string): void => onEvent({ type: "note", message });
   const teacher = await openTeacher(options, { student: { numClasses: classes.length, classes }, warn });
@@ -99,11 +100,14 @@ export async function train(
     );
   }
   if (!(await isRunFolder(options.outputDir))) await checkFinetune(options, { model, layout, warn, note });
-  // 4. Device.
+  // 4. Device, and what it computes in.
   const runtime = await openRuntime(options);
   const loaders = loadersFor(options, { model, pictures, validation: measured });
   try {
     signal?.throwIfAborted();
+    const { precision, note: choice } = await choosePrecision(options.precision, runtime.device);
+    if (choice !== undefined) note(choice);
+    const optimizer = optimizerIn(optimizerFor(options), precision);
     // 5. Run folder: the first that is written; locked, its log in line with its state.
     await using run = await openRun(options);
     run.notes.forEach(warn);
@@ -124,7 +128,13 @@ export async function train(
       return result(0);
     }
     // 7. Programs.
-    const executables = await loadPrograms(runtime, { options, model, layout, optimizer, teacher, pictures });
+    const setup = { options, model, layout, optimizer, teacher, pictures };
+    const executables = await loadPrograms(runtime, setup).catch((error: unknown) => {
+      throw withMemoryAdvice(error, options);
+    });
+    const plan = planMemory(executables, { layout, optimizer });
+    const tight = memoryWarning(plan, { available: availableMemory(runtime), options });
+    if (tight !== undefined) warn(tight);
     if (executables.apply) await clearGradients({ runtime, layout });
     await using _ = { [Symbol.asyncDispose]: async () => executables.teacher?.close() };
     const { uniquePictures: uniqueImages, repeats } = trainPlan(options, pictures.length);
@@ -166,6 +176,11 @@ export async function train(
   } finally {
     await Promise.all([loaders.training.close(), loaders.validation.close(), runtime.close()]);
   }
+}
+
+/** Free memory of the device, as far as it is known. */
+function availableMemory({ device }: Runtime): number {
+  return device === "cpu" ? process.availableMemory() : Number.POSITIVE_INFINITY;
 }
 
 async function openRun(options: TrainOptions): Promise<RunFolder> {

@@ -6,6 +6,7 @@ import type { TrainOptions } from "../config/schema.ts";
 import { ConfigError } from "../errors.ts";
 import type { Program } from "../graph/program.ts";
 import { repeat } from "../graph/repeat.ts";
+import { LOSS_SCALE_STATE } from "../optim/loss-scale.ts";
 import type { Executable, Runtime, TensorData } from "../runtime/runtime.ts";
 
 /** A step's program so many times in one run. */
@@ -26,6 +27,13 @@ export function turnsFor(
   { device, step }: { device: Runtime["device"]; step: Program },
 ): number {
   const { stepsPerRun, accumulationSteps } = options;
+  if (Object.hasOwn(step.state, LOSS_SCALE_STATE)) {
+    // Whether a float16 update was skipped decides the numbers of the next one.
+    if (stepsPerRun === null || stepsPerRun === 1) return 1;
+    throw new ConfigError("stepsPerRun", `--steps-per-run ${stepsPerRun} does not go with float16`, {
+      hint: "Leave it out, or take --precision float32.",
+    });
+  }
   if (stepsPerRun === null) {
     if (device !== "cuda" || accumulationSteps > 1) return 1;
     return Math.max(1, Math.min(MOST_TURNS, Math.floor(MOST_BYTES / batchBytes(step))));

@@ -19,6 +19,7 @@ const step = {
   steps: 100,
   loss: 2.345,
   losses: { loss: 2.345 },
+  skipped: 0,
   lr: 1e-3,
   imagesPerSecond: 512.4,
   secondsLeft: 200,

@@ -286,6 +286,11 @@ const shapes: OpCase[] = [
   opCase("argmax", "the first of equals", [values([1, 3, 3, 2, 2, 2], [2, 3])], ([x]) => ops.argmax(x, 1), {
     gradient: false,
   }),
+  opCase("after", "two others", [floats([2, 3]), others([4]), floats([1, 2])], ([x, ...more]) =>
+    ops.after(x, more.slice(0, 2)),
+  ),
+  opCase("after", "nothing", [floats([3])], ([x]) => ops.after(x, [])),
+  opCase("after", "a scalar after itself", [floats([])], ([x]) => ops.after(ops.mul(x, x), [x])),
   opCase("transpose", "matrix", [floats([2, 3])], ([x]) => ops.transpose(x)),
   opCase("transpose", "last two of four", [floats([2, 1, 3, 4])], ([x]) => ops.transpose(x)),
   opCase("transpose", "tokens first", [floats([2, 3, 4])], ([x]) => ops.transpose(x, [1, 0, 2])),

@@ -39,5 +39,23 @@ describe("sessionError", () => {
       'node "" (Gemm): Failed to allocate memory for requested buffer of size 1600000000000',
     );
     expect(error.hint).toContain("smaller batch size");
+    expect(error.outOfMemory).toBe(true);
+  });
+
+  test.each([
+    [
+      "a buffer that could not be made",
+      "WebGPU validation failed. [Invalid Buffer (unlabeled)] is invalid due to a previous error.",
+      true,
+    ],
+    [
+      "a size beyond 32 bits",
+      "Non-zero status code returned while running Expand node. Name:'expand_0' Status Message: narrowing_error",
+      true,
+    ],
+    ["an allocation that threw", "std::bad_alloc", true],
+    ["a shape", "The input tensor cannot be reshaped to the requested shape. Input shape:{4,4}", false],
+  ])("%s: out of memory or not", (_, message, outOfMemory) => {
+    expect(sessionError("webgpu", program, "run", new Error(message)).outOfMemory).toBe(outOfMemory);
   });
 });

@@ -15,6 +15,7 @@ import { addSchemaFlags, flagLayer, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
 const MODEL = ["model", "inputSize", "batchSize", "device", "threads"] as const;
+const TRAINING = [...MODEL, "precision", "recompute"] as const;
 const PICTURES: readonly TrainOptionName[] = [
   "dataPath",
   "dataSet",
@@ -43,7 +44,7 @@ export function addBenchCommand(program: Command): void {
       )
       .option("--json", "print the result as one JSON document");
   };
-  addProfile(add("train", "Time training steps: forward, backward and update.", MODEL)).action(
+  addProfile(add("train", "Time training steps: forward, backward and update.", TRAINING)).action(
     runModel("train"),
   );
   addProfile(add("infer", "Time forward passes.", MODEL)).action(runModel("infer"));
@@ -76,13 +77,23 @@ const DEFAULT_MODEL = "deit_tiny_distilled_patch16_224";
 
 /** The flags as the benchmarks of a model take them. */
 function modelOptions(flags: BenchFlags, command: Command): BenchOptions {
-  const { model = DEFAULT_MODEL, inputSize, batchSize, device, threads } = givenOptions(command, MODEL);
+  const {
+    model = DEFAULT_MODEL,
+    inputSize,
+    batchSize,
+    device,
+    threads,
+    precision,
+    recompute,
+  } = givenOptions(command, TRAINING);
   return {
     model,
     ...(inputSize && { inputSize }),
     ...(batchSize && { batchSize }),
     ...(device && { device }),
     ...(threads && { threads }),
+    ...(precision && { precision }),
+    ...(recompute && { recompute }),
     ...(flags.rounds && { rounds: flags.rounds }),
   };
 }

@@ -16,7 +16,7 @@ function comparison(name: string, onnx: string, test: (x: number, y: number) => 
     evaluate: ([a, b], _, types) => [map2(a, b, types[0]?.shape ?? [], (x, y) => Number(test(x, y)))],
     onnx: () => ({ type: onnx }),
   };
-  return (a: Operand, b: Operand): Value => apply(op, [operand(a), operand(b)], NONE);
+  return (a: Operand, b: Operand): Value => apply(op, [operand(a, b), operand(b, a)], NONE);
 }
 
 export const equal = comparison("equal", "Equal", (x, y) => x === y);
@@ -54,5 +54,5 @@ const selectOp: OpDefinition<None> = {
 
 /** `a` where the condition holds, else `b`; all three broadcast. */
 export function select(condition: Value, a: Operand, b: Operand): Value {
-  return apply(selectOp, [condition, operand(a), operand(b)], NONE);
+  return apply(selectOp, [condition, operand(a, b), operand(b, a)], NONE);
 }

@@ -1,5 +1,5 @@
 /** Arithmetic with broadcasting and elementwise functions. */
-import type { DType, OpDefinition, Operand, TensorType, Value } from "../graph.ts";
+import type { Attributes, DType, OpDefinition, Operand, TensorType, Value } from "../graph.ts";
 import { apply, constantNumber, operand, operands, scalar } from "../graph.ts";
 import { ShapeError } from "../../errors.ts";
 import { erf as erf64 } from "../erf.ts";
@@ -48,7 +48,7 @@ function binary({ name, onnx, evaluate, gradient, simplify }: Binary): (a: Opera
     onnx: () => ({ type: onnx }),
     ...(simplify && { simplify: ([a, b]) => simplify(a, b) }),
   };
-  return (a, b) => apply(op, [operand(a), operand(b)], NONE);
+  return (a, b) => apply(op, [operand(a, b), operand(b, a)], NONE);
 }
 
 /** `a`, expanded to the result's shape, when every element of `b` is the neutral one. */
@@ -227,7 +227,7 @@ const clipOp: OpDefinition<{ low: number; high: number }> = {
   evaluate: ([x], { low, high }) => [x.data.map((value) => Math.min(Math.max(value, low), high))],
   onnx: ([x], { low, high }, writer) => ({
     type: "Clip",
-    inputs: [writer.name(x), writer.float32(low), writer.float32(high)],
+    inputs: [writer.name(x), writer.scalar(low, x.dtype), writer.scalar(high, x.dtype)],
   }),
 };
 
@@ -253,6 +253,11 @@ const castOp: OpDefinition<{ to: DType }> = {
   gradient: ({ inputs: [x], grad }) => [x.dtype.startsWith("float") ? cast(grad, x.dtype) : undefined],
   evaluate: ([x], { to }) => [castData(x.data, to)],
   onnx: (_, { to }) => ({ type: "Cast", attributes: { to: ONNX_DTYPE[to] } }),
+  // There and back again: nothing is lost on a detour through float32.
+  simplify: ([x], { to }) => {
+    const [before] = x.node.op === (castOp as OpDefinition<Attributes>) ? x.node.inputs : [];
+    return x.dtype === "float32" && before?.dtype === "float16" && to === "float16" ? before : undefined;
+  },
 };
 
 /** Converts to another element type; floats become integers by truncation, anything but 0 becomes true. */

@@ -222,7 +222,12 @@ const padOp: OpDefinition<{ axis: number; before: number; after: number; value: 
   },
   onnx: ([x], { axis, before, after, value }, writer) => ({
     type: "Pad",
-    inputs: [writer.name(x), writer.int64([before, after]), writer.float32(value), writer.int64([axis])],
+    inputs: [
+      writer.name(x),
+      writer.int64([before, after]),
+      writer.scalar(value, x.dtype),
+      writer.int64([axis]),
+    ],
   }),
   simplify: ([x], { before, after }) => (before === 0 && after === 0 ? x : undefined),
 };

@@ -1,0 +1,159 @@
+/**
+ * Mixed precision: which operations of a lowered graph compute in float16, with casts where both kinds meet. As PyTorch's
+ * autocast: matrix products and convolutions in float16; softmax, normalisation, sums, and whatever is not on a list here
+ * in float32; what does no harm follows its operands, and is float32 where they differ. Weights are float32 and cast once a
+ * run, whoever reads them. So the residual stream (positions, sums of it) is float32: no gradient keeps it, which makes it
+ * cost no memory that counts.
+ */
+import type { Node, OpDefinition, Value } from "./graph.ts";
+import {
+  apply,
+  at,
+  atScope,
+  constantData,
+  createNode,
+  inputName,
+  isInput,
+  topologicalOrder,
+} from "./graph.ts";
+import { cast, expand } from "./ops.ts";
+
+/** How activations and products are computed; weights, moments and losses are float32. */
+export type Precision = "float32" | "float16";
+
+/** Products: fast in float16, and added up in float32 by every provider. */
+const PRODUCTS = new Set(["matmul", "gemm", "convolution", "transposedConvolution"]);
+
+/** Float32 within; what they give is kept for the gradient and read by products, so their first output goes on in float16. */
+const NARROWED = new Set(["layerNormalization", "batchNormInference", "softmax"]);
+
+/** As precise as their operands: no sums of many terms, no results much larger than what they are made of. */
+const FOLLOWERS = new Set(
+  (
+    "reshape expand transpose slice split concat pad gather metPixels hold " +
+    "add sub mul div neg abs maximum minimum select relu gelu tanh sigmoid erf exp clip ceil maxPool"
+  ).split(" "),
+);
+
+/** A constant between these magnitudes keeps its precision: float16's smallest normal and its largest number. */
+const [SMALLEST, LARGEST] = [2 ** -14, 65504];
+
+const inFloat32Op: OpDefinition<Readonly<Record<string, never>>> = {
+  name: "inFloat32",
+  infer: ([x]) => [x],
+  gradient: ({ grad }) => [grad],
+  evaluate: ([x]) => [x.data],
+  onnx: () => ({ type: "Identity" }),
+};
+
+/** x, float32 from here on in mixed precision: logits, before a loss reads them. */
+export function inFloat32(x: Value): Value {
+  return apply(inFloat32Op, [x], {});
+}
+
+/**
+ * The same values, of the types they had, with float16 inside. Wants a lowered graph. `weights`: names of the inputs that
+ * are no data.
+ */
+export function toFloat16(
+  values: readonly Value[],
+  { weights = new Set() }: { weights?: ReadonlySet<string> } = {},
+): Value[] {
+  const rebuilt = new Map<Value, Value>();
+  const inHalf = memoized(halved);
+  const inFull = memoized((value) => cast(value, "float32"));
+  const fromWeights = new Set<Node>();
+  for (const node of topologicalOrder(values)) {
+    if (isInput(node) ? weights.has(inputName(node)) : node.inputs.every(isFixed(fromWeights)))
+      fromWeights.add(node);
+    if (node.inputs.length === 0) continue;
+    const inputs = node.inputs.map((value) => rebuilt.get(value) ?? value);
+    const made = atScope(node.scope, () => {
+      if (node.op.name === inFloat32Op.name) return inputs.map(inFull);
+      const results = createLike(node, inputs, { inHalf, inFull, fromWeights });
+      return isNarrowed(node, inputs) ? [inHalf(at(results, 0)), ...results.slice(1)] : results;
+    });
+    for (const [i, value] of node.outputs.entries()) rebuilt.set(value, at(made, i));
+  }
+  return values.map((value) => {
+    const result = rebuilt.get(value) ?? value;
+    return value.dtype === "float32" ? inFull(result) : result;
+  });
+}
+
+interface Casts {
+  readonly inHalf: (value: Value) => Value;
+  readonly inFull: (value: Value) => Value;
+  readonly fromWeights: ReadonlySet<Node>;
+}
+
+/** The outputs of a node over inputs of its precision. */
+function createLike(node: Node, inputs: readonly Value[], casts: Casts): readonly Value[] {
+  const isHalf = computesInHalf(node, inputs, casts.fromWeights);
+  const operands = inputs.map((value) => {
+    if (!value.dtype.startsWith("float")) return value;
+    return isHalf ? casts.inHalf(value) : casts.inFull(value);
+  });
+  const unchanged = operands.every((value, i) => value === node.inputs[i]);
+  return unchanged ? node.outputs : createNode(node.op, operands, node.attributes).outputs;
+}
+
+function computesInHalf(node: Node, inputs: readonly Value[], fromWeights: ReadonlySet<Node>): boolean {
+  const { name } = node.op;
+  const [first] = inputs;
+  if (PRODUCTS.has(name)) return first?.dtype.startsWith("float") ?? false;
+  if (!FOLLOWERS.has(name)) return false;
+  if (name === "hold") return first?.dtype === "float16";
+  const floats = inputs.filter(({ dtype }) => dtype.startsWith("float"));
+  const rank = Math.max(...floats.map(({ shape }) => shape.length));
+  // A bias is a vector of weights beside a matrix or more: it joins what it is added to.
+  const isBias = (value: Value, i: number): boolean =>
+    value.shape.length === 1 && rank > 1 && fromWeights.has(node.inputs[i]?.node ?? value.node);
+  return (
+    floats.some(({ dtype }) => dtype === "float16") &&
+    inputs.every((value, i) => value.dtype !== "float32" || keepsPrecision(value) || isBias(value, i))
+  );
+}
+
+function isNarrowed({ op }: Node, inputs: readonly Value[]): boolean {
+  // A softmax over float32 is part of a loss.
+  return NARROWED.has(op.name) && (op.name !== "softmax" || inputs[0]?.dtype === "float16");
+}
+
+/** Whether a value is a constant that float16 holds as well; expanded or not. */
+function keepsPrecision(value: Value): boolean {
+  const data = constantData(unexpanded(value));
+  if (data === undefined) return false;
+  for (const number of data) {
+    const size = Math.abs(Number(number));
+    if (size !== 0 && (size < SMALLEST || (size > LARGEST && Number.isFinite(size)))) return false;
+  }
+  return true;
+}
+
+function unexpanded(value: Value): Value {
+  return value.node.op.name === "expand" ? at(value.node.inputs, 0) : value;
+}
+
+/** The value in float16. An expanded constant is cast before it is expanded: that costs nothing. */
+function halved(value: Value): Value {
+  const inner = unexpanded(value);
+  if (inner !== value && constantData(inner) !== undefined)
+    return expand(cast(inner, "float16"), value.shape);
+  return cast(value, "float16");
+}
+
+/** Whether a value is a constant or made of weights alone. */
+function isFixed(fromWeights: ReadonlySet<Node>): (value: Value) => boolean {
+  return (value) => fromWeights.has(value.node) || constantData(value) !== undefined;
+}
+
+/** One result for each value, so that all who want the cast share it. */
+function memoized(f: (value: Value) => Value): (value: Value) => Value {
+  const known = new Map<Value, Value>();
+  return (value) => {
+    const result = known.get(value) ?? f(value);
+    known.set(value, result);
+    return result;
+  };
+}

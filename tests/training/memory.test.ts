@@ -1,0 +1,98 @@
+/** Memory: planned before a run, and when it is not enough, said with what to change. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { DeviceError } from "../../src/errors.ts";
+import { createModel } from "../../src/models/registry.ts";
+import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
+import { adamW } from "../../src/optim/adamw.ts";
+import { withLossScale } from "../../src/optim/loss-scale.ts";
+import { modelLayout } from "../../src/optim/groups.ts";
+import { memoryAdvice, memoryWarning, withMemoryAdvice } from "../../src/training/memory.ts";
+import type { TrainingOptions } from "../../src/training/program.ts";
+import { stepProgram } from "../../src/training/program.ts";
+import { readState } from "../../src/training/run-state.ts";
+import { classification } from "../../src/training/task.ts";
+import { train } from "../../src/training/train.ts";
+import { temporaryFolder } from "../data/temporary.ts";
+import { tinyRun, writePhotos } from "./photos.ts";
+import { NORMALISATION } from "./steps.ts";
+
+const options = {
+  batchSize: 64,
+  accumulationSteps: 1,
+  recompute: false,
+  precision: "float32",
+  inputSize: null,
+} as const;
+
+describe("what a batch of DeiT-Ti at 224 wants", () => {
+  const model = createModel("deit_tiny_patch16_224");
+  const layout = modelLayout(model);
+  /** MiB that one picture more takes. */
+  function perPicture(training: Partial<TrainingOptions>): number {
+    const [few = 0, more = 0] = [8, 16].map((batchSize) => {
+      const program = stepProgram(
+        { model, layout, batchSize, target: "cpu", normalisation: NORMALISATION },
+        { task: classification(softTargetCrossEntropy), optimizer: adamW(), ...training },
+      );
+      return program.workingBytes ?? 0;
+    });
+    return (more - few) / 8 / 2 ** 20;
+  }
+
+  test("recomputed it is less than a quarter, in float16 less than three quarters", () => {
+    const plain = perPicture({});
+    expect(plain).toBeGreaterThan(30); // measured: 38.5 (docs/decisions/0010)
+    expect(plain).toBeLessThan(40);
+    expect(perPicture({ recompute: true }) / plain).toBeLessThan(0.25);
+    expect(perPicture({ optimizer: withLossScale(adamW()) }) / plain).toBeLessThan(0.75);
+  });
+});
+
+describe("advice", () => {
+  test("names what is not there yet", () => {
+    expect(memoryAdvice(options)).toBe(
+      "To want less: --recompute (the same numbers); --batch-size 32 --accumulation-steps 2 (as many pictures an update); --precision float16 on a graphics card; a smaller --input-size or --model.",
+    );
+    expect(memoryAdvice({ ...options, recompute: true, precision: "float16", batchSize: 1 })).toBe(
+      "To want less: a smaller --input-size or --model.",
+    );
+  });
+
+  test("comes before the run when the plan does not fit, and not when it does", () => {
+    const plan = { state: 2 ** 30, batch: 5 * 2 ** 30 };
+    expect(memoryWarning(plan, { available: 7 * 2 ** 30, options })).toBeUndefined();
+    expect(memoryWarning(plan, { available: 4 * 2 ** 30, options })).toMatch(
+      /^a step wants about 6\.0 GiB of memory, and 4\.0 GiB are free\. To want less: --recompute/,
+    );
+  });
+
+  test("is for errors of memory alone", () => {
+    const other = new DeviceError("cpu", "another error");
+    expect(withMemoryAdvice(other, options)).toBe(other);
+    const full = new DeviceError("webgpu", "program failed", { hint: "old hint", outOfMemory: true });
+    const advised = withMemoryAdvice(full, options);
+    expect(advised).toBeInstanceOf(DeviceError);
+    expect((advised as DeviceError).message).toMatch(
+      /^the memory of webgpu is not enough for a batch of 64: program failed\nTo want less: /,
+    );
+  });
+});
+
+test("a batch that does not fit ends the run with advice, after a warning; the run is saved", async () => {
+  const root = await temporaryFolder();
+  const dataPath = await writePhotos(join(root, "photos"), { perClass: 2 });
+  const outputDir = join(root, "run");
+  const warnings: string[] = [];
+  // 262,144 tokens attend to each other: 512 GiB of probabilities.
+  const running = train(tinyRun({ dataPath, outputDir, inputSize: 2048, batchSize: 1, workers: 0 }), {
+    onEvent: (event) => void (event.type === "warning" && warnings.push(event.message)),
+  });
+  await expect(running).rejects.toThrow(
+    /the memory of cpu is not enough for a batch of 1: .*Failed to allocate memory.*\nTo want less: --recompute .* What was saved stays/s,
+  );
+  expect(warnings.join("\n")).toMatch(/a step wants about \S+ GiB of memory/);
+  expect((await stat(join(outputDir, "state.safetensors"))).size).toBeGreaterThan(1000);
+  expect((await readState(join(outputDir, "state.safetensors"))).counters["step"]).toBe(0);
+});
