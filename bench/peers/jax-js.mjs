@@ -25,7 +25,7 @@ class BlobWorker {
       });
   }
   postMessage(data) {
-    this.#worker.then((worker) => worker.postMessage(data));
+    void this.#worker.then((worker) => worker.postMessage(data));
   }
 }
 if (threads > 1) globalThis.Worker = BlobWorker;
