@@ -4,9 +4,10 @@
  * students, and how often each answers differently from each teacher, and from a convnet that taught nobody.
  *
  *   deit analyze ablation --table table2-cifar10 --compare witness=RESNET56 --seeds 0,1,2,3,4 --out runs/table2
+ *   deit train table2-cifar10 --distillation-type hard --teacher-path TEACHER --lr 2e-3      one of the students
  *
- * Time on 2 cores: teachers about 50 minutes, once; students about half an hour a seed: 3.5 hours for five seeds, in trainings
- * of at most 35 minutes; --estimate tells. Expected: not run yet.
+ * Time: on 2 cores about 50 minutes for the teachers, once, and half an hour a seed: 3.5 hours for five seeds, in trainings of
+ * at most 35 minutes; --estimate tells. Expected: not run yet.
  */
 import type { AblationRow } from "../src/analysis/ablation/table.ts";
 import type { TrainInput } from "../src/config/schema.ts";

@@ -103,6 +103,22 @@ function checked(table: AblationTable): AblationTable {
   return table;
 }
 
+/** The named rows of a table and those that they are compared with; all without names. @throws ConfigError for a name that is none */
+export function onlyRows(table: AblationTable, chosen: readonly string[] | undefined): AblationTable {
+  if (chosen === undefined) return table;
+  const names = table.rows.map(({ name }) => name);
+  const unknown = chosen.find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new ConfigError("row", `there is no row "${unknown}" in ${table.name}`, {
+      hint: didYouMean(unknown, names) || `Rows: ${names.join(", ")}.`,
+    });
+  }
+  const baselines = table.rows
+    .filter(({ name }) => chosen.includes(name))
+    .map(({ against }) => against ?? names[0]);
+  return { ...table, rows: table.rows.filter(({ name }) => [...chosen, ...baselines].includes(name)) };
+}
+
 /**
  * A table of values to try, each by itself or, with `grid`, in all combinations; the recipe as it is comes first.
  * @param vary `option=value,value`, names in any spelling; lists in brackets: `scale=[0.5,1],[0.08,1]`

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { planAblation } from "../../../src/analysis/ablation/plan.ts";
 import type { AblationTable } from "../../../src/analysis/ablation/table.ts";
-import { loadTable, variedTable } from "../../../src/analysis/ablation/table.ts";
+import { loadTable, onlyRows, variedTable } from "../../../src/analysis/ablation/table.ts";
 import type { Layer } from "../../../src/config/resolve.ts";
 import { temporaryFolder } from "../../data/temporary.ts";
 
@@ -116,6 +116,14 @@ describe("the plan", () => {
       'the table has no teacher "other"',
     );
   });
+});
+
+test("chosen rows bring the ones that they are compared with", () => {
+  const names = ({ rows }: AblationTable): string[] => rows.map(({ name }) => name);
+  expect(names(onlyRows(table, ["wide, no Mixup"]))).toEqual(["wide", "wide, no Mixup"]);
+  expect(names(onlyRows(table, ["no Mixup"]))).toEqual(["base", "no Mixup"]);
+  expect(onlyRows(table, undefined)).toBe(table);
+  expect(() => onlyRows(table, ["no Mixop"])).toThrow('there is no row "no Mixop" in small');
 });
 
 describe("varied options", () => {

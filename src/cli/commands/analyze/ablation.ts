@@ -23,6 +23,7 @@ interface AblationFlags {
   vary?: string[];
   grid?: true;
   table?: string;
+  row?: string[];
   seeds?: number[];
   budget?: number;
   teacher?: Record<string, string>;
@@ -46,6 +47,7 @@ export function addAblationCommand(analyze: Command): void {
     )
     .option("--grid", "try all combinations of what is varied")
     .option("--table <FILE>", "a file that exports recipe and rows, or the name of one: ablation-cifar10")
+    .option("--row <NAME>", "train this row and the one it is compared with alone (several times)", collect)
     .addOption(new Option("--seeds <LIST>", "seeds of every row (default: 0)").argParser(seedsOf))
     .addOption(new Option("--budget <FACTOR>", "multiply every row's epochs").argParser(budgetOf))
     .addOption(
@@ -88,7 +90,7 @@ async function runAblationCommand(
   command: Command,
 ): Promise<void> {
   const output = createOutput({ json: flags.json });
-  const { loadTable, variedTable } = await import("../../../analysis/ablation/table.ts");
+  const { loadTable, onlyRows, variedTable } = await import("../../../analysis/ablation/table.ts");
   const { planAblation } = await import("../../../analysis/ablation/plan.ts");
   const { vary = [], grid = false, jobs = 1, seeds = [0], budget, teacher, compare } = flags;
   if ((flags.table === undefined) === (recipe === undefined) || (recipe !== undefined && vary.length === 0)) {
@@ -99,7 +101,7 @@ async function runAblationCommand(
   const found =
     flags.table === undefined
       ? await variedTable(recipe ?? "", { vary, grid })
-      : await loadTable(flags.table);
+      : onlyRows(await loadTable(flags.table), flags.row);
   const out = flags.out ?? `runs/ablation-${found.name}`;
   const plan = planAblation(found, {
     seeds,
