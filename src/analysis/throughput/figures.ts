@@ -3,7 +3,8 @@ import type { Figure } from "../../figures/draw.ts";
 import { TABLE_5 } from "../paper-tables.ts";
 import type { ThroughputResult } from "./measure.ts";
 import { scatterFigure } from "./scatter.ts";
-import type { Panel, Point, SizeBy } from "./scatter.ts";
+import type { Panel, Point } from "./scatter.ts";
+import type { SizeBy } from "./size-by.ts";
 
 const PAPER_TITLE = "the paper, V100";
 

@@ -11,7 +11,7 @@ import { describeEnvironment } from "../../training/run-environment.ts";
 import { TABLE_5 } from "../paper-tables.ts";
 import { accuracyFigure, workFigure } from "./figures.ts";
 import type { ThroughputTable } from "./measure.ts";
-import type { SizeBy } from "./scatter.ts";
+import type { SizeBy } from "./size-by.ts";
 
 /** Where the measurements of a table are kept as they are made, in its folder. */
 export const JOURNAL_FILE = "measurements.jsonl";

@@ -4,6 +4,7 @@
  */
 import type { TopLevelSpec } from "vega-lite";
 import type { Figure } from "../../figures/draw.ts";
+import type { SizeBy } from "./size-by.ts";
 import type { Palette } from "../../figures/palette.ts";
 import { placeLabels } from "../../figures/place-labels.ts";
 import { paretoFront } from "./pareto.ts";
@@ -30,8 +31,6 @@ export interface Panel {
   /** Both axes logarithmic, and no front: speed against work. */
   readonly work?: true;
 }
-
-export type SizeBy = "parameters" | "memory";
 
 const WIDTH = 460;
 const HEIGHT = 380;

@@ -3,7 +3,7 @@ import { basename, join, resolve } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
 import type { ThroughputOptions } from "../../../analysis/throughput/measure.ts";
-import type { SizeBy } from "../../../analysis/throughput/scatter.ts";
+import type { SizeBy } from "../../../analysis/throughput/size-by.ts";
 import { namesPictures } from "../../../config/resolve.ts";
 import { ConfigError } from "../../../errors.ts";
 import { commandLine } from "../../command-line.ts";
