@@ -10,8 +10,8 @@ type Layered = Extract<TopLevelSpec, { layer: unknown }>;
 
 const WIDTH = 420;
 const STEP = 26;
-/** Longer names are cut off. */
-const NAME_LIMIT = 300;
+/** Longer names are cut off; Vega takes letters for a third wider than they are. */
+const NAME_LIMIT = 480;
 
 export interface Words {
   /** Of the axis of the values: "top-1, %". */
@@ -20,8 +20,8 @@ export interface Words {
 }
 
 /**
- * Dots and intervals, a line each: differences from the baseline, seeds as ticks. Lines without one (the baseline, single
- * seeds of another row) stand at their values' difference from nothing and are left out. Undefined when none has one.
+ * Dots and intervals, a line each: differences from the baseline, seeds as ticks. Lines without one (the baseline, rows
+ * that share no seed with theirs) are left out. Undefined when none has one.
  */
 export function differencesFigure(
   measured: readonly Measured[],
@@ -70,7 +70,11 @@ export function differencesFigure(
       width: WIDTH,
       height: { step: STEP },
       layer: [
-        { mark: { type: "rule", color: palette.muted, strokeDash: [4, 3] }, encoding: { x: { datum: 0 } } },
+        {
+          data: { values: [{}] },
+          mark: { type: "rule", color: palette.muted, strokeDash: [4, 3] },
+          encoding: { x: { datum: 0 } },
+        },
         {
           data: { values: seeds },
           mark: { type: "tick", thickness: 1, size: 10, color: palette.muted, opacity: 0.8 },

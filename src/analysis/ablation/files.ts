@@ -61,7 +61,7 @@ export async function writeAblation(
       {
         title: `Disagreement with ${other}`,
         lead: ANSWERS,
-        table: { head, rows: rows.map((row) => row.slice(0, -1)), right: [1, 2, 3, 4, 5] },
+        table: { head: head.slice(0, -1), rows: rows.map((row) => row.slice(0, -1)), right: [1, 2, 3, 4, 5] },
       },
     );
   }
