@@ -1,7 +1,8 @@
 /** A folder as one compressed tar file that plain `tar -xf` unpacks. */
 import { spawn, spawnSync } from "node:child_process";
 import { createWriteStream } from "node:fs";
-import { basename } from "node:path";
+import { readdir } from "node:fs/promises";
+import { basename, join, relative } from "node:path";
 import type { Duplex, Writable } from "node:stream";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -20,10 +21,20 @@ export function bestEnding(): Ending {
 /** Packs the folder under its own name. The same files give the same bytes: no times, no owners. */
 export async function pack(folder: string, file: string, ending: Ending): Promise<void> {
   const name = basename(folder);
-  const tar = packTar(folder, {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  // one order, whatever the disk and the number of cores
+  const files = entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
+  const sources = files.map((source) => ({
+    type: "file" as const,
+    source,
+    target: `${name}/${relative(folder, source).replaceAll("\\", "/")}`,
+  }));
+  const tar = packTar(sources, {
     map: (header) => ({
       ...header,
-      name: header.name === "" || header.name === "." ? name : `${name}/${header.name}`,
       mtime: new Date(0),
       uid: 0,
       gid: 0,

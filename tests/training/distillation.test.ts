@@ -199,9 +199,12 @@ describe("is refused before anything is written:", () => {
   test("a token without a loss", async () => {
     expect(await refused({ distillationHead: "class" })).toMatch(/without a loss/);
   });
-  test("a teacher that is not there, or an address", async () => {
+  test("a teacher that is not there, here or at an address", async () => {
     expect(await refused({ teacherPath: join(root, "nothing") })).toMatch(/there is no checkpoint/);
-    expect(await refused({ teacherPath: "https://example.com/teacher.pth" })).toMatch(/is an address/);
+    // nobody listens there
+    expect(await refused({ teacherPath: "http://127.0.0.1:65534/teacher.pth" })).toMatch(
+      /127\.0\.0\.1:65534.*ECONNREFUSED.*get the file by other means/s,
+    );
   });
   test("a teacher of other classes", async () => {
     const others = await writePhotos(join(root, "others"));
