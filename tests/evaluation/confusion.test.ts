@@ -51,7 +51,19 @@ test("an answer is the first of the largest logits, with its probability and the
     predicted: 1,
     confidence: expect.closeTo(3 / 8, 6),
     truth: expect.closeTo(1 / 8, 6),
+    // two larger ones, and an equal one before it
+    rank: 3,
   });
-  expect(answerOf(Float32Array.of(1000, -1000), 0)).toEqual({ predicted: 0, confidence: 1, truth: 1 });
-  expect(answerOf(Float32Array.of(NaN, 1), 1)).toEqual({ predicted: -1, confidence: NaN, truth: NaN });
+  expect(answerOf(Float32Array.of(1000, -1000), 0)).toEqual({
+    predicted: 0,
+    confidence: 1,
+    truth: 1,
+    rank: 0,
+  });
+  expect(answerOf(Float32Array.of(NaN, 1), 1)).toEqual({
+    predicted: -1,
+    confidence: NaN,
+    truth: NaN,
+    rank: 1,
+  });
 });
