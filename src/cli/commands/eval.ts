@@ -6,14 +6,13 @@ import { requirePictures } from "../../config/resolve.ts";
 import { commandLine } from "../command-line.ts";
 import { describeComparison, describeReport } from "../evaluation-view.ts";
 import { fetchCheckpoint } from "../fetch-checkpoint.ts";
-import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
 import { makeFolder } from "../output-folder.ts";
-import { createProgress, rateMeter } from "../progress.ts";
 import { runOptions } from "../run-options.ts";
 import { inherited } from "../run-pictures.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
+import { withProgress } from "../with-progress.ts";
 
 const PICTURES = ["dataPath", "dataSet", "valSplit", "seed"] as const;
 const OPTIONS = [
@@ -107,33 +106,23 @@ async function runEval(checkpoints: string[], flags: EvalFlags, command: Command
   const { namedCheckpoint } = await import("../../evaluation/contenders.ts");
   for (const checkpoint of checkpoints) await fetchCheckpoint(namedCheckpoint(checkpoint).path);
   const { comparisonReport, measureCheckpoints } = await import("../../evaluation/measure-checkpoints.ts");
-  const progress = createProgress("evaluating");
-  const meter = rateMeter("images");
   const { split, images, topk, real, restrictClasses, confusions = CONFUSIONS, resamples } = flags;
-  const measured = await withInterrupt(
-    (signal) =>
-      measureCheckpoints(
-        {
-          checkpoints,
-          ...options,
-          ...(split && { split }),
-          images,
-          topk,
-          real,
-          restrictClasses,
-          confusions,
-          resamples,
-        },
-        {
-          signal,
-          onEvent(event) {
-            if (event.type === "warning") output.warn(event.message);
-            else progress.update(event.done, event.total, meter(event.done, event.total));
-          },
-        },
-      ),
-    () => progress.line("stopping"),
-  ).finally(progress.stop);
+  const measured = await withProgress({ output, label: "evaluating", unit: "images" }, (hooks) =>
+    measureCheckpoints(
+      {
+        checkpoints,
+        ...options,
+        ...(split && { split }),
+        images,
+        topk,
+        real,
+        restrictClasses,
+        confusions,
+        resamples,
+      },
+      hooks,
+    ),
+  );
   const files: string[] = [];
   if (out !== undefined) {
     const { writeEvaluation } = await import("../../analysis/evaluation-files.ts");

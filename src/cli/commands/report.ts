@@ -1,10 +1,9 @@
 /** `deit report`: writes report.html into a run folder; training does it by itself when it ends. */
 import type { Command } from "commander";
 import { facts } from "../format.ts";
-import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
-import { createProgress, rateMeter } from "../progress.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
+import { withProgress } from "../with-progress.ts";
 
 const OPTIONS = ["device", "threads", "workers", "batchSize"] as const;
 
@@ -23,20 +22,12 @@ export function addReportCommand(program: Command): void {
 async function runReport(run: string, flags: { json?: true }, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
   const { reportRun } = await import("../../report/report.ts");
-  const progress = createProgress("evaluating");
-  const meter = rateMeter("images");
-  const result = await withInterrupt(
-    (signal) =>
-      reportRun(run, {
-        machine: givenOptions(command, OPTIONS),
-        signal,
-        onEvent(event) {
-          if (event.type === "warning") output.warn(event.message);
-          else progress.update(event.done, event.total, meter(event.done, event.total));
-        },
-      }),
-    () => progress.line("stopping"),
-  ).finally(progress.stop);
+  const result = await withProgress({ output, label: "evaluating", unit: "images" }, (hooks) =>
+    reportRun(run, {
+      machine: givenOptions(command, OPTIONS),
+      ...hooks,
+    }),
+  );
   output.result(result, () =>
     [
       result.report,

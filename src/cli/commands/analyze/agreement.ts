@@ -7,15 +7,14 @@ import { requirePictures } from "../../../config/resolve.ts";
 import { commandLine } from "../../command-line.ts";
 import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
-import { withInterrupt } from "../../interrupt.ts";
 import { createOutput } from "../../output.ts";
 import { makeFolder } from "../../output-folder.ts";
-import { createProgress, rateMeter } from "../../progress.ts";
 import { runOptions } from "../../run-options.ts";
 import { inherited } from "../../run-pictures.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
 import { CHECKPOINT_OPTIONS } from "./options.ts";
+import { withProgress } from "../../with-progress.ts";
 
 const OPTIONS = [...CHECKPOINT_OPTIONS, "batchSize", "evalCropRatio", "workers"] as const;
 
@@ -68,24 +67,14 @@ async function runAgreement(checkpoints: string[], flags: AgreementFlags, comman
   const { namedCheckpoint } = await import("../../../evaluation/contenders.ts");
   for (const checkpoint of checkpoints) await fetchCheckpoint(namedCheckpoint(checkpoint).path);
   const { measureAgreement } = await import("../../../analysis/agreement.ts");
-  const progress = createProgress("asking");
-  const meter = rateMeter("pictures");
   const { images, split, restrictClasses, resamples, out } = flags;
   if (out !== undefined) await makeFolder(out); // says what is wrong before the work, not after
-  const measured = await withInterrupt(
-    (signal) =>
-      measureAgreement(
-        { checkpoints, ...options, ...(split && { split }), images, restrictClasses, resamples },
-        {
-          signal,
-          onEvent(event) {
-            if (event.type === "warning") output.warn(event.message);
-            else progress.update(event.done, event.total, meter(event.done, event.total));
-          },
-        },
-      ),
-    () => progress.line("stopping"),
-  ).finally(progress.stop);
+  const measured = await withProgress({ output, label: "asking", unit: "pictures" }, (hooks) =>
+    measureAgreement(
+      { checkpoints, ...options, ...(split && { split }), images, restrictClasses, resamples },
+      hooks,
+    ),
+  );
   const { agreement } = measured;
   const files: string[] = [];
   if (out !== undefined) {

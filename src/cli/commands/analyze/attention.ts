@@ -8,10 +8,10 @@ import { HEAD_FUSIONS } from "../../../analysis/rollout.ts";
 import { ConfigError } from "../../../errors.ts";
 import { commandLine } from "../../command-line.ts";
 import { table } from "../../format.ts";
-import { withInterrupt } from "../../interrupt.ts";
 import { coloursFor, createOutput } from "../../output.ts";
-import { createProgress, rateMeter } from "../../progress.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
+import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
+import { withProgress } from "../../with-progress.ts";
 
 const OPTIONS = ["model", "inputSize", "evalCropRatio", "device", "threads"] as const;
 
@@ -83,45 +83,36 @@ async function runAttention(
     import("../../../analysis/attention.ts"),
     import("../../../analysis/attention-files.ts"),
   ]);
+  await fetchCheckpoint(checkpoint);
   const folder = flags.out ?? (json ? undefined : "attention");
   const files = folder === undefined ? undefined : attentionFiles(folder, { layers: layer, heads: head });
-  const progress = createProgress("looking");
-  const meter = rateMeter("pictures");
   const looked: { image: string; said: readonly string[]; files: readonly string[]; numbers: unknown }[] = [];
-  const source = await withInterrupt(
-    (signal) =>
-      attentionMaps(
-        {
-          checkpoint,
-          images,
-          ...given,
-          inputSize: inputSize ?? undefined,
-          token,
-          headFusion,
-          discardRatio,
-        },
-        async (maps, from) => {
-          checkSelection(from, { layer, head });
-          const written = (await files?.add(maps, from)) ?? [];
-          looked.push({
-            image: maps.image,
-            said: maps.tokens.map(
-              ({ token, prediction: { label, score } }) => `${token}: ${label} ${(100 * score).toFixed(1)} %`,
-            ),
-            files: written,
-            numbers: json ? numbersOf(maps, { layer, head }) : undefined,
-          });
-        },
-        {
-          signal,
-          onEvent(event) {
-            if (event.type === "warning") output.warn(event.message);
-            else progress.update(event.done, event.total, meter(event.done, event.total));
-          },
-        },
-      ),
-    () => progress.line("stopping"),
-  ).finally(progress.stop);
+  const source = await withProgress({ output, label: "looking", unit: "pictures" }, (hooks) =>
+    attentionMaps(
+      {
+        checkpoint,
+        images,
+        ...given,
+        inputSize: inputSize ?? undefined,
+        token,
+        headFusion,
+        discardRatio,
+      },
+      async (maps, from) => {
+        checkSelection(from, { layer, head });
+        const written = (await files?.add(maps, from)) ?? [];
+        looked.push({
+          image: maps.image,
+          said: maps.tokens.map(
+            ({ token, prediction: { label, score } }) => `${token}: ${label} ${(100 * score).toFixed(1)} %`,
+          ),
+          files: written,
+          numbers: json ? numbersOf(maps, { layer, head }) : undefined,
+        });
+      },
+      hooks,
+    ),
+  );
   const page = await files?.finish(source, commandLine());
   const { bold } = coloursFor(process.stdout);
   output.result(

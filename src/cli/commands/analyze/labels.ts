@@ -3,12 +3,11 @@ import type { Command } from "commander";
 import { requirePictures } from "../../../config/resolve.ts";
 import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
-import { withInterrupt } from "../../interrupt.ts";
 import { createOutput } from "../../output.ts";
-import { createProgress, rateMeter } from "../../progress.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
 import { CHECKPOINT_OPTIONS as OPTIONS } from "./options.ts";
+import { withProgress } from "../../with-progress.ts";
 
 export function addLabelsCommand(analyze: Command): void {
   const labels = analyze
@@ -42,29 +41,19 @@ async function runLabels(
   );
   await fetchCheckpoint(checkpoint);
   const { measureLabelStability } = await import("../../../analysis/label-stability.ts");
-  const progress = createProgress("looking");
-  const meter = rateMeter("pictures");
   const { views, images } = flags;
-  const result = await withInterrupt(
-    (signal) =>
-      measureLabelStability(
-        {
-          checkpoint,
-          ...given,
-          inputSize: inputSize ?? undefined,
-          ...(views && { views }),
-          ...(images && { images }),
-        },
-        {
-          signal,
-          onEvent(event) {
-            if (event.type === "warning") output.warn(event.message);
-            else progress.update(event.done, event.total, meter(event.done, event.total));
-          },
-        },
-      ),
-    () => progress.line("stopping"),
-  ).finally(progress.stop);
+  const result = await withProgress({ output, label: "looking", unit: "pictures" }, (hooks) =>
+    measureLabelStability(
+      {
+        checkpoint,
+        ...given,
+        inputSize: inputSize ?? undefined,
+        ...(views && { views }),
+        ...(images && { images }),
+      },
+      hooks,
+    ),
+  );
   output.result(result, () => {
     const rate = (share: number): string => `${(100 * share).toFixed(1)} %`;
     const right = { right: [1, 2, 3] };

@@ -3,11 +3,10 @@ import type { Command } from "commander";
 import { requirePictures } from "../../../config/resolve.ts";
 import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
-import { withInterrupt } from "../../interrupt.ts";
 import { createOutput } from "../../output.ts";
-import { createProgress, rateMeter } from "../../progress.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { CHECKPOINT_OPTIONS as OPTIONS } from "./options.ts";
+import { withProgress } from "../../with-progress.ts";
 
 export function addProbeCommand(analyze: Command): void {
   const probe = analyze
@@ -38,22 +37,9 @@ async function runProbe(checkpoint: string, flags: { json?: true }, command: Com
   );
   await fetchCheckpoint(checkpoint);
   const { probe } = await import("../../../analysis/probe.ts");
-  const progress = createProgress("looking");
-  const meter = rateMeter("pictures");
-  const result = await withInterrupt(
-    (signal) =>
-      probe(
-        { checkpoint, ...given, inputSize: inputSize ?? undefined },
-        {
-          signal,
-          onEvent(event) {
-            if (event.type === "warning") output.warn(event.message);
-            else progress.update(event.done, event.total, meter(event.done, event.total));
-          },
-        },
-      ),
-    () => progress.line("stopping"),
-  ).finally(progress.stop);
+  const result = await withProgress({ output, label: "looking", unit: "pictures" }, (hooks) =>
+    probe({ checkpoint, ...given, inputSize: inputSize ?? undefined }, hooks),
+  );
   const { knn, linear, seconds } = result;
   output.result(result, () =>
     [

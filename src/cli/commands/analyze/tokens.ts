@@ -1,18 +1,18 @@
 /** `deit analyze tokens`: class and distillation token from layer to layer (§4). */
-import { mkdir } from "node:fs/promises";
 import type { Command } from "commander";
 import type { HeadTokens, TokensResult } from "../../../analysis/tokens.ts";
 import { requirePictures } from "../../../config/resolve.ts";
 import { commandLine } from "../../command-line.ts";
+import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
-import { withInterrupt } from "../../interrupt.ts";
+import { makeFolder } from "../../output-folder.ts";
 import { createOutput } from "../../output.ts";
-import { createProgress, rateMeter } from "../../progress.ts";
 import { runOptions } from "../../run-options.ts";
 import { inherited } from "../../run-pictures.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
 import { CHECKPOINT_OPTIONS } from "./options.ts";
+import { withProgress } from "../../with-progress.ts";
 
 const OPTIONS = [...CHECKPOINT_OPTIONS, "batchSize", "evalCropRatio", "workers"] as const;
 
@@ -50,25 +50,16 @@ async function runTokens(
     { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
     `deit analyze tokens ${checkpoint} --data-path ./photos`,
   );
+  await fetchCheckpoint(checkpoint);
   const { analyzeTokens, layerMeans } = await import("../../../analysis/tokens.ts");
-  const progress = createProgress("looking");
-  const meter = rateMeter("pictures");
   const { images, out } = flags;
-  if (out !== undefined) await mkdir(out, { recursive: true }); // says what is wrong before the work, not after
-  const result = await withInterrupt(
-    (signal) =>
-      analyzeTokens(
-        { checkpoint, ...options, inputSize: inputSize ?? undefined, ...(images && { images }) },
-        {
-          signal,
-          onEvent(event) {
-            if (event.type === "warning") output.warn(event.message);
-            else progress.update(event.done, event.total, meter(event.done, event.total));
-          },
-        },
-      ),
-    () => progress.line("stopping"),
-  ).finally(progress.stop);
+  if (out !== undefined) await makeFolder(out); // says what is wrong before the work, not after
+  const result = await withProgress({ output, label: "looking", unit: "pictures" }, (hooks) =>
+    analyzeTokens(
+      { checkpoint, ...options, inputSize: inputSize ?? undefined, ...(images && { images }) },
+      hooks,
+    ),
+  );
   if (out !== undefined) {
     const { writeTokens } = await import("../../../analysis/tokens-files.ts");
     const files = await writeTokens(out, result, commandLine());
