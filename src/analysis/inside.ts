@@ -73,7 +73,7 @@ export function insideProgram(
   { name, look }: { name: string; look: (inside: Inside) => Record<string, Value> },
 ): Program {
   const { weights, scope } = bindParameters(layout);
-  const images = normalise(imagesInput({ model, batchSize, target }), normalisation);
+  const images = normalise(imagesInput({ model, batchSize }), normalisation);
   const inside = lookInside(model, images, scope);
   const outputs = { ...headOutputs(inside.heads), ...look(inside) };
   const state = Object.fromEntries(Object.keys(weights).map((vector) => [`W.${vector}`, null]));

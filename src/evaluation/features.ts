@@ -48,7 +48,7 @@ export function featuresProgram({
   }
   const { weights, scope } = bindParameters(layout);
   let tokens: Value | undefined;
-  model.forward(normalise(imagesInput({ model, batchSize, target }), normalisation), scope, {
+  model.forward(normalise(imagesInput({ model, batchSize }), normalisation), scope, {
     ...evaluationContext(),
     record: (name, value) => {
       if (name === "tokens") tokens = value;

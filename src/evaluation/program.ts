@@ -1,7 +1,7 @@
 /** The program of evaluation: normalised pictures in, logits of every head out, weights read from the state. */
 import type { Normalisation } from "../augmentation/normalisation.ts";
 import { at, constant, input } from "../graph/graph.ts";
-import type { DType, Target, Value } from "../graph/graph.ts";
+import type { Target, Value } from "../graph/graph.ts";
 import { add, cast, mul } from "../graph/ops.ts";
 import type { Program } from "../graph/program.ts";
 import { compile } from "../graph/program.ts";
@@ -33,7 +33,7 @@ export function evaluationProgram(
   { slot = "W" }: { slot?: string } = {},
 ): Program {
   const { weights, scope } = bindParameters(layout, slot);
-  const images = normalise(imagesInput({ model, batchSize, target }), normalisation);
+  const images = normalise(imagesInput({ model, batchSize }), normalisation);
   let tokens: Value | undefined;
   const context: ForwardContext = {
     ...evaluationContext(),
@@ -63,13 +63,12 @@ export function headLogits(outputs: Readonly<Record<string, unknown>>): HeadLogi
   return { class: classLogits, ...Object.fromEntries(found) };
 }
 
-/** The input `images` (or another of its kind) [B, 3, H, W] of 0 to 255: bytes, where the device computes with bytes. */
+/** The input `images` (or another of its kind), bytes [B, 3, H, W], as float32 numbers of 0 to 255. */
 export function imagesInput(
-  { model, batchSize, target }: Pick<ProgramOptions, "model" | "batchSize" | "target">,
+  { model, batchSize }: Pick<ProgramOptions, "model" | "batchSize">,
   name = "images",
 ): Value {
-  const dtype: DType = target === "webgpu" ? "float32" : "uint8";
-  return cast(input(name, dtype, [batchSize, 3, ...model.config.inputSize]), "float32");
+  return cast(input(name, "uint8", [batchSize, 3, ...model.config.inputSize]), "float32");
 }
 
 /** (x/255 − mean)/std per channel, as one multiplication and one addition. */

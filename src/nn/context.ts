@@ -2,7 +2,7 @@
  * How a forward pass is to run: for training or evaluation, where its randomness comes from, and which
  * intermediate results to keep. Always an argument, never hidden state.
  */
-import type { Target, TensorType, Value } from "../graph/graph.ts";
+import type { TensorType, Value } from "../graph/graph.ts";
 import { input } from "../graph/graph.ts";
 import { cast, mul, reshape, slice } from "../graph/ops.ts";
 import { dimAt, sizeOf } from "../graph/shape.ts";
@@ -58,7 +58,6 @@ const ATTENTION_SITE = ".attn";
 
 export interface TrainingContextOptions {
   readonly batchSize: number;
-  readonly target: Target;
   /** Stochastic depth's rate of every residual branch. */
   readonly dropPathRates: readonly number[];
   /** Dropout's rate. */
@@ -72,11 +71,10 @@ export interface TrainingContextOptions {
 /**
  * Training. Unless all `dropPathRates` are 0 the program gets an input `dropPathMask` [branches, B] that holds 0
  * (dropped) or 1 / (1 − rate) (kept): see `dropPathMask`. Every place with dropout gets an input `dropout.<site>`
- * of the place's shape that holds 0 (dropped) or 1. `drawMasks` fills them all.
+ * of the place's shape, bytes that hold 0 (dropped) or 1. `drawMasks` fills them all.
  */
 export function trainingContext({
   batchSize,
-  target,
   dropPathRates,
   drop = 0,
   attnDrop = 0,
@@ -94,11 +92,11 @@ export function trainingContext({
       return mul(x, reshape(row, x.shape.length === 4 ? [batchSize, 1, 1, 1] : [batchSize, 1]));
     },
     dropping: drop > 0,
-    dropout: (x, site) => (drop === 0 ? x : dropElements(x, { site, rate: drop, target })),
+    dropout: (x, site) => (drop === 0 ? x : dropElements(x, { site, rate: drop })),
     attentionDropout:
       attnDrop === 0
         ? undefined
-        : (x, site) => dropElements(x, { site: site + ATTENTION_SITE, rate: attnDrop, target }),
+        : (x, site) => dropElements(x, { site: site + ATTENTION_SITE, rate: attnDrop }),
     recording: false,
     record: () => {},
     segment: (x, part) => part(x),
@@ -107,11 +105,8 @@ export function trainingContext({
 }
 
 /** Kept elements are divided by their share, so that the expectation stays. */
-function dropElements(
-  x: Value,
-  { site, rate, target }: { site: string; rate: number; target: Target },
-): Value {
-  const kept = input(DROPOUT_INPUT + site, target === "webgpu" ? "float32" : "uint8", x.shape);
+function dropElements(x: Value, { site, rate }: { site: string; rate: number }): Value {
+  const kept = input(DROPOUT_INPUT + site, "uint8", x.shape);
   return mul(x, mul(cast(kept, "float32"), 1 / (1 - rate)));
 }
 

@@ -76,8 +76,7 @@ export function checkFeeds(program: Program, feeds: Readonly<Record<string, Tens
       );
     }
     const given = data.constructor.name;
-    const widened = type.dtype === "float32" && given === "Uint8Array";
-    if (given !== arrayOf[type.dtype] && !widened) {
+    if (given !== arrayOf[type.dtype]) {
       throw new DeitError(
         `program "${program.name}": input "${name}" is ${describe(type)} and takes a ${arrayOf[type.dtype]}; got a ${given}`,
       );

@@ -44,8 +44,7 @@ export interface Executable {
   readonly program: Program;
   /**
    * Feeds every input that is no state; returns every output that is no next state. Feeds are copied when the call
-   * is made. A Uint8Array may feed a float32 input. Calls may be queued; they run in order. State changes only
-   * when a run succeeds.
+   * is made. Calls may be queued; they run in order. State changes only when a run succeeds.
    */
   run(feeds: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>>;
   /** Frees the session; state stays. Returns the profiler's file when the runtime was made with `profile`. */

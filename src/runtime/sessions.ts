@@ -82,10 +82,9 @@ export function profilePrefix(profile: string, program: string): string {
   return `${profile}-${program.replaceAll(/[^\w.-]+/g, "-")}`;
 }
 
-/** A tensor over host memory; bytes for a float32 input are widened. */
+/** A tensor over host memory. */
 export function hostTensor(ort: OnnxRuntime, { dtype, shape }: TensorType, data: TensorData): Tensor {
-  const values = dtype === "float32" && data instanceof Uint8Array ? Float32Array.from(data) : data;
-  return new ort.Tensor(dtype, values, shape);
+  return new ort.Tensor(dtype, data, shape);
 }
 
 /** The host contents of an output. */

@@ -141,7 +141,7 @@ function traceGradients(
     ...inputs
   }: TrainingOptions,
 ): Traced & { losses: Record<string, Value> } {
-  const { model, layout, batchSize, target } = options;
+  const { model, layout, batchSize } = options;
   const { weights, scope, values } = bindParameters(layout);
   const bufferUpdates = new Map<Value, Value>();
   const segments: Segment[] = [];
@@ -150,7 +150,6 @@ function traceGradients(
     : trainingContext({
         bufferUpdates,
         batchSize,
-        target,
         dropPathRates: model.dropPathRates(dropPath),
         drop,
         attnDrop,
@@ -218,13 +217,13 @@ function segmented(context: ForwardContext, segments: Segment[]): ForwardContext
 
 /** What the model sees of a batch, [B, 3, H, W]: normalised, erased and mixed. */
 export function batchPixels(
-  { model, batchSize, target, normalisation }: Omit<ProgramOptions, "layout">,
+  { model, batchSize, normalisation }: Omit<ProgramOptions, "layout" | "target">,
   { erasing = false, mixing = false }: BatchInputs,
 ): Value {
   return preparePixels({
-    images: imagesInput({ model, batchSize, target }),
+    images: imagesInput({ model, batchSize }),
     normalisation,
-    ...(erasing && { erasing: imagesInput({ model, batchSize, target }, ERASING_INPUT) }),
+    ...(erasing && { erasing: imagesInput({ model, batchSize }, ERASING_INPUT) }),
     ...(mixing && { mix: input(MIX_INPUT, "float32", [batchSize, 6]) }),
   });
 }

@@ -209,10 +209,27 @@ const elementwise: OpCase[] = [
     "uint8 to float32",
     [values([0, 1, 127, 255], [4], "uint8")],
     ([x]) => ops.cast(x, "float32"),
-    {
-      gradient: false,
-      devices: ["cpu"], // programs for WebGPU take bytes as float32
-    },
+    { gradient: false, tolerance: 0 },
+  ),
+  opCase(
+    "cast",
+    "every byte to float32, a number of them that is no multiple of 4",
+    [
+      values(
+        [...Array(257).keys()].map((i) => i % 256),
+        [257],
+        "uint8",
+      ),
+    ],
+    ([x]) => ops.cast(x, "float32"),
+    { gradient: false, tolerance: 0 },
+  ),
+  opCase(
+    "cast",
+    "uint8 to int32 and back",
+    [values([0, 1, 127, 128, 254, 255], [2, 3], "uint8")],
+    ([x]) => ops.cast(ops.cast(x, "int32"), "float32"),
+    { gradient: false, tolerance: 0 },
   ),
   opCase(
     "cast",

@@ -45,7 +45,7 @@ function traceBlock({ factors }: Recording): {
   feeds: Record<string, Float32Array>;
 } {
   const x = input("x", "float32", shape);
-  const context = trainingContext({ target: "cpu", batchSize: shape[0], dropPathRates: [0.2, 0.2] });
+  const context = trainingContext({ batchSize: shape[0], dropPathRates: [0.2, 0.2] });
   const records = new Map<string, Value>();
   const options = { numHeads: heads, mlpRatio: 4, index: 0, tokens: shape[1] };
   const trace = (scope: Parameters<typeof block>[1]): Value =>

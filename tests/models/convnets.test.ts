@@ -102,7 +102,6 @@ function trace(model: Model): Traced {
   const updates = new Map<Value, Value>();
   const context = trainingContext({
     batchSize: batch,
-    target: "cpu",
     dropPathRates: model.dropPathRates(0),
     bufferUpdates: updates,
   });

@@ -69,7 +69,7 @@ describe.each([false, true])("distilled: %s", (distilled) => {
     const training = model.forward(
       images,
       scope,
-      trainingContext({ target: "cpu", batchSize: BATCH, dropPathRates: rates }),
+      trainingContext({ batchSize: BATCH, dropPathRates: rates }),
     );
     const evaluation = model.forward(images, scope, evaluationContext());
     const [a, b] = [training, evaluation].map((heads) => evaluate(Object.values(heads) as Value[], feeds));
@@ -78,11 +78,7 @@ describe.each([false, true])("distilled: %s", (distilled) => {
 
   test("a mask of ones changes nothing, one of zeros leaves the embeddings", () => {
     const rates = model.dropPathRates(0.5);
-    const heads = model.forward(
-      images,
-      scope,
-      trainingContext({ target: "cpu", batchSize: BATCH, dropPathRates: rates }),
-    );
+    const heads = model.forward(images, scope, trainingContext({ batchSize: BATCH, dropPathRates: rates }));
     const withMask = (value: number): Float64Array | undefined =>
       evaluate([heads.class], {
         ...feeds,

@@ -40,7 +40,7 @@ function run(
 }
 
 const training = (bufferUpdates: Map<Value, Value>): ForwardContext =>
-  trainingContext({ batchSize: 2, target: "cpu", dropPathRates: [], bufferUpdates });
+  trainingContext({ batchSize: 2, dropPathRates: [], bufferUpdates });
 
 describe("in training", () => {
   test("the batch is normalised by its own biased variance", () => {
@@ -69,7 +69,7 @@ describe("in training", () => {
   });
 
   test("nothing is asked of a caller that does not collect", () => {
-    const { updates } = run({}, () => trainingContext({ batchSize: 2, target: "cpu", dropPathRates: [] }));
+    const { updates } = run({}, () => trainingContext({ batchSize: 2, dropPathRates: [] }));
     expect(updates).toEqual({});
   });
 });

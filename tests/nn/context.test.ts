@@ -14,7 +14,7 @@ const ones = Array.from({ length: 12 }, () => 1);
 
 describe("training", () => {
   test("multiplies whole samples of a branch by its row of the mask", () => {
-    const context = trainingContext({ target: "cpu", batchSize: 2, dropPathRates: [0.1, 0.2] });
+    const context = trainingContext({ batchSize: 2, dropPathRates: [0.1, 0.2] });
     const masks = { x: ones, [DROP_PATH_INPUT]: [1, 2, 3, 4] };
     const perSample = (a: number, b: number): number[] => [a, a, b, b, a, a, b, b, a, a, b, b];
     expect([...(evaluate([context.dropPath(x, 0)], masks)[0] ?? [])]).toEqual(perSample(1, 2));
@@ -23,17 +23,17 @@ describe("training", () => {
 
   test("drops pictures as it drops tokens", () => {
     const pictures = input("pictures", "float32", [2, 2, 1, 3]);
-    const context = trainingContext({ target: "cpu", batchSize: 2, dropPathRates: [0.1, 0.2] });
+    const context = trainingContext({ batchSize: 2, dropPathRates: [0.1, 0.2] });
     const masks = { pictures: ones, [DROP_PATH_INPUT]: [1, 2, 3, 4] };
     const expected = [3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4];
     expect([...(evaluate([context.dropPath(pictures, 1)], masks)[0] ?? [])]).toEqual(expected);
   });
 
   test("leaves branches of rate 0 alone", () => {
-    const context = trainingContext({ target: "cpu", batchSize: 2, dropPathRates: [0, 0.2] });
+    const context = trainingContext({ batchSize: 2, dropPathRates: [0, 0.2] });
     expect(context.dropPath(x, 0)).toBe(x);
     expect(context.dropPath(x, 1)).not.toBe(x);
-    expect(trainingContext({ target: "cpu", batchSize: 2, dropPathRates: [0, 0] }).dropPath(x, 1)).toBe(x);
+    expect(trainingContext({ batchSize: 2, dropPathRates: [0, 0] }).dropPath(x, 1)).toBe(x);
     expect([context.training, context.recording]).toEqual([true, false]);
   });
 });

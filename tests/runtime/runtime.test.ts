@@ -2,6 +2,9 @@
 
 import { describe, expect, test } from "vitest";
 import { DeitError, DeviceError } from "../../src/errors.ts";
+import { input } from "../../src/graph/graph.ts";
+import { cast } from "../../src/graph/ops.ts";
+import { compile } from "../../src/graph/program.ts";
 import { devices, sharedRuntime } from "../helpers/devices.ts";
 import { accumulate, double, momentum, scale } from "./programs.ts";
 
@@ -37,11 +40,15 @@ describe.each(devices)("runtime on %s", (device) => {
     await program.release();
   });
 
-  test("bytes feed a float32 input", async () => {
+  test("bytes are fed as bytes, whatever their number", async () => {
     const runtime = await sharedRuntime(device);
-    const program = await runtime.load(double(runtime.target, [3]));
-    expect(await program.run({ x: Uint8Array.of(0, 7, 255) })).toEqual({ y: Float32Array.of(0, 14, 510) });
-    await program.release();
+    for (const length of [1, 4, 5, 8, 1021]) {
+      const x = Uint8Array.from({ length }, (_, i) => 255 - (i % 256));
+      const y = cast(input("x", "uint8", [length]), "float32");
+      const program = await runtime.load(compile({ name: "bytes", target: runtime.target, outputs: { y } }));
+      expect(await program.run({ x })).toEqual({ y: Float32Array.from(x) });
+      await program.release();
+    }
   });
 
   test("state is updated by each run and can be read, set and deleted", async () => {

@@ -1,12 +1,14 @@
 /** State on the device: it stays there over steps, and nothing falls back to the CPU in silence. */
 
 import { describe, expect, test } from "vitest";
+import { imagesInput } from "../../src/evaluation/program.ts";
 import { input } from "../../src/graph/graph.ts";
-import { equal } from "../../src/graph/ops.ts";
+import { equal, mul } from "../../src/graph/ops.ts";
 import { compile } from "../../src/graph/program.ts";
 import { createRuntime } from "../../src/runtime/node.ts";
 import { createWebgpuEngine } from "../../src/runtime/webgpu-engine.ts";
 import { sharedRuntime, webgpuMissing } from "../helpers/devices.ts";
+import { transformer } from "../training/steps.ts";
 import { momentum } from "./programs.ts";
 import { recordingRuntime } from "./recording.ts";
 import type { RecordedRun } from "./recording.ts";
@@ -24,7 +26,8 @@ describe.skipIf(webgpuMissing !== undefined)("webgpu engine", () => {
       await program.run({ x: new Float32Array(64).fill(1), rate: Float32Array.of(0.5) });
     }
     expect(runs).toHaveLength(5);
-    for (const { fed, returned } of runs) {
+    for (const { fed, returned, bytes } of runs) {
+      expect(bytes).toEqual({ x: 256, rate: 4 });
       expect(fed).toEqual({ w: "gpu-buffer", m: "gpu-buffer", x: "cpu", rate: "cpu" });
       expect(returned).toEqual({ "w.next": "gpu-buffer", "m.next": "gpu-buffer", average: "cpu" });
     }
@@ -32,6 +35,20 @@ describe.skipIf(webgpuMissing !== undefined)("webgpu engine", () => {
     expect((await engine.getState("w"))[63]).toBe(1 - 8.0625 / 2);
     await program.release();
     expect((await engine.getState("m"))[0]).toBe(1.9375);
+  });
+
+  test("pictures cross as bytes and become numbers there", async () => {
+    const runs: RecordedRun[] = [];
+    const settings = { device: "webgpu", threads: 1, profile: undefined } as const;
+    const engine = await createWebgpuEngine({ ort: recordingRuntime(runs) }, settings);
+    const [batchSize, size] = [3, 16 * 16 * 3];
+    const images = Uint8Array.from({ length: batchSize * size }, (_, i) => (i * 37) % 256);
+    const outputs = { twice: mul(imagesInput({ model: transformer, batchSize }), 2) };
+    const program = await engine.load(compile({ name: "twice", target: "webgpu", outputs }));
+    const { twice } = await program.run({ images });
+    expect(runs.at(-1)?.bytes).toEqual({ images: batchSize * size });
+    expect(twice).toEqual(Float32Array.from(images, (byte) => 2 * byte));
+    await program.release();
   });
 
   test("a program with a node that has no kernel is refused, and the node named", async () => {

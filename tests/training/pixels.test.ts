@@ -5,9 +5,11 @@ import { drawMixes, mixFeed, mixPictures, mixTargets } from "../../src/augmentat
 import type { Mix } from "../../src/augmentation/mixup.ts";
 import { IMAGENET_NORMALISATION } from "../../src/augmentation/normalisation.ts";
 import { readPlanar } from "../../src/augmentation/picture.ts";
+import type { DType, Value } from "../../src/graph/graph.ts";
 import { input } from "../../src/graph/graph.ts";
 import { compile } from "../../src/graph/program.ts";
 import { createRandom } from "../../src/random.ts";
+import type { Executable } from "../../src/runtime/runtime.ts";
 import { preparePixels } from "../../src/training/pixels.ts";
 import { cast } from "../../src/graph/ops.ts";
 import { devices, sharedRuntime } from "../helpers/devices.ts";
@@ -62,23 +64,20 @@ describe.each(devices)("%s", (target) => {
       true,
     );
     const runtime = await sharedRuntime(target);
-    const bytes = (name: string): ReturnType<typeof input> =>
-      cast(input(name, target === "webgpu" ? "float32" : "uint8", [B, 3, H, W]), "float32");
-    const program = compile({
-      name: "pixels",
-      target,
-      outputs: {
-        pixels: preparePixels({
-          images: bytes("images"),
-          normalisation: IMAGENET_NORMALISATION,
-          erasing: bytes("erasing"),
-          mix: input("mix", "float32", [B, 6]),
-        }),
-      },
-      state: {},
-    });
-    const executable = await runtime.load(program);
-    const { pixels } = await executable.run({ images, erasing, mix: mixFeed(mixes) });
+    const prepared = (dtype: DType): Promise<Executable> => {
+      const batch = (name: string): Value => cast(input(name, dtype, [B, 3, H, W]), "float32");
+      const pixels = preparePixels({
+        images: batch("images"),
+        normalisation: IMAGENET_NORMALISATION,
+        erasing: batch("erasing"),
+        mix: input("mix", "float32", [B, 6]),
+      });
+      return runtime.load(compile({ name: "pixels", target, outputs: { pixels } }));
+    };
+    const mix = mixFeed(mixes);
+    const { pixels } = await (await prepared("uint8")).run({ images, erasing, mix });
+    const wide = { images: Float32Array.from(images), erasing: Float32Array.from(erasing), mix };
+    expect(pixels).toEqual((await (await prepared("float32")).run(wide))["pixels"]); // bit for bit
     const expected = byHand(mixes);
     const largest = expected.reduce(
       (worst, value, i) => Math.max(worst, Math.abs(value - Number(pixels?.[i]))),

@@ -1,9 +1,9 @@
 /** Arithmetic with broadcasting and elementwise functions. */
 import type { Attributes, DType, OpDefinition, Operand, TensorType, Value } from "../graph.ts";
-import { apply, constantNumber, operand, operands, scalar } from "../graph.ts";
+import { apply, constant, constantNumber, operand, operands, scalar } from "../graph.ts";
 import { ShapeError } from "../../errors.ts";
 import { erf as erf64 } from "../erf.ts";
-import { broadcastShapes } from "../shape.ts";
+import { broadcastShapes, sizeOf } from "../shape.ts";
 import { broadcastData, expand, sumTo } from "./broadcast.ts";
 
 type None = Readonly<Record<string, never>>;
@@ -247,9 +247,30 @@ export const ONNX_DTYPE: Readonly<Record<DType, number>> = {
   float16: 10,
 };
 
+const bytesToFloatOp: OpDefinition<None> = {
+  name: "bytesToFloat",
+  infer: ([x]) => [{ dtype: "float32", shape: x.shape }],
+  evaluate: ([x]) => [x.data],
+  onnx: ([x, ...zero], _, writer) => ({
+    type: "DequantizeLinear",
+    inputs: [writer.name(x), writer.scalar(1), ...zero.map((value) => writer.name(value))],
+  }),
+};
+
+/**
+ * Bytes as the float32 numbers that they are. WebGPU's provider takes bytes in one operation, (x − zero) · scale, four at a
+ * time where their number allows it. It holds the shaders of both ways for the same one, unless one has a zero of its own.
+ */
+function bytesToFloat(x: Value): Value {
+  const zero = sizeOf(x.shape) % 4 === 0 ? [] : [constant(Uint8Array.of(0), [], "uint8")];
+  return apply(bytesToFloatOp, [x, ...zero], NONE);
+}
+
 const castOp: OpDefinition<{ to: DType }> = {
   name: "cast",
   infer: ([x], { to }) => [{ dtype: to, shape: x.shape }],
+  lower: ([x], { to }, target) =>
+    x.dtype === "uint8" && target === "webgpu" ? [cast(bytesToFloat(x), to)] : undefined,
   gradient: ({ inputs: [x], grad }) => [x.dtype.startsWith("float") ? cast(grad, x.dtype) : undefined],
   evaluate: ([x], { to }) => [castData(x.data, to)],
   onnx: (_, { to }) => ({ type: "Cast", attributes: { to: ONNX_DTYPE[to] } }),
