@@ -3,7 +3,7 @@
  * the config.json and preprocessor_config.json beside it. Weights are read when asked for.
  */
 import { readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
 import type { Architecture } from "../formats/architecture.ts";
 import { architectureOf } from "../formats/architecture.ts";
@@ -22,6 +22,7 @@ import type { Model, ModelOptions } from "../models/registry.ts";
 import { createModel } from "../models/registry.ts";
 import { identifyConvnet, identifyModel } from "../models/identify.ts";
 import { repositoryOf } from "../interop/hub-cache.ts";
+import { openOnnxWeights } from "../interop/onnx-weights.ts";
 import { findPretrained } from "../models/pretrained.ts";
 import { locateCheckpoint } from "./locate-checkpoint.ts";
 
@@ -56,7 +57,8 @@ export async function openCheckpoint(
   { weights }: OpenCheckpointOptions = {},
 ): Promise<Checkpoint> {
   const path = await locateCheckpoint(given);
-  const file = timmView(await openTensorFile(path, { ...(weights && { weights }) }));
+  const openFile = path.toLowerCase().endsWith(".onnx") ? openOnnxWeights : openTensorFile;
+  const file = timmView(await openFile(path, { ...(weights && { weights }) }));
   try {
     const own = decodeModelMetadata(file.metadata, { file: path });
     // Our own files say it all; a config.json beside them may belong to another model.
@@ -134,10 +136,12 @@ function preprocessingOf(
   };
 }
 
-/** The files of a model folder, where the weights lie in one. */
+/** The files of a model folder, where the weights lie in one; transformers.js's are in a folder of it, onnx/. */
 async function readBeside(path: string): Promise<Beside> {
+  const own = dirname(path);
+  const folder = basename(own) === "onnx" ? dirname(own) : own;
   const read = async (name: string): Promise<{ text: string; file: string } | undefined> => {
-    const file = join(dirname(path), name);
+    const file = join(folder, name);
     const text = await readFile(file, "utf8").catch(() => undefined);
     return text === undefined ? undefined : { text, file };
   };

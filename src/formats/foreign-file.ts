@@ -40,15 +40,9 @@ const BYTES: typeof TEXTS = [
 ];
 
 /** Undefined for what could be weights. `head`: the first bytes, some tens of them. */
-export function foreignFile(path: string, head: Uint8Array): ForeignFile | undefined {
+export function foreignFile(head: Uint8Array): ForeignFile | undefined {
   // a safetensors header, whatever its length's bytes happen to spell
   if (head[8] === 0x7b) return undefined;
-  if (path.toLowerCase().endsWith(".onnx")) {
-    return {
-      what: "is an ONNX file: it is run as it is, its weights are not taken out of it",
-      hint: "It will do for eval, predict and --teacher-path. To go on training, give the weights that it was made from.",
-    };
-  }
   const bytes = Buffer.from(head);
   const kind =
     TEXTS.find(([pattern]) => pattern.test(bytes.toString("latin1"))) ??

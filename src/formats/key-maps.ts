@@ -71,7 +71,7 @@ export function timmView(file: TensorFile): TimmView {
   const bare = withoutWrappers(file);
   const names = namesOf(bare);
   const ignored: string[] = [];
-  const notes: string[] = [];
+  const notes = [...(file.notes ?? [])];
   const origins = new Map<string, Origin>();
   for (const [name, stored] of bare) {
     const info = file.tensors.get(stored);

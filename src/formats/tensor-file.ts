@@ -37,18 +37,22 @@ export async function openTensorFile(path: string, options: OpenTensorFileOption
       keep = true; // it reads from the handle until it is closed
       return file;
     }
-    if (options.weights === "model_ema") {
-      throw new FormatError(path, "holds one set of weights: there are no averaged ones to choose", {
-        hint: "Leave out the choice.",
-      });
-    }
-    const foreign = foreignFile(path, head);
+    checkChoice(path, options.weights);
+    const foreign = foreignFile(head);
     if (foreign !== undefined) throw new FormatError(path, foreign.what, { hint: foreign.hint });
     if (at(0x7b) && options.sharded !== false) return await openSharded(path);
     return await openSafetensors(path);
   } finally {
     if (!keep) await handle.close();
   }
+}
+
+/** @throws FormatError when the averaged weights are wanted of a file that holds one set */
+export function checkChoice(path: string, weights: WeightsChoice | undefined): void {
+  if (weights !== "model_ema") return;
+  throw new FormatError(path, "holds one set of weights: there are no averaged ones to choose", {
+    hint: "Leave out the choice.",
+  });
 }
 
 async function openForReading(path: string): Promise<{ handle: FileHandle; head: Uint8Array }> {

@@ -16,6 +16,8 @@ export interface TensorFile extends AsyncDisposable {
   readonly path: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** What was done to get them that its reader should know, a sentence each. */
+  readonly notes?: readonly string[];
   /** The tensor's raw bytes, in memory of their own. Throws FormatError when the file has no such tensor. */
   read(name: string): Promise<Tensor>;
   /** The tensor as float32. */

@@ -204,8 +204,13 @@ const constantOp: OpDefinition<
     if (data.length !== sizeOf(shape)) throw new ShapeError("constant", [shape], `${data.length} elements`);
     return [{ dtype, shape }];
   },
-  evaluate: (_, { data }) => [Float64Array.from(data, Number)],
+  evaluate: (_, { data }) => [toFloat64(data)],
 };
+
+/** The oracle's copy. From typed array to typed array it is many times as fast as number by number. */
+export function toFloat64(data: ConstantData): Float64Array {
+  return data instanceof BigInt64Array ? Float64Array.from(data, Number) : new Float64Array(data);
+}
 
 /** A tensor that is written into the program. Not copied: do not change `data` afterwards. */
 export function constant(data: ConstantData, shape: Shape = [data.length], dtype: DType = "float32"): Value {

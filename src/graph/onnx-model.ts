@@ -11,7 +11,7 @@ import {
   ValueInfoProtoSchema,
 } from "./generated/onnx_pb.ts";
 import type { ConstantData, DType, OnnxNode, OnnxWriter, TensorType, Value } from "./graph.ts";
-import { at, constantData, inputName, isInput, operands, topologicalOrder } from "./graph.ts";
+import { at, constantData, inputName, isInput, operands, toFloat64, topologicalOrder } from "./graph.ts";
 import { ONNX_DTYPE } from "./ops/elementwise.ts";
 import type { Shape } from "./shape.ts";
 
@@ -171,8 +171,7 @@ function tensorProto(name: string, data: ConstantData, shape: Shape, dtype: DTyp
 /** Little-endian bytes of a constant in its element type; no copy when it is held in that type already. */
 function rawBytes(data: ConstantData, dtype: DType): Uint8Array {
   const typed = {
-    float32: () =>
-      data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>, Number),
+    float32: () => (data instanceof Float32Array ? data : new Float32Array(toFloat64(data))),
     float16: () => Float16Array.from(data as ArrayLike<number>, Number),
     int32: () => (data instanceof Int32Array ? data : Int32Array.from(data as ArrayLike<number>, Number)),
     int64: () =>

@@ -12,6 +12,7 @@ import {
   inputName,
   isInput,
   operands,
+  toFloat64,
   topologicalOrder,
 } from "./graph.ts";
 import { sameShape, sizeOf } from "./shape.ts";
@@ -97,16 +98,10 @@ function fold(node: Node, inputs: readonly Value[]): readonly Value[] | undefine
   // An expanded constant is cheaper to expand at run time than to carry.
   if (evaluate === undefined || inputs.length === 0 || name === "expand") return undefined;
   if (node.outputs.some((value) => sizeOf(value.shape) > LARGEST_FOLDED)) return undefined;
-  const tensors = inputs.map((input) => {
-    const data = constantData(input);
-    return data && { shape: input.shape, data: Float64Array.from(data as ArrayLike<number>, Number) };
-  });
-  if (tensors.some((tensor) => tensor === undefined)) return undefined;
-  const results = evaluate(
-    operands(tensors.filter((tensor) => tensor !== undefined)),
-    node.attributes,
-    node.outputs,
-  );
+  const known = inputs.flatMap((input) => constantData(input) ?? []);
+  if (known.length < inputs.length) return undefined;
+  const tensors = inputs.map(({ shape }, i) => ({ shape, data: toFloat64(at(known, i)) }));
+  const results = evaluate(operands(tensors), node.attributes, node.outputs);
   return node.outputs.map((value, i) => constant(at(results, i), value.shape, value.dtype));
 }
 

@@ -41,9 +41,10 @@ export interface OnnxEdit {
 
 /**
  * Reads a model; Constant nodes, and Identity nodes of constants, become initialisers.
+ * @param external whether weights may lie in another file
  * @throws FormatError when the bytes are no ONNX model, CheckpointError when its weights lie elsewhere
  */
-export function openOnnx(bytes: Uint8Array): OnnxEdit {
+export function openOnnx(bytes: Uint8Array, { external = false }: { external?: boolean } = {}): OnnxEdit {
   const model = parse(bytes);
   const { graph } = model;
   if (graph === undefined || graph.node.length === 0 || model.opsetImport.length === 0) throw noModel();
@@ -59,7 +60,7 @@ export function openOnnx(bytes: Uint8Array): OnnxEdit {
     constants.set(name, create(TensorProtoSchema, { ...value, name }));
     return false;
   });
-  for (const tensor of constants.values()) checkInside(tensor);
+  if (!external) for (const tensor of constants.values()) checkInside(tensor);
   graph.initializer = [...constants.values()];
   const unique = (base: string): string => {
     let name = base;

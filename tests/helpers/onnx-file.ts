@@ -50,9 +50,13 @@ export function onnxFile({
 
 function weight([name, location]: [string, number]): TensorProto {
   const rawData = new Uint8Array(location === 0 ? 8 : 0);
-  const tensor = create(TensorProtoSchema, { name, dims: [2n], dataType: FLOAT32, rawData });
-  tensor.$unknown = [{ no: 14, wireType: 0, data: Uint8Array.of(location) }]; // not in our subset of the format
-  return tensor;
+  return create(TensorProtoSchema, {
+    name,
+    dims: [2n],
+    dataType: FLOAT32,
+    rawData,
+    dataLocation: location,
+  });
 }
 
 function valueInfo([name, [elemType, dims]]: [string, ValueType]): ValueInfoProto {

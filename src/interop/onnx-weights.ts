@@ -1,0 +1,213 @@
+/**
+ * The weights of an ONNX file as those of any other: named as its model names them (onnx-names.ts, onnx-own-names.ts), read
+ * when asked for, from the file or from the one beside it that PyTorch puts them into. Node only.
+ */
+import { open, readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { DataError, FormatError } from "../errors.ts";
+import type { FloatTensor, Tensor, TensorDType } from "../formats/safetensors.ts";
+import { toFloat32 } from "../formats/safetensors.ts";
+import { DTYPE_BYTES } from "../formats/safetensors-header.ts";
+import { checkChoice } from "../formats/tensor-file.ts";
+import type { WeightsChoice } from "../formats/tensor-file.ts";
+import type { TensorFile } from "../formats/tensor-source.ts";
+import type { TensorProto } from "../graph/generated/onnx_pb.ts";
+import type { OnnxEdit } from "./onnx-edit.ts";
+import { openOnnx } from "./onnx-edit.ts";
+import { dimsOf, exportedWeights } from "./onnx-names.ts";
+import type { NamedWeight } from "./onnx-names.ts";
+import { FOLDED_NOTE, isOurs, ownWeights } from "./onnx-own-names.ts";
+
+/** TensorProto.DataType */
+const DTYPES: Readonly<Record<number, TensorDType>> = { 1: "F32", 10: "F16", 11: "F64", 16: "BF16" };
+const EXTERNAL = 1;
+const INTEGER_PRODUCT =
+  /^(?:MatMulInteger|DynamicQuantizeLinear|DequantizeLinear|QLinear|ConvInteger|MatMulNBits)/;
+
+/** @throws DataError when it cannot be read; FormatError for what is no ONNX file, or holds integers */
+export async function openOnnxWeights(
+  path: string,
+  { weights: choice }: { weights?: WeightsChoice } = {},
+): Promise<TensorFile> {
+  checkChoice(path, choice);
+  const edit = await openFile(path);
+  const whole = edit.graph.node.find(({ opType }) => INTEGER_PRODUCT.test(opType));
+  if (whole !== undefined) {
+    throw new FormatError(path, `is quantized (${whole.opType}): its weights are rounded to integers`, {
+      hint: "Give the file in float32 that it was made from; transformers.js calls it onnx/model.onnx.",
+    });
+  }
+  const ours = isOurs(edit);
+  const weights = ours ? ownWeights(edit, path) : exportedWeights(edit, path);
+  if (weights.size === 0) {
+    throw new FormatError(path, "has no constants that are named as a model's tensors", {
+      hint: "It will do for eval, predict and --teacher-path. To go on training, give the weights that it was made from.",
+    });
+  }
+  const find = (name: string): NamedWeight => {
+    const weight = weights.get(name);
+    if (weight !== undefined) return weight;
+    throw new FormatError(path, `has no tensor ${JSON.stringify(name)}`);
+  };
+  const read = async (name: string): Promise<Tensor> => readWeight(find(name), { path, name });
+  const close = async (): Promise<void> => {};
+  return {
+    path,
+    metadata: Object.fromEntries(edit.model.metadataProps.map(({ key, value }) => [key, value])),
+    tensors: new Map(
+      [...weights].map(([name, { shape, parts }]) => [name, { shape, dtype: dtypeOf(parts) }]),
+    ),
+    notes: ours ? [FOLDED_NOTE] : [],
+    read,
+    async readFloat32(name): Promise<FloatTensor> {
+      const tensor = await read(name);
+      return { shape: tensor.shape, data: toFloat32(tensor) };
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function openFile(path: string): Promise<OnnxEdit> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DataError(path, `cannot open ${path}: ${reason}`, {
+      hint: "Check the path and its permissions.",
+      cause,
+    });
+  }
+  try {
+    return openOnnx(bytes, { external: true });
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    throw new FormatError(path, "is no ONNX model, or only a part of one", {
+      ...(cause.hint !== undefined && { hint: cause.hint }),
+      cause,
+    });
+  }
+}
+
+function dtypeOf(parts: NamedWeight["parts"]): TensorDType {
+  for (const part of parts) if ("dataType" in part) return DTYPES[part.dataType] ?? "F32";
+  return "F32";
+}
+
+async function readWeight(
+  { shape, parts, transposed }: NamedWeight,
+  at: { path: string; name: string },
+): Promise<Tensor> {
+  const dtype = dtypeOf(parts);
+  const width = DTYPE_BYTES[dtype];
+  const pieces: Uint8Array[] = [];
+  for (const part of parts) pieces.push("dataType" in part ? await valuesOf(part, at) : filled(part, dtype));
+  const data = Buffer.concat(pieces);
+  const [rows = 0, columns = 0] = shape;
+  return { dtype, shape, data: transposed === true ? transpose(data, { rows, columns, width }) : data };
+}
+
+/** Zeros and ones, in any type: their bytes are at the end. */
+function filled({ fill, length }: { fill: number; length: number }, dtype: TensorDType): Uint8Array {
+  const one = { F32: [0, 0, 0x80, 0x3f], F16: [0, 0x3c], BF16: [0x80, 0x3f] }[dtype as "F32"];
+  const data = new Uint8Array(length * DTYPE_BYTES[dtype]);
+  if (fill === 1) for (let i = 0; i < data.length; i += one.length) data.set(one, i);
+  return data;
+}
+
+/** [columns, rows] as it is stored → [rows, columns]. */
+function transpose(
+  source: Uint8Array,
+  { rows, columns, width }: { rows: number; columns: number; width: number },
+): Uint8Array {
+  const data = new Uint8Array(source.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const from = (column * rows + row) * width;
+      const to = (row * columns + column) * width;
+      for (let b = 0; b < width; b++) data[to + b] = source[from + b] as number;
+    }
+  }
+  return data;
+}
+
+/** The bytes of a constant. @throws FormatError when they are not as many as its shape says */
+async function valuesOf(
+  tensor: TensorProto,
+  { path, name }: { path: string; name: string },
+): Promise<Uint8Array> {
+  const dtype = DTYPES[tensor.dataType] ?? "F32";
+  const expected = dimsOf(tensor).reduce((product, dim) => product * dim, DTYPE_BYTES[dtype] as number);
+  const data =
+    tensor.dataLocation === EXTERNAL
+      ? await externalValues(tensor, { path, name, expected })
+      : valuesInside(tensor);
+  if (data.byteLength === expected) return data;
+  throw new FormatError(
+    path,
+    `has ${data.byteLength} bytes for ${JSON.stringify(name)} [${tensor.dims.join(", ")}], where ${expected} belong`,
+    { hint: "It is damaged, or cut off: get it again." },
+  );
+}
+
+/** Small tensors may be lists of numbers in place of bytes; those of 16 bits are lists of integers. */
+function valuesInside({ rawData, floatData, doubleData, int32Data }: TensorProto): Uint8Array {
+  if (rawData.byteLength > 0) return rawData;
+  if (int32Data.length > 0) return new Uint8Array(Uint16Array.from(int32Data).buffer);
+  const numbers = doubleData.length > 0 ? Float64Array.from(doubleData) : Float32Array.from(floatData);
+  return new Uint8Array(numbers.buffer);
+}
+
+/** From the file beside it. Only a plain name is followed: no file may send its reader elsewhere. */
+async function externalValues(
+  { externalData }: TensorProto,
+  { path, name, expected }: { path: string; name: string; expected: number },
+): Promise<Uint8Array> {
+  const {
+    location = "",
+    offset = "0",
+    length,
+  } = Object.fromEntries(externalData.map(({ key, value }) => [key, value]));
+  const start = Number(offset);
+  if (
+    basename(location) !== location ||
+    location === "" ||
+    location === ".." ||
+    !Number.isSafeInteger(start) ||
+    start < 0
+  ) {
+    throw new FormatError(
+      path,
+      `says that ${JSON.stringify(name)} lies at ${JSON.stringify(location.slice(0, 80))}, ${offset.slice(0, 20)}`,
+      {
+        hint: "Weights may lie in a file beside the model, by its name alone. Save it with its weights inside.",
+      },
+    );
+  }
+  const file = join(dirname(path), location);
+  const handle = await open(file, "r").catch((cause: unknown) => {
+    throw new DataError(file, `the weights of ${path} lie in ${location}, which is not beside it`, {
+      hint: "Copy or download both files into one folder.",
+      cause,
+    });
+  });
+  try {
+    const { size } = await handle.stat();
+    const bytes = length === undefined ? expected : Number(length);
+    if (bytes !== expected || start + bytes > size) {
+      throw new FormatError(
+        file,
+        `has ${size} bytes; ${JSON.stringify(name)} would be ${bytes} of them from ${start}, ${expected} by its shape`,
+        {
+          hint: "It is damaged, cut off, or belongs to another model: get both files again.",
+        },
+      );
+    }
+    const data = new Uint8Array(bytes);
+    await handle.read(data, 0, bytes, start);
+    return data;
+  } finally {
+    await handle.close();
+  }
+}
