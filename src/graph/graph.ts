@@ -15,8 +15,20 @@ export interface TensorType {
   readonly shape: Shape;
 }
 
-/** Where a graph is to run: it decides how composite operations are written out. `portable` is plain ONNX. */
-export type Target = "cpu" | "webgpu" | "portable";
+/**
+ * Where a graph is to run: it decides how composite operations are written out. `portable` is plain ONNX; `cpu8` and
+ * `cpu16` are the CPU where convolutions may take their channels in blocks of so many (ops/blocked.ts).
+ */
+export type Target = "cpu" | "cpu8" | "cpu16" | "webgpu" | "portable";
+
+export function isCpu(target: Target): boolean {
+  return target.startsWith("cpu");
+}
+
+/** Channels in a block, on targets that have blocked convolutions. */
+export function blockOf(target: Target): 8 | 16 | undefined {
+  return target === "cpu8" ? 8 : target === "cpu16" ? 16 : undefined;
+}
 
 /** A tensor in the graph: output `index` of `node`. */
 export interface Value extends TensorType {

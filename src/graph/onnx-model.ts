@@ -12,6 +12,7 @@ import {
 } from "./generated/onnx_pb.ts";
 import type { ConstantData, DType, OnnxNode, OnnxWriter, TensorType, Value } from "./graph.ts";
 import { at, constantData, inputName, isInput, operands, toFloat64, topologicalOrder } from "./graph.ts";
+import { BLOCKED_DOMAIN } from "./ops/blocked.ts";
 import { ONNX_DTYPE } from "./ops/elementwise.ts";
 import type { Shape } from "./shape.ts";
 
@@ -119,6 +120,10 @@ export function onnxModel({ outputs, name, metadata = {} }: OnnxModelOptions): U
     opsetImport: [
       { domain: "", version: BigInt(OPSET) },
       { domain: "com.microsoft", version: 1n },
+      // Plain models must not ask for what only the CPU's own programs use.
+      ...(nodes.some(({ domain }) => domain === BLOCKED_DOMAIN)
+        ? [{ domain: BLOCKED_DOMAIN, version: 1n }]
+        : []),
     ],
     graph: { name, node: nodes, initializer: [...initializers.values()], input: inputs, output: results },
     metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),

@@ -1,7 +1,7 @@
 /** A program: a graph compiled for a target, with what a runtime must know to feed it and to keep its state. */
 import { DeitError } from "../errors.ts";
 import type { Target, TensorType, Value } from "./graph.ts";
-import { at, inputName, isInput, topologicalOrder } from "./graph.ts";
+import { at, inputName, isCpu, isInput, topologicalOrder } from "./graph.ts";
 import { workingBytes } from "./memory.ts";
 import { onnxModel } from "./onnx-model.ts";
 import { lower, simplify } from "./passes.ts";
@@ -49,7 +49,9 @@ export function compile({
   const named = { ...outputs, ...Object.fromEntries(updates.map(([key, value]) => [nextName(key), value])) };
   const keys = Object.keys(named);
   // Lowering opens new simplifications, and folding before it keeps composite operands small.
-  const lowered = simplify(lower(simplify(lower(Object.values(named), target)), target));
+  // Blocked convolutions know float32 alone.
+  const form = precision === "float16" && isCpu(target) ? "cpu" : target;
+  const lowered = simplify(lower(simplify(lower(Object.values(named), form)), form));
   const values =
     precision === "float32"
       ? lowered

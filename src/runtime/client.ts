@@ -37,7 +37,8 @@ interface Waiting {
 
 /** Opens sessions behind `port`; resolves when the device answered. */
 export async function connect(port: SessionPort, facts: RuntimeFacts): Promise<Runtime> {
-  const { device, target, threads, reason, profile } = facts;
+  const { device, threads, reason, profile } = facts;
+  let { target } = facts;
   const waiting = new Map<number, Waiting>();
   let nextId = 0;
   let ended: string | undefined;
@@ -107,7 +108,8 @@ export async function connect(port: SessionPort, facts: RuntimeFacts): Promise<R
   }
 
   try {
-    await send({ type: "open", settings: { device, threads, profile } });
+    const block = await send({ type: "open", settings: { device, threads, profile } });
+    if (target === "cpu" && block !== undefined) target = `cpu${block}`;
   } catch (error) {
     await port.terminate();
     throw error;

@@ -12,6 +12,8 @@ export interface LoadedProgram {
 
 /** Sessions and state of one device. Calls come one after another, never at once. */
 export interface Engine {
+  /** Channels that convolutions may take as one block, where they can. */
+  readonly block?: 8 | 16 | undefined;
   load(program: Program): Promise<LoadedProgram>;
   /** Takes the array over. */
   setState(name: string, value: Float32Array<ArrayBuffer>): Promise<void>;

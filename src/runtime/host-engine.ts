@@ -12,6 +12,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { DeitError } from "../errors.ts";
 import type { Program } from "../graph/program.ts";
+import { channelBlock } from "./blocks.ts";
 import type { Engine, LoadedProgram } from "./engine.ts";
 import { allocate, checkState } from "./feeds.ts";
 import { identityModel, leadingSequence, withLeadingSequence } from "./identity-model.ts";
@@ -37,6 +38,7 @@ export async function createHostEngine(
   const states = new Map<string, HostState>();
   // With cuda, outputs come over the bus into arrays of ONNX Runtime's anyway.
   const inPlace = settings.device === "cpu" && (await writesOutputs(ort));
+  const block = settings.device === "cpu" && surroundings.blocks ? await channelBlock(ort) : undefined;
 
   function stateOf(program: Program, name: string): HostState {
     const state = states.get(name);
@@ -116,6 +118,7 @@ export async function createHostEngine(
   }
 
   return {
+    block,
     load,
     async setState(name, value) {
       states.set(name, { current: value, spare: undefined });

@@ -1,14 +1,16 @@
 /**
  * Scraps of ONNX that the runtime itself needs, written by hand because they are a dozen fields and the runtime
- * knows nothing else of the format: models that copy a vector of any length, and that try float16 on it, and a
- * prefix that gives a model one more, leading output. Field numbers are those of onnx.proto.
+ * knows nothing else of the format: models that copy a vector of any length, that try float16 on it, and that try
+ * blocked convolutions, and a prefix that gives a model one more, leading output. Field numbers are those of onnx.proto.
  */
 
 type Bytes = readonly number[];
 
 const utf8 = new TextEncoder();
-// Every message here is shorter than 128 bytes, so that a varint is one byte.
-const bytes = (field: number, content: Bytes): Bytes => [field * 8 + 2, content.length, ...content];
+// Lengths take one byte, or two from 128 on; every other number here is small.
+const length = (content: Bytes): Bytes =>
+  content.length < 128 ? [content.length] : [(content.length & 127) | 128, content.length >> 7];
+const bytes = (field: number, content: Bytes): Bytes => [field * 8 + 2, ...length(content), ...content];
 const text = (field: number, content: string): Bytes => bytes(field, [...utf8.encode(content)]);
 const varint = (field: number, value: number): Bytes => [field * 8, value];
 
@@ -52,6 +54,47 @@ export const float16Model: Uint8Array = Uint8Array.from([
     ...text(2, "float16"),
     ...bytes(11, vector("x")),
     ...bytes(12, vector("y")),
+  ]),
+]);
+
+const BLOCKED = "com.microsoft.nchwc";
+const blockedNode = (type: string, inputs: readonly string[], output: string): Bytes =>
+  bytes(1, [
+    ...inputs.flatMap((input) => text(1, input)),
+    ...text(2, output),
+    ...text(4, type),
+    ...text(7, BLOCKED),
+  ]);
+const tensor = (name: string, shape: Bytes): Bytes => [
+  ...text(1, name),
+  ...bytes(
+    2,
+    bytes(1, [
+      ...varint(1, FLOAT),
+      ...bytes(
+        2,
+        shape.flatMap((dim) => bytes(1, varint(1, dim))),
+      ),
+    ]),
+  ),
+];
+
+/**
+ * ONNX model: pictures x [1, 16, 1, 2] as ONNX Runtime's CPU lays channels in blocks, and y, their convolution with a
+ * filter [16, 16, 1, 1], laid in the same way.
+ */
+export const blockedModel: Uint8Array = Uint8Array.from([
+  ...varint(1, 8),
+  ...bytes(8, varint(2, 17)),
+  ...bytes(8, [...text(1, BLOCKED), ...varint(2, 1)]),
+  ...bytes(7, [
+    ...blockedNode("ReorderInput", ["x"], "blocks"),
+    ...blockedNode("Conv", ["blocks", "filter"], "y"),
+    ...text(2, "blocked"),
+    ...bytes(11, tensor("x", [1, 16, 1, 2])),
+    ...bytes(11, tensor("filter", [16, 16, 1, 1])),
+    ...bytes(12, tensor("blocks", [1, 16, 1, 2])),
+    ...bytes(12, tensor("y", [1, 16, 1, 2])),
   ]),
 ]);
 

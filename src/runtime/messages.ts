@@ -26,7 +26,8 @@ export type Request =
 
 /** What each request is answered with. */
 export interface Results {
-  open: undefined;
+  /** Channels of a block, see Engine. */
+  open: 8 | 16 | undefined;
   load: undefined;
   run: Record<string, TensorData>;
   release: string | undefined;

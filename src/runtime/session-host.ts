@@ -25,7 +25,7 @@ export function createSessionHost(surroundings: Surroundings, reply: Reply): (me
   async function answer(request: Request): Promise<Result> {
     if (request.type === "open") {
       engine = await open(surroundings, request.settings);
-      return undefined;
+      return engine.block;
     }
     if (request.type === "close") return releaseAll();
     if (engine === undefined) throw new DeitError("the runtime was not opened");
@@ -97,7 +97,7 @@ async function open(surroundings: Surroundings, settings: SessionSettings): Prom
 
 function arraysOf(value: Result): readonly TensorData[] {
   if (value instanceof Float32Array) return [value];
-  if (value === undefined || typeof value === "string" || isList(value)) return [];
+  if (typeof value !== "object" || isList(value)) return [];
   return Object.values(value);
 }
 

@@ -17,6 +17,8 @@ export interface Surroundings {
   readonly ort: OnnxRuntime;
   /** Which nodes have no kernel on the device; undefined when that cannot be found out. */
   unsupportedNodes?(model: Uint8Array): Promise<readonly string[] | undefined>;
+  /** Whether ONNX Runtime has convolutions over blocks of channels for this kind of processor. */
+  readonly blocks?: boolean;
   /** The newest file that the profiler wrote for this prefix. */
   profileFile?(prefix: string): string | undefined;
 }

@@ -355,6 +355,12 @@ const shapes: OpCase[] = [
   opCase("pad", "both sides", [floats([2, 3])], ([x]) => ops.pad(x, { axis: 0, before: 1, after: 2 })),
   opCase("pad", "a value", [floats([2, 3])], ([x]) => ops.pad(x, { axis: -1, before: 2, value: -1.5 })),
   opCase("pad", "middle axis", [floats([2, 2, 3])], ([x]) => ops.pad(x, { axis: 1, after: 1 })),
+  opCase("pad", "two axes", [floats([2, 3, 2])], ([x]) =>
+    ops.pad(ops.pad(x, { axis: 2, before: 1 }), { axis: 0, before: 2, after: 1 }),
+  ),
+  opCase("pad", "one axis twice", [floats([2, 3])], ([x]) =>
+    ops.pad(ops.pad(x, { axis: 1, before: 1 }), { axis: 1, after: 2, value: 1 }),
+  ),
   opCase("pad", "nothing", [floats([3])], ([x]) => ops.pad(x, { axis: 0 })),
   opCase("gather", "repeated", [floats([4, 3]), values([2, 0, 2, 2], [4], "int32")], ([x, i]) =>
     ops.gather(x, i, 0),
@@ -703,6 +709,36 @@ const convolutions: OpCase[] = [
     opCase("conv2d", name, [floats(x), others(weight)], ([a, b]) => ops.conv2d(a, b, options), {
       reference: ([a, b]) => smallConvolution(a, b, options),
     }),
+  ),
+  // Shapes that the CPU computes over channels in blocks: too large for finite differences.
+  ...(
+    [
+      ["blocks", [16, 16, 4, 3], [16, 16, 3, 3], { padding: 1 }],
+      ["blocks, every second pixel", [16, 16, 5, 4], [32, 16, 3, 3], { stride: 2, padding: 1 }],
+      ["blocks, a row and a column unmet", [16, 16, 6, 4], [16, 16, 3, 3], { stride: 2 }],
+      ["blocks, oblong kernel", [16, 16, 2, 4], [16, 16, 1, 3], {}],
+      ["blocks of outputs", [16, 3, 5, 4], [16, 3, 3, 3], { padding: 1 }],
+      ["blocks, the last filled with zeros", [16, 5, 3, 4], [20, 5, 3, 3], { padding: 1 }],
+      ["blocks, groups", [16, 32, 3, 3], [32, 16, 3, 3], { padding: 1, groups: 2 }],
+      ["blocks, three groups", [16, 24, 3, 4], [24, 8, 3, 3], { padding: 1, groups: 3 }],
+      ["blocks, groups of unlike sides", [16, 4, 3, 4], [16, 2, 3, 3], { stride: 2, padding: 1, groups: 2 }],
+    ] as const
+  ).map(([name, x, weight, options]) =>
+    opCase("conv2d", name, [floats(x), others(weight)], ([a, b]) => ops.conv2d(a, b, options), {
+      reference: ([a, b]) => smallConvolution(a, b, options),
+      gradient: "devices",
+    }),
+  ),
+  opCase(
+    "conv2d",
+    "blocks, with a bias",
+    [floats([2, 16, 2, 3]), others([16, 16, 3, 3]), floats([16])],
+    ([x, weight, bias]) => ops.conv2d(x, weight, { padding: 1, bias }),
+    {
+      reference: ([x, weight, bias]) =>
+        ops.add(ops.conv2d(x, weight, { padding: 1 }), ops.reshape(bias, [16, 1, 1])),
+      gradient: "devices",
+    },
   ),
   opCase(
     "conv2d",

@@ -108,14 +108,17 @@ describe("a gradient asked for alone is that of all together", () => {
   });
 });
 
-describe.each<Target>(["cpu", "webgpu"])("lowered for %s, the interpreter gives the same", (target) => {
-  test.each(cases.map((it) => [titleOf(it), it] as const))("%s", (_, it) => {
-    const { outputs, gradients, feeds } = trace(it);
-    const expected = evaluate([...outputs, ...gradients], feeds);
-    const lowered = evaluate(lower([...outputs, ...gradients], target), feeds);
-    for (const [i, actual] of lowered.entries()) expectClose(actual, expected[i], { tolerance: 1e-11 });
-  });
-});
+describe.each<Target>(["cpu", "cpu8", "cpu16", "webgpu"])(
+  "lowered for %s, the interpreter gives the same",
+  (target) => {
+    test.each(cases.map((it) => [titleOf(it), it] as const))("%s", (_, it) => {
+      const { outputs, gradients, feeds } = trace(it);
+      const expected = evaluate([...outputs, ...gradients], feeds);
+      const lowered = evaluate(lower([...outputs, ...gradients], target), feeds);
+      for (const [i, actual] of lowered.entries()) expectClose(actual, expected[i], { tolerance: 1e-11 });
+    });
+  },
+);
 
 /** (f(x + h) − f(x − h)) / 2h for each element: the error is of the order of h² and of 1e-16 / h. */
 function centralDifferences(loss: Value, feeds: Traced["feeds"], name: string): Float64Array {

@@ -201,35 +201,67 @@ export function concat(values: readonly Value[], axis: number): Value {
   return values.length === 1 ? first : apply(concatOp, values, { axis: resolved });
 }
 
-const padOp: OpDefinition<{ axis: number; before: number; after: number; value: number }> = {
+interface Margins extends Readonly<Record<string, unknown>> {
+  readonly axes: readonly number[];
+  /** Elements by axis of `axes`. */
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+  readonly value: number;
+}
+
+const padOp: OpDefinition<Margins> = {
   name: "pad",
-  infer: ([x], { axis, before, after }) => [
-    { dtype: x.dtype, shape: x.shape.with(axis, before + dimAt(x.shape, axis) + after) },
+  infer: ([x], { axes, before, after }) => [
+    {
+      dtype: x.dtype,
+      shape: axes.reduce(
+        (shape, axis, i) => shape.with(axis, at(before, i) + dimAt(shape, axis) + at(after, i)),
+        x.shape,
+      ),
+    },
   ],
-  gradient: ({ inputs: [x], grad, attributes: { axis, before } }) => [
-    slice(grad, { axis, start: before, end: before + dimAt(x.shape, axis) }),
+  gradient: ({ inputs: [x], grad, attributes: { axes, before } }) => [
+    axes.reduce((inner, axis, i) => {
+      const start = at(before, i);
+      return slice(inner, { axis, start, end: start + dimAt(x.shape, axis) });
+    }, grad),
   ],
-  evaluate: ([x], { axis, before, value }, types) => {
-    const shape = at(types, 0).shape;
-    const result = new Float64Array(sizeOf(shape)).fill(value);
-    const outer = sizeOf(x.shape.slice(0, axis));
-    const inner = sizeOf(x.shape.slice(axis + 1));
-    const rows = x.data.length / outer;
-    for (let i = 0; i < outer; i++) {
-      result.set(x.data.subarray(i * rows, (i + 1) * rows), i * inner * dimAt(shape, axis) + before * inner);
-    }
-    return [result];
-  },
-  onnx: ([x], { axis, before, after, value }, writer) => ({
+  evaluate: ([x], { axes, before, after, value }) => [
+    axes.reduce((tensor, axis, i) => {
+      const shape = tensor.shape.with(axis, at(before, i) + dimAt(tensor.shape, axis) + at(after, i));
+      const data = new Float64Array(sizeOf(shape)).fill(value);
+      const outer = sizeOf(shape.slice(0, axis));
+      const inner = sizeOf(shape.slice(axis + 1));
+      const rows = tensor.data.length / outer;
+      for (let j = 0; j < outer; j++) {
+        const start = (j * dimAt(shape, axis) + at(before, i)) * inner;
+        data.set(tensor.data.subarray(j * rows, (j + 1) * rows), start);
+      }
+      return { shape, data };
+    }, x).data,
+  ],
+  onnx: ([x], { axes, before, after, value }, writer) => ({
     type: "Pad",
     inputs: [
       writer.name(x),
-      writer.int64([before, after]),
+      writer.int64([...before, ...after]),
       writer.scalar(value, x.dtype),
-      writer.int64([axis]),
+      writer.int64(axes),
     ],
   }),
-  simplify: ([x], { before, after }) => (before === 0 && after === 0 ? x : undefined),
+  simplify: ([x], { axes, before, after, value }) => {
+    if ([...before, ...after].every((margin) => margin === 0)) return x;
+    // Margins of several axes are one pass.
+    if (x.node.op.name !== padOp.name) return undefined;
+    const inner = x.node.attributes as Margins;
+    if (inner.value !== value || inner.axes.some((axis) => axes.includes(axis))) return undefined;
+    return apply(padOp, [operands(x.node.inputs)[0]], {
+      axes: [...inner.axes, ...axes],
+      before: [...inner.before, ...before],
+      after: [...inner.after, ...after],
+      value,
+    });
+  },
 };
 
 /** Adds `before` and `after` elements of one value to an axis. */
@@ -244,5 +276,6 @@ export function pad(
 ): Value {
   if (before < 0 || after < 0)
     throw new ShapeError("pad", [x.shape], `no negative padding, not ${before} and ${after}`);
-  return apply(padOp, [x], { axis: resolveAxis("pad", axis, x.shape), before, after, value });
+  const axes = [resolveAxis("pad", axis, x.shape)];
+  return apply(padOp, [x], { axes, before: [before], after: [after], value });
 }

@@ -1,7 +1,7 @@
 /** Matrix products: `matmul` (batched, operands transposed or scaled as attributes) and `gemm` (with a bias). */
 import { ShapeError } from "../../errors.ts";
 import type { OpDefinition, Tensor64, Value } from "../graph.ts";
-import { apply, at, constant, createNode } from "../graph.ts";
+import { apply, at, constant, createNode, isCpu } from "../graph.ts";
 import { broadcastShapes, dimAt, sameShape, sizeOf, stridesOf } from "../shape.ts";
 import { broadcastData, gatherData, reshape, sum, sumTo } from "./broadcast.ts";
 import { add, full, mul } from "./elementwise.ts";
@@ -119,7 +119,7 @@ const matmulOp: OpDefinition<MatmulAttributes> = {
   },
   // FusedMatMul exists on the CPU alone.
   lower: ([a, b], attributes, target) => {
-    if (target === "cpu" || isPlain(attributes)) return undefined;
+    if (isCpu(target) || isPlain(attributes)) return undefined;
     const { alpha, transA, transB, transBatchA, transBatchB } = attributes;
     const plain = (x: Value, trans: boolean, transBatch: boolean): Value => {
       const moved = transBatch ? transpose(x, rowsLast(x.shape.length)) : x;
@@ -195,7 +195,7 @@ const gemmOp: OpDefinition<Required<GemmOptions> & Readonly<Record<string, unkno
     attributes: { transA: Number(transA), transB: Number(transB), alpha: { float: alpha } },
   }),
   lower: ([a, b, ...bias], { transA, transB, alpha }, target) => {
-    if (target !== "cpu") return undefined;
+    if (!isCpu(target)) return undefined;
     const c = bias.at(0);
     // Gemm reads its result once more to add a bias; adding it afterwards is a little faster.
     if (c !== undefined) return [add(gemm(a, b, undefined, { transA, transB, alpha }), c)];
@@ -293,7 +293,7 @@ const columnSumOp: OpDefinition<Readonly<Record<string, never>>> = {
   gradient: ({ inputs: [x], grad }) => [matmul(ones([dimAt(x.shape, 0), 1]), reshape(grad, [1, -1]))],
   // On the CPU a product with a row of ones is faster than ReduceSum over the first axis.
   lower: ([x], _, target) => {
-    if (target !== "cpu") return [sum(x, 0)];
+    if (!isCpu(target)) return [sum(x, 0)];
     return [reshape(matmul(ones([1, dimAt(x.shape, 0)]), x), [dimAt(x.shape, 1)])];
   },
 };

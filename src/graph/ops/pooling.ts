@@ -6,7 +6,8 @@ import type { Shape } from "../shape.ts";
 import { dimAt, sizeOf } from "../shape.ts";
 import { reshape } from "./broadcast.ts";
 import { equal, select } from "./compare.ts";
-import { metPixels, pad2d, transposedConvolution } from "./convolution.ts";
+import { transposedConvolution } from "./convolution.ts";
+import { metPixels, pad2d } from "./met-pixels.ts";
 import { full, mul, sub } from "./elementwise.ts";
 import { concat } from "./layout.ts";
 
