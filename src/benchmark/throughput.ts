@@ -89,7 +89,7 @@ async function bench(
   }
 }
 
-/** Runs are handed over ahead of their turn, as in evaluation; a training step waits for the one before it anyway. */
+/** Runs are handed over ahead of their turn, as in evaluation and, where the device computes by itself, in training. */
 async function repeat(count: number, work: () => Promise<unknown>): Promise<void> {
   await Promise.all(Array.from({ length: count }, work));
 }

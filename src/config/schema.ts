@@ -435,8 +435,8 @@ export const trainSchema = z.strictObject({
   stepsPerRun: option(count.nullable().default(null), {
     group: "Machine",
     value: "N",
-    nullMeans: "1, and several on cuda",
-    help: "training steps in one call of the device, which moves weights over the bus at every call; the same run",
+    nullMeans: "1, and several on cuda and webgpu",
+    help: "training steps handed to the device together, so that it need not wait for batches (cuda: nor for weights, which cross the bus at every call); the same run",
   }),
   precision: option(z.enum(["float32", "float16", "auto"]).default("float32"), {
     group: "Machine",

@@ -3,9 +3,13 @@
 import type { Program } from "../graph/program.ts";
 import type { TensorData } from "./runtime.ts";
 
+/** What a run returned: waits until it is there. */
+export type Results = () => Promise<Record<string, TensorData>>;
+
 /** A program with its session. */
 export interface LoadedProgram {
-  run(feeds: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>>;
+  /** Starts a run. Its results may be asked for after later runs have been started, and must be before `release`. */
+  run(feeds: Readonly<Record<string, TensorData>>): Promise<Results>;
   /** Returns the profiler's file, if any. */
   release(): Promise<string | undefined>;
 }
@@ -14,6 +18,8 @@ export interface LoadedProgram {
 export interface Engine {
   /** Channels that convolutions may take as one block, where they can. */
   readonly block?: 8 | 16 | undefined;
+  /** Whether the device computes by itself after a run was started, so that it pays to start the next before asking. */
+  readonly runsAhead: boolean;
   load(program: Program): Promise<LoadedProgram>;
   /** Takes the array over. */
   setState(name: string, value: Float32Array<ArrayBuffer>): Promise<void>;

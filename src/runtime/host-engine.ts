@@ -106,7 +106,7 @@ export async function createHostEngine(
           if (replaced === undefined) outputs[name] = data;
           else advance(stateOf(program, replaced), data);
         }
-        return outputs;
+        return async () => outputs;
       },
       async release() {
         if (settings.profile !== undefined) session.endProfiling();
@@ -119,6 +119,7 @@ export async function createHostEngine(
 
   return {
     block,
+    runsAhead: false,
     load,
     async setState(name, value) {
       states.set(name, { current: value, spare: undefined });

@@ -44,7 +44,8 @@ export interface Executable {
   readonly program: Program;
   /**
    * Feeds every input that is no state; returns every output that is no next state. Feeds are copied when the call
-   * is made. Calls may be queued; they run in order. State changes only when a run succeeds.
+   * is made. Calls may be queued; they run in order, and on WebGPU those that wait are
+   * uploaded while the device computes. State changes only when a run succeeds.
    */
   run(feeds: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>>;
   /** Frees the session; state stays. Returns the profiler's file when the runtime was made with `profile`. */

@@ -1,10 +1,13 @@
 /**
  * The worker's side of a runtime: takes requests, runs them one after another on an engine, answers. Knows no
  * Node: a worker thread or a web worker gives it the way to answer and its surroundings.
+ *
+ * Reading the results of a run waits for the device, and for everything that was given to it before. So where a device
+ * computes by itself, the next runs that wait here are prepared, uploaded and started first.
  */
 
 import { DeitError, DeviceError } from "../errors.ts";
-import type { Engine, LoadedProgram } from "./engine.ts";
+import type { Engine, LoadedProgram, Results } from "./engine.ts";
 import { createHostEngine } from "./host-engine.ts";
 import { buffersOf, packError } from "./messages.ts";
 import type { Answer, Envelope, Request, Result, SessionSettings } from "./messages.ts";
@@ -15,14 +18,21 @@ import { createWebgpuEngine } from "./webgpu-engine.ts";
 /** Sends an answer and hands over its buffers. */
 export type Reply = (answer: Answer, transfer: ArrayBuffer[]) => void;
 
+/** Runs that a device may have before the first one's results are read: each holds its batch, and a stop waits for them. */
+const MOST_STARTED = 4;
+
 /** Returns the handler of incoming messages. */
 export function createSessionHost(surroundings: Surroundings, reply: Reply): (message: Envelope) => void {
   const programs = new Map<number, LoadedProgram>();
   let engine: Engine | undefined;
   let closing = false;
   let queue: Promise<void> = Promise.resolve();
+  /** Requests that came and were not looked at yet. */
+  let waiting = 0;
+  /** Runs whose results were not read yet, in their order. */
+  const started: { readonly id: number; readonly results: Results }[] = [];
 
-  async function answer(request: Request): Promise<Result> {
+  async function answer(request: Exclude<Request, { type: "run" }>): Promise<Result> {
     if (request.type === "open") {
       engine = await open(surroundings, request.settings);
       return engine.block;
@@ -33,8 +43,6 @@ export function createSessionHost(surroundings: Surroundings, reply: Reply): (me
       case "load":
         programs.set(request.handle, await engine.load(request.program));
         return undefined;
-      case "run":
-        return programOf(request.handle).run(request.feeds);
       case "release": {
         const program = programOf(request.handle);
         programs.delete(request.handle);
@@ -66,10 +74,30 @@ export function createSessionHost(surroundings: Surroundings, reply: Reply): (me
   }
 
   async function serve({ id, request }: Envelope): Promise<void> {
+    waiting--;
     // Whoever closes has already rejected what was waiting.
     if (closing && request.type !== "close") return;
+    if (request.type !== "run") {
+      await finish();
+      return respond(id, () => answer(request));
+    }
     try {
-      const value = await answer(request);
+      started.push({ id, results: await programOf(request.handle).run(request.feeds) });
+    } catch (error) {
+      await finish();
+      return respond(id, () => Promise.reject(error));
+    }
+    if (waiting === 0 || started.length >= MOST_STARTED || engine?.runsAhead !== true) await finish();
+  }
+
+  /** Answers the runs that were started. */
+  async function finish(): Promise<void> {
+    for (const { id, results } of started.splice(0)) await respond(id, results);
+  }
+
+  async function respond(id: number, result: () => Promise<Result>): Promise<void> {
+    try {
+      const value = await result();
       reply({ id, value }, buffersOf(arraysOf(value)));
     } catch (error) {
       reply({ id, error: packError(error) }, []);
@@ -77,6 +105,7 @@ export function createSessionHost(surroundings: Surroundings, reply: Reply): (me
   }
 
   return (message) => {
+    waiting++;
     if (message.request.type === "close") closing = true;
     queue = queue.then(() => serve(message));
   };

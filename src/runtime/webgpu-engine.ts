@@ -2,13 +2,16 @@
  * State on a WebGPU device: outputs that replace state stay there as buffers and are fed to the next run; only
  * losses and the like come back. A vector goes up and comes down through a program that copies it, since
  * onnxruntime-node cannot create or read device tensors itself (`getData()` aborts the process).
+ *
+ * An output that is wanted on the host makes its run wait for the device. So those stay there, too, and come down when
+ * they are asked for: a run returns when its work is handed over.
  */
 
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { DeitError, DeviceError } from "../errors.ts";
 import type { Program } from "../graph/program.ts";
 import type { Engine, LoadedProgram } from "./engine.ts";
-import { checkState } from "./feeds.ts";
+import { checkState, elementCount } from "./feeds.ts";
 import { unknownState } from "./host-engine.ts";
 import { identityModel } from "./identity-model.ts";
 import type { SessionSettings } from "./messages.ts";
@@ -59,12 +62,24 @@ export async function createWebgpuEngine(
     return { tensor: y, length, owner: up };
   }
 
+  /** Waits for what the device was given so far, and copies a vector to the host. */
+  async function download(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+    const x = ort.Tensor.fromGpuBuffer(tensor.gpuBuffer, { dataType: "float32", dims: [tensor.size] });
+    const { y } = await down.run({ x });
+    if (!(y?.data instanceof Float32Array))
+      throw new DeviceError("webgpu", "a vector could not be read back from the device");
+    return y.data.buffer instanceof ArrayBuffer ? (y.data as Float32Array<ArrayBuffer>) : y.data.slice();
+  }
+
   async function load(program: Program): Promise<LoadedProgram> {
     const outputs = Object.keys(program.outputs);
     const updates = Object.entries(program.state).filter(
       (entry): entry is [string, string] => entry[1] !== null,
     );
-    const deviceOutputs = updates.map(([, output]) => output);
+    // What copies vectors knows float32 alone.
+    const deviceOutputs = Object.entries(program.outputs)
+      .filter(([, { dtype, shape }]) => dtype === "float32" && elementCount(shape) > 0)
+      .map(([name]) => name);
     const training = updates.length > 0;
     const options = sessionOptions(settings, { name: program.name, deviceOutputs, outputs, training });
     let session: InferenceSession;
@@ -98,11 +113,21 @@ export async function createWebgpuEngine(
           const tensor = returned[output];
           if (tensor !== undefined) replace(name, { tensor, length: tensor.size, owner: session });
         }
-        const results: Record<string, TensorData> = {};
-        for (const [name, tensor] of Object.entries(returned)) {
-          if (!deviceOutputs.includes(name)) results[name] = hostData(tensor);
-        }
-        return results;
+        const wanted = Object.entries(returned).filter(
+          ([name]) => !updates.some(([, output]) => output === name),
+        );
+        return async () => {
+          const results: Record<string, TensorData> = {};
+          try {
+            for (const [name, tensor] of wanted)
+              results[name] = tensor.location === "gpu-buffer" ? await download(tensor) : hostData(tensor);
+          } catch (error) {
+            throw sessionError("webgpu", program, "run", error);
+          } finally {
+            for (const [, tensor] of wanted) tensor.dispose();
+          }
+          return results;
+        };
       },
       async release() {
         // Buffers come from the session's allocator: move them before it goes.
@@ -119,6 +144,7 @@ export async function createWebgpuEngine(
   }
 
   return {
+    runsAhead: true,
     load,
     async setState(name, value) {
       replace(name, await upload(new ort.Tensor("float32", value, [value.length]), value.length));
@@ -126,11 +152,7 @@ export async function createWebgpuEngine(
     async getState(name) {
       const state = states.get(name);
       if (state === undefined) throw unknownState(name, states.keys());
-      if (state.length === 0) return new Float32Array(0);
-      const { y } = await down.run({ x: shaped(state, [state.length]) });
-      if (!(y?.data instanceof Float32Array))
-        throw new DeviceError("webgpu", `state "${name}" could not be read back`);
-      return y.data.buffer instanceof ArrayBuffer ? (y.data as Float32Array<ArrayBuffer>) : y.data.slice();
+      return state.length === 0 ? new Float32Array(0) : download(state.tensor);
     },
     async deleteState(name) {
       const state = states.get(name);

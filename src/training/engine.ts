@@ -103,8 +103,7 @@ async function trainEpoch(loop: Loop): Promise<void> {
   for await (const group of inGroups(batches, ({ step }) => stepsTogether(loop, step))) {
     loop.waited += performance.now() - asked;
     speed.start();
-    const feeds = await feedsOf(loop, group);
-    const results = await orSave(loop, () => runSteps(executables, feeds));
+    const results = await orSave(loop, () => runSteps(executables, feedsOf(loop, group), group.length));
     speed.stop(group.length);
     for (const [i, batch] of group.entries()) {
       const isUpdate = (batch.step + 1) % options.accumulationSteps === 0;
@@ -148,11 +147,10 @@ function stepsTogether({ executables, options: { saveSteps }, steps }: Loop, ste
 }
 
 /** What each of these steps is fed with. */
-async function feedsOf(loop: Loop, group: readonly Batch[]): Promise<Record<string, TensorData>[]> {
+async function* feedsOf(loop: Loop, group: readonly Batch[]): AsyncGenerator<Record<string, TensorData>> {
   const { executables, options, model, classWeights, progress } = loop;
   const { program } = executables.batch;
   const { epoch } = progress;
-  const feeds: Record<string, TensorData>[] = [];
   for (const [i, batch] of group.entries()) {
     const { step } = batch;
     const pictures = batchFeeds({ options, model, program, classWeights }, { epoch, ...batch });
@@ -160,9 +158,8 @@ async function feedsOf(loop: Loop, group: readonly Batch[]): Promise<Record<stri
     const taught = await withAnswers(executables.teacher, { epoch, step, feeds: pictures });
     loop.taught += performance.now() - askedTeacher;
     const hyper = hyperFeeds(loop, { update: progress.updates + 1 + i, lr: learningRate(loop, step) });
-    feeds.push(executables.apply ? taught : { ...taught, ...hyper });
+    yield executables.apply ? taught : { ...taught, ...hyper };
   }
-  return feeds;
 }
 
 /** Runs a step. One that does not fit into memory has changed nothing, so that the run can still be saved. */
@@ -171,7 +168,7 @@ async function orSave<T>(loop: Loop, step: () => Promise<T>): Promise<T> {
     return await step();
   } catch (error) {
     const { executables, options, progress } = loop;
-    // Accumulated gradients are not saved; of several steps in one call, some may have been done.
+    // Accumulated gradients are not saved; of several steps together, some may have been done.
     const isWhole = progress.step % options.accumulationSteps === 0 && executables.turns === undefined;
     if (error instanceof DeviceError && error.outOfMemory && isWhole) {
       // A lost device has lost the state, too: then what was saved before is what there is.

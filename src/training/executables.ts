@@ -25,7 +25,7 @@ import type { Turns } from "./turns.ts";
 export interface Executables {
   /** Forward, backward and update of a batch; or with accumulation, its first two thirds. */
   readonly batch: Executable;
-  /** The same for several batches in one run of the device; undefined where that is not done. */
+  /** How several batches go together; undefined where that is not done. */
   readonly turns: Turns | undefined;
   /** The update after accumulated batches; undefined when `batch` does it itself. */
   readonly apply: Executable | undefined;

@@ -1,6 +1,8 @@
 /**
- * Several steps in one run of the device (graph/repeat.ts). On CUDA the state crosses the bus at every run, so fewer runs
- * are faster ones; nothing else changes: steps, losses, saves and what a resume gives are the same, bit for bit.
+ * Several steps together, so that a device has work while the host prepares more. On CUDA the state crosses the bus at every
+ * run, so they are one run (graph/repeat.ts). On WebGPU they are runs that are handed over without waiting for the one
+ * before: a batch is uploaded while another is computed, and losses are read after the last. Nothing else changes: steps,
+ * losses, saves and what a resume gives are the same, bit for bit.
  */
 import type { TrainOptions } from "../config/schema.ts";
 import { ConfigError } from "../errors.ts";
@@ -9,19 +11,20 @@ import { repeat } from "../graph/repeat.ts";
 import { LOSS_SCALE_STATE } from "../optim/loss-scale.ts";
 import type { Executable, Runtime, TensorData } from "../runtime/runtime.ts";
 
-/** A step's program so many times in one run. */
+/** So many steps together. */
 export interface Turns {
   readonly count: number;
-  readonly executable: Executable;
+  /** The step's program so many times in one run; undefined where they are as many runs. */
+  readonly executable: Executable | undefined;
 }
 
 type Feeds = Readonly<Record<string, TensorData>>;
 
-/** Without --steps-per-run, on CUDA: as many as this, while their batches stay below that. */
-const MOST_TURNS = 16;
+/** Without --steps-per-run: as many as this, while their batches stay below that. */
+const MOST_TURNS = { cpu: 1, cuda: 16, webgpu: 4 } as const;
 const MOST_BYTES = 256 * 2 ** 20;
 
-/** How many steps a run of the device should do. @throws ConfigError where it cannot be several */
+/** How many steps should go together. @throws ConfigError where it cannot be several */
 export function turnsFor(
   options: Pick<TrainOptions, "stepsPerRun" | "accumulationSteps">,
   { device, step }: { device: Runtime["device"]; step: Program },
@@ -35,8 +38,8 @@ export function turnsFor(
     });
   }
   if (stepsPerRun === null) {
-    if (device !== "cuda" || accumulationSteps > 1) return 1;
-    return Math.max(1, Math.min(MOST_TURNS, Math.floor(MOST_BYTES / batchBytes(step))));
+    if (accumulationSteps > 1) return 1;
+    return Math.max(1, Math.min(MOST_TURNS[device], Math.floor(MOST_BYTES / batchBytes(step))));
   }
   if (stepsPerRun > 1 && accumulationSteps > 1) {
     throw new ConfigError(
@@ -46,11 +49,6 @@ export function turnsFor(
         hint: "Accumulation has runs of two kinds; leave one of the two out.",
       },
     );
-  }
-  if (stepsPerRun > 1 && device === "webgpu") {
-    throw new ConfigError("stepsPerRun", `--steps-per-run ${stepsPerRun} does not go with --device webgpu`, {
-      hint: "There the state never leaves the device, so it would gain nothing; leave it out.",
-    });
   }
   return stepsPerRun;
 }
@@ -68,19 +66,29 @@ function batchBytes({ inputs, state }: Program): number {
 }
 
 export async function loadTurns(runtime: Runtime, step: Program, count: number): Promise<Turns | undefined> {
-  return count === 1 ? undefined : { count, executable: await runtime.load(repeat(step, count)) };
+  if (count === 1) return undefined;
+  if (runtime.device === "webgpu") return { count, executable: undefined };
+  return { count, executable: await runtime.load(repeat(step, count)) };
 }
 
-/** Runs the steps in order, in one run where there are as many as it does. Returns each step's outputs. */
+/**
+ * Runs `count` steps in order, in one run where that is what turns are; else each is handed over when its feeds are there.
+ * Returns each step's outputs.
+ */
 export async function runSteps(
   { batch, turns }: { batch: Executable; turns: Turns | undefined },
-  steps: readonly Feeds[],
+  steps: AsyncIterable<Feeds>,
+  count: number,
 ): Promise<Record<string, TensorData>[]> {
-  if (turns !== undefined && steps.length === turns.count)
-    return unstack(await turns.executable.run(stack(steps)), steps.length);
-  const outputs: Record<string, TensorData>[] = [];
-  for (const feeds of steps) outputs.push(await batch.run(feeds));
-  return outputs;
+  if (turns?.executable !== undefined && count === turns.count)
+    return unstack(await turns.executable.run(stack(await Array.fromAsync(steps))), count);
+  const running: Promise<Record<string, TensorData>>[] = [];
+  for await (const feeds of steps) {
+    const run = batch.run(feeds);
+    run.catch(() => {}); // told below, unless feeds fail first
+    running.push(run);
+  }
+  return Promise.all(running);
 }
 
 /** Items in groups, in order; `sizeFrom` says how many the group that begins with an item should have. */

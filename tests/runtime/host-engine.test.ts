@@ -22,7 +22,7 @@ describe("host engine", () => {
     const before = process.memoryUsage().arrayBuffers;
     let peak = before;
     for (let step = 1; step < 100; step++) {
-      const { average } = await program.run(feeds);
+      const { average } = await (await program.run(feeds))();
       expect(average?.[0]).toBe(step + 1);
       peak = Math.max(peak, process.memoryUsage().arrayBuffers);
     }
@@ -77,7 +77,9 @@ describe("host engine", () => {
     await engine.setState("a", Float32Array.of(9, 9, 9));
     await engine.setState("b", Float32Array.of(1, 1, 1));
     await engine.setState("c", Float32Array.of(0, 0, 0));
-    expect(await program.run({ x: Float32Array.of(1, 2, 3) })).toEqual({ total: Float32Array.of(12) });
+    expect(await (await program.run({ x: Float32Array.of(1, 2, 3) }))()).toEqual({
+      total: Float32Array.of(12),
+    });
     expect(await engine.getState("a")).toEqual(Float32Array.of(1, 2, 3));
     expect(await engine.getState("b")).toEqual(Float32Array.of(7, 7, 7));
     expect(await engine.getState("c")).toEqual(Float32Array.of(10, 11, 12));

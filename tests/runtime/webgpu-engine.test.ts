@@ -7,6 +7,7 @@ import { equal, mul } from "../../src/graph/ops.ts";
 import { compile } from "../../src/graph/program.ts";
 import { createRuntime } from "../../src/runtime/node.ts";
 import { createWebgpuEngine } from "../../src/runtime/webgpu-engine.ts";
+import type { Results } from "../../src/runtime/engine.ts";
 import { sharedRuntime, webgpuMissing } from "../helpers/devices.ts";
 import { transformer } from "../training/steps.ts";
 import { momentum } from "./programs.ts";
@@ -22,15 +23,19 @@ describe.skipIf(webgpuMissing !== undefined)("webgpu engine", () => {
     await engine.setState("w", new Float32Array(64).fill(1));
     await engine.setState("m", new Float32Array(64));
     runs.length = 0;
-    for (let step = 0; step < 5; step++) {
-      await program.run({ x: new Float32Array(64).fill(1), rate: Float32Array.of(0.5) });
-    }
+    const results: Results[] = [];
+    for (let step = 0; step < 5; step++)
+      results.push(await program.run({ x: new Float32Array(64).fill(1), rate: Float32Array.of(0.5) }));
     expect(runs).toHaveLength(5);
     for (const { fed, returned, bytes } of runs) {
       expect(bytes).toEqual({ x: 256, rate: 4 });
       expect(fed).toEqual({ w: "gpu-buffer", m: "gpu-buffer", x: "cpu", rate: "cpu" });
-      expect(returned).toEqual({ "w.next": "gpu-buffer", "m.next": "gpu-buffer", average: "cpu" });
+      // An output on the host would have made the run wait.
+      expect(returned).toEqual({ "w.next": "gpu-buffer", "m.next": "gpu-buffer", average: "gpu-buffer" });
     }
+    const averages: number[] = [];
+    for (const read of results) averages.push(Number((await read())["average"]?.[0]));
+    expect(averages).toEqual([0.5, -0.25, -1.125, -2.0625, -3.03125]);
     // m: 1, 1.5, 1.75, 1.875, 1.9375; w loses half of each.
     expect((await engine.getState("w"))[63]).toBe(1 - 8.0625 / 2);
     await program.release();
@@ -45,8 +50,8 @@ describe.skipIf(webgpuMissing !== undefined)("webgpu engine", () => {
     const images = Uint8Array.from({ length: batchSize * size }, (_, i) => (i * 37) % 256);
     const outputs = { twice: mul(imagesInput({ model: transformer, batchSize }), 2) };
     const program = await engine.load(compile({ name: "twice", target: "webgpu", outputs }));
-    const { twice } = await program.run({ images });
-    expect(runs.at(-1)?.bytes).toEqual({ images: batchSize * size });
+    const { twice } = await (await program.run({ images }))();
+    expect(runs.at(-2)?.bytes).toEqual({ images: batchSize * size });
     expect(twice).toEqual(Float32Array.from(images, (byte) => 2 * byte));
     await program.release();
   });

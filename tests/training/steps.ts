@@ -14,6 +14,7 @@ import type { TrainingOptions } from "../../src/training/program.ts";
 import { stepProgram, TEACHER_INPUT, trainingState } from "../../src/training/program.ts";
 import { restoreProgress } from "../../src/training/progress.ts";
 import { smoothTargets } from "../../src/training/task.ts";
+import { runSteps as runTogether } from "../../src/training/turns.ts";
 
 export const BATCH = 4;
 const CLASSES = 3;
@@ -79,12 +80,17 @@ export function stepFeeds(
   };
 }
 
-/** Trains from the same start for so many steps. */
+async function* inTurn<T>(items: readonly T[]): AsyncGenerator<T> {
+  yield* items;
+}
+
+/** Trains from the same start for so many steps; `together` hands them over as a run does on a graphics card. */
 export async function runSteps(
   runtime: Runtime,
   model: Model,
   training: TrainingOptions,
   steps: number,
+  { together = false } = {},
 ): Promise<Steps> {
   const options = programOptions(model, runtime);
   const { layout } = options;
@@ -92,9 +98,15 @@ export async function runSteps(
   const initial = async (): Promise<Record<string, Float32Array>> => initialVectors(layout, createRandom(5));
   await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial });
   const step = await runtime.load(stepProgram(options, training));
+  const feeds = Array.from({ length: steps }, (_, i) =>
+    stepFeeds(options, training, { s: i + 1, inputs: step.program.inputs }),
+  );
+  const groups = together ? [feeds] : feeds.map((each) => [each]);
   const outputs: Record<string, TensorData>[] = [];
-  for (let s = 1; s <= steps; s++)
-    outputs.push(await step.run(stepFeeds(options, training, { s, inputs: step.program.inputs })));
+  for (const group of groups) {
+    const turns = { batch: step, turns: undefined };
+    outputs.push(...(await runTogether(turns, inTurn(group), group.length)));
+  }
   await step.release();
   const state: Record<string, Float32Array> = {};
   for (const { name } of trainingState(layout, optimizer)) state[name] = await runtime.getState(name);

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { TrainInput } from "../../src/config/schema.ts";
 import { ConfigError } from "../../src/errors.ts";
 import type { Program } from "../../src/graph/program.ts";
+import { LOSS_SCALE_STATE } from "../../src/optim/loss-scale.ts";
 import { InterruptedError, train } from "../../src/training/train.ts";
 import type { TrainEvent } from "../../src/training/train.ts";
 import { inGroups, turnsFor } from "../../src/training/turns.ts";
@@ -71,10 +72,15 @@ describe("how many steps", () => {
   } as unknown as Program;
   const free = { stepsPerRun: null, accumulationSteps: 1 };
 
-  it("are one, but on cuda several, by the size of a batch", () => {
+  it("are one, but on a graphics card several, by the size of a batch", () => {
     expect(turnsFor(free, { device: "cpu", step })).toBe(1);
-    expect(turnsFor(free, { device: "webgpu", step })).toBe(1);
+    expect(turnsFor(free, { device: "webgpu", step })).toBe(4);
     expect(turnsFor(free, { device: "cuda", step })).toBe(16);
+    const scaled = { ...step, state: { [LOSS_SCALE_STATE]: null } } as unknown as Program;
+    expect(turnsFor(free, { device: "webgpu", step: scaled })).toBe(1);
+    expect(() => turnsFor({ ...free, stepsPerRun: 5 }, { device: "webgpu", step: scaled })).toThrow(
+      ConfigError,
+    );
     expect(turnsFor({ ...free, accumulationSteps: 2 }, { device: "cuda", step })).toBe(1);
     const large = {
       ...step,
@@ -85,7 +91,7 @@ describe("how many steps", () => {
 
   it("are as asked, or refused where they cannot be", () => {
     expect(turnsFor({ ...free, stepsPerRun: 5 }, { device: "cpu", step })).toBe(5);
-    expect(() => turnsFor({ ...free, stepsPerRun: 5 }, { device: "webgpu", step })).toThrow(ConfigError);
+    expect(turnsFor({ ...free, stepsPerRun: 5 }, { device: "webgpu", step })).toBe(5);
     expect(() => turnsFor({ stepsPerRun: 5, accumulationSteps: 2 }, { device: "cpu", step })).toThrow(
       "does not go with --accumulation-steps",
     );

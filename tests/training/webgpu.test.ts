@@ -41,6 +41,13 @@ describe.skipIf(webgpuMissing !== undefined)("training on webgpu", () => {
     },
   );
 
+  test("steps handed over together are the steps, bit for bit", { timeout: 300_000 }, async () => {
+    const runtime = await sharedRuntime("webgpu");
+    const expected = await runSteps(runtime, transformer, training, 5);
+    const together = await runSteps(runtime, transformer, training, 5, { together: true });
+    expect(together).toEqual(expected);
+  });
+
   // Not bit for bit as on the CPU: the provider may fuse what is computed again differently.
   test("recomputed steps are the steps, to float32's rounding", async () => {
     const runtime = await sharedRuntime("webgpu");
