@@ -1,6 +1,7 @@
 /** A classifier from what people name: a checkpoint of ours, a run folder, or an ONNX file of any maker. */
 import type { Normalisation } from "../augmentation/normalisation.ts";
 import { input } from "../graph/graph.ts";
+import { cast } from "../graph/ops.ts";
 import { compile } from "../graph/program.ts";
 import { packTensors } from "../nn/layout.ts";
 import { modelLayout } from "../optim/groups.ts";
@@ -60,7 +61,7 @@ export async function loadEvaluator(
 ): Promise<Evaluator> {
   const { target } = runtime;
   if ("onnx" in source) {
-    const images = input("images", "float32", [batchSize, 3, ...inputSize]);
+    const images = cast(input("images", "uint8", [batchSize, 3, ...inputSize]), "float32");
     const prepare = await runtime.load(
       compile({
         name: `${name}.pixels`,

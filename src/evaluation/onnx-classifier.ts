@@ -136,7 +136,9 @@ function pictureInput(file: string, { inputs }: OnnxSignature): OnnxClassifier["
   if (picture.dtype !== "float32") {
     return refuse(
       `expected float32 pictures; it takes ${describe(inputs)}`,
-      "Export it with float32 inputs and outputs (weights may be of any type).",
+      picture.dtype === "uint8"
+        ? "It prepares pictures itself, which is done before it here: give the form without that (deit export without --preprocessing)."
+        : "Export it with float32 inputs and outputs (weights may be of any type).",
     );
   }
   const [batch, second, third, fourth] = picture.dims;

@@ -1,7 +1,7 @@
 /** An ONNX classifier of another maker, ready for pictures: beside our programs, never inside one. */
 import type { Normalisation } from "../augmentation/normalisation.ts";
 import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
-import { ConfigError } from "../errors.ts";
+import { CheckpointError, ConfigError } from "../errors.ts";
 import { input } from "../graph/graph.ts";
 import { transpose } from "../graph/ops.ts";
 import type { Program, TensorType } from "../graph/program.ts";
@@ -100,6 +100,11 @@ export async function loadOnnxAnswers(
   const answer = async (pixels: Float32Array): Promise<Float32Array> => {
     const images = toNhwc === undefined ? pixels : floats(await toNhwc.run({ images: pixels }), "pixels");
     const answers = floats(await executable.run({ [source.name]: images }), output.name);
+    if (answers.some(Number.isNaN)) {
+      throw new CheckpointError(`${file} answers with values that are no numbers`, {
+        hint: "Its weights are not finite, or its arithmetic overflows: take the float32 file, or an earlier one.",
+      });
+    }
     return output.probabilities ? answers.map((p) => Math.log(Math.max(p, SMALLEST))) : answers;
   };
   return async (pixels) => {

@@ -17,7 +17,7 @@ import { confusionFigure } from "./confusion-figure.ts";
 import { modelCard } from "./model-card.ts";
 import { deployedModel } from "./onnx.ts";
 import { answersOfPrepared, comparePrepared } from "./prepared.ts";
-import { quantizedModel } from "./quantized.ts";
+import { CALIBRATION, quantizedModel } from "./quantized.ts";
 import { areWhole, takeSample } from "./sample.ts";
 import type { Sample } from "./sample.ts";
 import { answersOfPipeline, loadTransformersJs, PRECISIONS } from "./transformers-js.ts";
@@ -168,7 +168,8 @@ async function writeTransformersJs(context: Context): Promise<Comparison[]> {
   say("writing onnx/model_fp16.onnx");
   await write("fp16", toFloat16(fp32));
   say("writing onnx/model_quantized.onnx");
-  await write("int8", await quantized(context, fp32));
+  const calibration = await calibrationPictures(context);
+  await write("int8", await quantizedModel(fp32, { loaded, pictures: calibration }));
   for (const precision of ["fp32", "fp16", "int8"] as const) {
     const { file } = PRECISIONS[precision];
     say(`running ${file}`);
@@ -198,17 +199,26 @@ async function writeTransformersJs(context: Context): Promise<Comparison[]> {
   const dataName = sample.dataset && pictureName(context.options, sample.dataset);
   // a run's own export has the name of its format: the run's says more
   const title = name === "transformers-js" ? basename(dirname(staged)) : name;
-  const card = modelCard({ loaded, dataName, comparisons, figure, name: title, folder: name });
+  const calibratedWith = calibration && Math.min(CALIBRATION, calibration.length);
+  const card = modelCard({
+    loaded,
+    dataName,
+    comparisons,
+    calibratedWith,
+    figure,
+    name: title,
+    folder: name,
+  });
   await writeFile(join(staged, "README.md"), card);
   return comparisons;
 }
 
-/** int8 with ranges from training pictures; from each picture itself where there are none. */
-async function quantized({ options, loaded, warn }: Context, fp32: Uint8Array): Promise<Uint8Array> {
+/** Training pictures for int8's ranges; those are taken from each picture itself where there are none. */
+async function calibrationPictures({ options, warn }: Context): Promise<Dataset | undefined> {
   const pictures = await trainingPictures(options);
   if (pictures === undefined)
     warn("no pictures to take int8's ranges from: they are found anew for every picture, which is slower");
-  return quantizedModel(fp32, { loaded, pictures });
+  return pictures;
 }
 
 /** Reloads a file and compares. @throws DeitError when it should be the same, and is not */

@@ -10,6 +10,8 @@ export interface ModelCardOptions {
   /** What the pictures are called that it was measured with; undefined for none. */
   readonly dataName: string | undefined;
   readonly comparisons: readonly Comparison[];
+  /** Pictures that the ranges of the int8 file were taken from; undefined when each run finds its own. */
+  readonly calibratedWith: number | undefined;
   /** Name of the picture of the confusion matrix, in the same folder. */
   readonly figure: string | undefined;
   /** Name under which it might be published. */
@@ -27,7 +29,8 @@ const HUB_DATASETS: Readonly<Record<string, string>> = {
 /** Classes named in the card. */
 const NAMED = 50;
 
-export function modelCard({ loaded, dataName, comparisons, figure, name, folder }: ModelCardOptions): string {
+export function modelCard(options: ModelCardOptions): string {
+  const { loaded, dataName, comparisons, calibratedWith, figure, name, folder } = options;
   const { model } = loaded;
   const classes = classNames(loaded);
   const [height, width] = model.config.inputSize;
@@ -66,6 +69,10 @@ export function modelCard({ loaded, dataName, comparisons, figure, name, folder 
     "## Measured",
     "",
     ...measured(comparisons, dataName),
+    "",
+    calibratedWith === undefined
+      ? "The int8 file finds the ranges of its activations in every run."
+      : `The ranges of the int8 file's activations are those of ${calibratedWith} training pictures.`,
     ...(figure === undefined ? [] : ["", `![confusion matrix](${figure})`]),
     ...(loaded.metadata.classes === undefined ? [] : ["", "## Classes", "", shortList(classes)]),
   ].join("\n")}\n`;

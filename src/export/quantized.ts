@@ -7,7 +7,7 @@ import { toInt8 } from "../interop/quantize.ts";
 import { batchesOf, takeSample } from "./sample.ts";
 
 /** Pictures that ranges are taken from. */
-const CALIBRATION = 64;
+export const CALIBRATION = 64;
 const BATCH = 8;
 
 /**

@@ -126,6 +126,7 @@ describe("inputs and outputs", () => {
     });
     expect(logits).toHaveLength(expected.length);
     for (const [i, value] of expected.entries()) expect(logits[i]).toBeCloseTo(value, 5);
+    await expect(answers(pixels.with(20, Number.NaN))).rejects.toThrow(/values that are no numbers\n/);
   });
 });
 
@@ -257,7 +258,11 @@ describe("no classifier", () => {
     ["no input", { inputs: {} }, /it takes nothing/u],
     ["no axes", { inputs: { x: [FLOAT32] } }, /"x" float32 \[…\]/u],
     ["grey", { inputs: { x: [FLOAT32, ["b", 1, 28, 28]] } }, /3 channels.*\[\?, 1, 28, 28\][^]*RGB/u],
-    ["bytes", { inputs: { x: [UINT8, ["b", 224, 224, 3]] } }, /float32 pictures.*uint8/u],
+    [
+      "bytes",
+      { inputs: { x: [UINT8, ["b", 224, 224, 3]] } },
+      /float32 pictures.*uint8.*\nIt prepares pictures itself/u,
+    ],
     ["half precision", { inputs: { x: [FLOAT16, ["b", 3, 8, 8]] } }, /float32 pictures.*float16/u],
     ["absurd size", { inputs: { x: [FLOAT32, [1, 3, 2 ** 30, 2 ** 30]] } }, /too large to be true/u],
     [

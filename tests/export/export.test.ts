@@ -106,6 +106,7 @@ describe("transformers-js", () => {
       ],
     });
     expect(card).toContain("![confusion matrix](confusion.png)");
+    expect(card).toMatch(/ranges of the int8 file's activations are those of \d+ training pictures/);
     expect(card).toContain('pipeline("image-classification", "./for-js"');
     expect((await readdir(root)).filter((name) => name.endsWith(".partial"))).toEqual([]);
 
@@ -125,7 +126,9 @@ describe("transformers-js", () => {
     expect(warnings.join("\n")).toMatch(/no pictures were given.*noise/);
     expect(result.comparisons[0]?.acc1).toBeUndefined();
     expect(result.files.map(({ file }) => file)).not.toContain("confusion.png");
-    expect(await readFile(join(root, "blind/README.md"), "utf8")).toContain("pictures of noise");
+    const card = await readFile(join(root, "blind/README.md"), "utf8");
+    expect(card).toContain("pictures of noise");
+    expect(card).toContain("finds the ranges of its activations in every run");
   });
 });
 
