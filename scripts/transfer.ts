@@ -3,17 +3,20 @@
  *
  *   node scripts/transfer.ts flowers --weights CKPT --data-path DIR --phase tune     into results/flowers-tuning.csv
  *   node scripts/transfer.ts flowers --weights CKPT --data-path DIR                  into results/flowers.csv
+ *   node scripts/transfer.ts flowers --weights CKPT --data-path DIR --phase probe    what is cheaper, into the same
  *   node scripts/transfer.ts cifar10 --weights CKPT                                  into results/cifar10-transfer.csv
  *
  * `tune` tries the recipe's settings at the smallest size on a part of the training pictures, held back; the validation
  * pictures are not looked at. `final` takes the best, trains at every size and measures on the validation pictures once,
- * after the last epoch; `--seeds` repeats it. The same command goes on where it stopped.
+ * after the last epoch; `--seeds` repeats it. The same command goes on where it stopped. `probe` leaves the weights as they
+ * are: nearest neighbours and a linear probe on their features.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as cifar10 from "../recipes/cifar10-finetune.ts";
 import * as flowers from "../recipes/flowers-finetune.ts";
 import { finishedLog } from "../src/analysis/ablation/run.ts";
+import { probe } from "../src/analysis/probe.ts";
 import { parseTrainOptions } from "../src/config/resolve.ts";
 import type { TrainInput } from "../src/config/schema.ts";
 import { train } from "../src/training/train.ts";
@@ -53,9 +56,9 @@ const {
 });
 const { weights, "data-path": dataPath } = values;
 const study = STUDIES[name];
-if (study === undefined || weights === undefined || !["tune", "final"].includes(values.phase)) {
+if (study === undefined || weights === undefined || !["tune", "final", "probe"].includes(values.phase)) {
   console.error(
-    `${Object.keys(STUDIES).join("|")} --weights CKPT [--data-path DIR] [--phase tune|final] [--seeds 0,1] [--sizes 160,224]`,
+    `${Object.keys(STUDIES).join("|")} --weights CKPT [--data-path DIR] [--phase tune|final|probe] [--seeds 0,1] [--sizes 160,224]`,
   );
   process.exit(2);
 }
@@ -112,6 +115,37 @@ const runs: Run[] =
           ),
       );
 
+/** Adds nearest neighbours and a linear probe at one size. The minutes are those of the features and the fit. */
+async function measureProbes(size: number): Promise<void> {
+  const { dataPath: folder, dataSet } = parseTrainOptions({
+    ...recipe,
+    ...(dataPath !== undefined && { dataPath }),
+  });
+  const { knn, linear, seconds } = await probe({
+    checkpoint: weights ?? "",
+    dataPath: folder,
+    dataSet,
+    inputSize: size,
+  });
+  const table = await readTable(FINAL, 4);
+  const add = (
+    method: string,
+    setting: string,
+    { acc1, acc5 }: { acc1: number; acc5?: number },
+    own: number,
+  ): void => {
+    const key = [method, setting, String(size), ""];
+    const minutes = ((seconds.features + own) / 60).toFixed(1);
+    table.set(key.join(), [...key, "", acc1.toFixed(2), acc5?.toFixed(2) ?? "", minutes]);
+  };
+  add("nearest neighbours", `k ${knn.k}`, knn, seconds.knn);
+  add("linear probe", `l2 ${linear.l2}`, linear, seconds.linear);
+  await writeTable(FINAL, COLUMNS, table, () => 0);
+  console.error(
+    `${size} pixels: nearest neighbours ${knn.acc1.toFixed(2)} %, linear probe ${linear.acc1.toFixed(2)} %`,
+  );
+}
+
 /** Adds what is finished to the table. */
 async function record(): Promise<void> {
   const file = values.phase === "tune" ? TUNING : FINAL;
@@ -129,7 +163,9 @@ async function record(): Promise<void> {
   await writeTable(file, COLUMNS, table, () => 0);
 }
 
-if (values.run === undefined) {
+if (values.phase === "probe") {
+  for (const size of values.sizes?.split(",").map(Number) ?? sizes) await measureProbes(size);
+} else if (values.run === undefined) {
   const open: Run[] = [];
   for (const candidate of runs)
     if ((await finishedLog(candidate.folder, epochsOf(candidate))) === undefined) open.push(candidate);
