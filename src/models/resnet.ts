@@ -2,9 +2,9 @@
  * ResNet for CIFAR (He et al. 2016, §4.2): three stages of n blocks, widths 16, 32, 64, shortcuts without parameters. The
  * tensors are named as in the PyTorch implementation whose weights are around (layer1.0.conv1, linear).
  */
-import { inScope } from "../graph/graph.ts";
+import { constant, inScope } from "../graph/graph.ts";
 import type { Value } from "../graph/graph.ts";
-import { add, linear, mean, pad, relu, reshape, slice } from "../graph/ops.ts";
+import { add, linear, matmul, mean, pad, relu, reshape, slice } from "../graph/ops.ts";
 import { dimAt } from "../graph/shape.ts";
 import { batchNorm } from "../nn/batch-norm.ts";
 import { convolution } from "../nn/convolution.ts";
@@ -75,15 +75,26 @@ function block(
 function shortcut(x: Value, width: number): Value {
   const channels = dimAt(x.shape, 1);
   if (channels === width) return x;
-  const halved = everySecond(everySecond(x, 2), 3);
+  const halved = everySecondColumn(everySecondRow(x));
   const extra = (width - channels) / 2;
   return pad(halved, { axis: 1, before: extra, after: extra });
 }
 
-/** Elements 0, 2, 4, … of an axis. */
-function everySecond(x: Value, axis: number): Value {
-  const even = pad(x, { axis, after: dimAt(x.shape, axis) % 2 });
-  const pairs = [...even.shape.slice(0, axis), dimAt(even.shape, axis) / 2, 2, ...even.shape.slice(axis + 1)];
-  const first = slice(reshape(even, pairs), { axis: axis + 1, end: 1 });
-  return reshape(first, pairs.toSpliced(axis + 1, 1));
+/** Rows 0, 2, 4, … */
+function everySecondRow(x: Value): Value {
+  const [batch = 1, channels = 1, height = 1, width = 1] = x.shape;
+  const even = pad(x, { axis: 2, after: height % 2 });
+  const rows = Math.ceil(height / 2);
+  const pairs = reshape(even, [batch, channels, rows, 2, width]);
+  return reshape(slice(pairs, { axis: 3, end: 1 }), [batch, channels, rows, width]);
+}
+
+/** Columns 0, 2, 4, …, by a product with the matrix that picks them: single numbers are slow to move, both ways. */
+function everySecondColumn(x: Value): Value {
+  const width = dimAt(x.shape, 3);
+  const columns = Math.ceil(width / 2);
+  const picked = Float32Array.from({ length: width * columns }, (_, i) =>
+    Math.floor(i / columns) === 2 * (i % columns) ? 1 : 0,
+  );
+  return matmul(x, constant(picked, [width, columns]));
 }

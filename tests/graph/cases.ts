@@ -742,6 +742,16 @@ const convolutions: OpCase[] = [
   ),
   opCase(
     "conv2d",
+    "times a factor of each channel",
+    [floats([2, 3, 4, 4]), others([2, 3, 3, 3]), floats([2])],
+    ([x, weight, factor]) => ops.mul(ops.conv2d(x, weight, { padding: 1 }), ops.reshape(factor, [2, 1, 1])),
+    {
+      reference: ([x, weight, factor]) =>
+        ops.conv2d(x, ops.mul(weight, ops.reshape(factor, [2, 1, 1, 1])), { padding: 1 }),
+    },
+  ),
+  opCase(
+    "conv2d",
     "with a bias",
     [floats([2, 3, 4, 4]), others([2, 3, 3, 3]), floats([2])],
     ([x, weight, bias]) => ops.conv2d(x, weight, { padding: 1, bias }),

@@ -115,7 +115,7 @@ describe("second derivatives", () => {
 describe("gradient refuses", () => {
   test("an operation without a gradient on the way", () => {
     expect(() => gradient(ops.sum(ops.step(x)), [x])).toThrow(
-      /operation ceil has no gradient, and the loss depends on it/,
+      /operation step has no gradient, and the loss depends on it/,
     );
   });
 

@@ -105,8 +105,9 @@ const batchNormTrainingOp: OpDefinition<{ epsilon: number }> = {
     const scale = mul(gamma, invStd);
     const byBeta = channelMean(grad);
     const byGamma = mul(channelMean(mul(grad, centred)), invStd);
-    const slope = neg(mul(mul(scale, invStd), byGamma));
-    const byX = add(mul(grad, perPixel(scale)), affine(centred, slope, neg(mul(scale, byBeta))));
+    const slope = neg(mul(invStd, byGamma));
+    // The factor last: where x is a convolution, it goes into the kernel.
+    const byX = mul(add(grad, affine(centred, slope, neg(byBeta))), perPixel(scale));
     const count = sizeOf(grad.shape) / sizeOf(gamma.shape);
     return [byX, mul(byGamma, count), mul(byBeta, count)];
   },

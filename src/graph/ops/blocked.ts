@@ -7,13 +7,14 @@
  */
 import { ShapeError } from "../../errors.ts";
 import type { OpDefinition, Tensor64, Value } from "../graph.ts";
-import { apply, at } from "../graph.ts";
+import { apply, at, constant } from "../graph.ts";
 import type { Shape } from "../shape.ts";
 import { dimAt, sizeOf } from "../shape.ts";
 import { gatherData, reshape } from "./broadcast.ts";
 import type { Geometry } from "./convolution-geometry.ts";
 import { biasData, convolvedType, forEachProduct } from "./convolution-geometry.ts";
-import { pad, transpose } from "./layout.ts";
+import { gather } from "./gather.ts";
+import { transpose } from "./layout.ts";
 
 /** Operations that ONNX Runtime keeps for itself; the runtime tries them before it says that it has them. */
 export const BLOCKED_DOMAIN = "com.microsoft.nchwc";
@@ -108,14 +109,32 @@ export function blockedConvolution(values: readonly Value[], geometry: Geometry,
   return apply(blockedConvolutionOp, values, { ...geometry, block });
 }
 
-/** A weight [O, C, kh, kw] as blockedConvolution wants it: in memory [O/b, C/b, kh, kw, b, b], or [O/b, C, kh, kw, b] for C < b. */
+/**
+ * A weight [O, C, kh, kw] as blockedConvolution wants it: in memory [O/b, C/b, kh, kw, b, b], or [O/b, C, kh, kw, b] for
+ * C < b. O, and C where it is no less, are multiples of the block. As if it were a picture of O channels first: that
+ * turns single numbers fast, and leaves whole blocks to be moved.
+ */
 export function blockedFilter(weight: Value, block: number): Value {
-  const [outChannels = 1, channels = 1, height = 1, width = 1] = weight.shape;
-  const inner = innerBlock(channels, block);
-  const [outs, ins] = [inWholeBlocks(outChannels, block), inWholeBlocks(channels, inner)];
-  const whole = pad(pad(weight, { axis: 0, after: outs - outChannels }), { axis: 1, after: ins - channels });
-  const split = reshape(whole, [outs / block, block, ins / inner, inner, height, width]);
-  return reshape(transpose(split, [0, 2, 4, 5, 3, 1]), [outs, ins, height, width]);
+  const [outs = 1, ins = 1, height = 1, width = 1] = weight.shape;
+  const [inner, area] = [innerBlock(ins, block), height * width];
+  const blocks = toBlocked(reshape(weight, [1, outs, ins * area, 1]), block); // [O/b, C·kh·kw, b]
+  const tiles = reshape(blocks, [(outs * ins) / (block * inner), inner, area, block]);
+  return reshape(transpose(tiles, [0, 2, 1, 3]), weight.shape);
+}
+
+/** The filter that brings gradients by the outputs back to the inputs: channels swapped within groups, kernels turned by 180°. */
+export function turnedFilter(weight: Value, groups: number, block: number): Value {
+  const [outChannels = 1, perGroup = 1, height = 1, width = 1] = weight.shape;
+  const [outs, ins] = [groups * perGroup, outChannels / groups];
+  const [inner, area] = [innerBlock(ins, block), height * width];
+  const swapped = transpose(reshape(weight, [groups, ins, perGroup, area]), [0, 2, 1, 3]);
+  const blocks = toBlocked(reshape(swapped, [1, outs, ins * area, 1]), block);
+  const tiles = reshape(blocks, [(outs * ins) / (block * inner), inner * area, block]);
+  const backwards = Int32Array.from({ length: inner * area }, (_, i) => {
+    const [place, channel] = [Math.floor(i / inner), i % inner];
+    return channel * area + area - 1 - place;
+  });
+  return reshape(gather(tiles, constant(backwards, [inner * area], "int32"), 1), [outs, ins, height, width]);
 }
 
 /** Channels in a block of a convolution's pictures: of fewer than a block, each lies for itself. */

@@ -4,10 +4,10 @@
  * convolutions over channels in blocks where it can (blocked.ts). The gradient by the kernel stands in weight-gradient.ts.
  */
 import { ShapeError } from "../../errors.ts";
-import type { OpDefinition, Value } from "../graph.ts";
+import type { OpDefinition, Operands, Value } from "../graph.ts";
 import { apply, blockOf, constant, isInput, operands, topologicalOrder } from "../graph.ts";
 import { dimAt, sameShape, sizeOf } from "../shape.ts";
-import { blockedConvolution, blockedFilter, fromBlocked, toBlocked } from "./blocked.ts";
+import { blockedConvolution, blockedFilter, fromBlocked, toBlocked, turnedFilter } from "./blocked.ts";
 import { reshape, sum } from "./broadcast.ts";
 import type { Geometry, ShapedGeometry } from "./convolution-geometry.ts";
 import { biasData, convolvedType, forEachProduct } from "./convolution-geometry.ts";
@@ -36,11 +36,17 @@ const convolutionOp: OpDefinition<Geometry> = {
     });
     return [y];
   },
-  gradient: ({ inputs: [x, weight, ...bias], grad, attributes }) => [
-    inputGradient(grad, weight, { ...attributes, shape: x.shape }),
-    weightGradient(grad, x, { ...attributes, shape: weight.shape }),
-    ...(bias[0] === undefined ? [] : [sum(sum(grad, [2, 3]), 0)]),
-  ],
+  gradient: ({ inputs: [x, weight, ...bias], grad, attributes }) => {
+    // A factor of each channel is one of each kernel, which is smaller.
+    const { pictures, factor } = withoutChannelFactor(grad);
+    const scaled = factor === undefined ? weight : mul(weight, factor);
+    const byWeight = weightGradient(pictures, x, { ...attributes, shape: weight.shape });
+    return [
+      inputGradient(pictures, scaled, { ...attributes, shape: x.shape }),
+      factor === undefined ? byWeight : mul(byWeight, factor),
+      ...(bias[0] === undefined ? [] : [sum(sum(grad, [2, 3]), 0)]),
+    ];
+  },
   onnx: ([, weight], { stride, padding, groups }) => ({
     type: "Conv",
     attributes: {
@@ -52,25 +58,40 @@ const convolutionOp: OpDefinition<Geometry> = {
   }),
   lower: ([x, weight, ...bias], geometry, target) => {
     const block = blockOf(target);
-    // Convolutions with constant weights ONNX Runtime brings into blocks itself, with their neighbours.
-    if (block === undefined || !gainsFromBlocks(x, weight, geometry, block) || isFixed([weight]))
-      return undefined;
-    const isThin = dimAt(x.shape, 1) < block;
-    const pictures = isThin ? x : toBlocked(x, block);
-    return [
-      fromBlocked(
-        blockedConvolution([pictures, blockedFilter(weight, block), ...bias], geometry, block),
-        block,
-      ),
-    ];
+    const [outChannels = 1, perGroup = 1] = weight.shape;
+    const sides = { from: perGroup, to: outChannels / geometry.groups };
+    if (block === undefined || !gainsFromBlocks(x, weight, { ...sides, geometry, block })) return undefined;
+    return [inBlocks(operands([x, blockedFilter(weight, block), ...bias]), geometry, block)];
   },
 };
 
-/** Whether the kernel has area and groups are whole blocks; of few channels (pixels) there may be less than one. */
-function gainsFromBlocks(x: Value, weight: Value, { groups }: Geometry, block: number): boolean {
-  const [outChannels = 1, perGroup = 1, height = 1, width = 1] = weight.shape;
-  if (x.dtype !== "float32" || height * width === 1 || (outChannels / groups) % block !== 0) return false;
-  return perGroup % block === 0 || (groups === 1 && perGroup < block);
+/** Pictures [N, C, H, W] that are others times a factor of each channel: those, and the factor as [C, 1, 1, 1]. */
+function withoutChannelFactor(x: Value): { pictures: Value; factor?: Value } {
+  const { op, inputs } = x.node;
+  const [pictures, factor] = operands(inputs);
+  if (op.name !== "mul" || !sameShape(pictures.shape, x.shape)) return { pictures: x };
+  if (!sameShape(factor.shape, [dimAt(x.shape, 1), 1, 1])) return { pictures: x };
+  return { pictures, factor: reshape(factor, [-1, 1, 1, 1]) };
+}
+
+/**
+ * Whether the kernel has area, groups are whole blocks (of few channels, pixels, there may be less than one), and weights
+ * are trained: with constant ones ONNX Runtime brings convolutions into blocks itself, with their neighbours.
+ */
+function gainsFromBlocks(
+  x: Value,
+  weight: Value,
+  { from, to, geometry: { groups }, block }: { from: number; to: number; geometry: Geometry; block: number },
+): boolean {
+  const [, , height = 1, width = 1] = weight.shape;
+  if (x.dtype !== "float32" || height * width === 1 || to % block !== 0) return false;
+  return (from % block === 0 || (groups === 1 && from < block)) && !isFixed([weight]);
+}
+
+/** A convolution over channels in blocks, of plain pictures to plain pictures. */
+function inBlocks([x, ...rest]: Operands<Value>, geometry: Geometry, block: number): Value {
+  const isThin = dimAt(x.shape, 1) < block;
+  return fromBlocked(blockedConvolution([isThin ? x : toBlocked(x, block), ...rest], geometry, block), block);
 }
 
 /** Whether values are the same in every run. */
@@ -106,12 +127,38 @@ const transposedConvolutionOp: OpDefinition<ShapedGeometry> = {
   },
 };
 
+const inputGradientOp: OpDefinition<ShapedGeometry> = {
+  name: "convolutionInputGradient",
+  infer: ([grad], { shape }) => [{ dtype: grad.dtype, shape }],
+  lower: ([grad, weight], geometry, target) => {
+    const block = blockOf(target);
+    const { padding, groups } = geometry;
+    const [outChannels = 1, perGroup = 1, kernel = 1] = weight.shape;
+    const sides = { from: outChannels / groups, to: perGroup };
+    if (block === undefined || !isTurnable(weight, geometry))
+      return [plainInputGradient(grad, weight, geometry)];
+    if (!gainsFromBlocks(grad, weight, { ...sides, geometry, block }))
+      return [plainInputGradient(grad, weight, geometry)];
+    const around = { stride: 1, padding: kernel - 1 - padding, groups };
+    return [inBlocks(operands([grad, turnedFilter(weight, groups, block)]), around, block)];
+  },
+};
+
+/** grad: [N, O, H', W'], weight: [O, C/groups, kh, kw] → [N, C, H, W], the geometry's shape. */
 function inputGradient(grad: Value, weight: Value, geometry: ShapedGeometry): Value {
-  const { stride, padding, groups, shape } = geometry;
+  return apply(inputGradientOp, [grad, weight], geometry);
+}
+
+/** Whether the gradient by x is a convolution with the turned kernel. */
+function isTurnable({ shape: [, , kernel = 1, width = 1] }: Value, { stride, padding }: Geometry): boolean {
+  return stride === 1 && kernel === width && padding < kernel;
+}
+
+function plainInputGradient(grad: Value, weight: Value, geometry: ShapedGeometry): Value {
+  const { padding, groups, shape } = geometry;
   const [batch = 1, channels = 1, height = 1, width = 1] = shape;
-  const [outChannels = 1, , kernel = 1, kernelWidth = 1] = weight.shape;
-  if (stride > 1 || kernel !== kernelWidth || padding >= kernel)
-    return transposedConvolution(grad, weight, geometry);
+  const [outChannels = 1, , kernel = 1] = weight.shape;
+  if (!isTurnable(weight, geometry)) return transposedConvolution(grad, weight, geometry);
   if (kernel > 1 || groups > 1 || padding > 0)
     return conv2d(grad, turned(weight, groups), { padding: kernel - 1 - padding, groups });
   const rows = reshape(grad, [batch, outChannels, height * width]);

@@ -1,6 +1,6 @@
 /** Arithmetic with broadcasting and elementwise functions. */
 import type { Attributes, DType, OpDefinition, Operand, TensorType, Value } from "../graph.ts";
-import { apply, constant, constantNumber, operand, operands, scalar } from "../graph.ts";
+import { apply, blockOf, constant, constantNumber, operand, operands, scalar } from "../graph.ts";
 import { ShapeError } from "../../errors.ts";
 import { erf as erf64 } from "../erf.ts";
 import { broadcastShapes, sizeOf } from "../shape.ts";
@@ -213,9 +213,32 @@ export const abs = unary({
 
 const ceil = unary({ name: "ceil", onnx: "Ceil", evaluate: Math.ceil });
 
-/** 1 where x > 0, else 0. No gradient. (Sign has no kernel on WebGPU.) */
+/** Times the smallest float32 that is no subnormal (ONNX Runtime takes those for 0), more than 1. */
+const STEEP = 1e38;
+
+/** max(0, min(1, STEEP·x)): the step in one pass, in float32. */
+const steepSigmoidOp: OpDefinition<None> = {
+  name: "steepSigmoid",
+  infer: ([x]) => [x],
+  evaluate: ([x]) => [x.data.map((value) => Math.max(0, Math.min(1, STEEP * value)))],
+  onnx: () => ({ type: "HardSigmoid", attributes: { alpha: { float: STEEP }, beta: { float: 0 } } }),
+};
+
+const stepOp: OpDefinition<None> = {
+  name: "step",
+  infer: ([x]) => [x],
+  evaluate: ([x]) => [x.data.map((value) => (value > 0 ? 1 : 0))],
+  // (Sign has no kernel on WebGPU, and is slow on the CPU.)
+  lower: ([x], _, target) => [
+    blockOf(target) !== undefined && x.dtype === "float32"
+      ? apply(steepSigmoidOp, [x], NONE)
+      : ceil(clip(x, 0, 1)),
+  ],
+};
+
+/** 1 where x > 0, else 0. No gradient. */
 export function step(x: Value): Value {
-  return ceil(clip(x, 0, 1));
+  return apply(stepOp, [x], NONE);
 }
 
 const clipOp: OpDefinition<{ low: number; high: number }> = {
