@@ -115,3 +115,47 @@ await draw("table3-cifar10", (rows) => ({ blue, muted, ink }) => {
     ],
   };
 });
+
+const AT_THAT_SIZE = "DeiT-Ti fine-tuned on flowers at each size";
+/** What fine-tuning at the size of the test gives, as rows of results/resolution.csv. */
+function fineTunedFlowers(): Row[] {
+  const rows = readCsv("flowers").filter(({ method }) => method === "fine-tuning");
+  return rows.map(({ size = 0, acc1 = 0 }) => ({
+    weights: AT_THAT_SIZE,
+    made_for: size,
+    pixels: size,
+    acc1,
+  }));
+}
+
+await draw("resolution", (rows) => ({ blue, orange, green, muted }) => ({
+  ...SIZE,
+  title: {
+    text: "Accuracy against resolution at test time",
+    subtitle: "DeiT-Ti, positions interpolated, nothing trained; the line is where it was trained",
+  },
+  data: { values: [...rows, ...fineTunedFlowers()] },
+  encoding: {
+    color: {
+      field: "weights",
+      type: "nominal",
+      sort: null,
+      scale: { range: [orange, blue, green] },
+      legend: { title: null, orient: "bottom", direction: "vertical", labelLimit: 400 },
+    },
+  },
+  layer: [
+    {
+      mark: { type: "line", point: true },
+      encoding: {
+        x: { field: "pixels", type: "quantitative", scale: { zero: false }, title: "pixels" },
+        y: { field: "acc1", type: "quantitative", scale: { zero: false }, title: "top-1, %" },
+      },
+    },
+    {
+      transform: [{ filter: `datum.weights != '${AT_THAT_SIZE}'` }],
+      mark: { type: "rule", strokeDash: [4, 4], color: muted },
+      encoding: { x: { field: "made_for", type: "quantitative", aggregate: "mean" } },
+    },
+  ],
+}));
