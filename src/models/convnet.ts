@@ -1,7 +1,7 @@
 /** What convnets share: tracing once for their parameters and multiply-accumulates. */
 import { ConfigError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
-import { input, topologicalOrder } from "../graph/graph.ts";
+import { constantData, input, topologicalOrder } from "../graph/graph.ts";
 import { sizeOf } from "../graph/shape.ts";
 import type { ForwardContext } from "../nn/context.ts";
 import { evaluationContext } from "../nn/context.ts";
@@ -42,12 +42,13 @@ export function convnet(name: string, { config, classWeight, blocks, logits }: C
   };
 }
 
-/** Of convolutions and matrix products, as timm counts them. */
+/** Of convolutions and matrix products, as timm counts them; constant kernels only move pixels. */
 function countMacs(outputs: readonly Value[]): number {
   let total = 0;
   for (const { op, inputs, outputs: made } of topologicalOrder(outputs)) {
     const size = sizeOf(made[0]?.shape ?? []);
-    if (op.name === "convolution") total += size * sizeOf((inputs[1]?.shape ?? []).slice(1));
+    if (op.name === "convolution" && inputs[1] && constantData(inputs[1]) === undefined)
+      total += size * sizeOf((inputs[1]?.shape ?? []).slice(1));
     if (op.name === "gemm") total += size * (inputs[0]?.shape.at(-1) ?? 0);
   }
   return total;

@@ -4,7 +4,7 @@
  */
 import { constant, inScope } from "../graph/graph.ts";
 import type { Value } from "../graph/graph.ts";
-import { add, linear, matmul, mean, pad, relu, reshape, slice } from "../graph/ops.ts";
+import { add, conv2d, linear, mean, relu } from "../graph/ops.ts";
 import { dimAt } from "../graph/shape.ts";
 import { batchNorm } from "../nn/batch-norm.ts";
 import { convolution } from "../nn/convolution.ts";
@@ -71,30 +71,16 @@ function block(
   });
 }
 
-/** The identity, or (option A) every second pixel with zeros for the new channels, half of them on each side. */
+/**
+ * The identity, or (option A) every second pixel with zeros for the new channels, half of them on each side: a convolution
+ * without weights of its own, since those run in the layout of their neighbours.
+ */
 function shortcut(x: Value, width: number): Value {
   const channels = dimAt(x.shape, 1);
   if (channels === width) return x;
-  const halved = everySecondColumn(everySecondRow(x));
-  const extra = (width - channels) / 2;
-  return pad(halved, { axis: 1, before: extra, after: extra });
-}
-
-/** Rows 0, 2, 4, … */
-function everySecondRow(x: Value): Value {
-  const [batch = 1, channels = 1, height = 1, width = 1] = x.shape;
-  const even = pad(x, { axis: 2, after: height % 2 });
-  const rows = Math.ceil(height / 2);
-  const pairs = reshape(even, [batch, channels, rows, 2, width]);
-  return reshape(slice(pairs, { axis: 3, end: 1 }), [batch, channels, rows, width]);
-}
-
-/** Columns 0, 2, 4, …, by a product with the matrix that picks them: single numbers are slow to move, both ways. */
-function everySecondColumn(x: Value): Value {
-  const width = dimAt(x.shape, 3);
-  const columns = Math.ceil(width / 2);
-  const picked = Float32Array.from({ length: width * columns }, (_, i) =>
-    Math.floor(i / columns) === 2 * (i % columns) ? 1 : 0,
+  const before = (width - channels) / 2;
+  const copies = Float32Array.from({ length: width * channels }, (_, i) =>
+    Math.floor(i / channels) === before + (i % channels) ? 1 : 0,
   );
-  return matmul(x, constant(picked, [width, columns]));
+  return conv2d(x, constant(copies, [width, channels, 1, 1]), { stride: 2 });
 }

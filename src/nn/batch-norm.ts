@@ -1,6 +1,7 @@
 /** Batch normalisation (Ioffe & Szegedy 2015) with timm's names: by the batch in training, by its running statistics after. */
 import type { Value } from "../graph/graph.ts";
 import { add, batchNormInference, batchNormTraining, mul } from "../graph/ops.ts";
+import { foldedBatchNorm } from "../graph/ops/batch-norm.ts";
 import { dimAt, sizeOf } from "../graph/shape.ts";
 import type { ForwardContext } from "./context.ts";
 import { ONES, ZEROS } from "./linear.ts";
@@ -26,7 +27,10 @@ export function batchNorm(
   const beta = scope.parameter("bias", shape, ZEROS);
   const runningMean = scope.buffer("running_mean", shape, ZEROS);
   const runningVariance = scope.buffer("running_var", shape, ONES);
-  if (!context.training) return batchNormInference(x, gamma, beta, runningMean, runningVariance, { epsilon });
+  if (!context.training) {
+    const statistics = [gamma, beta, runningMean, runningVariance] as const;
+    return foldedBatchNorm(x, statistics, { epsilon }) ?? batchNormInference(x, ...statistics, { epsilon });
+  }
   const { y, mean, variance } = batchNormTraining(x, gamma, beta, { epsilon });
   const count = sizeOf(x.shape) / dimAt(x.shape, 1);
   const mixed = (running: Value, batch: Value, factor: number): Value =>

@@ -4,7 +4,7 @@ import type { OpDefinition, TensorType, Value } from "../graph.ts";
 import { apply, createNode, output } from "../graph.ts";
 import { dimAt, sameShape, sizeOf } from "../shape.ts";
 import { reshape, sum } from "./broadcast.ts";
-import { scaledConvolution } from "./convolution.ts";
+import { isFixed, scaledConvolution } from "./convolution.ts";
 import { add, div, full, mul, neg, sqrt, sub } from "./elementwise.ts";
 import { mean } from "./reduce.ts";
 
@@ -55,13 +55,36 @@ const batchNormInferenceOp: OpDefinition<{ epsilon: number }> = {
   },
   onnx: (_, { epsilon }) => ({ type: "BatchNormalization", attributes: { epsilon: { float: epsilon } } }),
   lower: ([x, gamma, beta, average, variance], { epsilon }, target) => {
-    const scale = div(gamma, sqrt(add(variance, epsilon)));
-    const shift = sub(beta, mul(average, scale));
-    const folded = scaledConvolution(x, scale, shift);
+    const { scale, shift } = asFactor([gamma, beta, average, variance], epsilon);
+    const folded = isFixed([...x.node.inputs.slice(1), scale, shift])
+      ? scaledConvolution(x, scale, shift)
+      : undefined;
     if (folded !== undefined) return [folded];
     return target === "webgpu" ? [add(mul(x, perPixel(scale)), perPixel(shift))] : undefined;
   },
 };
+
+/** Normalisation by recorded statistics as x·scale + shift. */
+function asFactor(
+  [gamma, beta, average, variance]: readonly [Value, Value, Value, Value],
+  epsilon: number,
+): { scale: Value; shift: Value } {
+  const scale = div(gamma, sqrt(add(variance, epsilon)));
+  return { scale, shift: sub(beta, mul(average, scale)) };
+}
+
+/**
+ * `batchNormInference` of a convolution's result as a convolution with another kernel and a bias, whether they are trained
+ * or not; undefined when x is no convolution's. For those alone who use x for nothing else: it would be computed twice.
+ */
+export function foldedBatchNorm(
+  x: Value,
+  statistics: readonly [gamma: Value, beta: Value, mean: Value, variance: Value],
+  { epsilon = 1e-5 } = {},
+): Value | undefined {
+  const { scale, shift } = asFactor(statistics, epsilon);
+  return scaledConvolution(x, scale, shift);
+}
 
 /**
  * Normalises each channel by given statistics. x: [N, C, H, W]; gamma, beta, mean, variance: [C] → [N, C, H, W].

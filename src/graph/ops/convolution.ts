@@ -95,7 +95,7 @@ function inBlocks([x, ...rest]: Operands<Value>, geometry: Geometry, block: numb
 }
 
 /** Whether values are the same in every run. */
-function isFixed(values: readonly Value[]): boolean {
+export function isFixed(values: readonly Value[]): boolean {
   return !topologicalOrder(values).some(isInput);
 }
 
@@ -185,16 +185,12 @@ export function transposedConvolution(grad: Value, weight: Value, geometry: Shap
   return apply(transposedConvolutionOp, [grad, weight], geometry);
 }
 
-/**
- * x·scale + shift, written into the convolution that makes x: undefined when x is none, or when its weight, scale or
- * shift ([O] both) depend on an input of the program. Then they fold into constants.
- */
+/** x·scale + shift ([O] both), written into the convolution that makes x; undefined when x is none. */
 export function scaledConvolution(x: Value, scale: Value, shift: Value): Value | undefined {
   const { op, inputs, attributes } = x.node;
   if (op.name !== convolutionOp.name) return undefined;
   const [image, weight, ...rest] = operands(inputs);
   const bias = rest.at(0);
-  if (!isFixed([weight, scale, shift, ...rest])) return undefined;
   const scaled = mul(weight, reshape(scale, [-1, 1, 1, 1]));
   const shifted = bias === undefined ? shift : add(mul(bias, scale), shift);
   return conv2d(image, scaled, { ...attributes, bias: shifted });
