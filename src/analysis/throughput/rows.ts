@@ -134,11 +134,12 @@ function onnxName(file: string, name: string): string {
   return basename(basename(folder) === "onnx" ? dirname(folder) : folder);
 }
 
-/** Rows of one name and size get their checkpoint's name, too. */
+/** Checkpoints of one name and size get their file's name, with its folder, too. */
 function distinct(rows: readonly ThroughputRow[]): ThroughputRow[] {
   const keyOf = ({ name, inputSize }: ThroughputRow): string => `${name} ${inputSize.join()}`;
   return rows.map((row) => {
     const isAlone = rows.every((other) => other === row || keyOf(other) !== keyOf(row));
-    return isAlone ? row : { ...row, name: `${row.name} (${row.registered ? "random weights" : row.given})` };
+    if (isAlone || row.registered) return row;
+    return { ...row, name: `${row.name} (${row.given.split(/[/\\]/).slice(-2).join("/")})` };
   });
 }
