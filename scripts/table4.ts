@@ -12,7 +12,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { halfInterval } from "../src/analysis/ablation/statistics.ts";
+import { halfInterval, meanOf } from "../src/analysis/ablation/statistics.ts";
 import type { Agreement } from "../src/analysis/agreement.ts";
 import { measureAgreement } from "../src/analysis/agreement.ts";
 import { agreementFigure } from "../src/analysis/agreement-figure.ts";
@@ -58,8 +58,6 @@ const [first] = measured;
 if (first === undefined) throw new Error("no seeds");
 
 const percent = (rate: number): string => (100 * rate).toFixed(2);
-const meanOf = (numbers: readonly number[]): number =>
-  numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
 /** Mean over seeds with its 95 % interval; of one seed there is none. */
 function overSeeds(numbers: readonly number[]): readonly [mean: number, low: number, high: number] {
   const mean = meanOf(numbers);

@@ -3,7 +3,7 @@
  * the config.json and preprocessor_config.json beside it. Weights are read when asked for.
  */
 import { readFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
 import type { Architecture } from "../formats/architecture.ts";
 import { architectureOf } from "../formats/architecture.ts";
@@ -11,6 +11,7 @@ import type { HuggingFaceConfig } from "../formats/huggingface.ts";
 import { readHuggingFaceConfig } from "../formats/huggingface.ts";
 import type { TimmView } from "../formats/key-maps.ts";
 import { timmView } from "../formats/key-maps.ts";
+import { modelFolder } from "../formats/model-folder.ts";
 import type { ModelMetadata } from "../formats/model-metadata.ts";
 import { decodeModelMetadata } from "../formats/model-metadata.ts";
 import type { Preprocessing } from "../formats/preprocessor.ts";
@@ -136,10 +137,9 @@ function preprocessingOf(
   };
 }
 
-/** The files of a model folder, where the weights lie in one; transformers.js's are in a folder of it, onnx/. */
+/** The files of a model folder, where the weights lie in one. */
 async function readBeside(path: string): Promise<Beside> {
-  const own = dirname(path);
-  const folder = basename(own) === "onnx" ? dirname(own) : own;
+  const folder = modelFolder(path);
   const read = async (name: string): Promise<{ text: string; file: string } | undefined> => {
     const file = join(folder, name);
     const text = await readFile(file, "utf8").catch(() => undefined);

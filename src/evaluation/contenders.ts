@@ -3,12 +3,13 @@
  * the first, into whose order the answers of the others are brought.
  */
 import { existsSync } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
 import { takeSubset } from "../data/dataset.ts";
 import type { EvaluationDataOptions } from "../data/open.ts";
 import { openEvaluation } from "../data/open.ts";
 import { ConfigError } from "../errors.ts";
+import { modelFolder } from "../formats/model-folder.ts";
 import { matchClasses } from "../models/match-classes.ts";
 import type { EvaluateHooks } from "./answers.ts";
 import type { Classifier } from "./classifier.ts";
@@ -142,8 +143,7 @@ function namesOf(
 
 /** The folder that a file without a name of its own lies in. */
 function folderOf(file: string): string {
-  const folder = dirname(resolve(file));
-  return basename(basename(folder) === "onnx" ? dirname(folder) : folder);
+  return basename(modelFolder(resolve(file)));
 }
 
 /** What a path is called: a run's folder, or the folder of a nameless file. */

@@ -4,10 +4,11 @@
  */
 import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { Normalisation } from "../augmentation/normalisation.ts";
 import { CheckpointError, DataError, FormatError } from "../errors.ts";
+import { modelFolder } from "../formats/model-folder.ts";
 import type { OnnxSignature, OnnxValue } from "./onnx-signature.ts";
 import { readOnnxSignature } from "./onnx-signature.ts";
 
@@ -294,9 +295,9 @@ async function readBeside<T>(
   name: string,
   schema: z.ZodType<T>,
 ): Promise<{ path: string; value: T } | undefined> {
-  const folder = dirname(file);
-  const folders = basename(folder) === "onnx" ? [folder, dirname(folder)] : [folder];
-  const path = folders.map((candidate) => join(candidate, name)).find((candidate) => existsSync(candidate));
+  const path = [dirname(file), modelFolder(file)]
+    .map((candidate) => join(candidate, name))
+    .find((candidate) => existsSync(candidate));
   if (path === undefined) return undefined;
   try {
     return { path, value: schema.parse(JSON.parse(await readFile(path, "utf8"))) };

@@ -1,6 +1,6 @@
 /** What weights are called in folders: those of runs, of Hugging Face's models, of transformers.js. */
 import { stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { shardNames } from "./shard-index.ts";
 
 /** Of a run of ours, best first. */
@@ -18,6 +18,12 @@ export const MODEL_WEIGHTS: readonly string[] = [
 
 /** What is read beside the weights, where it is there. */
 export const MODEL_SETTINGS: readonly string[] = ["config.json", "preprocessor_config.json"];
+
+/** The folder of the model whose weights a file holds: transformers.js's are in a folder of it, onnx/. */
+export function modelFolder(file: string): string {
+  const folder = dirname(file);
+  return basename(folder) === "onnx" ? dirname(folder) : folder;
+}
 
 export function isIndex(name: string): boolean {
   return name.endsWith(".index.json");

@@ -108,12 +108,10 @@ async function readWeight(
   return { dtype, shape, data: transposed === true ? transpose(data, { rows, columns, width }) : data };
 }
 
-/** Zeros and ones, in any type: their bytes are at the end. */
+/** One number throughout. Beside constants it is 0, whose bytes are the same in every type; without any the type is float32. */
 function filled({ fill, length }: { fill: number; length: number }, dtype: TensorDType): Uint8Array {
-  const one = { F32: [0, 0, 0x80, 0x3f], F16: [0, 0x3c], BF16: [0x80, 0x3f] }[dtype as "F32"];
-  const data = new Uint8Array(length * DTYPE_BYTES[dtype]);
-  if (fill === 1) for (let i = 0; i < data.length; i += one.length) data.set(one, i);
-  return data;
+  if (fill === 0) return new Uint8Array(length * DTYPE_BYTES[dtype]);
+  return new Uint8Array(new Float32Array(length).fill(fill).buffer);
 }
 
 /** [columns, rows] as it is stored → [rows, columns]. */

@@ -71,7 +71,7 @@ export function halfInterval(values: readonly number[]): number | null {
   return (tQuantile(values.length - 1) * deviationOf(values)) / Math.sqrt(values.length);
 }
 
-function meanOf(values: readonly number[]): number {
+export function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 

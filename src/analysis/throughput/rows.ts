@@ -1,9 +1,10 @@
 /** What a table of throughput has a row for: each named model at each size that it takes, with what is known before a run. */
 import { stat } from "node:fs/promises";
-import { basename, dirname, resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { didYouMean } from "../../config/names.ts";
 import { ConfigError, DataError } from "../../errors.ts";
 import { loadClassifier } from "../../evaluation/classifier.ts";
+import { modelFolder } from "../../formats/model-folder.ts";
 import type { Model } from "../../models/registry.ts";
 import { countParameters, createModel, listModels } from "../../models/registry.ts";
 import { onnxCost } from "../onnx-cost.ts";
@@ -130,8 +131,7 @@ function familyOf({ name, config: { distilled } }: Model): Family {
 /** Many are called model.onnx: then the folder says what it is. */
 function onnxName(file: string, name: string): string {
   if (!/^model(?:_\w+)?\.onnx$/.test(name)) return name;
-  const folder = dirname(resolve(file));
-  return basename(basename(folder) === "onnx" ? dirname(folder) : folder);
+  return basename(modelFolder(resolve(file)));
 }
 
 /** Checkpoints of one name and size get their file's name, with its folder, too. */
