@@ -144,7 +144,7 @@ const forms = {
   int8: async () => {
     const pictures =
       calibrationPath === undefined ? undefined : await openEvaluation({ dataPath: calibrationPath });
-    return quantizedModel(deployedModel(loaded), { loaded, pictures });
+    return (await quantizedModel(deployedModel(loaded), { loaded, pictures })).bytes;
   },
 } satisfies Record<Precision, () => Promise<Uint8Array>>;
 

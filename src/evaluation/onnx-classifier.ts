@@ -9,6 +9,7 @@ import { z } from "zod";
 import type { Normalisation } from "../augmentation/normalisation.ts";
 import { CheckpointError, DataError, FormatError } from "../errors.ts";
 import { modelFolder } from "../formats/model-folder.ts";
+import { withWeightsInside } from "../interop/onnx-external.ts";
 import type { OnnxSignature, OnnxValue } from "./onnx-signature.ts";
 import { readOnnxSignature } from "./onnx-signature.ts";
 
@@ -49,23 +50,15 @@ const LARGEST_HEAD = 2 ** 20;
 
 /** @throws DataError when there is no such file, FormatError when it is no ONNX file, CheckpointError when it is no classifier */
 export async function readOnnxClassifier(file: string): Promise<OnnxClassifier> {
-  const model = await readBytes(file);
-  const signature = parse(file, model);
-  if (signature.external !== undefined) {
-    throw new CheckpointError(
-      `${file} keeps its weights in another file (${quoted(signature.external)} among them)`,
-      {
-        hint: "Save it with its weights inside: torch.onnx.export(…, external_data=False), or onnx.save(onnx.load(path), one_file).",
-      },
-    );
-  }
+  const bytes = await readBytes(file);
+  const signature = parse(file, bytes);
   const input = pictureInput(file, signature);
   const output = logitsOutput(file, signature);
   const { numClasses } = output;
   const classes = (await readClasses(file)) ?? classesInside(signature.classes ?? "");
   return {
     file,
-    model,
+    model: signature.external ? await withWeightsInside(bytes, file) : bytes,
     input,
     output,
     ...(await readPreprocessor(file)),

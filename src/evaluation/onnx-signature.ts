@@ -24,8 +24,8 @@ export interface OnnxSignature {
   readonly probabilities: ReadonlySet<string>;
   /** Sets of operations that it needs; every whole file names one. */
   readonly opsets: number;
-  /** A weight whose values lie in another file. */
-  readonly external: string | undefined;
+  /** Whether values of weights lie in another file. */
+  readonly external: boolean;
   /** Names of classes as the exporter wrote them: JSON, a Python dict, or a line each. */
   readonly classes: string | undefined;
 }
@@ -101,9 +101,9 @@ function softmaxOf(node: Uint8Array): string | undefined {
   return type === "Softmax" && result.length < LARGEST_NAME ? result : undefined;
 }
 
-/** Removes weights from the inputs; returns one that lies in another file. */
-function takeWeights(model: Uint8Array, inputs: Map<string, OnnxValue>): string | undefined {
-  let external: string | undefined;
+/** Removes weights from the inputs; returns whether some lie in another file. */
+function takeWeights(model: Uint8Array, inputs: Map<string, OnnxValue>): boolean {
+  let external = false;
   const weight = (bytes: Uint8Array): void => {
     let [name, outside] = ["", false];
     visit(bytes, {
@@ -111,7 +111,7 @@ function takeWeights(model: Uint8Array, inputs: Map<string, OnnxValue>): string 
       [TENSOR.location]: (reader) => (outside = reader.int32() === EXTERNAL),
     });
     inputs.delete(name);
-    if (outside) external ??= name;
+    external ||= outside;
   };
   visit(model, {
     [MODEL.graph]: (reader) =>

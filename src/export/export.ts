@@ -17,7 +17,7 @@ import { confusionFigure } from "./confusion-figure.ts";
 import { modelCard } from "./model-card.ts";
 import { deployedModel } from "./onnx.ts";
 import { answersOfPrepared, comparePrepared } from "./prepared.ts";
-import { CALIBRATION, quantizedModel } from "./quantized.ts";
+import { quantizedModel } from "./quantized.ts";
 import { areWhole, takeSample } from "./sample.ts";
 import type { Sample } from "./sample.ts";
 import { answersOfPipeline, loadTransformersJs, PRECISIONS } from "./transformers-js.ts";
@@ -168,8 +168,8 @@ async function writeTransformersJs(context: Context): Promise<Comparison[]> {
   say("writing onnx/model_fp16.onnx");
   await write("fp16", toFloat16(fp32));
   say("writing onnx/model_quantized.onnx");
-  const calibration = await calibrationPictures(context);
-  await write("int8", await quantizedModel(fp32, { loaded, pictures: calibration }));
+  const int8 = await quantizedModel(fp32, { loaded, pictures: await calibrationPictures(context) });
+  await write("int8", int8.bytes);
   for (const precision of ["fp32", "fp16", "int8"] as const) {
     const { file } = PRECISIONS[precision];
     say(`running ${file}`);
@@ -199,12 +199,11 @@ async function writeTransformersJs(context: Context): Promise<Comparison[]> {
   const dataName = sample.dataset && pictureName(context.options, sample.dataset);
   // a run's own export has the name of its format: the run's says more
   const title = name === "transformers-js" ? basename(dirname(staged)) : name;
-  const calibratedWith = calibration && Math.min(CALIBRATION, calibration.length);
   const card = modelCard({
     loaded,
     dataName,
     comparisons,
-    calibratedWith,
+    calibratedWith: int8.calibratedWith,
     figure,
     name: title,
     folder: name,

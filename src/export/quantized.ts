@@ -6,9 +6,15 @@ import { calibrate } from "../interop/calibrate.ts";
 import { toInt8 } from "../interop/quantize.ts";
 import { batchesOf, takeSample } from "./sample.ts";
 
-/** Pictures that ranges are taken from. */
-export const CALIBRATION = 64;
+/** Pictures that ranges are taken from, at most. */
+const CALIBRATION = 64;
 const BATCH = 8;
+
+export interface QuantizedModel {
+  readonly bytes: Uint8Array;
+  /** How many pictures the ranges of activations are from; undefined where they are found anew in every run. */
+  readonly calibratedWith: number | undefined;
+}
 
 /**
  * @param fp32 what `deployedModel` makes, without preprocessing
@@ -23,8 +29,8 @@ export async function quantizedModel(
     loaded: Pick<LoadedModel, "model" | "cropRatio" | "normalisation">;
     pictures: Dataset | undefined;
   },
-): Promise<Uint8Array> {
-  if (pictures === undefined) return toInt8(fp32);
+): Promise<QuantizedModel> {
+  if (pictures === undefined) return { bytes: toInt8(fp32), calibratedWith: undefined };
   const { inputSize: size } = model.config;
   const sample = await takeSample(pictures, { size, cropRatio, count: CALIBRATION });
   const plane = size[0] * size[1];
@@ -41,5 +47,6 @@ export async function quantizedModel(
       yield { pixel_values: new Tensor("float32", data, [rows, 3, ...size]) };
     }
   }
-  return toInt8(fp32, { ranges: await calibrate(fp32, feeds()) });
+  const ranges = await calibrate(fp32, feeds());
+  return { bytes: toInt8(fp32, { ranges }), calibratedWith: sample.labels.length };
 }

@@ -2,8 +2,7 @@
  * The weights of an ONNX file as those of any other: named as its model names them (onnx-names.ts, onnx-own-names.ts), read
  * when asked for, from the file or from the one beside it that PyTorch puts them into. Node only.
  */
-import { open, readFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { DataError, FormatError } from "../errors.ts";
 import type { FloatTensor, Tensor, TensorDType } from "../formats/safetensors.ts";
 import { toFloat32 } from "../formats/safetensors.ts";
@@ -14,13 +13,13 @@ import type { TensorFile } from "../formats/tensor-source.ts";
 import type { TensorProto } from "../graph/generated/onnx_pb.ts";
 import type { OnnxEdit } from "./onnx-edit.ts";
 import { openOnnx } from "./onnx-edit.ts";
+import { externalBytes, isExternal } from "./onnx-external.ts";
 import { dimsOf, exportedWeights } from "./onnx-names.ts";
 import type { NamedWeight } from "./onnx-names.ts";
 import { FOLDED_NOTE, isOurs, ownWeights } from "./onnx-own-names.ts";
 
 /** TensorProto.DataType */
 const DTYPES: Readonly<Record<number, TensorDType>> = { 1: "F32", 10: "F16", 11: "F64", 16: "BF16" };
-const EXTERNAL = 1;
 const INTEGER_PRODUCT =
   /^(?:MatMulInteger|DynamicQuantizeLinear|DequantizeLinear|QLinear|ConvInteger|MatMulNBits)/;
 
@@ -137,10 +136,7 @@ async function valuesOf(
 ): Promise<Uint8Array> {
   const dtype = DTYPES[tensor.dataType] ?? "F32";
   const expected = dimsOf(tensor).reduce((product, dim) => product * dim, DTYPE_BYTES[dtype] as number);
-  const data =
-    tensor.dataLocation === EXTERNAL
-      ? await externalValues(tensor, { path, name, expected })
-      : valuesInside(tensor);
+  const data = isExternal(tensor) ? await externalBytes(tensor, { path, name }) : valuesInside(tensor);
   if (data.byteLength === expected) return data;
   throw new FormatError(
     path,
@@ -155,57 +151,4 @@ function valuesInside({ rawData, floatData, doubleData, int32Data }: TensorProto
   if (int32Data.length > 0) return new Uint8Array(Uint16Array.from(int32Data).buffer);
   const numbers = doubleData.length > 0 ? Float64Array.from(doubleData) : Float32Array.from(floatData);
   return new Uint8Array(numbers.buffer);
-}
-
-/** From the file beside it. Only a plain name is followed: no file may send its reader elsewhere. */
-async function externalValues(
-  { externalData }: TensorProto,
-  { path, name, expected }: { path: string; name: string; expected: number },
-): Promise<Uint8Array> {
-  const {
-    location = "",
-    offset = "0",
-    length,
-  } = Object.fromEntries(externalData.map(({ key, value }) => [key, value]));
-  const start = Number(offset);
-  if (
-    basename(location) !== location ||
-    location === "" ||
-    location === ".." ||
-    !Number.isSafeInteger(start) ||
-    start < 0
-  ) {
-    throw new FormatError(
-      path,
-      `says that ${JSON.stringify(name)} lies at ${JSON.stringify(location.slice(0, 80))}, ${offset.slice(0, 20)}`,
-      {
-        hint: "Weights may lie in a file beside the model, by its name alone. Save it with its weights inside.",
-      },
-    );
-  }
-  const file = join(dirname(path), location);
-  const handle = await open(file, "r").catch((cause: unknown) => {
-    throw new DataError(file, `the weights of ${path} lie in ${location}, which is not beside it`, {
-      hint: "Copy or download both files into one folder.",
-      cause,
-    });
-  });
-  try {
-    const { size } = await handle.stat();
-    const bytes = length === undefined ? expected : Number(length);
-    if (bytes !== expected || start + bytes > size) {
-      throw new FormatError(
-        file,
-        `has ${size} bytes; ${JSON.stringify(name)} would be ${bytes} of them from ${start}, ${expected} by its shape`,
-        {
-          hint: "It is damaged, cut off, or belongs to another model: get both files again.",
-        },
-      );
-    }
-    const data = new Uint8Array(bytes);
-    await handle.read(data, 0, bytes, start);
-    return data;
-  } finally {
-    await handle.close();
-  }
 }

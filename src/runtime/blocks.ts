@@ -18,11 +18,12 @@ export async function channelBlock(ort: OnnxRuntime): Promise<8 | 16 | undefined
       intraOpNumThreads: 1,
       logSeverityLevel: 4,
     });
-    const { blocks, y } = await session.run({
-      x: new ort.Tensor("float32", x, [1, CHANNELS, 1, PIXELS]),
-      filter: new ort.Tensor("float32", filter, [CHANNELS, CHANNELS, 1, 1]),
-    });
-    await session.release();
+    const { blocks, y } = await session
+      .run({
+        x: new ort.Tensor("float32", x, [1, CHANNELS, 1, PIXELS]),
+        filter: new ort.Tensor("float32", filter, [CHANNELS, CHANNELS, 1, 1]),
+      })
+      .finally(async () => session.release());
     return ([16, 8] as const).find(
       (block) => equals(blocks?.data, blocked(x, block)) && equals(y?.data, convolved(x, filter, block)),
     );
