@@ -29,7 +29,7 @@ export interface Teacher extends PictureNeeds {
   /** The teacher's index of each of the student's classes; undefined when the order is the same. */
   readonly order: Int32Array | undefined;
   readonly numClasses: number;
-  /** SHA-256 of the file. */
+  /** SHA-256 of the file, weights beside it among its bytes. */
   readonly hash: string;
 }
 
@@ -70,7 +70,7 @@ export async function openTeacher(
     source: classifier.source,
     order,
     numClasses: classifier.numClasses,
-    hash: await hashFile(classifier.file),
+    hash: await hashOf(classifier),
   };
 }
 
@@ -78,9 +78,11 @@ function pictureNeeds({ inputSize }: Classifier, normalisation: Normalisation): 
   return { inputSize, normalisation };
 }
 
-async function hashFile(file: string): Promise<string> {
+/** Of an ONNX model's bytes with all weights, whichever file they lie in; else of the file. */
+async function hashOf({ source, file }: Classifier): Promise<string> {
   const hash = createHash("sha256");
-  await pipeline(createReadStream(file), hash);
+  if ("onnx" in source) hash.update(source.onnx.model);
+  else await pipeline(createReadStream(file), hash);
   return hash.digest("hex");
 }
 
