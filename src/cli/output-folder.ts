@@ -4,9 +4,14 @@ import { ConfigError } from "../errors.ts";
 
 /** Makes the folder of --out, where there is none. @throws ConfigError when something else has its name */
 export async function makeFolder(path: string): Promise<void> {
+  await refuseFile(path);
+  await mkdir(path, { recursive: true });
+}
+
+/** For what writes nothing yet. @throws ConfigError when --out is no folder */
+export async function refuseFile(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
-  if (found === undefined) await mkdir(path, { recursive: true });
-  else if (!found.isDirectory())
+  if (found !== undefined && !found.isDirectory())
     throw new ConfigError("out", `--out: ${path} is a file, expected a folder`, {
       hint: "Name a folder; it is made where there is none.",
     });

@@ -22,9 +22,11 @@ import { describeEnvironment } from "./run-environment.ts";
 import type { RunEnvironment } from "./run-environment.ts";
 import { acquireLock, LOCK_FILE } from "./run-lock.ts";
 import { formatLog, formatSummary, parseLog } from "./run-log.ts";
-import type { EpochRecord, Json } from "./run-log.ts";
+import type { EpochRecord } from "./run-log.ts";
 import { encodeState, readState, readStateHeader } from "./run-state.ts";
 import type { RunState, StateHeader } from "./run-state.ts";
+import type { RunArgs, SameOptions } from "./same-options.ts";
+import { asJson, differingOptions, flagsOf, otherOptions } from "./same-options.ts";
 
 /** Names in a run folder. */
 export const RUN_FILES = {
@@ -40,14 +42,12 @@ export const RUN_FILES = {
 /** The two models that a run keeps. */
 export type ModelKind = "last" | "best" | "ema";
 
-/** Options of a run by name, as args.yaml records them. */
-export type RunArgs = Readonly<Record<string, Json>>;
+export type { RunArgs } from "./same-options.ts";
 
-export interface OpenRunOptions {
+/** On a resume the options are compared as {@link SameOptions} say. */
+export interface OpenRunOptions extends SameOptions {
   /** Every option of the run, the seed included. Values that JSON cannot hold are dropped. */
   args: Readonly<Record<string, unknown>>;
-  /** Names of options that do not decide the result (threads, workers, progress) and may change on a resume. */
-  mayDiffer?: readonly string[];
   /** Versions of the program and its libraries, for the record. */
   versions?: Readonly<Record<string, string>>;
   /** The command line, for the record. */
@@ -88,7 +88,7 @@ export interface RunFolder extends AsyncDisposable {
  */
 export async function openRunFolder(
   path: string,
-  { args, mayDiffer = [], versions = {}, command = [] }: OpenRunOptions,
+  { args, versions = {}, command = [], ...rules }: OpenRunOptions,
 ): Promise<RunFolder> {
   const given = asJson(args);
   // Looked at before the lock is made, so that a stranger's folder is left exactly as it is.
@@ -99,7 +99,7 @@ export async function openRunFolder(
   const lock = await acquireLock(path);
   try {
     await removeTemporaries(path);
-    const { sessions, state } = await inspect(path, { args: given, mayDiffer });
+    const { sessions, state } = await inspect(path, { args: given, ...rules });
     const session = {
       started: new Date().toISOString(),
       epoch: state?.counters.epoch ?? 0,
@@ -233,13 +233,17 @@ async function readArgs(path: string): Promise<{ args: RunArgs; sessions: readon
 const ARGS_HINT =
   "It was changed by hand or damaged. Choose another --output-dir, or delete the folder to start anew.";
 
+interface Wanted extends SameOptions {
+  args: RunArgs;
+}
+
 /**
  * What is in the folder, read before anything is changed. Refuses what cannot become, or go on as, a run with
  * these options (compared only when given).
  */
 async function inspect(
   path: string,
-  wanted?: { args: RunArgs; mayDiffer: readonly string[] },
+  wanted?: Wanted,
 ): Promise<{ sessions: readonly RunSession[]; state: StateHeader | null }> {
   const names = await readdir(path).catch((error: unknown) => {
     if (hasCode(error, "ENOENT")) return [];
@@ -282,41 +286,16 @@ function notARun(path: string, problem: string): ConfigError {
   });
 }
 
-/** The config of a run decides its numbers: going on with another would make a run that nobody can repeat. */
-function compareArgs(
-  path: string,
-  there: RunArgs,
-  { args, mayDiffer }: { args: RunArgs; mayDiffer: readonly string[] },
-): void {
-  const keys = [...new Set([...Object.keys(there), ...Object.keys(args)])].filter(
-    (key) => !mayDiffer.includes(key),
-  );
-  const differing = keys.filter((key) => canonical(there[key]) !== canonical(args[key]));
+/** @throws ConfigError for a run with other options */
+function compareArgs(path: string, there: RunArgs, { args, ...rules }: Wanted): void {
+  const differing = differingOptions(there, args, rules);
   if (differing.length === 0) return;
-  const show = (value: Json | undefined): string =>
-    value === undefined ? "not set" : typeof value === "string" ? value : JSON.stringify(value);
-  const lines = differing.map((key) => `  ${key}: ${show(there[key])} there, ${show(args[key])} given`);
-  const flags = differing.map((key) => asFlag(key, there[key])).filter((flag) => flag !== "");
+  const flags = flagsOf(differing);
   const matching =
-    flags.length === differing.length
-      ? `, or resume that run with: ${flags.join(" ")}`
-      : ", or pass the options of that run to resume it";
-  throw new ConfigError("outputDir", `${path} holds a run with other options:\n${lines.join("\n")}`, {
-    hint: `Choose another --output-dir${matching}`,
-  });
-}
-
-function asFlag(key: string, value: Json | undefined): string {
-  const flag = key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll("_", "-");
-  if (typeof value === "boolean") return value ? `--${flag}` : `--no-${flag}`;
-  return typeof value === "string" || typeof value === "number" ? `--${flag} ${value}` : "";
-}
-
-/** Equal for equal values, whatever the order of keys; "not set" is the same as null. */
-function canonical(value: Json | undefined): string {
-  return JSON.stringify(value ?? null, (_, part: unknown) =>
-    isRecord(part) ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1))) : part,
-  );
+    flags === undefined
+      ? ", or pass the options of that run to resume it"
+      : `, or resume that run with: ${flags}`;
+  throw otherOptions(path, differing, `Choose another --output-dir${matching}`);
 }
 
 /** Makes log.jsonl and summary.csv say what the state says. Returns what had to be changed. */
@@ -364,11 +343,6 @@ async function modelEpoch(path: string): Promise<number | undefined> {
   } catch {
     return undefined;
   }
-}
-
-/** As JSON would give it back: no undefined, no functions, plain objects. */
-function asJson(args: Readonly<Record<string, unknown>>): RunArgs {
-  return JSON.parse(JSON.stringify(args)) as RunArgs;
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -3,7 +3,6 @@
  * hands over to the loop (engine.ts). The command line calls this and nothing else.
  */
 import type { TrainOptions } from "../config/schema.ts";
-import { MAY_DIFFER_ON_RESUME } from "../config/schema.ts";
 import { openDatasets } from "../data/open.ts";
 import { openTeacher } from "../distillation/teacher.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
@@ -21,6 +20,7 @@ import type { RunFolder } from "./run-folder.ts";
 import { isRunFolder, openRunFolder } from "./run-folder.ts";
 import type { ModelOwner } from "./run-models.ts";
 import { repairModels } from "./run-models.ts";
+import { SAME_TRAINING } from "./same-options.ts";
 import {
   batchesPerEpoch,
   checkBatch,
@@ -186,7 +186,7 @@ function availableMemory({ device }: Runtime): number {
 async function openRun(options: TrainOptions): Promise<RunFolder> {
   return openRunFolder(options.outputDir, {
     args: options,
-    mayDiffer: MAY_DIFFER_ON_RESUME,
+    ...SAME_TRAINING,
     versions: { "deit-ts": VERSION },
     command: process.argv.slice(2),
   });

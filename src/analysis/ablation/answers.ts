@@ -4,7 +4,7 @@ import type { EvaluateHooks } from "../../evaluation/answers.ts";
 import { RUN_FILES } from "../../training/run-folder.ts";
 import type { AblationPlan, PlannedRun } from "./plan.ts";
 import { linesOf } from "./results.ts";
-import { finishedLog } from "./run.ts";
+import { finishedRun } from "./run.ts";
 
 export interface AnswerRecord {
   readonly line: string;
@@ -30,7 +30,7 @@ export async function compareAnswers(
 ): Promise<AnswerRecord[]> {
   const students: { run: PlannedRun; name: string; path: string }[] = [];
   for (const run of runs) {
-    if (run.row === undefined || (await finishedLog(run.folder, run.options.epochs)) === undefined) continue;
+    if (run.row === undefined || (await finishedRun(run)) === undefined) continue;
     // The last weights: what is measured is the end of the training, not the best epoch on these pictures.
     students.push({ run, name: `student ${students.length}`, path: `${run.folder}/${RUN_FILES.last}` });
   }

@@ -2,7 +2,7 @@
 import { locateCheckpoint } from "../../evaluation/locate-checkpoint.ts";
 import { estimate } from "../../training/estimate.ts";
 import type { AblationPlan, PlannedRun } from "./plan.ts";
-import { finishedLog } from "./run.ts";
+import { finishedRun } from "./run.ts";
 
 export interface AblationCost {
   readonly rows: readonly {
@@ -27,7 +27,7 @@ export async function costOfAblation(
 ): Promise<AblationCost> {
   const open = new Map<string, PlannedRun[]>();
   for (const run of runs) {
-    if ((await finishedLog(run.folder, run.options.epochs)) !== undefined) continue;
+    if ((await finishedRun(run)) !== undefined) continue;
     const name = run.row?.name ?? run.label;
     open.set(name, [...(open.get(name) ?? []), run]);
   }

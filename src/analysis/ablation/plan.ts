@@ -94,7 +94,21 @@ export function planAblation(table: AblationTable, options: AblationPlanOptions)
     ...seeds.flatMap((seed) => others.map((row) => plannedRun(row, seed))),
   ];
   for (const { label, options } of runs) check(label, options);
+  checkFolders(runs);
   return { table, runs, teachers };
+}
+
+/** @throws ConfigError for rows whose names differ in signs alone, which folders' names leave out */
+function checkFolders(runs: readonly PlannedRun[]): void {
+  const owners = new Map<string, string>();
+  for (const { folder, label } of runs) {
+    const owner = owners.get(folder);
+    if (owner !== undefined)
+      throw new ConfigError("rows", `"${label}" and "${owner}" would be trained in one folder, ${folder}`, {
+        hint: "Give rows names that differ in letters or digits.",
+      });
+    owners.set(folder, label);
+  }
 }
 
 /** @throws ConfigError for a flag that would make the rows alike */

@@ -7,7 +7,7 @@ import { writeFileAtomic } from "../../formats/atomic-file.ts";
 import { csv } from "../../formats/csv.ts";
 import type { EpochRecord } from "../../training/run-log.ts";
 import type { AblationPlan, PlannedRun } from "./plan.ts";
-import { finishedLog } from "./run.ts";
+import { finishedRun } from "./run.ts";
 import type { Summary } from "./statistics.ts";
 import { summarise } from "./statistics.ts";
 import type { AblationLine, AblationRow, AblationTable } from "./table.ts";
@@ -46,7 +46,7 @@ export function linesOf({ name, lines, paper, change }: AblationRow): readonly A
 export async function finishedRecords({ runs }: AblationPlan): Promise<ResultRecord[]> {
   const records: ResultRecord[] = [];
   for (const run of runs) {
-    const log = await finishedLog(run.folder, run.options.epochs);
+    const log = await finishedRun(run);
     if (log !== undefined) records.push(...recordsOf(run, log));
   }
   return records;

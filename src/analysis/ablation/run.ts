@@ -7,6 +7,14 @@ import { JobError, JobKilledError, runJob } from "../../runtime/job-process.ts";
 import type { TrainEvent } from "../../training/events.ts";
 import { isRunFolder, readRun } from "../../training/run-folder.ts";
 import type { EpochRecord } from "../../training/run-log.ts";
+import type { OptionDifference } from "../../training/same-options.ts";
+import {
+  asJson,
+  differingOptions,
+  flagsOf,
+  otherOptions,
+  SAME_TRAINING,
+} from "../../training/same-options.ts";
 import type { PlannedRun } from "./plan.ts";
 
 export type AblationEvent =
@@ -36,13 +44,45 @@ export async function finishedLog(
 ): Promise<readonly EpochRecord[] | undefined> {
   if (!(await isRunFolder(folder))) return undefined;
   const { log } = await readRun(folder);
-  return log.length >= epochs && log.at(-1)?.test_acc1 !== undefined ? log : undefined;
+  return isWhole(log, epochs) ? log : undefined;
+}
+
+function isWhole(log: readonly EpochRecord[], epochs: number): boolean {
+  return log.length >= epochs && log.at(-1)?.test_acc1 !== undefined;
+}
+
+/**
+ * The log of a planned training that is finished; undefined for others.
+ * @throws ConfigError when its folder holds one with other options: its name tells row, epochs and seed alone
+ */
+export async function finishedRun({
+  folder,
+  options,
+  row,
+}: PlannedRun): Promise<readonly EpochRecord[] | undefined> {
+  if (!(await isRunFolder(folder))) return undefined;
+  const { args, log } = await readRun(folder);
+  if (log.length === 0) return undefined;
+  const differing = differingOptions(args, asJson(options), SAME_TRAINING);
+  if (differing.length > 0) throw otherOptions(folder, differing, adviceOn(differing, row));
+  return isWhole(log, options.epochs) ? log : undefined;
+}
+
+function adviceOn(differing: readonly OptionDifference[], row: PlannedRun["row"]): string {
+  const isOwn = ({ key }: OptionDifference): boolean =>
+    row === undefined || key in row.change || key in (row.setting ?? {});
+  const flags = flagsOf(differing);
+  const before = differing.some(isOwn)
+    ? "go on with the table as it was"
+    : `go on with the options as they were${flags === undefined ? "" : `: ${flags}`}`;
+  return `Choose another --out, or ${before}`;
 }
 
 /**
  * Trains every run that is not finished; `recorded` is called after each. One that fails is told and left; those that need it
  * are left, too.
  * @returns labels of what is not finished
+ * @throws ConfigError before anything is trained when a folder holds a run with other options
  * @throws AblationInterruptedError when `signal` is aborted, after saving
  */
 export async function runAblation(
@@ -60,7 +100,7 @@ export async function runAblation(
     const parts = new Map<PlannedRun, number>();
     const queue: PlannedRun[] = [];
     for (const run of runs) {
-      const isDone = (await finishedLog(run.folder, run.options.epochs)) !== undefined;
+      const isDone = (await finishedRun(run)) !== undefined;
       if (isDone) parts.set(run, 1);
       else queue.push(run);
     }

@@ -72,6 +72,13 @@ describe("the plan", () => {
     );
   });
 
+  test("rows whose folders would have one name are refused", () => {
+    const alike = { ...table, rows: [...table.rows, { name: "No Mixup!", change: { mixup: 0.1 } }] };
+    expect(() => planAblation(alike, { seeds: [0], out: "o" })).toThrow(
+      '"No Mixup!, seed 0" and "no Mixup, seed 0" would be trained in one folder',
+    );
+  });
+
   test("teachers are trained first, once, unless weights are given", () => {
     const taught: AblationTable = {
       ...table,

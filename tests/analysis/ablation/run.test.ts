@@ -7,7 +7,9 @@ import { writeAblation } from "../../../src/analysis/ablation/files.ts";
 import { planAblation } from "../../../src/analysis/ablation/plan.ts";
 import { RESULTS_FILE, recordResults, summariseResults } from "../../../src/analysis/ablation/results.ts";
 import type { AblationEvent } from "../../../src/analysis/ablation/run.ts";
-import { finishedLog, runAblation } from "../../../src/analysis/ablation/run.ts";
+import { finishedRun, runAblation } from "../../../src/analysis/ablation/run.ts";
+import { ConfigError } from "../../../src/errors.ts";
+import { openRunFolder } from "../../../src/training/run-folder.ts";
 import type { AblationTable } from "../../../src/analysis/ablation/table.ts";
 import { temporaryFolder } from "../../data/temporary.ts";
 import { writePhotos } from "../../training/photos.ts";
@@ -87,8 +89,7 @@ test("stops in the middle, goes on, and is counted", async () => {
     "taught, seed 0",
     "taught, seed 1",
   ]);
-  for (const { folder, options } of plan.runs)
-    expect(await finishedLog(folder, options.epochs)).toHaveLength(1);
+  for (const run of plan.runs) expect(await finishedRun(run)).toHaveLength(1);
 
   const records = await recordResults(plan, out);
   expect(records.map(({ line, seed }) => `${line} ${seed}`)).toEqual([
@@ -134,6 +135,39 @@ test("stops in the middle, goes on, and is counted", async () => {
   const lines = (await readFile(join(out, RESULTS_FILE), "utf8")).trim().split("\n");
   expect(lines).toHaveLength(1 + 7);
 }, 400_000);
+
+test("a folder is reported, or gone on with, under its own options alone", async () => {
+  const folder = join(out, "other");
+  const [run] = planAblation(
+    { ...table, teachers: {}, rows: [{ name: "a", change: { mixup: 0.5 } }] },
+    {
+      seeds: [0],
+      out: folder,
+      flags: { source: "test", spelling: "flag", values: { numTrain: "12" } },
+    },
+  ).runs;
+  if (run === undefined) throw new Error("one run was planned");
+  const { saveMinutes: _, holdOut: __, ...older } = run.options;
+  const logged = async (epochs: number): Promise<void> => {
+    await using there = await openRunFolder(run.folder, { args: { ...older, device: "webgpu", threads: 5 } });
+    for (let epoch = 0; epoch < epochs; epoch++)
+      await there.appendEpoch({ epoch, train_loss: 1, train_lr: 1, test_acc1: 50, n_parameters: 1 });
+  };
+  await logged(0);
+  const other = { ...run, options: { ...run.options, numTrain: null, lr: 1 } };
+  expect(await finishedRun(other)).toBeUndefined(); // nothing to lose
+  await logged(1);
+  expect(await finishedRun(run)).toHaveLength(1);
+  expect(await finishedRun({ ...run, options: { ...run.options, epochs: 1, threads: 2 } })).toHaveLength(1);
+  await expect(finishedRun(other)).rejects.toThrow(
+    /numTrain: 12 there, null given\n.*lr: .* there, 1 given\nChoose another --out, or go on with the options as they were: --num-train 12 --lr/,
+  );
+  const recorded = async (): Promise<void> => {};
+  await expect(runAblation([other], { out: folder, recorded })).rejects.toThrow(ConfigError);
+  await expect(finishedRun({ ...run, options: { ...run.options, mixup: 0 } })).rejects.toThrow(
+    /mixup: 0\.5 there, 0 given\nChoose another --out, or go on with the table as it was$/,
+  );
+});
 
 test("a run that fails is told, and the others go on", async () => {
   const broken: AblationTable = {

@@ -11,6 +11,7 @@ import { duration, facts, integer, mebibytes, short, table } from "../../format.
 import { withInterrupt } from "../../interrupt.ts";
 import type { Output } from "../../output.ts";
 import { createOutput } from "../../output.ts";
+import { refuseFile } from "../../output-folder.ts";
 import type { Progress } from "../../progress.ts";
 import { createProgress } from "../../progress.ts";
 import { addSchemaFlags, flagLayer } from "../../schema-flags.ts";
@@ -92,17 +93,14 @@ async function runAblationCommand(
   const output = createOutput({ json: flags.json });
   const { loadTable, onlyRows, variedTable } = await import("../../../analysis/ablation/table.ts");
   const { planAblation } = await import("../../../analysis/ablation/plan.ts");
+  checkFlags(recipe, flags);
   const { vary = [], grid = false, jobs = 1, seeds = [0], budget, teacher, compare } = flags;
-  if ((flags.table === undefined) === (recipe === undefined) || (recipe !== undefined && vary.length === 0)) {
-    throw new ConfigError("recipe", "which variants? Expected a recipe with --vary, or --table", {
-      hint: "deit analyze ablation cifar10-small --vary mixup=0,0.8, or --table ablation-cifar10",
-    });
-  }
   const found =
     flags.table === undefined
       ? await variedTable(recipe ?? "", { vary, grid })
       : onlyRows(await loadTable(flags.table), flags.row);
   const out = flags.out ?? `runs/ablation-${found.name}`;
+  await refuseFile(out); // says what is wrong before the work, not after
   const plan = planAblation(found, {
     seeds,
     out,
@@ -163,6 +161,29 @@ async function runAblationCommand(
   );
   if (left.length === 0) return;
   throw new DeitError(`not finished: ${left.join("; ")}`, { hint: "The same command tries again." });
+}
+
+/** @throws ConfigError for flags that do not go with the others */
+function checkFlags(recipe: string | undefined, { table, vary, grid, row }: AblationFlags): void {
+  if (table !== undefined) {
+    const refuse = (name: string, given: string): never => {
+      throw new ConfigError(name, `${given} does not go with --table ${table}`, {
+        hint: "Leave one of them out: a table says itself what its rows change.",
+      });
+    };
+    if (recipe !== undefined) refuse("recipe", `the recipe ${recipe}`);
+    if (vary !== undefined) refuse("vary", `--vary ${vary.join(" --vary ")}`);
+    if (grid === true) refuse("grid", "--grid");
+    return;
+  }
+  if (row !== undefined)
+    throw new ConfigError("row", `--row ${row.join(" --row ")} chooses from a --table, and none was given`, {
+      hint: "Leave it out, or name the table: --table ablation-cifar10.",
+    });
+  if (recipe === undefined || vary === undefined)
+    throw new ConfigError("recipe", "which variants? Expected a recipe with --vary, or --table", {
+      hint: "deit analyze ablation cifar10-small --vary mixup=0,0.8, or --table ablation-cifar10",
+    });
 }
 
 function viewOf(progress: Progress, output: Output): (event: AblationEvent) => void {
