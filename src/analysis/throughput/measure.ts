@@ -83,7 +83,9 @@ export async function measureThroughput(
   const { rows, notes } = await throughputRows(options);
   for (const message of notes) onEvent?.({ type: "warning", message });
   const journal = await openJournal(options.journal);
-  const work: Measuring = { options, journal, signal };
+  const warn = (row: ThroughputRow, message: string): void =>
+    onEvent?.({ type: "warning", message: rows.length > 1 ? `${label(row)}: ${message}` : message });
+  const work: Measuring = { options, journal, signal, warn };
   const count = Math.min(rounds, runs);
   const total = rows.length * (1 + count) + (pictures ? rows.filter(({ weights }) => weights).length : 0);
   let done = 0;
@@ -136,6 +138,7 @@ interface Measuring {
   readonly options: ThroughputOptions;
   readonly journal: Journal;
   readonly signal: AbortSignal | undefined;
+  readonly warn: (row: ThroughputRow, message: string) => void;
 }
 
 interface Accuracy {
@@ -184,7 +187,10 @@ async function accuracy(work: Measuring, row: ThroughputRow): Promise<Accuracy> 
         ...(device && { device }),
         ...(evalCropRatio && { evalCropRatio }),
       },
-      { signal: work.signal },
+      {
+        signal: work.signal,
+        onEvent: (event) => event.type === "warning" && work.warn(row, event.message),
+      },
     );
     return { acc1, acc5, images };
   });

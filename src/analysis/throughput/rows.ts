@@ -41,7 +41,8 @@ export interface RowsOptions {
 
 /**
  * The rows, models in the given order, and what was left out.
- * @throws ConfigError for a name that is neither model nor file; what `loadClassifier` throws for files that are no classifiers
+ * @throws ConfigError for a name that is neither model nor file, and when no model takes any of the sizes; what
+ * `loadClassifier` throws for files that are no classifiers
  */
 export async function throughputRows({
   models,
@@ -62,7 +63,10 @@ export async function throughputRows({
       else rows.push(row);
     }
   }
-  return { rows: distinct(rows), notes };
+  if (rows.length > 0) return { rows: distinct(rows), notes };
+  throw new ConfigError("sizes", ["there is nothing to measure", ...notes].join("\n"), {
+    hint: "Leave --sizes out for each model's own.",
+  });
 }
 
 /** Models of a pattern; anything else is itself. */

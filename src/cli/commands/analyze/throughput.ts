@@ -10,6 +10,7 @@ import { commandLine } from "../../command-line.ts";
 import { table } from "../../format.ts";
 import { withInterrupt } from "../../interrupt.ts";
 import { createOutput } from "../../output.ts";
+import { makeFolder } from "../../output-folder.ts";
 import { createProgress } from "../../progress.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
@@ -93,6 +94,7 @@ async function runThroughput(models: string[], flags: ThroughputFlags, command: 
   const { measureThroughput } = await import("../../../analysis/throughput/measure.ts");
   const { JOURNAL_FILE, shownRows, writeThroughput } = await import("../../../analysis/throughput/files.ts");
   const { sizes, maxBatch, memory, runs, rounds, out, paper, sizeBy } = flags;
+  if (out !== undefined) await makeFolder(out); // says what is wrong before the work, not after
   const named = { dataPath: pictures.dataPath ?? null, dataSet: pictures.dataSet ?? "auto" };
   const options: ThroughputOptions = {
     models,

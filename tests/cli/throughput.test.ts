@@ -1,0 +1,87 @@
+/** `deit analyze throughput` in this process (its forward passes are processes of their own): document, table, refusals. */
+import { readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeAll, expect, it, vi } from "vitest";
+import { run } from "../../src/cli/run.ts";
+import { temporaryFolder } from "../data/temporary.ts";
+import { writeRandomModel } from "../helpers/random-model.ts";
+import { CLASSES, writePhotos } from "../training/photos.ts";
+
+let root = "";
+let photos = "";
+let model = "";
+beforeAll(async () => {
+  root = await temporaryFolder();
+  photos = await writePhotos(join(root, "photos"), { perClass: 2 });
+  await writeFile(join(photos, "disc", "broken.png"), "no picture");
+  model = join(root, "own.safetensors");
+  await writeRandomModel(model, { model: "deit_w64d4_patch4_32", classes: CLASSES });
+}, 60_000);
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
+
+async function deit(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  vi.stubEnv("NO_COLOR", "1");
+  const said = { out: "", err: "" };
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
+  const code = await run(["analyze", "throughput", ...words, "--device", "cpu", "--threads", "1"]);
+  vi.restoreAllMocks();
+  return { code, ...said };
+}
+
+it("measures, writes, says what it could not read; a second call shows what is kept", async () => {
+  const folder = join(root, "out");
+  const words = [model, "--data-path", photos, "--batch-size", "2", "--runs", "2", "--rounds", "1"];
+  const measured = await deit(...words, "--out", folder, "--json");
+  expect(measured.code, measured.err).toBe(0);
+  expect(measured.err).toContain("broken.png");
+  const { rows, files, ...whole } = JSON.parse(measured.out);
+  expect(whole).toMatchObject({ device: "cpu", threads: 1, out: folder });
+  expect(rows).toEqual([
+    expect.objectContaining({
+      name: "deit_w64d4_patch4_32",
+      inputSize: [16, 16],
+      batchSize: 2,
+      runs: 2,
+      images: 6,
+      acc1: expect.any(Number),
+      pareto: true,
+    }),
+  ]);
+  expect(new Set(await readdir(folder))).toEqual(new Set(["measurements.jsonl", ...files]));
+
+  const shown = await deit(...words, "--out", folder);
+  expect(shown.code, shown.err).toBe(0);
+  expect(shown.out).toContain("cpu, 1 threads");
+  expect(shown.out).toMatch(/^deit_w64d4_patch4_32 \* +16 +\d/m);
+  expect(shown.out).toContain(`written to ${folder}: throughput.json, throughput.csv, index.html`);
+}, 120_000);
+
+it("a file in the place of the folder is told before the work", async () => {
+  const { code, out, err } = await deit(model, "--out", join(photos, "disc", "0.png"));
+  expect([code, out]).toEqual([2, ""]);
+  expect(err).toContain("is a file, expected a folder");
+});
+
+it("a table without a row is refused with the reasons", async () => {
+  const { code, out, err } = await deit("deit_w64d4*", "--sizes", "33", "--json");
+  expect([code, out]).toEqual([2, ""]);
+  expect(err).toContain("there is nothing to measure");
+  for (const name of ["deit_w64d4_patch4_32", "deit_w64d4_distilled_patch4_32"])
+    expect(err).toContain(`${name} at 33 pixels is left out: input size 33×33 is not a multiple`);
+});
+
+it.each([
+  [["deit_tny_patch16_224"], 2, "deit_tny_patch16_224 is neither a model nor a file"],
+  [["deit_w64d4_patch4_32", "--sizes", "a"], 2, '--sizes: got "a", expected pixels such as 160,224,384'],
+  [["deit_w64d4_patch4_32", "--size-by", "speed"], 2, "Allowed choices are parameters, memory."],
+  [["nowhere.safetensors"], 1, "there is no checkpoint nowhere.safetensors"],
+])("refuses %j", async (words, exit, message) => {
+  const { code, out, err } = await deit(...words, "--json");
+  expect([code, out]).toEqual([exit, ""]);
+  expect(err).toContain(message);
+  expect(err).not.toMatch(/^\s+at /m);
+});
