@@ -1,6 +1,6 @@
 /** The options that a run folder was made with, for the commands that use its model afterwards. */
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { loadRecipe } from "../config/recipe.ts";
 import { resolveTrainOptions } from "../config/resolve.ts";
 import type { TrainOptions } from "../config/schema.ts";
@@ -8,9 +8,16 @@ import type { TrainOptions } from "../config/schema.ts";
 /** The options a run was started with, in its folder. */
 export const RUN_OPTIONS_FILE = "args.yaml";
 
-/** Options of the run in the folder `path`, or undefined when it is no run folder. Throws ConfigError for a damaged one. */
+/** A run's models, which may be named themselves. */
+const RUN_MODEL = /^(?:best|last|ema)\.safetensors$/;
+
+/**
+ * Options of the run in the folder `path`, or of the one whose model the file `path` is; undefined when it is no run.
+ * @throws ConfigError for a damaged one
+ */
 export async function runOptions(path: string): Promise<TrainOptions | undefined> {
-  const file = join(path, RUN_OPTIONS_FILE);
+  const folder = RUN_MODEL.test(basename(path)) ? dirname(path) : path;
+  const file = join(folder, RUN_OPTIONS_FILE);
   const isRun = (await stat(file).catch(() => undefined))?.isFile() ?? false;
   return isRun ? resolveTrainOptions([await loadRecipe(file)]).options : undefined;
 }

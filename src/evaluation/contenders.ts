@@ -2,7 +2,6 @@
  * Several classifiers that are asked about the same pictures: each with a name of its own, and all with the classes of
  * the first, into whose order the answers of the others are brought.
  */
-import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
 import { takeSubset } from "../data/dataset.ts";
@@ -14,6 +13,7 @@ import { matchClasses } from "../models/match-classes.ts";
 import type { EvaluateHooks } from "./answers.ts";
 import type { Classifier } from "./classifier.ts";
 import { loadClassifier } from "./classifier.ts";
+import { namedCheckpoint } from "./named-checkpoint.ts";
 
 export interface ContendersOptions extends EvaluationDataOptions {
   /** Files, run folders, model folders or Hub ids; `name=path` gives one a name. */
@@ -109,16 +109,6 @@ export async function openContest(
       };
     }),
   };
-}
-
-/** "convnet=model.onnx" has a name, unless that is a path. */
-export function namedCheckpoint(given: string): {
-  readonly name: string | undefined;
-  readonly path: string;
-} {
-  const at = given.indexOf("=");
-  if (at <= 0 || /^https?:/.test(given) || existsSync(given)) return { name: undefined, path: given };
-  return { name: given.slice(0, at), path: given.slice(at + 1) };
 }
 
 /** Names that files have whatever is in them. */

@@ -1,5 +1,5 @@
 /** `deit eval` and `deit analyze agreement` in this process: their documents, their tables, what they refuse. */
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
@@ -83,6 +83,47 @@ it("eval of several prints them side by side, and writes what it is asked to", T
   expect(models.map(({ name }: { name: string }) => name)).toEqual(["a", "b"]);
   expect(differences).toHaveLength(1);
 });
+
+it(
+  "a run under a name or in any place gives its pictures, and each model has a crop of its own",
+  TIME,
+  async () => {
+    const run = join(root, "run");
+    await mkdir(run);
+    await copyFile(at("plain"), join(run, "best.safetensors")); // which says that its crop is all of the picture
+    const args = { dataPath: photos, valSplit: 0.25, seed: 0, evalCropRatio: 0.5 };
+    await writeFile(join(run, "args.yaml"), JSON.stringify(args));
+    await writeRandomModel(at("bare"), { model: "deit_w64d4_patch4_32", seed: 4 });
+    const measured = async (...words: string[]): Promise<object> => {
+      const flags = [...words, "--input-size", "16", "--json", ...ON];
+      const { code, out, err } = await deit("eval", ...flags);
+      expect(code, err).toBe(0);
+      const reports: { name: string; images: number; cropRatio: number; loss: number }[] =
+        JSON.parse(out).models;
+      return Object.fromEntries(
+        reports.map(({ name, images, cropRatio, loss }) => [name, [images, cropRatio, loss]]),
+      );
+    };
+    const first = await measured(`run=${run}`, `bare=${at("bare")}`);
+    expect(first).toEqual({ run: [3, 1, expect.any(Number)], bare: [3, 0.875, expect.any(Number)] });
+    expect(await measured(`bare=${at("bare")}`, `run=${run}`, "--data-path", photos)).toEqual(first);
+    expect(await measured(`bare=${at("bare")}`, `run=${run}`, "--eval-crop-ratio", "0.5")).toMatchObject({
+      run: [3, 0.5],
+      bare: [3, 0.5],
+    });
+    const agreement = await deit(
+      "analyze",
+      "agreement",
+      `bare=${at("bare")}`,
+      `run=${run}`,
+      "--input-size",
+      "16",
+      "--json",
+      ...ON,
+    );
+    expect(JSON.parse(agreement.out)).toMatchObject({ images: 3 });
+  },
+);
 
 it("analyze agreement prints a square with the labels first", TIME, async () => {
   const words = ["analyze", "agreement", at("plain"), at("distilled"), "--data-path", photos, ...ON];

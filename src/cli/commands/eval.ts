@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
 import { requirePictures } from "../../config/resolve.ts";
+import { namedCheckpoint } from "../../evaluation/named-checkpoint.ts";
 import { commandLine } from "../command-line.ts";
 import { describeComparison, describeReport } from "../evaluation-view.ts";
 import { fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { createOutput } from "../output.ts";
 import { makeFolder } from "../output-folder.ts";
-import { runOptions } from "../run-options.ts";
-import { inherited } from "../run-pictures.ts";
+import { runPictures } from "../run-pictures.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 import { withProgress } from "../with-progress.ts";
@@ -74,9 +74,10 @@ export function addEvalCommand(program: Command): void {
     .addHelpText(
       "after",
       `
-A run folder knows its pictures, and which of them it never trained on. Of several
-checkpoints, all answer the same pictures, with the classes of the first; --json
-then prints { "models": [what one alone would print, …], "differences": […] }.
+A run folder knows its pictures, and which of them it never trained on; of several
+runs, those that all held back are measured. Several checkpoints answer the same
+pictures, with the classes of the first and a crop of their own; --json then
+prints { "models": [what one alone would print, …], "differences": […] }.
 Folders are classes by name, by WordNet's ids (ImageNet) or by number (ImageNet-V2).
 
 Examples:
@@ -95,15 +96,15 @@ const CONFUSIONS = 5;
 async function runEval(checkpoints: string[], flags: EvalFlags, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
   const given = givenOptions(command, OPTIONS);
-  const [first = ""] = checkpoints;
-  const options = { ...inherited(await runOptions(first), given), ...given };
+  const pictures = await runPictures(checkpoints, given);
+  for (const note of pictures.notes) output.warn(note);
+  const options = { ...given, ...pictures.options };
   requirePictures(
     { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
     `deit eval ${checkpoints.join(" ")} --data-path ./photos`,
   );
   const { out, perClass = false } = flags;
   if (out !== undefined) await makeFolder(out); // says what is wrong before the work, not after
-  const { namedCheckpoint } = await import("../../evaluation/contenders.ts");
   for (const checkpoint of checkpoints) await fetchCheckpoint(namedCheckpoint(checkpoint).path);
   const { comparisonReport, measureCheckpoints } = await import("../../evaluation/measure-checkpoints.ts");
   const { split, images, topk, real, restrictClasses, confusions = CONFUSIONS, resamples } = flags;

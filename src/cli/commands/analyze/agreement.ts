@@ -4,13 +4,13 @@ import { Option } from "commander";
 import type { Command } from "commander";
 import type { Agreement } from "../../../analysis/agreement.ts";
 import { requirePictures } from "../../../config/resolve.ts";
+import { namedCheckpoint } from "../../../evaluation/named-checkpoint.ts";
 import { commandLine } from "../../command-line.ts";
 import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { createOutput } from "../../output.ts";
 import { makeFolder } from "../../output-folder.ts";
-import { runOptions } from "../../run-options.ts";
-import { inherited } from "../../run-pictures.ts";
+import { runPictures } from "../../run-pictures.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
 import { CHECKPOINT_OPTIONS } from "./options.ts";
@@ -37,7 +37,8 @@ export function addAgreementCommand(analyze: Command): void {
       "after",
       `
 A distilled model is three rows: class head, distillation head, both. Classes are
-matched by name; all models answer for the classes of the first.
+matched by name; all models answer for the classes of the first. Of runs that were
+trained on the pictures, those that all of them held back are asked about.
 
 Examples:
   deit analyze agreement runs/plain runs/distilled teacher.onnx --data-set cifar10
@@ -58,13 +59,13 @@ interface AgreementFlags {
 async function runAgreement(checkpoints: string[], flags: AgreementFlags, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
   const given = givenOptions(command, OPTIONS);
-  const [first = ""] = checkpoints;
-  const options = { ...inherited(await runOptions(first), given), ...given };
+  const pictures = await runPictures(checkpoints, given);
+  for (const note of pictures.notes) output.warn(note);
+  const options = { ...given, ...pictures.options };
   requirePictures(
     { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
     `deit analyze agreement ${checkpoints.join(" ")} --data-path ./photos`,
   );
-  const { namedCheckpoint } = await import("../../../evaluation/contenders.ts");
   for (const checkpoint of checkpoints) await fetchCheckpoint(namedCheckpoint(checkpoint).path);
   const { measureAgreement } = await import("../../../analysis/agreement.ts");
   const { images, split, restrictClasses, resamples, out } = flags;

@@ -7,8 +7,7 @@ import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { makeFolder } from "../../output-folder.ts";
 import { createOutput } from "../../output.ts";
-import { runOptions } from "../../run-options.ts";
-import { inherited } from "../../run-pictures.ts";
+import { runPictures } from "../../run-pictures.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
 import { CHECKPOINT_OPTIONS } from "./options.ts";
@@ -45,7 +44,9 @@ async function runTokens(
 ): Promise<void> {
   const output = createOutput({ json: flags.json });
   const given = givenOptions(command, OPTIONS);
-  const { inputSize, ...options } = { ...inherited(await runOptions(checkpoint), given), ...given };
+  const pictures = await runPictures([checkpoint], given);
+  for (const note of pictures.notes) output.warn(note);
+  const { inputSize, ...options } = { ...given, ...pictures.options };
   requirePictures(
     { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
     `deit analyze tokens ${checkpoint} --data-path ./photos`,
