@@ -11,6 +11,7 @@ import { type Dataset, type DatasetSource, openDataset, takeSubset } from "./dat
 import { visibleEntries } from "./folder.ts";
 import { locateDataset, type Located } from "./locate.ts";
 import { pulledDataset } from "./pull.ts";
+import type { Selection } from "./subset.ts";
 
 export interface DataOptions {
   /** A folder, a .parquet or a .csv file; null for a dataset that is pulled by name. */
@@ -73,7 +74,7 @@ export interface KnownTo {
 
 /**
  * Pictures to measure a model with: those of the split that the folder has, or the whole of a folder without a
- * split. With `valSplit` above 0 the latter is split as training splits it (by the same seed).
+ * split. With `valSplit` above 0 a folder without validation pictures is split as training splits it (by the same seed).
  */
 export async function openEvaluation(
   options: EvaluationDataOptions,
@@ -81,8 +82,9 @@ export async function openEvaluation(
 ): Promise<Dataset> {
   const { split = "val", valSplit = 0, seed = 0, classes } = options;
   const located = await locate(options);
+  const isSplit = located.validation === undefined && valSplit > 0; // as openDatasets does
   const own = split === "val" ? located.validation : located.train;
-  const source = own ?? located.all;
+  const source = own ?? located.all ?? (isSplit ? located.train : undefined);
   if (source === undefined)
     throw new DataError(options.dataPath ?? "", `${options.dataPath} has no ${split}/ folder`, {
       hint: `Choose the other with --split ${split === "val" ? "train" : "val"}.`,
@@ -94,13 +96,30 @@ export async function openEvaluation(
       onNote,
     }),
   );
-  if (own || valSplit === 0) return dataset;
-  return takeSubset(dataset, {
-    rule: "split",
-    part: split === "val" ? "validation" : "train",
-    fraction: valSplit,
-    seed,
-  });
+  if (!isSplit) return dataset;
+  const part = split === "val" ? "validation" : "train";
+  return takeSplit(dataset, source, { rule: "split", part, fraction: valSplit, seed });
+}
+
+/**
+ * One side of a split, the same pictures as in training, where classes had the numbers of the pictures' own names: a
+ * model that numbers them otherwise would draw others, since every class is split by its number.
+ */
+async function takeSplit(
+  dataset: Dataset,
+  source: DatasetSource,
+  take: Extract<Selection, { rule: "split" }>,
+): Promise<Dataset> {
+  // pictures that training could not open have no split of its making
+  const own = await openDataset(source, { memory: dataset.memory }).catch(() => dataset);
+  const names = (pictures: Dataset): string[] =>
+    Array.from({ length: pictures.length }, (_, index) => pictures.describe(index));
+  const all = names(dataset);
+  if (own.labels.every((label, i) => label === dataset.labels[i]) && names(own).join() === all.join())
+    return takeSubset(dataset, take);
+  const wanted = new Set(names(takeSubset(own, take)));
+  const indices = [...all.keys()].filter((index) => wanted.has(all[index] ?? ""));
+  return takeSubset(dataset, { rule: "indices", indices });
 }
 
 /** A source whose classes are those of the model; else of the training pictures, where these are there to see. */

@@ -3,6 +3,7 @@ import { mkdir, symlink } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { Dataset } from "../../src/data/dataset.ts";
 import { openDataset, takeSubset } from "../../src/data/dataset.ts";
 import { locateDataset } from "../../src/data/locate.ts";
 import { openDatasets, openEvaluation } from "../../src/data/open.ts";
@@ -206,6 +207,51 @@ describe("finding the parts", () => {
     ]);
     await writeClasses(join(path, "val"), { dog: 1 });
     expect((await failure(openDatasets({ dataPath: path }))).message).toMatch(/no class of the model: dog/);
+  });
+
+  it("splits a folder for evaluation as for training, whatever the model's numbers of the classes", async () => {
+    const path = await temporaryFolder();
+    await writeClasses(path, { ant: 6, bee: 6, cow: 6 });
+    await writeText(
+      join(path, "list.csv"),
+      ["ant", "bee", "cow"]
+        .flatMap((name) => [0, 1, 2, 3, 4, 5].map((i) => `${name}/${i}.png,${name}\n`))
+        .join(""),
+    );
+    const names = ({ length, describe }: Dataset): string[] =>
+      Array.from({ length }, (_, index) => describe(index)).toSorted();
+    for (const dataPath of [path, join(path, "list.csv")]) {
+      const options = { dataPath, valSplit: 0.5, seed: 1 };
+      const { train, validation } = await openDatasets(options);
+      if (validation === undefined) throw new Error("there is no validation part");
+      for (const classes of [
+        undefined,
+        ["ant", "bee", "cow"],
+        ["cow", "ant", "bee"],
+        ["x", "cow", "bee", "ant"],
+      ]) {
+        const measured = await openEvaluation({ ...options, classes });
+        expect(names(measured)).toEqual(names(validation));
+        expect(names(await openEvaluation({ ...options, classes, split: "train" }))).toEqual(names(train));
+        for (const [index, label] of measured.labels.entries())
+          expect(measured.describe(index)).toMatch(new RegExp(`^${measured.classes[label]}/`));
+        // a loader's worker opens it again from plain data
+        const again = await openDataset(structuredClone(measured.source));
+        expect([...again.labels]).toEqual([...measured.labels]);
+      }
+    }
+  });
+
+  it("splits train/ alone as training does", async () => {
+    const path = await temporaryFolder();
+    await writeClasses(join(path, "train"), { ant: 4, bee: 4 });
+    const options = { dataPath: path, valSplit: 0.25, seed: 2 };
+    const { validation } = await openDatasets(options);
+    const measured = await openEvaluation(options);
+    expect([measured.length, measured.describe(0)]).toEqual([2, validation?.describe(0)]);
+    expect((await openEvaluation({ ...options, split: "train" })).length).toBe(6);
+    expect((await openEvaluation({ dataPath: path, split: "train" })).length).toBe(8);
+    expect((await failure(openEvaluation({ dataPath: path }))).message).toMatch(/has no val\/ folder/);
   });
 
   it.each(["validation", "test", "valid"])("recognises %s/", async (name) => {
