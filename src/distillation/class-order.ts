@@ -5,15 +5,28 @@ import { matchClasses } from "../models/match-classes.ts";
 
 /**
  * For each of the student's classes the teacher's index of it; undefined when the order is the same.
- * A teacher may know more classes than the student when all are named.
+ * A teacher may know more classes than the student when all are named. `warn` is told where names do not say it.
  * @throws ConfigError for a class that the teacher lacks, or for unequal numbers of unnamed classes
  */
 export function classOrder(
   teacher: NamedClasses & { readonly name: string },
   student: NamedClasses,
+  warn: (message: string) => void = () => {},
 ): Int32Array | undefined {
   const match = matchClasses(teacher, student);
-  if ("order" in match) return match.order;
+  if ("order" in match) {
+    const { order, unlike } = match;
+    const { name, numClasses, classes } = teacher;
+    if (classes === undefined)
+      warn(
+        `the teacher ${name} does not name its ${numClasses} classes: they are taken in the order of the dataset's`,
+      );
+    if (unlike !== undefined)
+      warn(
+        `the teacher ${name} has none of the dataset's names of classes: they are taken in its order (${unlike})`,
+      );
+    return order;
+  }
   const { missing } = match;
   const examples = missing.slice(0, 3).join(", ");
   throw new ConfigError(

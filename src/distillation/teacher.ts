@@ -57,12 +57,7 @@ export async function openTeacher(
     model: teacherModel ?? undefined,
     inputSize: teacherInputSize ?? undefined,
   });
-  const order = classOrder(classifier, student);
-  if (classifier.classes === undefined) {
-    warn(
-      `the teacher ${classifier.name} does not name its ${classifier.numClasses} classes: they are taken in the order of the dataset's`,
-    );
-  }
+  const order = classOrder(classifier, student, warn);
   const { mean, std } = classifier.normalisation;
   return {
     ...pictureNeeds(classifier, { mean: teacherMean ?? mean, std: teacherStd ?? std }),

@@ -3,6 +3,7 @@
  * the first, into whose order the answers of the others are brought.
  */
 import { basename, resolve } from "node:path";
+import { isImageNet } from "../data/class-keys.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { takeSubset } from "../data/dataset.ts";
 import type { EvaluationDataOptions } from "../data/open.ts";
@@ -59,6 +60,7 @@ export async function openContest(
   { onEvent }: EvaluateHooks = {},
 ): Promise<Contest> {
   const given = checkpoints.map(namedCheckpoint);
+  const warn = (message: string): void => onEvent?.({ type: "warning", message });
   const known: Omit<Classifier, "source">[] = [];
   const load = async (path: string): Promise<Classifier> =>
     loadClassifier(path, { model, inputSize: inputSize ?? undefined });
@@ -70,13 +72,13 @@ export async function openContest(
   for (const [i, { notes }] of known.entries())
     for (const message of notes) {
       const who = known.length > 1 ? `${names[i]}: ` : "";
-      onEvent?.({ type: "warning", message: `${who}${message}` });
+      warn(`${who}${message}`);
     }
   const [first] = known;
   if (first === undefined) throw new ConfigError("checkpoint", "no checkpoint was given");
   const opened = await openEvaluation(data, {
     model: { numClasses: first.numClasses, classes: data.classes ?? first.classes },
-    onNote: (message) => onEvent?.({ type: "warning", message }),
+    onNote: warn,
   });
   // a folder called val says less than the one it is in
   const whole =
@@ -88,8 +90,9 @@ export async function openContest(
   const present = [...new Set(whole.labels)].sort((a, b) => a - b);
   const asked = restrictClasses ? present : undefined;
   if (asked === undefined && present.length < all.numClasses && whole.length >= 5 * present.length) {
-    const message = `the pictures are of ${present.length} of the ${all.numClasses} classes; --restrict-classes lets models answer with these alone`;
-    onEvent?.({ type: "warning", message });
+    warn(
+      `the pictures are of ${present.length} of the ${all.numClasses} classes; --restrict-classes lets models answer with these alone`,
+    );
   }
   const numClasses = asked?.length ?? all.numClasses;
   return {
@@ -99,8 +102,9 @@ export async function openContest(
     relabel: asked && Int32Array.from({ length: all.numClasses }, (_, label) => asked.indexOf(label)),
     present: present.length,
     contenders: known.map((facts, i) => {
+      const own = { ...facts, name: names[i] ?? "" };
       const order =
-        i === 0 ? undefined : orderOf({ ...facts, name: names[i] ?? "" }, { ...all, classes: first.classes });
+        i === 0 ? undefined : orderOf(own, { ...all, classes: first.classes }, { dataset: whole, warn });
       return {
         name: names[i] ?? facts.name,
         checkpoint: given[i]?.path ?? facts.file,
@@ -152,15 +156,36 @@ function namedClasses(
 
 type Named = Pick<Classifier, "name" | "numClasses" | "classes">;
 
-/** @throws ConfigError when one lacks classes of the first */
-function orderOf(other: Named, first: Named): Int32Array | undefined {
-  const match = matchClasses(other, first);
-  if ("order" in match) return match.order;
-  const examples = match.missing.slice(0, 3).join(", ");
-  const lacks = examples === "" ? "" : `; it lacks ${examples}${match.missing.length > 3 ? ", …" : ""}`;
+/**
+ * The other's index of each class of the first; undefined when the order is the same. Where the first does not name its
+ * classes, the pictures do.
+ * @throws ConfigError when the other lacks some
+ */
+function orderOf(
+  other: Named,
+  first: Named,
+  { dataset, warn }: { dataset: Dataset; warn: (message: string) => void },
+): Int32Array | undefined {
+  if (isImageNet(other) && isImageNet(first)) return undefined; // in its order, however they are spelt
+  const { numClasses } = first;
+  const byPictures = first.classes === undefined && dataset.classes.length === numClasses;
+  const whose = byPictures ? "the pictures'" : `${first.name}'s`;
+  const match = matchClasses(other, { numClasses, classes: byPictures ? dataset.classes : first.classes });
+  if ("order" in match) {
+    if (match.unlike !== undefined)
+      warn(`${other.name} has none of ${whose} names of classes: they are taken by index (${match.unlike})`);
+    return match.order;
+  }
+  const { missing } = match;
+  const examples = `${missing.slice(0, 3).join(", ")}${missing.length > 3 ? ", …" : ""}`;
+  if (byPictures && other.numClasses === numClasses) {
+    const lacks = examples && ` (it lacks ${examples})`;
+    warn(`${other.name} names some classes otherwise than the pictures${lacks}: all are taken by index`);
+    return undefined;
+  }
   throw new ConfigError(
     "checkpoint",
-    `${other.name} knows ${other.numClasses} classes, ${first.name} ${first.numClasses}${lacks}`,
+    `${other.name} knows ${other.numClasses} classes, ${first.name} ${numClasses}${examples && `; it lacks ${examples}`}`,
     {
       hint: "All models answer for the classes of the first: name the one with the fewest first. More classes than those need names in the file.",
     },

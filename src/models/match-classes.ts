@@ -8,7 +8,11 @@ export interface NamedClasses {
 
 /** For each of the wanted classes the model's index of it (undefined: the order is the same), or those that it lacks. */
 export type ClassMatch =
-  | { readonly order: Int32Array | undefined }
+  | {
+      readonly order: Int32Array | undefined;
+      /** "cat = Katze, dog = Hund, …": both have names, none agrees, and their numbers were taken. */
+      readonly unlike?: string;
+    }
   /** Names where there are any; sizes that differ say the rest. */
   | { readonly missing: readonly string[] };
 
@@ -21,8 +25,10 @@ export function matchClasses(model: NamedClasses, wanted: NamedClasses): ClassMa
     const same = byName.length === model.numClasses && byName.every((index, i) => index === i);
     return { order: same ? undefined : Int32Array.from(byName) };
   }
-  if (model.numClasses === wanted.numClasses && (named === undefined || !sharesNames(named, wanted)))
-    return { order: undefined };
+  if (model.numClasses === wanted.numClasses && (named === undefined || !sharesNames(named, wanted))) {
+    const unlike = named && pairsOf(named, wanted.classes ?? []);
+    return { order: undefined, ...(unlike !== undefined && { unlike }) };
+  }
   const known = new Set(named?.map(plainName));
   return { missing: (named && wanted.classes?.filter((name) => !known.has(plainName(name)))) ?? [] };
 }
@@ -48,6 +54,15 @@ export function plainName(name: string): string {
     .trim()
     .toLowerCase()
     .replaceAll(/[\s_-]+/g, " ");
+}
+
+/** Numbers, ids and placeholders: "3", "class 3", WordNet's "n01440764". They name nothing that could disagree. */
+const CODE = /^(?:[a-z]|id|cls|class|label|category)?[\s_-]*\d+$/i;
+
+function pairsOf(model: readonly string[], wanted: readonly string[]): string | undefined {
+  if ([model, wanted].some((names) => names.every((name) => CODE.test(name.trim())))) return undefined;
+  const pairs = wanted.slice(0, 3).map((name, i) => `${name} = ${model[i]}`);
+  return [...pairs, ...(wanted.length > 3 ? ["…"] : [])].join(", ");
 }
 
 function orderByName(model: readonly string[], wanted: readonly string[]): number[] | undefined {

@@ -36,6 +36,19 @@ describe("by number", () => {
   test("where no name agrees: numbers against words", () => {
     expect(classOrder(teacher(["n01", "n02", "n03"]), student)).toBeUndefined();
   });
+  test("and it is told where names do not say it", () => {
+    const warnings: string[] = [];
+    const warn = (message: string): void => void warnings.push(message);
+    expect(classOrder(teacher(["n01440764", "n01443537", "n01484850"]), student, warn)).toBeUndefined();
+    expect(classOrder(teacher(["zebra", "cat", "golden retriever"]), student, warn)).toBeDefined();
+    expect(warnings).toEqual([]);
+    expect(classOrder(teacher(["apple", "pear", "plum"]), student, warn)).toBeUndefined();
+    expect(classOrder(teacher(undefined), student, warn)).toBeUndefined();
+    expect(warnings).toEqual([
+      "the teacher teacher.onnx has none of the dataset's names of classes: they are taken in its order (cat = apple, golden_retriever = pear, zebra = plum)",
+      "the teacher teacher.onnx does not name its 3 classes: they are taken in the order of the dataset's",
+    ]);
+  });
   test("unless the numbers differ", () => {
     expect(() => classOrder(teacher(undefined, 1000), student)).toThrow(ConfigError);
     expect(() => classOrder(teacher(["n01", "n02"]), student)).toThrow(/knows 2 classes, the student 3/);

@@ -185,6 +185,40 @@ describe("several checkpoints", () => {
     },
   );
 
+  test(
+    "are matched by their names, the pictures' where the first has none, and else it is told",
+    { timeout: 60_000 },
+    async () => {
+      const names = [CLASSES[2] ?? "", CLASSES[0] ?? "", CLASSES[1] ?? ""];
+      await writeRandomModel(at("named"), { model: PLAIN, classes: CLASSES, seed: 5 });
+      await writeRandomModel(at("bare"), { model: PLAIN, seed: 5 });
+      await writeRandomModel(at("turned"), { model: PLAIN, classes: names, seed: 6 });
+      await writeRandomModel(at("fruit"), { model: PLAIN, classes: ["apple", "pear", "plum"], seed: 6 });
+      const asked = async (...checkpoints: string[]): Promise<{ last: object; said: string[] }> => {
+        const said: string[] = [];
+        const listen = (event: EvaluateEvent): void =>
+          void (event.type === "warning" && said.push(event.message));
+        const { models } = await measure(
+          { checkpoints: checkpoints.map((name) => `${name}=${at(name)}`), inputSize: 16 },
+          listen,
+        );
+        const perClass = models.at(-1)?.report.perClass ?? [];
+        return { last: Object.fromEntries(perClass.map(({ class: name, acc1 }) => [name, acc1])), said };
+      };
+      const alone = await asked("turned");
+      expect((await asked("named", "turned")).last).toEqual(alone.last);
+      const { last, said } = await asked("bare", "turned");
+      expect(last).toEqual(alone.last);
+      expect(said).toEqual([]);
+      expect((await asked("named", "fruit")).said).toEqual([
+        "fruit has none of named's names of classes: they are taken by index (disc = apple, ring = pear, stripes = plum)",
+      ]);
+      expect((await asked("bare", "fruit")).said).toEqual([
+        expect.stringMatching(/none of the pictures' names/),
+      ]);
+    },
+  );
+
   test("are written as tables, figures and a page that needs no network", { timeout: 60_000 }, async () => {
     const measured = await measure({ checkpoints: [at("plain"), at("distilled")] });
     const folder = join(root, "out");
