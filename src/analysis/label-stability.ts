@@ -70,7 +70,10 @@ export async function measureLabelStability(
 ): Promise<LabelStability> {
   const { checkpoint, model, inputSize, views = 10, scale = [0.08, 1], seed = 0, threads } = options;
   const teacher = await loadClassifier(checkpoint, { model, inputSize });
-  const dataset = await openEvaluation({ ...options, classes: options.classes ?? teacher.classes });
+  const dataset = await openEvaluation(
+    { ...options, classes: options.classes ?? teacher.classes },
+    { onNote: (message) => onEvent?.({ type: "warning", message }) },
+  );
   const count = Math.min(options.images ?? dataset.length, dataset.length);
   const runtime = await createRuntime({ device: options.device ?? "auto", ...(threads && { threads }) });
   try {

@@ -47,8 +47,9 @@ export async function probe(
   hooks: EvaluateHooks = {},
 ): Promise<ProbeResult> {
   const loaded = await loadModel(checkpoint, { model, inputSize });
-  for (const message of loaded.notes) hooks.onEvent?.({ type: "warning", message });
-  const { train, validation } = await openDatasets(data);
+  const warn = (message: string): void => hooks.onEvent?.({ type: "warning", message });
+  loaded.notes.forEach(warn);
+  const { train, validation } = await openDatasets(data, { onNote: warn });
   if (validation === undefined) {
     throw new DataError(data.dataPath ?? "", "there are no pictures to measure with", {
       hint: "Give a folder with val/, or a --val-split above 0.",

@@ -98,7 +98,10 @@ export async function analyzeTokens(
   const loaded = await loadModel(checkpoint, { model, inputSize });
   requireTransformer(loaded.model);
   for (const message of loaded.notes) onEvent?.({ type: "warning", message });
-  const whole = await openEvaluation({ ...options, classes: options.classes ?? loaded.metadata.classes });
+  const whole = await openEvaluation(
+    { ...options, classes: options.classes ?? loaded.metadata.classes },
+    { onNote: (message) => onEvent?.({ type: "warning", message }) },
+  );
   const dataset =
     images === undefined
       ? whole

@@ -7,7 +7,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { DataError } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
-import { fileDataset, list } from "./folder.ts";
+import { fileDataset, list, picturesBelow } from "./folder.ts";
 
 export const LABELS_FILE = "labels.csv";
 
@@ -35,8 +35,7 @@ export async function openLabelsCsv(source: LabelsCsvSource): Promise<Dataset> {
       `${file}, line ${outside.line}: class ${outside.label}, but there are ${classes.length} classes (0…${classes.length - 1})`,
     );
 
-  const images = join(source.path, "images");
-  const root = (await isFolder(images)) ? images : source.path;
+  const root = await pictureRoot(source.path);
   const paths = rows.map((row) => join(root, row.file));
   const missing = await missingFiles(paths);
   if (missing.length > 0)
@@ -52,6 +51,24 @@ export async function openLabelsCsv(source: LabelsCsvSource): Promise<Dataset> {
     classes,
     source,
   });
+}
+
+/** How many pictures the folder of a dataset has beyond those that are listed, in words; undefined when none. */
+export async function unlistedNote(
+  { path }: LabelsCsvSource,
+  { length, describe }: Pick<Dataset, "length" | "describe">,
+): Promise<string | undefined> {
+  const root = await pictureRoot(path);
+  const listed = new Set(Array.from({ length }, (_, index) => join(root, describe(index))));
+  const found = await picturesBelow(root).catch(() => []); // what cannot be looked into is not counted
+  const others = found.filter((file) => !listed.has(file)).length;
+  if (others === 0) return undefined;
+  return `${join(path, LABELS_FILE)} lists ${listed.size} pictures; ${others} more in ${root} are not listed and left out`;
+}
+
+async function pictureRoot(path: string): Promise<string> {
+  const images = join(path, "images");
+  return (await isFolder(images)) ? images : path;
 }
 
 interface Row {

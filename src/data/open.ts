@@ -9,6 +9,7 @@ import { classKeys, imageNetNames, isImageNet } from "./class-keys.ts";
 import type { CifarName } from "./cifar.ts";
 import { type Dataset, type DatasetSource, openDataset, takeSubset } from "./dataset.ts";
 import { visibleEntries } from "./folder.ts";
+import { unlistedNote } from "./labels-csv.ts";
 import { locateDataset, type Located } from "./locate.ts";
 import { pulledDataset } from "./pull.ts";
 import type { Selection } from "./subset.ts";
@@ -35,7 +36,10 @@ export interface OpenedDatasets {
 }
 
 /** Training and validation pictures of the same classes, no picture in both. Throws DataError, ConfigError. */
-export async function openDatasets(options: DataOptions): Promise<OpenedDatasets> {
+export async function openDatasets(
+  options: DataOptions,
+  { onNote }: Pick<KnownTo, "onNote"> = {},
+): Promise<OpenedDatasets> {
   const { valSplit = 0.1, seed = 0, numTrain = null, holdOut = false } = options;
   const located = await locate(options);
   const source = located.train ?? located.all;
@@ -43,13 +47,13 @@ export async function openDatasets(options: DataOptions): Promise<OpenedDatasets
     throw new DataError(options.dataPath ?? "", `${options.dataPath} has validation pictures only`, {
       hint: "Training needs a train/ folder beside them.",
     });
-  const whole = await openDataset(source);
+  const whole = await openNoted(source, onNote);
   const automaticSplit = (holdOut || located.validation === undefined) && valSplit > 0;
   const split = (part: "train" | "validation"): Dataset =>
     takeSubset(whole, { rule: "split", part, fraction: valSplit, seed });
   const train = automaticSplit ? split("train") : whole;
   const own = located.validation && withClasses(located.validation, whole.classes);
-  const validation = automaticSplit ? split("validation") : own && (await openDataset(own));
+  const validation = automaticSplit ? split("validation") : own && (await openNoted(own, onNote));
   return {
     train: numTrain === null ? train : takeSubset(train, { rule: "sample", count: numTrain, seed }),
     validation,
@@ -89,16 +93,26 @@ export async function openEvaluation(
     throw new DataError(options.dataPath ?? "", `${options.dataPath} has no ${split}/ folder`, {
       hint: `Choose the other with --split ${split === "val" ? "train" : "val"}.`,
     });
-  const dataset = await openDataset(
+  const dataset = await openNoted(
     await withModelsClasses(source, located, {
       model: model ?? (classes && { numClasses: classes.length, classes }),
       hasOwn: own !== undefined,
       onNote,
     }),
+    onNote,
   );
   if (!isSplit) return dataset;
   const part = split === "val" ? "validation" : "train";
   return takeSplit(dataset, source, { rule: "split", part, fraction: valSplit, seed });
+}
+
+/** Opens a dataset, and tells of pictures beside it that do not belong to it. */
+async function openNoted(source: DatasetSource, onNote: KnownTo["onNote"]): Promise<Dataset> {
+  const dataset = await openDataset(source);
+  const note =
+    onNote !== undefined && source.kind === "labels-csv" ? await unlistedNote(source, dataset) : undefined;
+  if (note !== undefined) onNote?.(note);
+  return dataset;
 }
 
 /**

@@ -84,14 +84,14 @@ export async function train(
   checkModelOptions(options, named);
   checkDistillation(options, named);
   checkRecipe(options);
+  const warn = (message: string): void => onEvent({ type: "warning", message });
   // 2. Pictures: enough for a batch.
-  const { train: pictures, validation } = await openDatasets(options);
+  const { train: pictures, validation } = await openDatasets(options, { onNote: warn });
   checkBatch(options, pictures);
   const measured = validation ?? pictures;
   // 3. Model: where its parameters lie in the state's vectors, and what it starts from.
   const { model, layout } = modelFor(options, pictures.classes.length);
   const { classes } = pictures;
-  const warn = (message: string): void => onEvent({ type: "warning", message });
   const note = (message: string): void => onEvent({ type: "note", message });
   const teacher = await openTeacher(options, { student: { numClasses: classes.length, classes }, warn });
   if (model.config.distilled && options.distillationType === "none" && options.trainMode) {

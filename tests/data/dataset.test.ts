@@ -127,6 +127,28 @@ describe("labels.csv", () => {
     });
   });
 
+  it("says how many pictures beside it are not listed", async () => {
+    const path = await write("a.png,0\nmore/d.png,1\n", [
+      "images/a.png",
+      "images/b.png",
+      "images/more/c.png",
+      "images/more/d.png",
+      "elsewhere.png",
+    ]);
+    await writeText(join(path, "images", "notes.txt"), "no picture");
+    const notes: string[] = [];
+    const onNote = (note: string): void => void notes.push(note);
+    const said = [
+      `${join(path, "labels.csv")} lists 2 pictures; 2 more in ${join(path, "images")} are not listed and left out`,
+    ];
+    expect((await openEvaluation({ dataPath: path }, { onNote })).length).toBe(2);
+    expect(notes.splice(0)).toEqual(said);
+    expect((await openDatasets({ dataPath: path, valSplit: 0 }, { onNote })).train.length).toBe(2);
+    expect(notes.splice(0)).toEqual(said);
+    await openEvaluation({ dataPath: await write("a.png,0\n./b, c.png,1") }, { onNote });
+    expect(notes).toEqual([]);
+  });
+
   it("names the line or the files that are wrong", async () => {
     const open = async (csv: string, classes?: string[]): Promise<string> =>
       (

@@ -116,7 +116,9 @@ async function runInfo(given: string, flags: { json?: true }): Promise<void> {
   const { openDatasets } = await import("../../data/open.ts");
   const { medianSide } = await import("../../data/survey.ts");
   const input: TrainInput = isKnown(given) ? { dataSet: given } : { dataPath: given };
-  const { train, validation, automaticSplit } = await openDatasets(parseTrainOptions(input));
+  const { train, validation, automaticSplit } = await openDatasets(parseTrainOptions(input), {
+    onNote: output.warn,
+  });
   const info = {
     name: given,
     images: train.length,
