@@ -9,7 +9,7 @@
  * Time: on 2 cores about 50 minutes for the teachers, once, and half an hour a seed: 3.5 hours for five seeds, in trainings of
  * at most 35 minutes; --estimate tells. Expected: not run yet.
  */
-import type { AblationRow } from "../src/analysis/ablation/table.ts";
+import type { AblationContrast, AblationRow } from "../src/analysis/ablation/table.ts";
 import type { TrainInput } from "../src/config/schema.ts";
 import { recipe as transformer } from "./cifar10-small.ts";
 import { recipe as convnet } from "./regnety-cifar10.ts";
@@ -54,4 +54,9 @@ export const rows: readonly AblationRow[] = [
     teacher: "transformer",
     lines: linesOf("taught by the transformer"),
   },
+];
+
+/** The question itself; each student is compared with labels alone, too. */
+export const contrasts: readonly AblationContrast[] = [
+  { name: "convnet − transformer", row: "taught by the convnet", against: "taught by the transformer" },
 ];

@@ -165,7 +165,12 @@ export type { OnnxCost } from "./analysis/onnx-cost.ts";
 
 // Tables of trainings with seeds.
 export { loadTable, variedTable } from "./analysis/ablation/table.ts";
-export type { AblationLine, AblationRow, AblationTable } from "./analysis/ablation/table.ts";
+export type {
+  AblationContrast,
+  AblationLine,
+  AblationRow,
+  AblationTable,
+} from "./analysis/ablation/table.ts";
 export { planAblation } from "./analysis/ablation/plan.ts";
 export type { AblationPlan, AblationPlanOptions, PlannedRun } from "./analysis/ablation/plan.ts";
 export { runAblation } from "./analysis/ablation/run.ts";
@@ -173,7 +178,9 @@ export type { AblationEvent, AblationHooks } from "./analysis/ablation/run.ts";
 export { recordResults, summariseResults } from "./analysis/ablation/results.ts";
 export type { ResultRecord } from "./analysis/ablation/results.ts";
 export { summarise } from "./analysis/ablation/statistics.ts";
-export type { Measured, Summary } from "./analysis/ablation/statistics.ts";
+export type { Comparison, Measured, Summary } from "./analysis/ablation/statistics.ts";
+export { compareAnswers, summariseAnswers } from "./analysis/ablation/answers.ts";
+export type { AnswerRecord, AnswerSummary } from "./analysis/ablation/answers.ts";
 export { writeAblation } from "./analysis/ablation/files.ts";
 
 // How fast this machine is.

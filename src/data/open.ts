@@ -40,7 +40,7 @@ export async function openDatasets(
   options: DataOptions,
   { onNote }: Pick<KnownTo, "onNote"> = {},
 ): Promise<OpenedDatasets> {
-  const { valSplit = 0.1, seed = 0, numTrain = null, holdOut = false } = options;
+  const { valSplit = 0.1, seed = 0, numTrain = null } = options;
   const located = await locate(options);
   const source = located.train ?? located.all;
   if (source === undefined)
@@ -48,7 +48,7 @@ export async function openDatasets(
       hint: "Training needs a train/ folder beside them.",
     });
   const whole = await openNoted(source, onNote);
-  const automaticSplit = (holdOut || located.validation === undefined) && valSplit > 0;
+  const automaticSplit = isSplit(located, options);
   const split = (part: "train" | "validation"): Dataset =>
     takeSubset(whole, { rule: "split", part, fraction: valSplit, seed });
   const train = automaticSplit ? split("train") : whole;
@@ -61,9 +61,18 @@ export async function openDatasets(
   };
 }
 
+function isSplit({ validation }: Located, { valSplit = 0.1, holdOut = false }: DataOptions): boolean {
+  return (holdOut || validation === undefined) && valSplit > 0;
+}
+
+/** Whether the validation pictures are split off by chance, so that every seed has its own. */
+export async function splitsByChance(options: DataOptions): Promise<boolean> {
+  return isSplit(await locate(options), options);
+}
+
 export interface EvaluationDataOptions extends Pick<
   DataOptions,
-  "dataPath" | "dataSet" | "valSplit" | "seed"
+  "dataPath" | "dataSet" | "valSplit" | "holdOut" | "seed"
 > {
   readonly split?: "val" | "train";
   /** The model's classes by index: folders are matched with them by name. */
@@ -78,17 +87,18 @@ export interface KnownTo {
 
 /**
  * Pictures to measure a model with: those of the split that the folder has, or the whole of a folder without a
- * split. With `valSplit` above 0 a folder without validation pictures is split as training splits it (by the same seed).
+ * split. With `valSplit` above 0 a folder without validation pictures is split as training splits it (by the same seed);
+ * with `holdOut`, the training pictures of any folder are.
  */
 export async function openEvaluation(
   options: EvaluationDataOptions,
   { model, onNote }: KnownTo = {},
 ): Promise<Dataset> {
-  const { split = "val", valSplit = 0, seed = 0, classes } = options;
+  const { split = "val", valSplit = 0, holdOut = false, seed = 0, classes } = options;
   const located = await locate(options);
-  const isSplit = located.validation === undefined && valSplit > 0; // as openDatasets does
-  const own = split === "val" ? located.validation : located.train;
-  const source = own ?? located.all ?? (isSplit ? located.train : undefined);
+  const isParted = isSplit(located, { valSplit, holdOut });
+  const own = isParted ? undefined : split === "val" ? located.validation : located.train;
+  const source = (isParted ? located.train : own) ?? located.all;
   if (source === undefined)
     throw new DataError(options.dataPath ?? "", `${options.dataPath} has no ${split}/ folder`, {
       hint: `Choose the other with --split ${split === "val" ? "train" : "val"}.`,
@@ -101,7 +111,7 @@ export async function openEvaluation(
     }),
     onNote,
   );
-  if (!isSplit) return dataset;
+  if (!isParted) return dataset;
   const part = split === "val" ? "validation" : "train";
   return takeSplit(dataset, source, { rule: "split", part, fraction: valSplit, seed });
 }

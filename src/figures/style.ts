@@ -49,6 +49,8 @@ header .kind { color: var(--muted); font-size: 13px; margin-bottom: 6px; overflo
 .of-dark { display: none; }
 @media (prefers-color-scheme: dark) { .of-light { display: none; } .of-dark { display: block; } }
 .figure svg, .figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
+/* labels are measured in Inter; where it is missing they are wider than their room */
+.figure svg { overflow: visible; }
 .scroll { overflow-x: auto; -webkit-overflow-scrolling: touch; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
@@ -86,7 +88,6 @@ pre .word { display: inline-block; max-width: 100%; }
 pre + p, p + pre { margin-top: 8px; }
 .card > p + .of-dark { display: none; }
 @media (prefers-color-scheme: dark) { .of-light { display: none; } .of-dark { display: block; } }
-.figure svg, .figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 .scroll { margin-top: 10px; }
 .card > p + h3, .card > pre + h3, .card > pre + p.small { margin-top: 14px; }
 details { margin-top: 14px; }

@@ -3,8 +3,9 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { run } from "../../src/cli/run.ts";
+import { writeRandomModel } from "../helpers/random-model.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { writePhotos } from "../training/photos.ts";
+import { CLASSES, writePhotos } from "../training/photos.ts";
 
 let root = "";
 let photos = "";
@@ -13,6 +14,11 @@ beforeAll(async () => {
   root = await temporaryFolder();
   photos = await writePhotos(join(root, "photos"), { perClass: 8 });
   recipe = join(root, "tiny.yaml");
+  await writeRandomModel(join(root, "witness.safetensors"), {
+    model: "deit_w64d4_patch4_32",
+    classes: CLASSES,
+    seed: 2,
+  });
   await writeFile(
     recipe,
     "model: deit_w64d4_patch4_32\ninputSize: 16\nepochs: 1\nwarmupEpochs: 0\nbatchSize: 8\nvalSplit: 0.25\naa: null\nreprob: 0\nmixup: 0\ncutmix: 0\nrepeatedAug: false\nmodelEma: false\n",
@@ -48,12 +54,21 @@ describe("a study of a varied option", () => {
     expect(again.code, again.err).toBe(0);
     expect(again.err).not.toContain("seed 0: ");
     const document = JSON.parse(again.out);
-    expect(document).toMatchObject({ table: "tiny", missing: [], answers: [] });
+    expect(document).toMatchObject({ table: "tiny", missing: [], answers: [], answerSummaries: [] });
     expect(document.records).toHaveLength(2);
     expect(document.summaries[1]).toMatchObject({
       line: "dropPath 0",
       difference: { against: "as it is (dropPath 0.1)", pairs: 1, half: null, found: false },
     });
+
+    const compared = await deit(...words, "--compare", `witness=${join(root, "witness.safetensors")}`);
+    expect(compared.code, compared.err).toBe(0);
+    expect(compared.out).toMatch(
+      /^Other answers than witness, % of the validation pictures:\n +seeds +mean .*\nas it is \(dropPath 0\.1\) +1 /m,
+    );
+    expect(await readFile(join(out, "answers-summary.csv"), "utf8")).toMatch(
+      /^with,line,seeds,.*\nwitness,as it is \(dropPath 0\.1\),1,\d+\.\d{3},.*\nwitness,dropPath 0,1,/,
+    );
 
     const other = await deit(...words, "--weight-decay", "0.3", "--num-train", "12");
     expect([other.code, other.out]).toEqual([2, ""]);

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { openDataset, takeSubset } from "../../src/data/dataset.ts";
 import { locateDataset } from "../../src/data/locate.ts";
-import { openDatasets, openEvaluation } from "../../src/data/open.ts";
+import { openDatasets, openEvaluation, splitsByChance } from "../../src/data/open.ts";
 import { select } from "../../src/data/subset.ts";
 import { ConfigError, DataError } from "../../src/errors.ts";
 import { temporaryFolder, writeClasses, writeImage, writeText } from "./temporary.ts";
@@ -309,6 +309,23 @@ describe("finding the parts", () => {
     expect([...(await openDatasets({ dataPath: path, numTrain: 6 })).train.labels]).toEqual([
       0, 0, 0, 1, 1, 1,
     ]);
+  });
+
+  it("splits training pictures as training did: with holdOut, or where nothing else is there", async () => {
+    const path = await temporaryFolder();
+    await writeClasses(join(path, "train"), { a: 10, b: 10 });
+    const alone = { dataPath: path, valSplit: 0.2, seed: 4 };
+    const held = { ...alone, holdOut: true };
+    expect(await splitsByChance(alone)).toBe(true);
+    const measured = (await openDatasets(alone)).validation;
+    expect(measured?.length).toBe(4);
+    expect((await openEvaluation(alone)).source).toEqual(measured?.source);
+    expect((await openEvaluation({ ...alone, split: "train" })).length).toBe(16);
+    await writeClasses(join(path, "val"), { a: 1, b: 2 });
+    expect([await splitsByChance(alone), await splitsByChance(held)]).toEqual([false, true]);
+    expect((await openEvaluation(alone)).length).toBe(3);
+    expect((await openEvaluation(held)).source).toEqual((await openDatasets(held)).validation?.source);
+    expect((await openEvaluation({ ...held, split: "train" })).length).toBe(16);
   });
 
   it("says what is missing", async () => {

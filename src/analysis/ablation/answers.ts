@@ -1,10 +1,17 @@
 /** How often the students of an ablation and its teachers answer differently (Table 4), a number for each seed. */
-import { castBallot } from "../agreement.ts";
+import { join } from "node:path";
+import type { EvaluationDataOptions } from "../../data/open.ts";
+import { splitsByChance } from "../../data/open.ts";
 import type { EvaluateHooks } from "../../evaluation/answers.ts";
 import { RUN_FILES } from "../../training/run-folder.ts";
+import type { Ballot } from "../agreement.ts";
+import { castBallot } from "../agreement.ts";
 import type { AblationPlan, PlannedRun } from "./plan.ts";
-import { linesOf } from "./results.ts";
+import { comparisonsOf, linesOf } from "./results.ts";
 import { finishedRun } from "./run.ts";
+import type { Measured, Summary } from "./statistics.ts";
+import { summarise } from "./statistics.ts";
+import type { AblationTable } from "./table.ts";
 
 export interface AnswerRecord {
   readonly line: string;
@@ -17,58 +24,164 @@ export interface AnswerRecord {
   readonly images: number;
 }
 
+/** Percent of different answers with one teacher or witness. */
+export interface AnswerSummary extends Summary {
+  readonly with: string;
+}
+
 export interface CompareOptions {
   /** Checkpoints by name that taught nobody, beside the teachers. */
   readonly witnesses?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Asks every finished student, teacher and witness about the validation pictures once. */
+/** Students that are measured on the same pictures. */
+interface Cohort {
+  readonly pictures: EvaluationDataOptions;
+  readonly students: PlannedRun[];
+}
+
+/**
+ * Asks every finished student about the pictures that its training was measured on, which it never saw, and the teachers and
+ * witnesses about the same. Where every seed splits off pictures of its own, they are asked once for each.
+ */
 export async function compareAnswers(
   { runs, teachers, table }: AblationPlan,
   { witnesses = {} }: CompareOptions,
-  hooks: EvaluateHooks = {},
+  { onEvent, signal }: EvaluateHooks = {},
 ): Promise<AnswerRecord[]> {
-  const students: { run: PlannedRun; name: string; path: string }[] = [];
+  const others = { ...teachers, ...witnesses };
+  if (Object.keys(others).length === 0) return [];
+  const cohorts = new Map<string, Cohort>();
   for (const run of runs) {
     if (run.row === undefined || (await finishedRun(run)) === undefined) continue;
-    // The last weights: what is measured is the end of the training, not the best epoch on these pictures.
-    students.push({ run, name: `student ${students.length}`, path: `${run.folder}/${RUN_FILES.last}` });
+    const { key, ...pictures } = await measuredOn(run);
+    const found = cohorts.get(key) ?? { pictures, students: [] };
+    found.students.push(run);
+    cohorts.set(key, found);
   }
-  const others = { ...teachers, ...witnesses };
+  for (const message of await seenByTeachers(runs, cohorts)) onEvent?.({ type: "warning", message });
+  const records = new Map<PlannedRun, AnswerRecord[]>();
+  for (const [i, cohort] of [...cohorts.values()].entries()) {
+    const found = await ask(
+      cohort,
+      { others, evalCropRatio: table.recipe.evalCropRatio },
+      {
+        signal,
+        onEvent(event) {
+          if (event.type !== "evaluate") return onEvent?.(event);
+          const { done, total } = event;
+          onEvent?.({ ...event, done: i * total + done, total: cohorts.size * total });
+        },
+      },
+    );
+    for (const [run, own] of found) records.set(run, own);
+  }
+  return runs.flatMap((run) => records.get(run) ?? []);
+}
+
+/** The pictures that a training is measured on; one key for the same ones. */
+async function measuredOn({ options }: PlannedRun): Promise<EvaluationDataOptions & { key: string }> {
+  const { dataPath, dataSet, valSplit, holdOut, seed } = options;
+  const isSplit = await splitsByChance(options);
+  const key = JSON.stringify([dataPath, dataSet, isSplit && [valSplit, seed]]);
+  return { key, ...(dataPath !== null && { dataPath }), dataSet, valSplit, holdOut, seed };
+}
+
+/** Warnings of teachers that the table trains on pictures which students are measured on. */
+async function seenByTeachers(
+  runs: readonly PlannedRun[],
+  cohorts: ReadonlyMap<string, Cohort>,
+): Promise<string[]> {
+  const messages: string[] = [];
+  for (const run of runs) {
+    if (run.row !== undefined) continue;
+    const { key, dataPath, dataSet } = await measuredOn(run);
+    const seen = [...cohorts].some(
+      ([other, { pictures }]) =>
+        other !== key && pictures.dataPath === dataPath && pictures.dataSet === dataSet,
+    );
+    if (seen)
+      messages.push(
+        `${run.label} has learnt pictures that students of other seeds are measured on: it answers these better than new ones`,
+      );
+  }
+  return messages;
+}
+
+async function ask(
+  { pictures, students }: Cohort,
+  { others, evalCropRatio }: { others: Readonly<Record<string, string>>; evalCropRatio: number | undefined },
+  hooks: EvaluateHooks,
+): Promise<Map<PlannedRun, AnswerRecord[]>> {
   const [first] = students;
-  if (first === undefined || Object.keys(others).length === 0) return [];
-  const { dataPath, dataSet, valSplit, device, workers, evalCropRatio, batchSize } = first.run.options;
+  const named = students.map((run, i) => ({ run, name: `student ${i}` }));
   const ballot = await castBallot(
     {
+      ...pictures,
       checkpoints: [
-        ...students.map(({ name, path }) => `${name}=${path}`),
+        ...named.flatMap(({ run, name }) => weightsOf(run, name)),
         ...Object.entries(others).map(([name, path]) => `${name}=${path}`),
       ],
-      ...(dataPath !== null && { dataPath }),
-      dataSet,
-      valSplit,
-      seed: first.run.options.seed,
-      device,
-      workers,
-      batchSize,
-      ...(table.recipe.evalCropRatio !== undefined && { evalCropRatio }),
+      device: first?.options.device,
+      workers: first?.options.workers,
+      batchSize: first?.options.batchSize,
+      evalCropRatio,
     },
     hooks,
   );
+  return new Map(
+    named.map(({ run, name }) => [run, recordsOf(run, name, { ballot, others: Object.keys(others) })]),
+  );
+}
+
+/** The last weights, not the best: what is measured is the end of the training, not an epoch chosen on these pictures. */
+function weightsOf({ folder, row, options }: PlannedRun, name: string): string[] {
+  const averaged =
+    options.modelEma && row !== undefined && linesOf(row).some(({ head }) => head === "average");
+  return [
+    `${name}=${join(folder, RUN_FILES.last)}`,
+    ...(averaged ? [`${averageOf(name)}=${join(folder, RUN_FILES.ema)}`] : []),
+  ];
+}
+
+const averageOf = (name: string): string => `${name}, average`;
+
+function recordsOf(
+  { row, seed }: PlannedRun,
+  student: string,
+  { ballot, others }: { ballot: Ballot; others: readonly string[] },
+): AnswerRecord[] {
+  const images = ballot.pictures.length;
   const answersOf = (name: string, head: string): Int32Array | undefined => {
     const index = ballot.respondents.findIndex((one) => one.name === `${name} ${head}` || one.name === name);
     return ballot.answers[index];
   };
-  const images = ballot.pictures.length;
-  return students.flatMap(({ run, name }) =>
-    (run.row === undefined ? [] : linesOf(run.row)).flatMap(({ name: line, head }) =>
-      Object.keys(others).flatMap((other): AnswerRecord[] => {
-        const [a, b] = [answersOf(name, head === "average" ? "joint" : head), answersOf(other, "joint")];
-        if (a === undefined || b === undefined) return [];
-        const different = a.reduce((count, answer, i) => count + (answer === b[i] ? 0 : 1), 0);
-        const disagreement = (100 * different) / images;
-        return [{ line, row: run.row?.name ?? "", seed: run.seed, with: other, disagreement, images }];
-      }),
-    ),
+  return (row === undefined ? [] : linesOf(row)).flatMap(({ name: line, head }) =>
+    others.flatMap((other): AnswerRecord[] => {
+      const own = head === "average" ? answersOf(averageOf(student), "joint") : undefined;
+      const a = own ?? answersOf(student, head === "average" ? "joint" : head);
+      const b = answersOf(other, "joint");
+      if (a === undefined || b === undefined) return [];
+      const different = a.reduce((count, answer, i) => count + (answer === b[i] ? 0 : 1), 0);
+      const disagreement = (100 * different) / images;
+      return [{ line, row: row?.name ?? "", seed, with: other, disagreement, images }];
+    }),
+  );
+}
+
+/** Disagreement with one teacher or witness, a number for each line and seed. */
+export function answersWith(other: string, answers: readonly AnswerRecord[]): Measured[] {
+  return answers
+    .filter((answer) => answer.with === other)
+    .map(({ line, seed, disagreement }) => ({ line, seed, value: disagreement }));
+}
+
+/** Disagreement of each line with every teacher and witness, compared as top-1 is. */
+export function summariseAnswers(table: AblationTable, answers: readonly AnswerRecord[]): AnswerSummary[] {
+  return [...new Set(answers.map((answer) => answer.with))].flatMap((other) =>
+    summarise(answersWith(other, answers), comparisonsOf(table)).map((summary) => ({
+      ...summary,
+      with: other,
+    })),
   );
 }

@@ -20,29 +20,29 @@ export interface Words {
 }
 
 /**
- * Dots and intervals, a line each: differences from the baseline, seeds as ticks. Lines without one (the baseline, rows
- * that share no seed with theirs) are left out. Undefined when none has one.
+ * Dots and intervals, a line each: differences of pairs, seeds as ticks. What has none (the baseline, rows that share no
+ * seed with theirs) is left out. Undefined when nothing has one.
  */
 export function differencesFigure(
   measured: readonly Measured[],
   summaries: readonly Summary[],
   { value, title }: Words,
 ): Figure | undefined {
-  const rows = summaries.flatMap(({ line, difference }) =>
-    difference === null ? [] : [{ line, difference }],
+  const rows = summaries.flatMap(({ name, line, difference }) =>
+    difference === null ? [] : [{ name, line, difference }],
   );
   if (rows.length === 0) return undefined;
   const of = (line: string, seed: number): number | undefined =>
     measured.find((one) => one.line === line && one.seed === seed)?.value;
-  const seeds = rows.flatMap(({ line, difference: { against } }) =>
+  const seeds = rows.flatMap(({ name, line, difference: { against } }) =>
     measured.flatMap((one) => {
       const base = of(against, one.seed);
-      return one.line === line && base !== undefined ? [{ line, value: one.value - base }] : [];
+      return one.line === line && base !== undefined ? [{ name, value: one.value - base }] : [];
     }),
   );
   const bars = rows.map(
-    ({ line, difference: { mean, half, found } }: { line: string; difference: Difference }) => ({
-      line,
+    ({ name, difference: { mean, half, found } }: { name: string; difference: Difference }) => ({
+      name,
       value: mean,
       low: mean - (half ?? 0),
       high: mean + (half ?? 0),
@@ -51,15 +51,15 @@ export function differencesFigure(
   );
   return (palette) => {
     const y = {
-      field: "line",
+      field: "name",
       type: "nominal",
-      sort: rows.map(({ line }) => line),
+      sort: rows.map(({ name }) => name),
       axis: { title: null, labelLimit: NAME_LIMIT, labelColor: palette.ink },
     } as const;
     const x = {
       field: "value",
       type: "quantitative",
-      title: `${value}, difference from the baseline`,
+      title: `${value}, difference`,
     } as const;
     const colour = {
       condition: { test: "datum.found", value: palette.blue },

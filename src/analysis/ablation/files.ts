@@ -2,16 +2,17 @@
 import { join } from "node:path";
 import type { Figure } from "../../figures/draw.ts";
 import { writeFigure } from "../../figures/draw.ts";
-import type { PageSection } from "../../figures/page.ts";
+import type { PageSection, PageTable } from "../../figures/page.ts";
 import { figurePage } from "../../figures/page.ts";
 import { writeFileAtomic } from "../../formats/atomic-file.ts";
 import { csv } from "../../formats/csv.ts";
 import type { AnswerRecord } from "./answers.ts";
+import { answersWith, summariseAnswers } from "./answers.ts";
 import { curvesFigure, differencesFigure } from "./figures.ts";
 import type { ResultRecord } from "./results.ts";
-import { comparedLines, linesOf, RESULTS_FILE, summariseResults } from "./results.ts";
-import type { Measured, Summary } from "./statistics.ts";
-import { summarise } from "./statistics.ts";
+import { RESULTS_FILE, summariseResults } from "./results.ts";
+import type { Measured } from "./statistics.ts";
+import { answerSummaryRows, papersOf, shownSummaries, summaryRows } from "./summary-table.ts";
 import type { AblationTable } from "./table.ts";
 
 export interface AblationOutcome {
@@ -47,23 +48,24 @@ export async function writeAblation(
     title: "The differences",
     lead: DIFFERENCES,
   });
-  const [head = [], ...rows] = shownSummaries(table, summaries);
-  sections.push({ title: "The numbers", lead: NUMBERS, table: { head, rows, right: [1, 2, 3, 4, 5, 6] } });
+  sections.push({
+    title: "The numbers",
+    lead: NUMBERS,
+    table: pageTable(shownSummaries(summaries, papersOf(table))),
+  });
+  const answerSummaries = summariseAnswers(table, answers);
   for (const other of new Set(answers.map((answer) => answer.with))) {
-    const own = answers
-      .filter((answer) => answer.with === other)
-      .map(({ line, seed, disagreement }) => ({ line, seed, value: disagreement }));
-    const compared = summarise(own, comparedLines(table));
-    const [head = [], ...rows] = shownSummaries(table, compared);
-    add(
-      `answers-${other.replaceAll(/\W+/g, "-")}`,
-      differencesFigure(own, compared, { value: "disagreement, %" }),
-      {
-        title: `Disagreement with ${other}`,
-        lead: ANSWERS,
-        table: { head: head.slice(0, -1), rows: rows.map((row) => row.slice(0, -1)), right: [1, 2, 3, 4, 5] },
-      },
-    );
+    const own = answersWith(other, answers);
+    const compared = answerSummaries.filter((summary) => summary.with === other);
+    const section = {
+      title: `Disagreement with ${other}`,
+      lead: ANSWERS,
+      table: pageTable(shownSummaries(compared)),
+    };
+    const name = `answers-${other.replaceAll(/\W+/g, "-")}`;
+    const figure = differencesFigure(own, compared, { value: "disagreement, %" });
+    if (figure === undefined) sections.push(section);
+    else add(name, figure, section);
   }
   const page = await figurePage({
     title: table.name,
@@ -73,9 +75,12 @@ export async function writeAblation(
   });
   const texts: Record<string, string> = {
     "summary.csv": csv(summaryRows(summaries)),
-    "ablation.json": `${JSON.stringify({ table: table.name, missing, summaries, records, answers }, null, 2)}\n`,
+    "ablation.json": `${JSON.stringify({ table: table.name, missing, summaries, answerSummaries, records, answers }, null, 2)}\n`,
     "index.html": page,
-    ...(answers.length > 0 && { "answers.csv": csv(answerRows(answers)) }),
+    ...(answers.length > 0 && {
+      "answers.csv": csv(answerRows(answers)),
+      "answers-summary.csv": csv(answerSummaryRows(answerSummaries)),
+    }),
   };
   for (const [name, text] of Object.entries(texts))
     await writeFileAtomic(join(out, name), text, { what: name });
@@ -86,45 +91,14 @@ export async function writeAblation(
 
 const CURVES = "Means over seeds with their 95 % intervals.";
 const DIFFERENCES =
-  "Differences from the baseline of the same seed (ticks), their mean and its 95 % t-interval. Grey: the interval holds 0, or there is one seed.";
+  "Differences from the baseline, or of two rows, with the same seed (ticks), their mean and its 95 % t-interval. Grey: the interval holds 0, or there is one seed.";
 const NUMBERS =
-  "Top-1 in percent after the last epoch. The interval of a difference is half of its 95 % t-interval: a smaller difference could not have been found with these seeds.";
+  "Top-1 in percent after the last epoch. ± is half of a 95 % t-interval: a smaller difference could not have been found with these seeds.";
 const ANSWERS =
-  "Percent of the validation pictures that the two answer differently; differences are paired by seed, with their 95 % t-intervals.";
+  "Percent of the validation pictures that the two answer differently; differences are paired by seed. ± is half of a 95 % t-interval.";
 
-/** The summary as people read it: its head, and a row for each line. */
-export function shownSummaries({ rows }: AblationTable, summaries: readonly Summary[]): string[][] {
-  const papers = new Map(rows.flatMap(linesOf).map(({ name, paper }) => [name, paper]));
-  const signed = (value: number): string => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
-  return [
-    ["", "seeds", "mean", "spread", "difference", "± 95 %", "the paper"],
-    ...summaries.map(({ line, seeds, mean, deviation, difference }) => [
-      line,
-      String(seeds.length),
-      mean.toFixed(2),
-      deviation?.toFixed(2) ?? "–",
-      difference === null ? "–" : `${signed(difference.mean)}${difference.found ? " *" : ""}`,
-      difference?.half?.toFixed(2) ?? "–",
-      String(papers.get(line) ?? "–"),
-    ]),
-  ];
-}
-
-function summaryRows(summaries: readonly Summary[]): (string | number)[][] {
-  return [
-    ["line", "seeds", "mean", "deviation", "against", "pairs", "difference", "half_interval_95", "found"],
-    ...summaries.map(({ line, seeds, mean, deviation, difference }) => [
-      line,
-      seeds.length,
-      mean.toFixed(3),
-      deviation?.toFixed(3) ?? "",
-      difference?.against ?? "",
-      difference?.pairs ?? "",
-      difference?.mean.toFixed(3) ?? "",
-      difference?.half?.toFixed(3) ?? "",
-      difference === null ? "" : String(difference.found),
-    ]),
-  ];
+function pageTable([head = [], ...rows]: string[][]): PageTable {
+  return { head, rows, right: head.keys().toArray().slice(1) };
 }
 
 function answerRows(answers: readonly AnswerRecord[]): (string | number)[][] {

@@ -8,7 +8,7 @@ import { csv } from "../../formats/csv.ts";
 import type { EpochRecord } from "../../training/run-log.ts";
 import type { AblationPlan, PlannedRun } from "./plan.ts";
 import { finishedRun } from "./run.ts";
-import type { Summary } from "./statistics.ts";
+import type { Comparison, Summary } from "./statistics.ts";
 import { summarise } from "./statistics.ts";
 import type { AblationLine, AblationRow, AblationTable } from "./table.ts";
 import { describeChange } from "./table.ts";
@@ -129,22 +129,48 @@ function metricsOf(last: EpochRecord, head: AblationLine["head"]): z.infer<typeo
   return head === "joint" ? of("test") : (heads[head] ?? heads["class"]);
 }
 
-/** Top-1 of each line of the table, against its baseline's. */
+/** Top-1 of each line of the table, with what it is compared with. */
 export function summariseResults(table: AblationTable, records: readonly ResultRecord[]): Summary[] {
   return summarise(
     records.flatMap(({ line, seed, acc1 }) =>
       acc1 === "" ? [] : [{ line, seed: Number(seed), value: Number(acc1) }],
     ),
-    comparedLines(table),
+    comparisonsOf(table),
   );
 }
 
-/** Each line and the one that it is compared with: the last of its baseline's, which is that of all heads. */
-export function comparedLines({ rows }: AblationTable): { name: string; against: string | undefined }[] {
-  const [first] = rows;
-  return rows.flatMap((row) => {
-    const baseline = rows.find(({ name }) => name === (row.against ?? first?.name));
-    const against = baseline === undefined || baseline === row ? undefined : linesOf(baseline).at(-1)?.name;
-    return linesOf(row).map(({ name }) => ({ name, against }));
+/** Each line against its row's baseline, then the table's contrasts; a head is compared with the same head. */
+export function comparisonsOf({ rows, contrasts = [] }: AblationTable): Comparison[] {
+  const named = (name: string | undefined): AblationRow | undefined => rows.find((row) => row.name === name);
+  const lines = rows.flatMap((row) => {
+    const baseline = named(row.against ?? rows[0]?.name);
+    return linesOf(row).map((line): Comparison => ({
+      name: line.name,
+      line: line.name,
+      against: baseline === row ? undefined : counterpart(line, baseline)?.name,
+    }));
   });
+  const contrasted = contrasts.flatMap(({ name, row, against }) => {
+    const own = named(row);
+    const [other, all] = [named(against), own === undefined ? [] : linesOf(own)];
+    return all.map((line): Comparison => ({
+      name: all.length > 1 ? `${name}: ${HEADS[line.head]}` : name,
+      line: line.name,
+      against: counterpart(line, other)?.name,
+    }));
+  });
+  return [...lines, ...contrasted];
+}
+
+const HEADS: Readonly<Record<AblationLine["head"], string>> = {
+  class: "class head",
+  distillation: "distillation head",
+  joint: "both heads",
+  average: "average",
+};
+
+/** The line of the same head; of a row without one, the last, which is that of all its heads. */
+function counterpart({ head }: AblationLine, row: AblationRow | undefined): AblationLine | undefined {
+  const lines = row === undefined ? [] : linesOf(row);
+  return lines.find((line) => line.head === head) ?? lines.at(-1);
 }

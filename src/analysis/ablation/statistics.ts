@@ -8,13 +8,24 @@ export interface Measured {
   readonly value: number;
 }
 
+/** What is told of a line: how much it is, and how far it is from another one. */
+export interface Comparison {
+  /** For people; a line that is compared with several has a name for each. */
+  readonly name: string;
+  readonly line: string;
+  readonly against: string | undefined;
+}
+
 export interface Summary {
+  readonly name: string;
   readonly line: string;
   readonly seeds: readonly number[];
   readonly mean: number;
+  /** Half of the mean's 95 % t-interval; null for a single seed. */
+  readonly half: number | null;
   /** Standard deviation over seeds; null for a single one. */
   readonly deviation: number | null;
-  /** Against the baseline, over the seeds that both have; null for the baseline itself, and without such seeds. */
+  /** Over the seeds that both have; null for the baseline itself, and without such seeds. */
   readonly difference: Difference | null;
 }
 
@@ -28,13 +39,10 @@ export interface Difference {
   readonly found: boolean;
 }
 
-/** A row of results for each line, in the order of `lines`. */
-export function summarise(
-  measured: readonly Measured[],
-  lines: readonly { readonly name: string; readonly against: string | undefined }[],
-): Summary[] {
-  return lines.flatMap(({ name, against }): Summary[] => {
-    const own = measured.filter(({ line }) => line === name);
+/** In the order of `comparisons`, without those that nothing was measured of. */
+export function summarise(measured: readonly Measured[], comparisons: readonly Comparison[]): Summary[] {
+  return comparisons.flatMap(({ name, line, against }): Summary[] => {
+    const own = measured.filter((one) => one.line === line);
     if (own.length === 0) return [];
     const base = new Map(
       measured.filter(({ line }) => line === against).map(({ seed, value }) => [seed, value]),
@@ -46,12 +54,14 @@ export function summarise(
     const values = own.map(({ value }) => value);
     return [
       {
-        line: name,
+        name,
+        line,
         seeds: own.map(({ seed }) => seed),
         mean: meanOf(values),
+        half: halfInterval(values),
         deviation: values.length > 1 ? deviationOf(values) : null,
         difference:
-          against === undefined || against === name || pairs.length === 0
+          against === undefined || against === line || pairs.length === 0
             ? null
             : differenceOf(pairs, against),
       },

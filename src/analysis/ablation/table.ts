@@ -37,11 +37,21 @@ export interface AblationRow {
   readonly x?: number | undefined;
 }
 
+/** Two rows that are compared besides each with its baseline. */
+export interface AblationContrast {
+  /** For people: "convnet − transformer". */
+  readonly name: string;
+  readonly row: string;
+  /** The row whose result is taken from the other's. */
+  readonly against: string;
+}
+
 export interface AblationTable {
   readonly name: string;
   readonly recipe: TrainInput;
   /** The first is what the others are compared with. */
   readonly rows: readonly AblationRow[];
+  readonly contrasts?: readonly AblationContrast[] | undefined;
   /** Trained once, before the rows, or the path of weights. */
   readonly teachers?: Readonly<Record<string, TrainInput | string>> | undefined;
   /** Whether every student's answers are compared with the teachers'. */
@@ -53,10 +63,15 @@ export interface AblationTable {
 /** A table from a file of recipes, by path or by the bare name of one that comes with the package. */
 export async function loadTable(given: string): Promise<AblationTable> {
   const { path, name, module } = await loadRecipeModule(given);
-  const { recipe, rows, teachers, compareAnswers, axis } = module as Partial<AblationTable>;
+  const { recipe, rows, contrasts, teachers, compareAnswers, axis } = module as Partial<AblationTable>;
   if (recipe === undefined || !Array.isArray(rows) || rows.length === 0 || !rows.every(isRow)) {
     throw new ConfigError("table", `${path} holds no table: expected exports recipe and rows`, {
       hint: 'Write: export const rows = [{ name: "baseline", change: {} }, { name: "no Mixup", change: { mixup: 0 } }];',
+    });
+  }
+  if (contrasts !== undefined && !(Array.isArray(contrasts) && contrasts.every(isContrast))) {
+    throw new ConfigError("contrasts", `${path}: contrasts are pairs of rows with a name`, {
+      hint: 'Write: export const contrasts = [{ name: "A − B", row: "A", against: "B" }];',
     });
   }
   const found = Object.entries(teachers ?? {}).map(([teacher, is]) => [
@@ -67,6 +82,7 @@ export async function loadTable(given: string): Promise<AblationTable> {
     name,
     recipe: { ...recipe, ...besideRecipe(recipe, path) },
     rows,
+    contrasts,
     teachers: Object.fromEntries(found),
     compareAnswers: compareAnswers === true,
     axis: typeof axis === "string" ? axis : undefined,
@@ -84,11 +100,19 @@ function isRow(value: unknown): value is AblationRow {
   return typeof value.name === "string" && typeof value.change === "object" && value.change !== null;
 }
 
+function isContrast(value: unknown): value is AblationContrast {
+  if (typeof value !== "object" || value === null) return false;
+  return ["name", "row", "against"].every((key) => typeof Object(value)[key] === "string");
+}
+
 /** @throws ConfigError for names that stand for nothing, or for two things */
 function checked(table: AblationTable): AblationTable {
   const names = table.rows.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw new ConfigError("rows", `two rows are called "${twice}"`);
+  const lines = table.rows.flatMap(({ name, lines }) => lines?.map((line) => line.name) ?? [name]);
+  const again = lines.find((name, i) => lines.indexOf(name) !== i);
+  if (again !== undefined) throw new ConfigError("rows", `two lines are called "${again}"`);
   for (const { name, against, teacher } of table.rows) {
     if (against !== undefined && !names.includes(against))
       throw new ConfigError("rows", `"${name}" is to be compared with "${against}", which is no row`, {
@@ -99,6 +123,13 @@ function checked(table: AblationTable): AblationTable {
         "rows",
         `"${name}" has the teacher "${teacher}", which is not among the teachers`,
       );
+  }
+  for (const { name, row, against } of table.contrasts ?? []) {
+    const unknown = [row, against].find((one) => !names.includes(one));
+    if (unknown !== undefined)
+      throw new ConfigError("contrasts", `"${name}" compares "${unknown}", which is no row`, {
+        hint: didYouMean(unknown, names),
+      });
   }
   return table;
 }
@@ -116,7 +147,12 @@ export function onlyRows(table: AblationTable, chosen: readonly string[] | undef
   const baselines = table.rows
     .filter(({ name }) => chosen.includes(name))
     .map(({ against }) => against ?? names[0]);
-  return { ...table, rows: table.rows.filter(({ name }) => [...chosen, ...baselines].includes(name)) };
+  const kept = new Set([...chosen, ...baselines]);
+  return {
+    ...table,
+    rows: table.rows.filter(({ name }) => kept.has(name)),
+    contrasts: table.contrasts?.filter(({ row, against }) => kept.has(row) && kept.has(against)),
+  };
 }
 
 /**

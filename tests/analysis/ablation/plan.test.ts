@@ -130,6 +130,9 @@ test("chosen rows bring the ones that they are compared with", () => {
   expect(names(onlyRows(table, ["wide, no Mixup"]))).toEqual(["wide", "wide, no Mixup"]);
   expect(names(onlyRows(table, ["no Mixup"]))).toEqual(["base", "no Mixup"]);
   expect(onlyRows(table, undefined)).toBe(table);
+  const contrasts = [{ name: "c", row: "wide", against: "no Mixup" }];
+  expect(onlyRows({ ...table, contrasts }, ["wide"]).contrasts).toEqual([]);
+  expect(onlyRows({ ...table, contrasts }, ["wide", "no Mixup"]).contrasts).toEqual(contrasts);
   expect(() => onlyRows(table, ["no Mixop"])).toThrow('there is no row "no Mixop" in small');
 });
 
@@ -182,5 +185,15 @@ describe("tables in files", () => {
       'export const recipe = {}; export const rows = [{ name: "a", change: {}, against: "b" }];',
     );
     await expect(loadTable(file)).rejects.toThrow('"a" is to be compared with "b", which is no row');
+    const rows = 'export const recipe = {}; export const rows = [{ name: "a", change: {} }];';
+    const contrasts = async (name: string, text: string): Promise<unknown> => {
+      const file = join(await temporaryFolder(), `${name}.mjs`);
+      await writeFile(file, `${rows} export const contrasts = ${text};`);
+      return loadTable(file);
+    };
+    await expect(contrasts("stranger", '[{ name: "a − b", row: "a", against: "b" }]')).rejects.toThrow(
+      '"a − b" compares "b", which is no row',
+    );
+    await expect(contrasts("words", '["a"]')).rejects.toThrow("contrasts are pairs of rows with a name");
   });
 });

@@ -2,6 +2,7 @@
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
+import { measureAgreement } from "../../../src/analysis/agreement.ts";
 import { compareAnswers } from "../../../src/analysis/ablation/answers.ts";
 import { writeAblation } from "../../../src/analysis/ablation/files.ts";
 import { planAblation } from "../../../src/analysis/ablation/plan.ts";
@@ -11,6 +12,7 @@ import { finishedRun, runAblation } from "../../../src/analysis/ablation/run.ts"
 import { ConfigError } from "../../../src/errors.ts";
 import { openRunFolder } from "../../../src/training/run-folder.ts";
 import type { AblationTable } from "../../../src/analysis/ablation/table.ts";
+import type { EvaluateEvent } from "../../../src/evaluation/answers.ts";
 import { temporaryFolder } from "../../data/temporary.ts";
 import { writePhotos } from "../../training/photos.ts";
 
@@ -108,12 +110,44 @@ test("stops in the middle, goes on, and is counted", async () => {
     ["taught: both", "labels"],
   ]);
 
-  const answers = await compareAnswers(plan, {});
+  const warnings: string[] = [];
+  const hooks = {
+    onEvent: (event: EvaluateEvent) => void (event.type === "warning" && warnings.push(event.message)),
+  };
+  const answers = await compareAnswers(plan, {}, hooks);
+  expect(warnings).toEqual([expect.stringContaining("teacher convnet has learnt pictures")]);
   expect(answers.map(({ line, seed, with: other }) => `${line} ${seed} ${other}`)).toHaveLength(6);
   for (const { disagreement, images } of answers) {
     expect(images).toBe(6);
     expect(disagreement).toBeGreaterThanOrEqual(0);
     expect(disagreement).toBeLessThanOrEqual(100);
+  }
+
+  // every seed splits off validation pictures of its own: these were asked about, and training never saw them
+  for (const seed of [0, 1]) {
+    const student = plan.runs.find((run) => run.label === `taught, seed ${seed}`)?.folder ?? "";
+    const { dataPath = null, valSplit = 0 } = plan.runs[0]?.options ?? {};
+    const { agreement } = await measureAgreement({
+      checkpoints: [`s=${join(student, "last.safetensors")}`, `t=${plan.teachers["convnet"]}`],
+      dataPath,
+      valSplit,
+      seed,
+      device: "cpu",
+      workers: 0,
+      resamples: 10,
+    });
+    const at = (name: string): number => agreement.models.indexOf(name);
+    const rate = (a: string, b: string): number =>
+      100 * (agreement.disagreement[at(a)]?.[at(b)] ?? Number.NaN);
+    for (const [line, head] of [
+      ["taught: class head", "s class"],
+      ["taught: both", "s joint"],
+    ] as const) {
+      const own = (one: { line: string; seed: number | string }): boolean =>
+        one.line === line && Number(one.seed) === seed;
+      expect(answers.find(own)?.disagreement).toBeCloseTo(rate(head, "t"), 6);
+      expect(100 - rate("ground truth", head)).toBeCloseTo(Number(records.find(own)?.acc1), 2);
+    }
   }
 
   const files = await writeAblation(

@@ -28,9 +28,9 @@ test("the half interval of a mean", () => {
 
 describe("summaries", () => {
   const lines = [
-    { name: "base", against: undefined },
-    { name: "other", against: "base" },
-    { name: "absent", against: "base" },
+    { name: "base", line: "base", against: undefined },
+    { name: "other", line: "other", against: "base" },
+    { name: "absent", line: "absent", against: "base" },
   ];
 
   test("differences are paired by seed: what seeds share does not count", () => {
@@ -56,7 +56,7 @@ describe("summaries", () => {
 
   test("without the baseline there is no difference", () => {
     expect(summarise(of("other", 51), lines)).toEqual([
-      { line: "other", seeds: [0], mean: 51, deviation: null, difference: null },
+      { name: "other", line: "other", seeds: [0], mean: 51, half: null, deviation: null, difference: null },
     ]);
   });
 });

@@ -122,8 +122,9 @@ async function runAblationCommand(
   }
   const { runAblation } = await import("../../../analysis/ablation/run.ts");
   const { recordResults, summariseResults } = await import("../../../analysis/ablation/results.ts");
-  const { shownSummaries, writeAblation } = await import("../../../analysis/ablation/files.ts");
-  const { compareAnswers } = await import("../../../analysis/ablation/answers.ts");
+  const { writeAblation } = await import("../../../analysis/ablation/files.ts");
+  const { compareAnswers, summariseAnswers } = await import("../../../analysis/ablation/answers.ts");
+  const { papersOf, shownSummaries } = await import("../../../analysis/ablation/summary-table.ts");
   const recorded = async (): Promise<void> => void (await recordResults(plan, out));
   const show = viewOf(progress, output);
   const left = await withInterrupt(
@@ -153,9 +154,25 @@ async function runAblationCommand(
   const outcome = { table: found, records, answers, missing: left.length };
   const files = await writeAblation(out, outcome, { command: commandLine() });
   const summaries = summariseResults(found, records);
-  output.result({ out, table: found.name, missing: left, summaries, records, answers, files }, () =>
+  const answerSummaries = summariseAnswers(found, answers);
+  const shown = (rows: string[][]): string => table(rows, { right: [1, 2, 3, 4, 5, 6, 7] });
+  const result = {
+    out,
+    table: found.name,
+    missing: left,
+    summaries,
+    answerSummaries,
+    records,
+    answers,
+    files,
+  };
+  output.result(result, () =>
     [
-      table(shownSummaries(found, summaries), { right: [1, 2, 3, 4, 5, 6] }),
+      shown(shownSummaries(summaries, papersOf(found))),
+      ...[...new Set(answerSummaries.map((summary) => summary.with))].map((other) => {
+        const own = answerSummaries.filter((summary) => summary.with === other);
+        return `Other answers than ${other}, % of the validation pictures:\n${shown(shownSummaries(own))}`;
+      }),
       `${out}: ${files.join(", ")}`,
     ].join("\n\n"),
   );
