@@ -2,6 +2,7 @@
  * Which folder (or label of a CSV file) is which of a model's classes: by name; by WordNet's ids, as ImageNet's folders
  * are called, whatever part of its classes is there; by number, as ImageNet-V2's are. Pure.
  */
+import { plainName } from "../class-names.ts";
 import { DataError } from "../errors.ts";
 import { imageNetClasses } from "./imagenet-classes.ts";
 
@@ -79,20 +80,13 @@ export function isImageNet({ numClasses, classes }: KnownClasses): boolean {
 function namesOnDisk(found: readonly string[], classes: readonly string[]): string[] | undefined {
   const exact = new Set(classes);
   if (found.every((name) => exact.has(name))) return [...classes];
-  const spelt = new Map(found.map((name) => [plain(name), name]));
-  const known = new Set(classes.map(plain));
+  const spelt = new Map(found.map((name) => [plainName(name), name]));
+  const known = new Set(classes.map(plainName));
   if (spelt.size < found.length || known.size < classes.length) return undefined; // two alike
-  if (!found.every((name) => known.has(plain(name)))) return undefined;
-  return classes.map((name) => spelt.get(plain(name)) ?? name);
-}
-
-function plain(name: string): string {
-  return name
-    .trim()
-    .toLowerCase()
-    .replaceAll(/[\s_-]+/g, " ");
+  if (!found.every((name) => known.has(plainName(name)))) return undefined;
+  return classes.map((name) => spelt.get(plainName(name)) ?? name);
 }
 
 function firstName(name: string): string {
-  return plain(name.split(",")[0] ?? name);
+  return plainName(name.split(",")[0] ?? name);
 }

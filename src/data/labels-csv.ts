@@ -104,7 +104,8 @@ function numbered(rows: readonly Row[]): string[] {
   return Array.from({ length: count }, (_, index) => String(index));
 }
 
-async function readClassNames(path: string): Promise<string[] | undefined> {
+/** What classes.json says, where it is there. Throws DataError for one that is no list of names. */
+export async function readClassNames(path: string): Promise<string[] | undefined> {
   const file = join(path, "classes.json");
   const text = await readFile(file, "utf8").catch(() => undefined);
   if (text === undefined) return undefined;

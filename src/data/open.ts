@@ -3,14 +3,17 @@
  * run trains on and those that it is measured with.
  */
 import { ConfigError, DataError } from "../errors.ts";
+import { differingNames } from "../class-names.ts";
 import { cacheFolder } from "./cache-folder.ts";
 import type { KnownClasses } from "./class-keys.ts";
 import { classKeys, imageNetNames, isImageNet } from "./class-keys.ts";
+import { CIFAR100_CLASSES, CIFAR10_CLASSES } from "./cifar-classes.ts";
 import type { CifarName } from "./cifar.ts";
 import { type Dataset, type DatasetSource, openDataset, takeSubset } from "./dataset.ts";
 import { visibleEntries } from "./folder.ts";
-import { unlistedNote } from "./labels-csv.ts";
+import { readClassNames, unlistedNote } from "./labels-csv.ts";
 import { locateDataset, type Located } from "./locate.ts";
+import { parquetClassNames } from "./parquet.ts";
 import { pulledDataset } from "./pull.ts";
 import type { Selection } from "./subset.ts";
 
@@ -159,6 +162,14 @@ async function withModelsClasses(
   }
   const found = await namesIn(source);
   if (found === undefined) {
+    const own = known.classes && onNote && (await namesOfNumbers(source));
+    if (own !== undefined && !(isImageNet(known) && isImageNet({ numClasses: own.length, classes: own }))) {
+      const differing = differingNames(own, known.classes ?? []);
+      if (differing !== undefined)
+        onNote?.(
+          `the pictures' classes have other names than the model's: they are taken by index (${differing})`,
+        );
+    }
     const names = known.classes ?? (await imageNetNamesFor(source, known));
     return names ? withClasses(source, names) : source;
   }
@@ -177,6 +188,20 @@ async function namesIn(source: DatasetSource): Promise<readonly string[] | undef
   if (source.kind === "folder")
     return (await visibleEntries(source.path)).filter(({ isFolder }) => isFolder).map(({ name }) => name);
   return source.kind === "csv" ? (await openDataset(source)).classes : undefined;
+}
+
+/** What pictures whose labels are numbers call these, where they do. */
+async function namesOfNumbers(source: DatasetSource): Promise<readonly string[] | undefined> {
+  switch (source.kind) {
+    case "cifar":
+      return source.name === "cifar10" ? CIFAR10_CLASSES : CIFAR100_CLASSES;
+    case "labels-csv":
+      return readClassNames(source.path);
+    case "parquet":
+      return parquetClassNames(source);
+    default:
+      return undefined;
+  }
 }
 
 /** ImageNet's own pictures say by their names what the numbers of a list are. */

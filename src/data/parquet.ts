@@ -64,6 +64,12 @@ export async function openParquet(source: ParquetSource, memory?: SharedArrayBuf
   };
 }
 
+/** What the Hub's metadata calls the numbers of the classes, where it does. */
+export async function parquetClassNames({ files }: ParquetSource): Promise<readonly string[] | undefined> {
+  const [first] = files;
+  return first === undefined ? undefined : (await openTable(first)).names;
+}
+
 interface Table {
   readonly file: string;
   readonly buffer: AsyncBuffer;

@@ -1,4 +1,5 @@
 /** Which of one model's classes is which of another's: by name where both are named, else by number. Pure. */
+import { differingNames, plainName } from "../class-names.ts";
 
 export interface NamedClasses {
   readonly numClasses: number;
@@ -26,7 +27,7 @@ export function matchClasses(model: NamedClasses, wanted: NamedClasses): ClassMa
     return { order: same ? undefined : Int32Array.from(byName) };
   }
   if (model.numClasses === wanted.numClasses && (named === undefined || !sharesNames(named, wanted))) {
-    const unlike = named && pairsOf(named, wanted.classes ?? []);
+    const unlike = named && differingNames(wanted.classes ?? [], named);
     return { order: undefined, ...(unlike !== undefined && { unlike }) };
   }
   const known = new Set(named?.map(plainName));
@@ -46,23 +47,6 @@ export function reorderClasses(
       result[row * order.length + i] = logits[row * numClasses + index] ?? Number.NaN;
   }
   return result;
-}
-
-/** Spelling aside: "Golden_Retriever" is "golden retriever". */
-export function plainName(name: string): string {
-  return name
-    .trim()
-    .toLowerCase()
-    .replaceAll(/[\s_-]+/g, " ");
-}
-
-/** Numbers, ids and placeholders: "3", "class 3", WordNet's "n01440764". They name nothing that could disagree. */
-const CODE = /^(?:[a-z]|id|cls|class|label|category)?[\s_-]*\d+$/i;
-
-function pairsOf(model: readonly string[], wanted: readonly string[]): string | undefined {
-  if ([model, wanted].some((names) => names.every((name) => CODE.test(name.trim())))) return undefined;
-  const pairs = wanted.slice(0, 3).map((name, i) => `${name} = ${model[i]}`);
-  return [...pairs, ...(wanted.length > 3 ? ["…"] : [])].join(", ");
 }
 
 function orderByName(model: readonly string[], wanted: readonly string[]): number[] | undefined {

@@ -149,6 +149,27 @@ describe("labels.csv", () => {
     expect(notes).toEqual([]);
   });
 
+  it("says where the names of its numbers are not the model's", async () => {
+    const path = await write("a.png,0\nb.png,1", ["a.png", "b.png"]);
+    await writeText(join(path, "classes.json"), '["cat", "golden retriever"]');
+    const notes: string[] = [];
+    const note = async (classes: readonly string[]): Promise<string[]> => {
+      const model = { numClasses: classes.length, classes };
+      const dataset = await openEvaluation(
+        { dataPath: path },
+        { model, onNote: (text) => void notes.push(text) },
+      );
+      expect([...dataset.labels]).toEqual([0, 1]);
+      return notes.splice(0);
+    };
+    expect(await note(["cat", "Golden_Retriever"])).toEqual([]);
+    expect(await note(["cat", "golden retriever", "zebra"])).toEqual([]);
+    expect(await note(["n02123045", "n02099601"])).toEqual([]);
+    expect(await note(["golden retriever", "cat"])).toEqual([
+      "the pictures' classes have other names than the model's: they are taken by index (cat = golden retriever, golden retriever = cat)",
+    ]);
+  });
+
   it("names the line or the files that are wrong", async () => {
     const open = async (csv: string, classes?: string[]): Promise<string> =>
       (

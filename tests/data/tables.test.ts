@@ -5,7 +5,7 @@ import { parquetWriteBuffer } from "hyparquet-writer";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createLoader } from "../../src/data/loader.ts";
-import { openDatasets } from "../../src/data/open.ts";
+import { openDatasets, openEvaluation } from "../../src/data/open.ts";
 import { createPlan } from "../../src/data/plan.ts";
 import { workersFor } from "../../src/data/workers.ts";
 import { DataError } from "../../src/errors.ts";
@@ -76,6 +76,15 @@ describe("parquet", () => {
     }
     expect(train.describe(11)).toBe("train-00001-of-00002.parquet row 1");
     expect(workersFor(train)).toBeGreaterThan(0);
+    const notes: string[] = [];
+    const model = { numClasses: 3, classes: ["cat", "owl", "dog"] };
+    const onNote = (note: string): void => void notes.push(note);
+    await openEvaluation({ dataPath: join(root, "hub") }, { model, onNote });
+    await openEvaluation(
+      { dataPath: join(root, "hub") },
+      { model: { numClasses: 3, classes: names }, onNote },
+    );
+    expect(notes).toEqual([expect.stringMatching(/taken by index \(dog = owl, owl = dog\)$/)]);
   });
 
   test("workers share the encoded pictures and make the same batches", async () => {
