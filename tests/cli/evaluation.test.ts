@@ -91,7 +91,7 @@ it(
     const run = join(root, "run");
     await mkdir(run);
     await copyFile(at("plain"), join(run, "best.safetensors")); // which says that its crop is all of the picture
-    const args = { dataPath: photos, valSplit: 0.25, seed: 0, evalCropRatio: 0.5 };
+    const args = { dataPath: photos, valSplit: 0.5, seed: 0, evalCropRatio: 0.5 };
     await writeFile(join(run, "args.yaml"), JSON.stringify(args));
     await writeRandomModel(at("bare"), { model: "deit_w64d4_patch4_32", seed: 4 });
     const measured = async (...words: string[]): Promise<object> => {
@@ -105,11 +105,11 @@ it(
       );
     };
     const first = await measured(`run=${run}`, `bare=${at("bare")}`);
-    expect(first).toEqual({ run: [3, 1, expect.any(Number)], bare: [3, 0.875, expect.any(Number)] });
+    expect(first).toEqual({ run: [6, 1, expect.any(Number)], bare: [6, 0.875, expect.any(Number)] });
     expect(await measured(`bare=${at("bare")}`, `run=${run}`, "--data-path", photos)).toEqual(first);
     expect(await measured(`bare=${at("bare")}`, `run=${run}`, "--eval-crop-ratio", "0.5")).toMatchObject({
-      run: [3, 0.5, expect.any(Number)],
-      bare: [3, 0.5, expect.any(Number)],
+      run: [6, 0.5, expect.any(Number)],
+      bare: [6, 0.5, expect.any(Number)],
     });
     const agreement = await deit(
       "analyze",
@@ -121,7 +121,9 @@ it(
       "--json",
       ...ON,
     );
-    expect(JSON.parse(agreement.out)).toMatchObject({ images: 3 });
+    expect(JSON.parse(agreement.out)).toMatchObject({ images: 6 });
+    const probe = await deit("analyze", "probe", run, "--threads", "1", "--device", "cpu", "--json");
+    expect(JSON.parse(probe.out)).toMatchObject({ trainImages: 6, images: 6 });
   },
 );
 

@@ -4,6 +4,7 @@ import { requirePictures } from "../../../config/resolve.ts";
 import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { createOutput } from "../../output.ts";
+import { runPictures } from "../../run-pictures.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { CHECKPOINT_OPTIONS as OPTIONS } from "./options.ts";
 import { withProgress } from "../../with-progress.ts";
@@ -20,7 +21,8 @@ export function addProbeCommand(analyze: Command): void {
       "after",
       `
 k and the strength of the penalty are chosen by cross-validation on the training
-pictures. What a fine-tuning should beat.
+pictures. What a fine-tuning should beat. A run is measured with the pictures that it
+held back.
 
 Example:
   deit analyze probe model.safetensors --data-path ./photos`,
@@ -30,15 +32,18 @@ Example:
 
 async function runProbe(checkpoint: string, flags: { json?: true }, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
-  const { inputSize, ...given } = givenOptions(command, OPTIONS);
+  const given = givenOptions(command, OPTIONS);
+  const pictures = await runPictures([checkpoint], given);
+  for (const note of pictures.notes) output.warn(note);
+  const { inputSize, ...options } = { ...given, ...pictures.options };
   requirePictures(
-    { dataPath: given.dataPath ?? null, dataSet: given.dataSet ?? "auto" },
+    { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
     `deit analyze probe ${checkpoint} --data-path ./photos`,
   );
   await fetchCheckpoint(checkpoint);
   const { probe } = await import("../../../analysis/probe.ts");
   const result = await withProgress({ output, label: "looking", unit: "pictures" }, (hooks) =>
-    probe({ checkpoint, ...given, inputSize: inputSize ?? undefined }, hooks),
+    probe({ checkpoint, ...options, inputSize: inputSize ?? undefined }, hooks),
   );
   const { knn, linear, seconds } = result;
   output.result(result, () =>
