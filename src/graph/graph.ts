@@ -105,6 +105,8 @@ export interface OpDefinition<A extends Attributes> {
   readonly differentiableOutputs?: number;
   /** Gradients by the inputs, undefined where there is none. */
   gradient?(context: GradientContext<A>): readonly (Value | undefined)[];
+  /** Of products (of matrices, of kernels with pixels): how many terms are added up for one number, at most. */
+  terms?(inputs: Operands<TensorType>, attributes: A): number;
   /** The oracle, in float64. */
   evaluate?(inputs: Operands<Tensor64>, attributes: A, types: readonly TensorType[]): readonly Float64Array[];
   onnx?(inputs: Operands<Value>, attributes: A, writer: OnnxWriter): OnnxNode;

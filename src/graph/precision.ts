@@ -5,7 +5,7 @@
  * run, whoever reads them. So the residual stream (positions, sums of it) is float32: no gradient keeps it, which makes it
  * cost no memory that counts.
  */
-import type { Node, OpDefinition, Value } from "./graph.ts";
+import type { Node, OpDefinition, Target, Value } from "./graph.ts";
 import {
   apply,
   at,
@@ -14,6 +14,7 @@ import {
   createNode,
   inputName,
   isInput,
+  operands,
   topologicalOrder,
 } from "./graph.ts";
 import { cast, expand } from "./ops.ts";
@@ -21,8 +22,13 @@ import { cast, expand } from "./ops.ts";
 /** How activations and products are computed; weights, moments and losses are float32. */
 export type Precision = "float32" | "float16";
 
-/** Products: fast in float16, and added up in float32 by every provider. */
-const PRODUCTS = new Set(["matmul", "gemm", "convolution", "transposedConvolution"]);
+/**
+ * WebGPU's kernels add the terms of a product up in the type of the operands; those of the CPU and of CUDA in float32. In
+ * float16 a sum of n terms is off by about √n/7,000 of its size, and one of 1s ends at 2048. So there a product of more
+ * terms than this is computed in float32: the gradients of weights, which are sums over all tokens of a batch, and
+ * products over many features.
+ */
+const LONGEST_HALF_SUM = 512;
 
 /** Float32 within; what they give is kept for the gradient and read by products, so their first output goes on in float16. */
 const NARROWED = new Set(["layerNormalization", "batchNormInference", "softmax"]);
@@ -52,13 +58,14 @@ export function inFloat32(x: Value): Value {
 }
 
 /**
- * The same values, of the types they had, with float16 inside. Wants a lowered graph. `weights`: names of the inputs that
- * are no data.
+ * The same values, of the types they had, with float16 inside. Wants a graph that is lowered for the target. `weights`:
+ * names of the inputs that are no data.
  */
 export function toFloat16(
   values: readonly Value[],
-  { weights = new Set() }: { weights?: ReadonlySet<string> } = {},
+  { weights = new Set(), target = "cpu" }: { weights?: ReadonlySet<string>; target?: Target } = {},
 ): Value[] {
+  const longest = target === "webgpu" ? LONGEST_HALF_SUM : Number.POSITIVE_INFINITY;
   const rebuilt = new Map<Value, Value>();
   const inHalf = memoized(halved);
   const inFull = memoized((value) => cast(value, "float32"));
@@ -70,8 +77,10 @@ export function toFloat16(
     const inputs = node.inputs.map((value) => rebuilt.get(value) ?? value);
     const made = atScope(node.scope, () => {
       if (node.op.name === inFloat32Op.name) return inputs.map(inFull);
-      const results = createLike(node, inputs, { inHalf, inFull, fromWeights });
-      return isNarrowed(node, inputs) ? [inHalf(at(results, 0)), ...results.slice(1)] : results;
+      const results = createLike(node, inputs, { inHalf, inFull, fromWeights, longest });
+      return isNarrowed(node, inputs, { fromWeights, longest })
+        ? [inHalf(at(results, 0)), ...results.slice(1)]
+        : results;
     });
     for (const [i, value] of node.outputs.entries()) rebuilt.set(value, at(made, i));
   }
@@ -85,11 +94,13 @@ interface Casts {
   readonly inHalf: (value: Value) => Value;
   readonly inFull: (value: Value) => Value;
   readonly fromWeights: ReadonlySet<Node>;
+  /** Terms that are added up in float16, at most. */
+  readonly longest: number;
 }
 
 /** The outputs of a node over inputs of its precision. */
 function createLike(node: Node, inputs: readonly Value[], casts: Casts): readonly Value[] {
-  const isHalf = computesInHalf(node, inputs, casts.fromWeights);
+  const isHalf = computesInHalf(node, inputs, casts);
   const operands = inputs.map((value) => {
     if (!value.dtype.startsWith("float")) return value;
     return isHalf ? casts.inHalf(value) : casts.inFull(value);
@@ -98,10 +109,15 @@ function createLike(node: Node, inputs: readonly Value[], casts: Casts): readonl
   return unchanged ? node.outputs : createNode(node.op, operands, node.attributes).outputs;
 }
 
-function computesInHalf(node: Node, inputs: readonly Value[], fromWeights: ReadonlySet<Node>): boolean {
+function computesInHalf(
+  node: Node,
+  inputs: readonly Value[],
+  { fromWeights, longest }: Pick<Casts, "fromWeights" | "longest">,
+): boolean {
   const { name } = node.op;
   const [first] = inputs;
-  if (PRODUCTS.has(name)) return first?.dtype.startsWith("float") ?? false;
+  if (node.op.terms !== undefined)
+    return (first?.dtype.startsWith("float") ?? false) && !isLong(node, inputs, longest);
   if (!FOLLOWERS.has(name)) return false;
   if (name === "hold") return first?.dtype === "float16";
   const floats = inputs.filter(({ dtype }) => dtype.startsWith("float"));
@@ -115,9 +131,21 @@ function computesInHalf(node: Node, inputs: readonly Value[], fromWeights: Reado
   );
 }
 
-function isNarrowed({ op }: Node, inputs: readonly Value[]): boolean {
+/** Whether a product adds up more terms than float16 can. */
+function isLong({ op, attributes }: Node, inputs: readonly Value[], longest: number): boolean {
+  return (op.terms?.(operands(inputs), attributes) ?? 0) > longest;
+}
+
+function isNarrowed(
+  node: Node,
+  inputs: readonly Value[],
+  { fromWeights, longest }: Pick<Casts, "fromWeights" | "longest">,
+): boolean {
+  const { name } = node.op;
   // A softmax over float32 is part of a loss.
-  return NARROWED.has(op.name) && (op.name !== "softmax" || inputs[0]?.dtype === "float16");
+  if (NARROWED.has(name)) return name !== "softmax" || inputs[0]?.dtype === "float16";
+  // What a layer gives is kept for the gradient; the gradient of a weight is read once, in float32.
+  return isLong(node, inputs, longest) && node.inputs.some((value) => fromWeights.has(value.node));
 }
 
 /** Whether a value is a constant that float16 holds as well; expanded or not. */

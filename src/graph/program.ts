@@ -55,7 +55,7 @@ export function compile({
   const values =
     precision === "float32"
       ? lowered
-      : simplify(toFloat16(lowered, { weights: new Set(Object.keys(state)) }));
+      : simplify(toFloat16(lowered, { weights: new Set(Object.keys(state)), target }));
   const results = Object.fromEntries(keys.map((key, i) => [key, at(values, i)]));
   const inputs: Record<string, TensorType> = {};
   for (const node of topologicalOrder(values).filter(isInput)) {

@@ -36,7 +36,7 @@ export function resolvePrecision(
   }
   if (!usable) {
     throw new DeviceError(device, `--precision float16 cannot be used on ${device}: ${reason}`, {
-      hint: "Take --precision float32; auto takes float16 where the device has it.",
+      hint: "Take --precision float32; auto takes float16 where it is known to be faster.",
     });
   }
   return { precision: asked, ...(!fast && { note: `precision: float16, as asked; ${reason}` }) };

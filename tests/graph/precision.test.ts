@@ -1,8 +1,8 @@
 /** Mixed precision: what is float16, where the casts are, and that devices compute what the interpreter does. */
 import { describe, expect, test } from "vitest";
 import { gradient } from "../../src/graph/gradient.ts";
-import type { Value } from "../../src/graph/graph.ts";
-import { constant, input, operands, topologicalOrder } from "../../src/graph/graph.ts";
+import type { Attributes, OpDefinition, Value } from "../../src/graph/graph.ts";
+import { constant, createNode, input, operands, topologicalOrder } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import * as ops from "../../src/graph/ops.ts";
 import { lower, simplify } from "../../src/graph/passes.ts";
@@ -83,6 +83,78 @@ describe("what is computed in float16", () => {
   test("outputs keep their types", () => {
     const [y, positive] = halved([ops.matmul(x, w), ops.greater(ops.matmul(x, w), 0)]);
     expect([y?.dtype, positive?.dtype]).toEqual(["float32", "bool"]);
+  });
+});
+
+/** A graph whose products of float16 add their terms up in float16 as well, one after the other, as WebGPU's kernels do. */
+function addedInHalves(values: readonly Value[]): Value[] {
+  const rebuilt = new Map<Value, Value>();
+  const find = (value: Value): Value => rebuilt.get(value) ?? value;
+  for (const node of topologicalOrder(values)) {
+    if (node.inputs.length === 0) continue;
+    const inputs = node.inputs.map(find);
+    const halved = node.op.name === "gemm" && inputs[0]?.dtype === "float16";
+    const op = halved ? { ...node.op, evaluate: gemmInHalves } : node.op;
+    const { outputs } = createNode(op, inputs, node.attributes);
+    for (const [i, value] of node.outputs.entries()) rebuilt.set(value, outputs[i] ?? value);
+  }
+  return values.map(find);
+}
+
+const gemmInHalves: NonNullable<OpDefinition<Attributes>["evaluate"]> = ([a, b], attributes, types) => {
+  const { transA, transB } = attributes;
+  const [m = 1, n = 1] = types[0]?.shape ?? [];
+  const terms = a.data.length / m;
+  const sums = Array.from({ length: m * n }, (_, at) => {
+    const [row, column] = [Math.floor(at / n), at % n];
+    let total = 0;
+    for (let k = 0; k < terms; k++) {
+      const left = a.data[transA ? k * m + row : row * terms + k] ?? Number.NaN;
+      const right = b.data[transB ? column * terms + k : k * n + column] ?? Number.NaN;
+      total = Math.f16round(total + Math.f16round(left * right));
+    }
+    return total;
+  });
+  return [Float64Array.from(sums)];
+};
+
+describe("long sums on WebGPU, whose kernels add up in the type of their operands", () => {
+  const batch = 12672; // 64 pictures of 198 tokens
+  const wide = { weights: new Set(["w"]), target: "webgpu" } as const;
+
+  test("are those of float32: over more than 512 features, and over the tokens of a batch", () => {
+    const product = (terms: number, target: "cpu" | "webgpu"): Value[] => {
+      const weight = input("w", "float32", [2, terms]);
+      return toFloat16([ops.linear(input("x", "float32", [4, terms]), weight)], { ...wide, target });
+    };
+    expect(split(product(512, "webgpu")).half).toContain("gemm");
+    expect(split(product(513, "webgpu")).full).toContain("gemm");
+    expect(split(product(513, "cpu")).half).toContain("gemm");
+  });
+
+  test("go on in float16 where a layer gives them, and stay float32 as gradients of weights", () => {
+    const tokens = input("x", "float32", [4, 513]);
+    const weight = input("w", "float32", [513, 513]);
+    const y = ops.relu(ops.gemm(ops.relu(ops.gemm(tokens, weight)), weight));
+    const [forward, byWeight] = toFloat16([y, ...gradient(ops.sum(y), [weight])], wide);
+    expect(split([forward ?? y]).half).toEqual(new Set(["relu"]));
+    expect(split([byWeight ?? y]).full).toContain("gemm");
+  });
+
+  test("gradients of weights are right, which they are not when added up in float16", () => {
+    const weight = input("w", "float32", [1, 2]);
+    const tokens = input("x", "float32", [batch, 2]);
+    const y = ops.linear(tokens, weight);
+    const values = lower(gradient(ops.sum(y), [weight]), "webgpu");
+    const random = seededTensor("tokens", batch, { offset: 1, scale: 1 });
+    const x = Float32Array.from({ length: 2 * batch }, (_, i) => (i % 2 === 0 ? 1 : (random[i >> 1] ?? 0)));
+    const feeds = { x, w: Float32Array.of(1, 1) };
+    const [exact = []] = evaluate(values, feeds);
+    const [rounded = []] = evaluate(addedInHalves(toFloat16(values, { ...wide, target: "cpu" })), feeds);
+    const [right = []] = evaluate(addedInHalves(toFloat16(values, wide)), feeds);
+    expect([exact[0], rounded[0], right[0]]).toEqual([batch, 2048, batch]);
+    expect(Math.abs((rounded[1] ?? 0) / (exact[1] ?? 1) - 1)).toBeGreaterThan(0.5);
+    expect(Math.abs((right[1] ?? 0) / (exact[1] ?? 1) - 1)).toBeLessThan(1e-3);
   });
 });
 

@@ -73,4 +73,8 @@ describe.skipIf(webgpuMissing !== undefined)("training on webgpu", () => {
     expect(precision).toBe("float32");
     expect(note).toContain("shader-f16");
   });
+
+  test("auto does not take what nobody has measured", async () => {
+    expect((await float16Support("webgpu")).fast).toBe(false);
+  });
 });

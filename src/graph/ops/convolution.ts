@@ -28,6 +28,7 @@ const convolutionOp: OpDefinition<Geometry> = {
     }
     return [y];
   },
+  terms: ([, weight]) => sizeOf(weight.shape.slice(1)),
   evaluate: ([x, weight, ...bias], geometry, types) => {
     const shape = types[0]?.shape ?? [];
     const y = biasData(bias.at(0), shape);
@@ -103,6 +104,7 @@ export function isFixed(values: readonly Value[]): boolean {
 const transposedConvolutionOp: OpDefinition<ShapedGeometry> = {
   name: "transposedConvolution",
   infer: ([grad], { shape }) => [{ dtype: grad.dtype, shape }],
+  terms: ([, weight], { groups }) => sizeOf(weight.shape) / dimAt(weight.shape, 1) / groups,
   evaluate: ([grad, weight], { shape, ...geometry }) => {
     const result = new Float64Array(sizeOf(shape));
     forEachProduct(shape, weight.shape, grad.shape, geometry, (ix, iw, iy) => {

@@ -64,6 +64,7 @@ const matmulOp: OpDefinition<MatmulAttributes> = {
       },
     ];
   },
+  terms: ([a], { transA, transBatchA }) => sides(batchFirst(a.shape, transBatchA), transA)[1],
   gradient: ({ inputs: [a, b], grad, attributes: { transA, transB, transBatchA, transBatchB, alpha } }) => {
     const left = transBatchA ? transpose(a, rowsLast(a.shape.length)) : a;
     const right = transBatchB ? transpose(b, rowsLast(b.shape.length)) : b;
@@ -173,6 +174,7 @@ const gemmOp: OpDefinition<Required<GemmOptions> & Readonly<Record<string, unkno
     }
     return [{ dtype: a.dtype, shape: [m, n] }];
   },
+  terms: ([a], { transA }) => sides(a.shape, transA)[1],
   gradient: ({ inputs: [a, b, ...bias], grad, attributes: { transA, transB, alpha } }) => [
     transA
       ? gemm(b, grad, undefined, { transA: transB, transB: true, alpha })
