@@ -98,10 +98,13 @@ describe("refused before anything is made", () => {
     [["--table", "ablation-cifar10", "--row", "no Mixop"], 'there is no row "no Mixop"'],
     [["--table", "ablation-cifar10", "--seeds", "0,x"], '--seeds: got "0,x"'],
     [["--table", "ablation-cifar10", "--teacher", "a=b"], 'the table has no teacher "a"'],
-  ])("%j", async (words, message) => {
+    [["--table", "table2-cifar10", "--compare", "convnet=a"], "a teacher of the table has that name"],
+    [["--table", "table2-cifar10", "--compare", "w=no.onnx"], "there is no checkpoint no.onnx", 1],
+    [["--table", "table2-cifar10", "--teacher", "convnet=no.onnx"], "there is no checkpoint no.onnx", 1],
+  ] as [string[], string, number?][])("%j", async (words, message, expected = 2) => {
     const out = join(root, "nothing");
     const { code, out: text, err } = await deit(...words, "--out", out);
-    expect([code, text]).toEqual([2, ""]);
+    expect([code, text]).toEqual([expected, ""]);
     expect(err).toContain(message);
     expect(err).not.toContain("    at ");
     expect(await readdir(root)).not.toContain("nothing");

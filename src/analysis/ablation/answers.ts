@@ -1,11 +1,11 @@
 /** How often the students of an ablation and its teachers answer differently (Table 4), a number for each seed. */
 import { join } from "node:path";
 import type { EvaluationDataOptions } from "../../data/open.ts";
-import { splitsByChance } from "../../data/open.ts";
 import type { EvaluateHooks } from "../../evaluation/answers.ts";
 import { RUN_FILES } from "../../training/run-folder.ts";
 import type { Ballot } from "../agreement.ts";
 import { castBallot } from "../agreement.ts";
+import { measuredOn } from "./measured-on.ts";
 import type { AblationPlan, PlannedRun } from "./plan.ts";
 import { comparisonsOf, linesOf } from "./results.ts";
 import { finishedRun } from "./run.ts";
@@ -54,7 +54,7 @@ export async function compareAnswers(
   const cohorts = new Map<string, Cohort>();
   for (const run of runs) {
     if (run.row === undefined || (await finishedRun(run)) === undefined) continue;
-    const { key, ...pictures } = await measuredOn(run);
+    const { key, pictures } = await measuredOn(run);
     const found = cohorts.get(key) ?? { pictures, students: [] };
     found.students.push(run);
     cohorts.set(key, found);
@@ -79,14 +79,6 @@ export async function compareAnswers(
   return runs.flatMap((run) => records.get(run) ?? []);
 }
 
-/** The pictures that a training is measured on; one key for the same ones. */
-async function measuredOn({ options }: PlannedRun): Promise<EvaluationDataOptions & { key: string }> {
-  const { dataPath, dataSet, valSplit, holdOut, seed } = options;
-  const isSplit = await splitsByChance(options);
-  const key = JSON.stringify([dataPath, dataSet, isSplit && [valSplit, seed]]);
-  return { key, ...(dataPath !== null && { dataPath }), dataSet, valSplit, holdOut, seed };
-}
-
 /** Warnings of teachers that the table trains on pictures which students are measured on. */
 async function seenByTeachers(
   runs: readonly PlannedRun[],
@@ -95,10 +87,10 @@ async function seenByTeachers(
   const messages: string[] = [];
   for (const run of runs) {
     if (run.row !== undefined) continue;
-    const { key, dataPath, dataSet } = await measuredOn(run);
+    const { key, pictures: own } = await measuredOn(run);
     const seen = [...cohorts].some(
       ([other, { pictures }]) =>
-        other !== key && pictures.dataPath === dataPath && pictures.dataSet === dataSet,
+        other !== key && pictures.dataPath === own.dataPath && pictures.dataSet === own.dataSet,
     );
     if (seen)
       messages.push(

@@ -72,7 +72,10 @@ export function planAblation(table: AblationTable, options: AblationPlanOptions)
       hint: `Its teachers: ${Object.keys(teachers).join(", ") || "none"}.`,
     });
   const plannedRun = (row: AblationRow, seed: number): PlannedRun => {
-    const after = row.teacher === undefined ? undefined : teacherRuns.get(row.teacher);
+    const own = row.teacher === undefined ? undefined : teacherRuns.get(row.teacher);
+    // where teachers are to be alike, no student is trained before that is known
+    const isGated = table.teachersWithin !== undefined;
+    const after = isGated ? [...teacherRuns.values()] : own === undefined ? [] : [own];
     const teacherPath = row.teacher === undefined ? undefined : teachers[row.teacher];
     const resolved = rowOptions(row, { table, options, seed, teacherPath });
     return {
@@ -81,7 +84,7 @@ export function planAblation(table: AblationTable, options: AblationPlanOptions)
       seed,
       options: resolved,
       folder: resolved.outputDir,
-      after: after === undefined ? [] : [after],
+      after,
     };
   };
   const [first] = table.rows;

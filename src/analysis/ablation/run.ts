@@ -15,12 +15,16 @@ import {
   otherOptions,
   SAME_TRAINING,
 } from "../../training/same-options.ts";
-import type { PlannedRun } from "./plan.ts";
+import type { AblationPlan, PlannedRun } from "./plan.ts";
+import type { TeachersReached } from "./teachers.ts";
+import { checkTeachers } from "./teachers.ts";
 
 export type AblationEvent =
   | { readonly type: "warning"; readonly message: string }
   /** Trainings, parts of them counted; `what` goes on now. */
   | { readonly type: "progress"; readonly done: number; readonly total: number; readonly what: string }
+  /** Teachers are as close to each other as the table wants them. */
+  | { readonly type: "teachers"; readonly reached: TeachersReached }
   | { readonly type: "finished"; readonly label: string; readonly acc1: number; readonly seconds: number }
   | { readonly type: "failed"; readonly label: string; readonly message: string };
 
@@ -82,14 +86,16 @@ function adviceOn(differing: readonly OptionDifference[], row: PlannedRun["row"]
  * Trains every run that is not finished; `recorded` is called after each. One that fails is told and left; those that need it
  * are left, too.
  * @returns labels of what is not finished
- * @throws ConfigError before anything is trained when a folder holds a run with other options
+ * @throws ConfigError before anything is trained when a folder holds a run with other options; DeitError before any student
+ * is when the teachers lie further apart than the table allows
  * @throws AblationInterruptedError when `signal` is aborted, after saving
  */
 export async function runAblation(
-  runs: readonly PlannedRun[],
+  plan: AblationPlan,
   { out, jobs = 1, recorded }: { out: string; jobs?: number; recorded: () => Promise<void> },
   { onEvent, signal }: AblationHooks = {},
 ): Promise<string[]> {
+  const { runs } = plan;
   await mkdir(out, { recursive: true });
   const stopped = (): boolean => signal?.aborted ?? false;
   const onWait = (): void =>
@@ -138,6 +144,18 @@ export async function runAblation(
         going.delete(run);
       }
     };
+    let mayTeach = false;
+    const checkOnce = async (): Promise<void> => {
+      const reached = await checkTeachers(plan, {
+        signal,
+        onEvent(event) {
+          if (event.type === "warning") onEvent?.(event);
+          else show("how accurate the teachers are");
+        },
+      });
+      if (reached !== undefined) onEvent?.({ type: "teachers", reached });
+      mayTeach = true;
+    };
     show("");
     while ((queue.length > 0 || going.size > 0) && !stopped()) {
       const ready = queue.find(({ after }) => after.every((run) => parts.get(run) === 1));
@@ -145,6 +163,10 @@ export async function runAblation(
       if (lost !== undefined) {
         failed.add(lost);
         queue.splice(queue.indexOf(lost), 1);
+      } else if (ready?.row !== undefined && !mayTeach) {
+        await checkOnce().catch((error: unknown) => {
+          if (!stopped()) throw error;
+        });
       } else if (ready !== undefined && going.size < jobs) {
         queue.splice(queue.indexOf(ready), 1);
         going.set(ready, finish(ready));

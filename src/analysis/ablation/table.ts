@@ -54,6 +54,8 @@ export interface AblationTable {
   readonly contrasts?: readonly AblationContrast[] | undefined;
   /** Trained once, before the rows, or the path of weights. */
   readonly teachers?: Readonly<Record<string, TrainInput | string>> | undefined;
+  /** Points of top-1 that the teachers may lie apart; else no student is trained. */
+  readonly teachersWithin?: number | undefined;
   /** Whether every student's answers are compared with the teachers'. */
   readonly compareAnswers?: boolean | undefined;
   /** What `x` of the rows is. */
@@ -63,7 +65,8 @@ export interface AblationTable {
 /** A table from a file of recipes, by path or by the bare name of one that comes with the package. */
 export async function loadTable(given: string): Promise<AblationTable> {
   const { path, name, module } = await loadRecipeModule(given);
-  const { recipe, rows, contrasts, teachers, compareAnswers, axis } = module as Partial<AblationTable>;
+  const { recipe, rows, contrasts, teachers, teachersWithin, compareAnswers, axis } =
+    module as Partial<AblationTable>;
   if (recipe === undefined || !Array.isArray(rows) || rows.length === 0 || !rows.every(isRow)) {
     throw new ConfigError("table", `${path} holds no table: expected exports recipe and rows`, {
       hint: 'Write: export const rows = [{ name: "baseline", change: {} }, { name: "no Mixup", change: { mixup: 0 } }];',
@@ -73,6 +76,9 @@ export async function loadTable(given: string): Promise<AblationTable> {
     throw new ConfigError("contrasts", `${path}: contrasts are pairs of rows with a name`, {
       hint: 'Write: export const contrasts = [{ name: "A − B", row: "A", against: "B" }];',
     });
+  }
+  if (teachersWithin !== undefined && !(typeof teachersWithin === "number" && teachersWithin >= 0)) {
+    throw new ConfigError("teachersWithin", `${path}: teachersWithin is points of top-1, 0 or more`);
   }
   const found = Object.entries(teachers ?? {}).map(([teacher, is]) => [
     teacher,
@@ -84,6 +90,7 @@ export async function loadTable(given: string): Promise<AblationTable> {
     rows,
     contrasts,
     teachers: Object.fromEntries(found),
+    teachersWithin,
     compareAnswers: compareAnswers === true,
     axis: typeof axis === "string" ? axis : undefined,
   });

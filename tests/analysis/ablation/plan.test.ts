@@ -112,6 +112,13 @@ describe("the plan", () => {
       teacherCache: join("o", "answers"),
     });
     expect(runs[1]?.options).toMatchObject({ teacherPath: null, teacherCache: null });
+    // alike they have to be before anyone learns from them
+    const gated = planAblation({ ...taught, teachersWithin: 1 }, { seeds: [0], out: "o" });
+    expect(gated.runs.map(({ label, after }) => [label, after.map((run) => run.label)])).toEqual([
+      ["teacher convnet", []],
+      ["labels, seed 0", ["teacher convnet"]],
+      ["taught, seed 0", ["teacher convnet"]],
+    ]);
     const given = planAblation(taught, {
       seeds: [0],
       out: "o",
@@ -193,6 +200,9 @@ describe("tables in files", () => {
     };
     await expect(contrasts("stranger", '[{ name: "a − b", row: "a", against: "b" }]')).rejects.toThrow(
       '"a − b" compares "b", which is no row',
+    );
+    await expect(contrasts("limit", '[]; export const teachersWithin = "1"')).rejects.toThrow(
+      "teachersWithin is points of top-1",
     );
     await expect(contrasts("words", '["a"]')).rejects.toThrow("contrasts are pairs of rows with a name");
   });

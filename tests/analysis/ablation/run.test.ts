@@ -72,7 +72,7 @@ test("stops in the middle, goes on, and is counted", async () => {
     if (event.type === "finished") controller.abort();
   };
   await expect(
-    runAblation(plan.runs, { out, recorded }, { onEvent: stopAtFirst, signal: controller.signal }),
+    runAblation(plan, { out, recorded }, { onEvent: stopAtFirst, signal: controller.signal }),
   ).rejects.toMatchObject({
     name: "InterruptedError",
     message: expect.stringContaining("The same command goes on."),
@@ -83,7 +83,7 @@ test("stops in the middle, goes on, and is counted", async () => {
 
   const more: AblationEvent[] = [];
   const onEvent = (event: AblationEvent): void => void more.push(event);
-  expect(await runAblation(plan.runs, { out, recorded, jobs: 2 }, { onEvent })).toEqual([]);
+  expect(await runAblation(plan, { out, recorded, jobs: 2 }, { onEvent })).toEqual([]);
   const finished = more.flatMap((event) => (event.type === "finished" ? [event.label] : []));
   expect(finished.toSorted()).toEqual([
     "labels, seed 0",
@@ -172,14 +172,15 @@ test("stops in the middle, goes on, and is counted", async () => {
 
 test("a folder is reported, or gone on with, under its own options alone", async () => {
   const folder = join(out, "other");
-  const [run] = planAblation(
+  const plan = planAblation(
     { ...table, teachers: {}, rows: [{ name: "a", change: { mixup: 0.5 } }] },
     {
       seeds: [0],
       out: folder,
       flags: { source: "test", spelling: "flag", values: { numTrain: "12" } },
     },
-  ).runs;
+  );
+  const [run] = plan.runs;
   if (run === undefined) throw new Error("one run was planned");
   const { saveMinutes: _, holdOut: __, ...older } = run.options;
   const logged = async (epochs: number): Promise<void> => {
@@ -197,7 +198,9 @@ test("a folder is reported, or gone on with, under its own options alone", async
     /numTrain: 12 there, null given\n.*lr: .* there, 1 given\nChoose another --out, or go on with the options as they were: --num-train 12 --lr/,
   );
   const recorded = async (): Promise<void> => {};
-  await expect(runAblation([other], { out: folder, recorded })).rejects.toThrow(ConfigError);
+  await expect(runAblation({ ...plan, runs: [other] }, { out: folder, recorded })).rejects.toThrow(
+    ConfigError,
+  );
   await expect(finishedRun({ ...run, options: { ...run.options, mixup: 0 } })).rejects.toThrow(
     /mixup: 0\.5 there, 0 given\nChoose another --out, or go on with the table as it was$/,
   );
@@ -216,7 +219,7 @@ test("a run that fails is told, and the others go on", async () => {
   const plan = planAblation(broken, { seeds: [0], out: join(out, "broken") });
   const said: AblationEvent[] = [];
   const left = await runAblation(
-    plan.runs,
+    plan,
     { out: join(out, "broken"), recorded: async () => {} },
     { onEvent: (event) => said.push(event) },
   );

@@ -7,6 +7,7 @@ import type { AblationEvent } from "../../../analysis/ablation/run.ts";
 import { TRAIN_OPTION_NAMES } from "../../../config/schema.ts";
 import { ConfigError, DeitError } from "../../../errors.ts";
 import { commandLine } from "../../command-line.ts";
+import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { duration, facts, integer, mebibytes, short, table } from "../../format.ts";
 import { withInterrupt } from "../../interrupt.ts";
 import type { Output } from "../../output.ts";
@@ -109,6 +110,11 @@ async function runAblationCommand(
     jobs,
     teachers: teacher,
   });
+  const twice = Object.keys(compare ?? {}).find((name) => name in plan.teachers);
+  if (twice !== undefined)
+    throw new ConfigError("compare", `--compare ${twice}=…: a teacher of the table has that name`, {
+      hint: "Students are compared with every teacher anyway; give others another name.",
+    });
   const progress = createProgress(flags.estimate ? "timing" : "training");
   const onFirst = (): void =>
     progress.line("stopping after this step, then saving (Ctrl-C again ends at once)");
@@ -120,6 +126,7 @@ async function runAblationCommand(
     ).finally(progress.stop);
     return output.result({ ...cost, jobs, runs: plan.runs.length }, () => costText(cost, jobs));
   }
+  for (const checkpoint of Object.values({ ...teacher, ...compare })) await fetchCheckpoint(checkpoint);
   const { runAblation } = await import("../../../analysis/ablation/run.ts");
   const { recordResults, summariseResults } = await import("../../../analysis/ablation/results.ts");
   const { writeAblation } = await import("../../../analysis/ablation/files.ts");
@@ -128,7 +135,7 @@ async function runAblationCommand(
   const recorded = async (): Promise<void> => void (await recordResults(plan, out));
   const show = viewOf(progress, output);
   const left = await withInterrupt(
-    (signal) => runAblation(plan.runs, { out, jobs, recorded }, { onEvent: show, signal }),
+    (signal) => runAblation(plan, { out, jobs, recorded }, { onEvent: show, signal }),
     onFirst,
   ).finally(progress.stop);
   const records = await recordResults(plan, out);
@@ -210,6 +217,8 @@ function viewOf(progress: Progress, output: Output): (event: AblationEvent) => v
     if (event.type === "warning") output.warn(event.message);
     else if (event.type === "finished")
       progress.line(`${event.label}: ${event.acc1.toFixed(2)} %, ${duration(event.seconds)}`);
+    else if (event.type === "teachers")
+      progress.line(`the teachers are close enough: ${reachedText(event.reached)}`);
     else if (event.type === "failed") progress.line(`${event.label} failed: ${event.message}`);
     else {
       before ??= event.done;
@@ -219,6 +228,12 @@ function viewOf(progress: Progress, output: Output): (event: AblationEvent) => v
       progress.update(event.done, event.total, `${count}${rest}  ${event.what}`);
     }
   };
+}
+
+function reachedText(reached: Readonly<Record<string, number>>): string {
+  return Object.entries(reached)
+    .map(([name, acc1]) => `${name} ${acc1.toFixed(2)} %`)
+    .join(", ");
 }
 
 function costText({ rows, seconds, peakRssMiB, diskMiB }: AblationCost, jobs: number): string {

@@ -1,0 +1,20 @@
+/** The pictures that a training of an ablation is measured on. */
+import type { EvaluationDataOptions } from "../../data/open.ts";
+import { splitsByChance } from "../../data/open.ts";
+import type { PlannedRun } from "./plan.ts";
+
+export interface MeasuredOn {
+  readonly pictures: EvaluationDataOptions;
+  /** The same for the same pictures. */
+  readonly key: string;
+}
+
+/** Its validation pictures, as training finds or splits them. */
+export async function measuredOn({ options }: PlannedRun): Promise<MeasuredOn> {
+  const { dataPath, dataSet, valSplit, holdOut, seed } = options;
+  const isSplit = await splitsByChance(options);
+  return {
+    pictures: { ...(dataPath !== null && { dataPath }), dataSet, valSplit, holdOut, seed },
+    key: JSON.stringify([dataPath, dataSet, isSplit && [valSplit, seed]]),
+  };
+}
