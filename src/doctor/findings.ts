@@ -134,7 +134,7 @@ export function cudaCheck(
     name,
     status: "warn",
     found: `the provider is installed, and ${trial.message}${lacking}`,
-    fix: cudaFix(missing ?? [], card),
+    fix: (trial.wrong && trial.hint) ?? cudaFix(missing ?? [], card),
   };
 }
 

@@ -6,6 +6,16 @@ import type { Trial } from "./trial.ts";
 
 const [device = "cpu"] = process.argv.slice(2);
 
+/** What to do about a device that computes wrong values. */
+function remedyOf(wrong: string): string {
+  if (wrong === "cpu") return "Install the libraries again: npm ci";
+  const tf32 = process.env["NVIDIA_TF32_OVERRIDE"] ?? "0";
+  if (wrong === "cuda" && tf32 !== "0")
+    return `Unset NVIDIA_TF32_OVERRIDE (it is ${tf32}): products are rounded to TF32`;
+  const update = wrong === "cuda" ? "ONNX Runtime's provider and the driver" : "the graphics driver";
+  return `Do not train on it: take --device cpu. Updating ${update} may help`;
+}
+
 async function outcome(): Promise<Trial> {
   try {
     // Loaded here, so that a broken installation is an outcome, too.
@@ -16,7 +26,9 @@ async function outcome(): Promise<Trial> {
     const wrong = await tryStep(runtime);
     const milliseconds = Math.round(performance.now() - start);
     await runtime.close();
-    return wrong === undefined ? { works: true, milliseconds } : { works: false, message: wrong };
+    return wrong === undefined
+      ? { works: true, milliseconds }
+      : { works: false, message: wrong, hint: remedyOf(device), wrong: true };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const hint = error instanceof DeitError ? error.hint : undefined;

@@ -7,7 +7,13 @@ import type { DeviceName } from "../runtime/runtime.ts";
 /** How a tiny training step went. */
 export type Trial =
   | { readonly works: true; readonly milliseconds: number }
-  | { readonly works: false; readonly message: string; readonly hint?: string };
+  | {
+      readonly works: false;
+      readonly message: string;
+      readonly hint?: string;
+      /** It ran, and its answer was not the right one. */
+      readonly wrong?: true;
+    };
 
 const TIMEOUT_MS = 30_000; // drivers may compile shaders at their first start
 

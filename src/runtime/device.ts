@@ -97,7 +97,17 @@ function missingWebgpu({ message, loader }: DeviceProbe): DeviceError {
   );
 }
 
+/**
+ * CUDA's libraries would round the operands of float32 products to 10 bits (TF32), since ONNX Runtime allows it and
+ * onnxruntime-node cannot say otherwise. They read this variable once, before their first product; what the user has set
+ * stays. Processes that are started from here inherit it. From a worker thread it would not reach native code.
+ */
+function keepFloat32(): void {
+  process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";
+}
+
 async function checkCuda(): Promise<void> {
+  keepFloat32();
   const refusal = cudaRefusal();
   if (refusal !== undefined) throw refusal;
   if (cudaProvider(onnxRuntimePackage()) === undefined) {

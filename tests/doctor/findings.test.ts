@@ -145,6 +145,22 @@ describe("cuda", () => {
     expect(cudaCheck(installed, { gpus: [nvidia], trial: works })).toMatchObject({ status: "ok" });
   });
 
+  it("that computes wrong values is not a matter of the driver's version", () => {
+    const installed = { offered: true, provider: "/x/libonnxruntime_providers_cuda.so", missing: [] };
+    const wrong = {
+      ...broken("it computes wrong values (off by 0.5)", "Do not train on it"),
+      wrong: true,
+    } as const;
+    expect(cudaCheck(installed, { gpus: [nvidia], trial: wrong })).toMatchObject({
+      status: "warn",
+      found: "the provider is installed, and it computes wrong values (off by 0.5)",
+      fix: "Do not train on it",
+    });
+    expect(cudaCheck(installed, { gpus: [nvidia], trial })).toMatchObject({
+      fix: expect.stringMatching(/^Update NVIDIA's driver/),
+    });
+  });
+
   it("reads what ldconfig lists and ldd misses", () => {
     const listed =
       "\tlibcuda.so.1 (libc6,x86-64) => /lib/libcuda.so.1\n\tlibcudnn.so.9 (libc6,x86-64) => /lib/x\n";

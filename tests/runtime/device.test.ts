@@ -48,6 +48,19 @@ describe("createRuntime", () => {
   });
 });
 
+describe("cuda's float32", () => {
+  // What native code reads there: setting it in a script's main thread sets the process' own.
+  const seen = async (env: Readonly<Record<string, string | undefined>>): Promise<string> =>
+    (await runScript("tf32.ts", [], env)).stdout.trim();
+
+  test("is not TF32, in this process and in those started from it", async () => {
+    expect(await seen({ NVIDIA_TF32_OVERRIDE: undefined })).toBe("0 0");
+  });
+  test("unless the user says so", async () => {
+    expect(await seen({ NVIDIA_TF32_OVERRIDE: "1" })).toBe("1 1");
+  });
+});
+
 describe.skipIf(process.platform !== "linux")("webgpu that cannot be used", () => {
   test("without a Vulkan loader names the package", async () => {
     const folder = await mkdtemp(join(tmpdir(), "loader-"));
