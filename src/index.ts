@@ -13,7 +13,7 @@ export { gradient } from "./graph/gradient.ts";
 export { compile } from "./graph/program.ts";
 export type { Precision } from "./graph/precision.ts";
 export type { GradientOptions } from "./graph/gradient.ts";
-export type { CompileOptions, Program } from "./graph/program.ts";
+export type { CompileOptions, Program, ProgramFacts } from "./graph/program.ts";
 export { evaluate as interpret } from "./graph/interpreter.ts";
 
 // Parameters by timm's names, in flat vectors.

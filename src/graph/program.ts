@@ -26,6 +26,9 @@ export interface Program {
   readonly workingBytes?: number;
 }
 
+/** All of a program but its bytes. */
+export type ProgramFacts = Omit<Program, "model">;
+
 export interface CompileOptions {
   readonly name: string;
   readonly target: Target;

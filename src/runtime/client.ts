@@ -4,7 +4,7 @@
  */
 
 import { DeviceError } from "../errors.ts";
-import type { Program, Target } from "../graph/program.ts";
+import type { Program, ProgramFacts, Target } from "../graph/program.ts";
 import { checkFeeds, checkProgram } from "./feeds.ts";
 import { buffersOf, detachedCopy, unpackError } from "./messages.ts";
 import type { Answer, Envelope, Request, Results, Result } from "./messages.ts";
@@ -86,7 +86,7 @@ export async function connect(port: SessionPort, facts: RuntimeFacts): Promise<R
       throw new DeviceError(device, `the ${device} runtime cannot be used any more: ${ended}`);
   }
 
-  function executable(program: Program, handle: number): Executable {
+  function executable(program: ProgramFacts, handle: number): Executable {
     let released = false;
     return {
       program,
@@ -123,14 +123,12 @@ export async function connect(port: SessionPort, facts: RuntimeFacts): Promise<R
     async load(program) {
       checkOpen();
       checkProgram(program);
-      const { name, inputs, outputs, state } = program;
-      const model = detachedCopy(program.model);
+      const { model: bytes, ...facts } = program;
+      const { name, target, inputs, outputs, state } = facts;
+      const model = detachedCopy(bytes);
       const handle = nextId;
-      await send(
-        { type: "load", handle, program: { name, target: program.target, model, inputs, outputs, state } },
-        [model],
-      );
-      return executable(program, handle);
+      await send({ type: "load", handle, program: { name, target, model, inputs, outputs, state } }, [model]);
+      return executable(facts, handle);
     },
     async setState(name, value) {
       checkOpen();

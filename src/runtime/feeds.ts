@@ -4,7 +4,7 @@
  */
 
 import { DeitError } from "../errors.ts";
-import type { DType, Program, TensorType } from "../graph/program.ts";
+import type { DType, Program, ProgramFacts, TensorType } from "../graph/program.ts";
 import type { TensorData } from "./runtime.ts";
 
 const arrayOf: Readonly<Record<DType, string>> = {
@@ -66,7 +66,7 @@ export function checkProgram(program: Program): void {
 }
 
 /** Throws when feeds are missing, unexpected, of a wrong type or length. */
-export function checkFeeds(program: Program, feeds: Readonly<Record<string, TensorData>>): void {
+export function checkFeeds(program: ProgramFacts, feeds: Readonly<Record<string, TensorData>>): void {
   for (const [name, type] of Object.entries(program.inputs)) {
     if (Object.hasOwn(program.state, name)) continue;
     const data = Object.hasOwn(feeds, name) ? feeds[name] : undefined;

@@ -85,3 +85,8 @@ export function buffersOf(arrays: Iterable<TensorData>): ArrayBuffer[] {
   for (const { buffer } of arrays) if (buffer instanceof ArrayBuffer) buffers.add(buffer);
   return [...buffers];
 }
+
+/** Frees the memory of an array that its owner needs no more: the collector, which nothing makes run, may keep it for long. */
+export function letGo({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
+}

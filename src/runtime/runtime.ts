@@ -4,7 +4,7 @@
  * Free of `node:` imports; `node.ts` makes a runtime for Node.
  */
 
-import type { Program, Target } from "../graph/program.ts";
+import type { Program, ProgramFacts, Target } from "../graph/program.ts";
 
 /** Devices that a program can run on. */
 export const devices = ["cpu", "webgpu", "cuda"] as const;
@@ -41,7 +41,8 @@ export interface Runtime {
 }
 
 export interface Executable {
-  readonly program: Program;
+  /** Its bytes, as large as the model where weights are inside, are let go when it is loaded. */
+  readonly program: ProgramFacts;
   /**
    * Feeds every input that is no state; returns every output that is no next state. Feeds are copied when the call
    * is made. Calls may be queued; they run in order, and on WebGPU those that wait are

@@ -9,7 +9,7 @@
 import { DeitError, DeviceError } from "../errors.ts";
 import type { Engine, LoadedProgram, Results } from "./engine.ts";
 import { createHostEngine } from "./host-engine.ts";
-import { buffersOf, packError } from "./messages.ts";
+import { buffersOf, letGo, packError } from "./messages.ts";
 import type { Answer, Envelope, Request, Result, SessionSettings } from "./messages.ts";
 import type { TensorData } from "./runtime.ts";
 import type { Surroundings } from "./sessions.ts";
@@ -42,6 +42,7 @@ export function createSessionHost(surroundings: Surroundings, reply: Reply): (me
     switch (request.type) {
       case "load":
         programs.set(request.handle, await engine.load(request.program));
+        letGo(request.program.model); // it came with the request; the session has its own copy
         return undefined;
       case "release": {
         const program = programOf(request.handle);

@@ -3,7 +3,7 @@ import type { Mix } from "../augmentation/mixup.ts";
 import { drawMixes, mixFeed, mixTargets } from "../augmentation/mixup.ts";
 import type { TrainOptions } from "../config/schema.ts";
 import type { Batch } from "../data/loader.ts";
-import type { Program } from "../graph/program.ts";
+import type { ProgramFacts } from "../graph/program.ts";
 import type { Model } from "../models/registry.ts";
 import { drawMasks } from "../nn/context.ts";
 import type { Layout } from "../nn/layout.ts";
@@ -21,7 +21,7 @@ interface BatchContext {
   readonly options: TrainOptions;
   readonly model: Model;
   /** Of a batch: `step` or `grad`. */
-  readonly program: Program;
+  readonly program: ProgramFacts;
   /** What a picture of each class weighs; undefined when all weigh the same. */
   readonly classWeights?: Float32Array | undefined;
 }

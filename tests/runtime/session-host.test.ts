@@ -14,6 +14,8 @@ async function openHost(device: "cpu" | "webgpu"): Promise<{
   ask(...requests: Request[]): Promise<Answer[]>;
   /** Runs of ONNX Runtime so far. */
   readonly runs: RecordedRun[];
+  /** Bytes of the program that the host still holds. */
+  readonly bytesLeft: number;
 }> {
   const runs: RecordedRun[] = [];
   let answers: Answer[] = [];
@@ -39,7 +41,7 @@ async function openHost(device: "cpu" | "webgpu"): Promise<{
     { type: "setState", name: "w", value: new Float32Array(4) },
   );
   runs.length = 0;
-  return { ask, runs };
+  return { ask, runs, bytesLeft: model.byteLength };
 }
 
 const run = (x: number): Request => ({ type: "run", handle: 0, feeds: { x: new Float32Array(4).fill(x) } });
@@ -54,6 +56,12 @@ function content(answer: Answer): number | string | undefined {
 }
 
 describe.each(devices)("session host on %s", (device) => {
+  test("the bytes of a program are let go when its session is there", async () => {
+    const { ask, bytesLeft } = await openHost(device);
+    expect(bytesLeft).toBe(0);
+    expect((await ask(run(1))).map(content)).toEqual([1]);
+  });
+
   test("answers come in the order of the requests, whatever is started ahead", async () => {
     const { ask } = await openHost(device);
     const wrong: Request = { type: "run", handle: 1, feeds: {} };

@@ -71,7 +71,7 @@ describe("close", () => {
     await expect(program.run({ x: ones })).rejects.toThrow(
       "the cpu runtime cannot be used any more: it was closed",
     );
-    await expect(runtime.load(program.program)).rejects.toThrow(DeviceError);
+    await expect(runtime.load(accumulate("cpu", 4))).rejects.toThrow(DeviceError);
     expect(await runtime.close()).toEqual([]);
     expect(await program.release()).toBeUndefined();
   });
