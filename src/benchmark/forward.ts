@@ -1,27 +1,19 @@
 /**
- * Timed forward passes of anything that classifies pictures (a registered model with random weights, a checkpoint, an
- * ONNX file), and the memory they take. For a process of its own: memory is that of the process.
+ * Timed forward passes of anything that classifies pictures, and the memory they take, in two steps, each for a process of
+ * its own: `prepareForward` makes the program and writes it down, `timeForward` loads it and answers. Memory is that of the
+ * second process.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { loadClassifier } from "../evaluation/classifier.ts";
-import { loadOnnxAnswers } from "../evaluation/onnx-model.ts";
-import { deployedProgram } from "../models/deploy.ts";
-import type { Model } from "../models/registry.ts";
-import { createModel } from "../models/registry.ts";
-import type { Tensors } from "../nn/layout.ts";
 import { createRuntime } from "../runtime/node.ts";
-import type { DeviceName, Runtime } from "../runtime/runtime.ts";
-import { randomPixels, randomWeights } from "./workload.ts";
+import type { DeviceName } from "../runtime/runtime.ts";
+import type { ReadyOptions } from "./ready-model.ts";
+import { loadReady, writeReady } from "./ready-model.ts";
+import { randomPixels } from "./workload.ts";
 
 /** What is timed, as JSON. */
-export interface ForwardJob {
-  /** A registered name, or a checkpoint. */
-  readonly given: string;
-  readonly registered: boolean;
-  /** Name of the model, for checkpoints that do not say what they are. */
-  readonly model?: string;
-  readonly inputSize: readonly [number, number];
-  readonly batchSize: number;
+export interface ForwardJob extends ReadyOptions {
+  /** Holds the program between the steps. */
+  readonly folder: string;
   readonly device: DeviceName | "auto";
   readonly threads: number | null;
   /** Runs that are not timed after the first; at least one. */
@@ -32,18 +24,29 @@ export interface ForwardJob {
 export interface ForwardTimes {
   /** Of each timed run: from the end of the one before to its own. */
   readonly seconds: readonly number[];
-  /** Largest resident set of the process while it answers; the making of the program is left out where the system allows that. */
+  /** Largest resident set of the process while it answers; where the system allows that, loading is left out. */
   readonly memoryMiB: number;
+  /** Of that, what it took before a model was loaded. */
+  readonly runtimeMiB: number;
   readonly device: string;
   readonly threads: number;
 }
 
-/** Loads, warms up, times. */
+/** Makes the program for a device and writes it into the job's folder. */
+export async function prepareForward({ folder, device, threads, ...job }: ForwardJob): Promise<void> {
+  const runtime = await createRuntime({ device, ...(threads !== null && { threads }) });
+  await runtime.close(); // it is asked for the form that its programs take
+  await writeReady(folder, job, runtime.target);
+}
+
+/** Loads what is in the job's folder, warms up, times. */
 export async function timeForward(job: ForwardJob): Promise<ForwardTimes> {
-  const { device, threads, warmUp, runs } = job;
+  const { folder, device, threads, warmUp, runs } = job;
   const runtime = await createRuntime({ device, ...(threads !== null && { threads }) });
   try {
-    const answer = await loadAnswer(runtime, job);
+    forgetPeak();
+    const runtimeMiB = peakMiB();
+    const answer = await loadReady(runtime, folder, job);
     const pixels = randomPixels(job.batchSize, job.inputSize);
     await answer(pixels);
     forgetPeak();
@@ -61,34 +64,13 @@ export async function timeForward(job: ForwardJob): Promise<ForwardTimes> {
     return {
       seconds: timed.slice(1).map((end, i) => (end - (timed[i] ?? end)) / 1000),
       memoryMiB: peakMiB(),
+      runtimeMiB,
       device: runtime.device,
       threads: runtime.threads,
     };
   } finally {
     await runtime.close();
   }
-}
-
-async function loadAnswer(
-  runtime: Runtime,
-  { given, registered, model: name, inputSize, batchSize }: ForwardJob,
-): Promise<(pixels: Float32Array) => Promise<unknown>> {
-  if (registered) {
-    const model = createModel(given, { inputSize });
-    return deployed(runtime, { model, weights: randomWeights(model), batchSize });
-  }
-  const { source } = await loadClassifier(given, { model: name, inputSize });
-  if ("onnx" in source) return loadOnnxAnswers(runtime, source, { batchSize });
-  return deployed(runtime, { model: source.model, weights: source.tensors, batchSize });
-}
-
-async function deployed(
-  runtime: Runtime,
-  { model, weights, batchSize }: { model: Model; weights: Tensors; batchSize: number },
-): Promise<(pixels: Float32Array) => Promise<unknown>> {
-  const program = deployedProgram(model, weights, { batchSize, target: runtime.target });
-  const executable = await runtime.load(program);
-  return async (pixels) => executable.run({ pixel_values: pixels });
 }
 
 /** Lets go of what loading took, and starts the count of the resident set's peak again. */

@@ -4,7 +4,7 @@
  */
 
 import { DeviceError } from "../errors.ts";
-import type { Program, ProgramFacts, Target } from "../graph/program.ts";
+import type { ProgramFacts, Target } from "../graph/program.ts";
 import { checkFeeds, checkProgram } from "./feeds.ts";
 import { buffersOf, detachedCopy, unpackError } from "./messages.ts";
 import type { Answer, Envelope, Request, Results, Result } from "./messages.ts";

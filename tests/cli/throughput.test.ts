@@ -49,6 +49,7 @@ it("measures, writes, says what it could not read; a second call shows what is k
       images: 6,
       acc1: expect.any(Number),
       pareto: true,
+      paretoMemory: true,
     }),
   ]);
   expect(new Set(await readdir(folder))).toEqual(new Set(["measurements.jsonl", ...files]));
@@ -56,7 +57,7 @@ it("measures, writes, says what it could not read; a second call shows what is k
   const shown = await deit(...words, "--out", folder);
   expect(shown.code, shown.err).toBe(0);
   expect(shown.out).toContain("cpu, 1 threads");
-  expect(shown.out).toMatch(/^deit_w64d4_patch4_32 \* +16 +\d/m);
+  expect(shown.out).toMatch(/^deit_w64d4_patch4_32 \* † +16 +\d/m);
   expect(shown.out).toContain(`written to ${folder}: throughput.json, throughput.csv, index.html`);
 }, 120_000);
 

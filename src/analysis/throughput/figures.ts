@@ -1,4 +1,4 @@
-/** The pictures of a table of throughput: accuracy against speed as in the paper's Figure 1, and speed against work. */
+/** The pictures of a table of throughput: accuracy against speed as in the paper's Figure 1, against memory; speed against work. */
 import type { Figure } from "../../figures/draw.ts";
 import { TABLE_5 } from "../paper-tables.ts";
 import type { ThroughputResult } from "./measure.ts";
@@ -6,7 +6,14 @@ import { scatterFigure } from "./scatter.ts";
 import type { Panel, Point } from "./scatter.ts";
 import type { SizeBy } from "./size-by.ts";
 
-const PAPER_TITLE = "the paper, V100";
+interface AccuracyOptions {
+  /** The paper's numbers, too. */
+  readonly paper?: boolean;
+  readonly sizeBy?: SizeBy;
+  readonly pictures?: string | undefined;
+}
+
+const ON_IMAGENET = "top-1 on ImageNet, %";
 
 /**
  * Accuracy against speed: measured here on the given pictures, and with `paper` the paper's own numbers, and its accuracies at
@@ -14,20 +21,13 @@ const PAPER_TITLE = "the paper, V100";
  */
 export function accuracyFigure(
   rows: readonly ThroughputResult[],
-  {
-    paper = false,
-    sizeBy = "parameters",
-    pictures,
-  }: { paper?: boolean; sizeBy?: SizeBy; pictures?: string | undefined } = {},
+  { paper = false, sizeBy = "parameters", pictures }: AccuracyOptions = {},
 ): Figure | undefined {
-  const yTitle = "top-1 on ImageNet, %";
-  const here = rows.flatMap((row): Point[] => (row.acc1 === null ? [] : [pointOf(row, row.acc1, sizeBy)]));
+  const axes = { xTitle: "pictures a second", yTitle: ON_IMAGENET, better: "more" } as const;
+  const pointOf = (row: ThroughputResult, y: number): Point =>
+    rowPoint(row, { x: row.imagesPerSecond, y, sizeBy });
   const panels: Panel[] = [
-    {
-      title: "measured here",
-      points: here,
-      yTitle: `top-1${pictures === undefined ? "" : ` on ${pictures}`}, %`,
-    },
+    { ...axes, title: "measured here", points: measured(rows, pointOf), yTitle: accuracyTitle(pictures) },
   ];
   if (paper) {
     const there = TABLE_5.map(({ name, family, imagesPerSecond: x, imagenet: y, parameters }): Point => ({
@@ -35,22 +35,74 @@ export function accuracyFigure(
       family: plain(family),
       x,
       y,
-      size: sizeBy === "parameters" ? parameters : 1,
+      size: sizeBy === "parameters" ? parameters : null,
       model: name,
     }));
-    const both = rows.flatMap((row): Point[] => {
-      const known = TABLE_5.find(
-        ({ registered, size }) => registered === row.given && size === row.inputSize[0],
-      );
-      return known === undefined ? [] : [pointOf(row, known.imagenet, sizeBy)];
+    const title = sizeBy === "parameters" ? "the paper, V100" : "the paper, V100 (it gives no memory)";
+    panels.push({ ...axes, title, points: there });
+    panels.push({
+      ...axes,
+      title: "the paper's accuracy, the speed here",
+      points: asInThePaper(rows, pointOf),
     });
-    panels.push({ title: PAPER_TITLE, points: there, yTitle });
-    panels.push({ title: "the paper's accuracy, the speed here", points: both, yTitle });
   }
   return scatterFigure(
     panels.filter(({ points }) => points.length > 0),
     sizeBy,
   );
+}
+
+/**
+ * Accuracy against the memory of a batch: measured here, and with `paper` the paper's accuracies; memory it does not give.
+ * Undefined when there is nothing.
+ */
+export function memoryFigure(
+  rows: readonly ThroughputResult[],
+  { paper = false, sizeBy = "parameters", pictures }: AccuracyOptions = {},
+): Figure | undefined {
+  const pointOf = (row: ThroughputResult, y: number): Point =>
+    rowPoint(row, { x: row.batchMemoryMiB, y, sizeBy });
+  const axes = { xTitle: `memory of ${batchesOf(rows)}, MiB`, better: "less" } as const;
+  const panels: Panel[] = [
+    { ...axes, title: "measured here", points: measured(rows, pointOf), yTitle: accuracyTitle(pictures) },
+    {
+      ...axes,
+      title: "the paper's accuracy, the memory here",
+      points: paper ? asInThePaper(rows, pointOf) : [],
+      yTitle: ON_IMAGENET,
+    },
+  ];
+  return scatterFigure(
+    panels.filter(({ points }) => points.length > 0),
+    sizeBy,
+  );
+}
+
+/** `a batch of 16`, `batches of 16 to 64` */
+export function batchesOf(rows: readonly Pick<ThroughputResult, "batchSize">[]): string {
+  const sizes = rows.map(({ batchSize }) => batchSize);
+  const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
+  return least === most ? `a batch of ${least}` : `batches of ${least} to ${most}`;
+}
+
+type PointOf = (row: ThroughputResult, accuracy: number) => Point;
+
+function measured(rows: readonly ThroughputResult[], pointOf: PointOf): Point[] {
+  return rows.flatMap((row) => (row.acc1 === null ? [] : [pointOf(row, row.acc1)]));
+}
+
+/** Rows of models that are in Table 5, with its accuracy. */
+function asInThePaper(rows: readonly ThroughputResult[], pointOf: PointOf): Point[] {
+  return rows.flatMap((row) => {
+    const known = TABLE_5.find(
+      ({ registered, size }) => registered === row.given && size === row.inputSize[0],
+    );
+    return known === undefined ? [] : [pointOf(row, known.imagenet)];
+  });
+}
+
+function accuracyTitle(pictures: string | undefined): string {
+  return `top-1${pictures === undefined ? "" : ` on ${pictures}`}, %`;
 }
 
 /** Speed against multiply-accumulates, for models with and without weights. Undefined when fewer than two have them. */
@@ -60,18 +112,19 @@ export function workFigure(
 ): Figure | undefined {
   const points = rows.flatMap((row): Point[] => {
     if (row.macs === null) return [];
-    return [{ ...pointOf(row, row.imagesPerSecond, sizeBy), x: row.macs / 1e9 }];
+    return [rowPoint(row, { x: row.macs / 1e9, y: row.imagesPerSecond, sizeBy })];
   });
   if (points.length < 2) return undefined;
-  return scatterFigure([{ title: "speed by work", points, yTitle: "pictures a second", work: true }], sizeBy);
+  const [xTitle, yTitle] = ["multiply-accumulates, billions", "pictures a second"];
+  return scatterFigure([{ title: "speed by work", points, xTitle, yTitle, better: undefined }], sizeBy);
 }
 
-function pointOf(row: ThroughputResult, y: number, sizeBy: SizeBy): Point {
-  const { name, family, imagesPerSecond, parameters, memoryMiB } = row;
+function rowPoint(row: ThroughputResult, { x, y, sizeBy }: { x: number; y: number; sizeBy: SizeBy }): Point {
+  const { name, family, parameters, memoryMiB } = row;
   return {
     label: shortName(row),
     family: plain(family),
-    x: imagesPerSecond,
+    x,
     y,
     size: sizeBy === "parameters" ? parameters / 1e6 : memoryMiB,
     model: name,

@@ -9,7 +9,7 @@ import { writeFileAtomic } from "../../formats/atomic-file.ts";
 import { csv } from "../../formats/csv.ts";
 import { describeEnvironment } from "../../training/run-environment.ts";
 import { TABLE_5 } from "../paper-tables.ts";
-import { accuracyFigure, workFigure } from "./figures.ts";
+import { accuracyFigure, batchesOf, memoryFigure, workFigure } from "./figures.ts";
 import type { ThroughputTable } from "./measure.ts";
 import type { SizeBy } from "./size-by.ts";
 
@@ -39,8 +39,14 @@ export async function writeThroughput(
     {
       name: "accuracy",
       title: "Accuracy against speed",
-      lead: ACCURACY,
+      lead: `${ACCURACY}${paper && sizeBy === "memory" ? ` ${UNSIZED}` : ""}`,
       figure: accuracyFigure(table.rows, { paper, sizeBy, pictures }),
+    },
+    {
+      name: "memory",
+      title: "Accuracy against memory",
+      lead: memoryLead(table),
+      figure: memoryFigure(table.rows, { paper, sizeBy, pictures }),
     },
     { name: "work", title: "Speed against work", lead: WORK, figure: workFigure(table.rows, sizeBy) },
   ];
@@ -50,7 +56,7 @@ export async function writeThroughput(
   const [head = [], ...rows] = shownRows(table);
   sections.push({
     title: "The numbers",
-    lead: NUMBERS,
+    lead: numbersLead(table),
     table: { head, rows, right: head.flatMap((_, i) => (i === 0 ? [] : [i])) },
   });
   if (paper) sections.push({ title: "The paper's Table 5", lead: PAPER, table: paperTable() });
@@ -76,8 +82,29 @@ export async function writeThroughput(
 const ACCURACY =
   "Figure 1 of the paper. On the dashed line nothing is both faster and more accurate. Panels have axes of their own: the machines differ, and so may the pictures.";
 const WORK = "Forward passes. What lies higher makes more of the machine for the same multiply-accumulates.";
-const NUMBERS =
-  "Pictures a second by the median and by the mean time of a batch, each model's runs split over rounds that go through all models. Memory is the largest resident set of a process that answers single pictures, and batches; the runtime itself is part of it.";
+const UNSIZED = "The paper gives no memory: its points are rings of one size.";
+
+/** @param table what the figure is of */
+function memoryLead({ rows }: ThroughputTable): string {
+  const batches = rows.every(({ batchSize }) => batchSize === rows[0]?.batchSize)
+    ? `Every model answers ${batchesOf(rows)}.`
+    : `The models answer ${batchesOf(rows)}, each the largest that fits: one --batch-size for all makes their memory comparable.`;
+  return `The paper's closing claim is about this trade-off. On the dashed line nothing is both more accurate and content with less. ${batches}`;
+}
+
+function numbersLead({ device, runtimeMiB }: ThroughputTable): string {
+  return [
+    "Pictures a second by the median and by the mean time of a batch, each model's runs split over rounds that go through all models.",
+    `Memory is the largest resident set of a process that has loaded a finished program and answers single pictures, or batches; ${runtimeMiB.toFixed(0)} MiB of it are there before the model is.`,
+    "The batch is the largest power of two, up to --max-batch (64), with which that stays below --memory.",
+    ...(device === "cpu"
+      ? []
+      : [
+          `All this is memory of the host: what the models take on ${device} is not measured, and a batch is too large for it only when it refuses it.`,
+        ]),
+    "* is on the front of accuracy and speed, † on that of accuracy and memory.",
+  ].join(" ");
+}
 const PAPER = "One V100 of 16 GB, float32, largest batch, mean of 30 runs; top-1 in percent.";
 
 const HEAD = [
@@ -98,7 +125,7 @@ export function shownRows({ rows }: ThroughputTable): string[][] {
   return [
     [...HEAD],
     ...rows.map((row) => [
-      `${row.name}${row.weights === null ? " (random weights)" : ""}${row.pareto === true ? " *" : ""}`,
+      `${row.name}${row.weights === null ? " (random weights)" : ""}${row.pareto === true ? " *" : ""}${row.paretoMemory === true ? " †" : ""}`,
       row.inputSize[0] === row.inputSize[1] ? String(row.inputSize[0]) : row.inputSize.join("×"),
       digits(row.imagesPerSecond),
       digits(row.meanImagesPerSecond),
@@ -138,6 +165,7 @@ function csvRows({ rows, device, threads }: ThroughputTable): (string | number)[
     "memory_mib",
     "batch_memory_mib",
     "pareto",
+    "pareto_memory",
     "device",
     "threads",
   ];
@@ -160,7 +188,7 @@ function csvRows({ rows, device, threads }: ThroughputTable): (string | number)[
       row.macs ?? "",
       row.memoryMiB.toFixed(1),
       row.batchMemoryMiB.toFixed(1),
-      row.pareto === null ? "" : String(row.pareto),
+      ...[row.pareto, row.paretoMemory].map((onFront) => (onFront === null ? "" : String(onFront))),
       device,
       threads,
     ]),

@@ -1,9 +1,12 @@
-/** Timed forward passes as a process of their own, started by measure.ts. */
+/** The steps of timed forward passes as processes of their own, started by forward.ts. */
 import type { ForwardJob } from "../../benchmark/forward.ts";
-import { timeForward } from "../../benchmark/forward.ts";
+import { prepareForward, timeForward } from "../../benchmark/forward.ts";
 import { serveJob } from "../../runtime/job-process.ts";
+
+export type ForwardStep = ForwardJob & { readonly step: "prepare" | "time" };
 
 serveJob(async (job, { signal }) => {
   signal.addEventListener("abort", () => process.exit()); // there is nothing to save
-  return timeForward(job as ForwardJob);
+  const { step, ...forward } = job as ForwardStep;
+  return step === "prepare" ? prepareForward(forward) : timeForward(forward);
 });

@@ -8,12 +8,11 @@ import { stat } from "node:fs/promises";
 import { median } from "../../benchmark/timing.ts";
 import type { ForwardJob, ForwardTimes } from "../../benchmark/forward.ts";
 import type { EvaluationDataOptions } from "../../data/open.ts";
-import { DeviceError } from "../../errors.ts";
 import { evaluateCheckpoint } from "../../evaluation/evaluate.ts";
 import { locateCheckpoint } from "../../evaluation/locate-checkpoint.ts";
 import type { DeviceName } from "../../runtime/runtime.ts";
-import { JobError, JobKilledError, runJob } from "../../runtime/job-process.ts";
 import { VERSION } from "../../version.ts";
+import { ranOutOfMemory, runForward } from "./forward.ts";
 import type { Journal } from "./journal.ts";
 import { openJournal } from "./journal.ts";
 import { paretoFront } from "./pareto.ts";
@@ -57,7 +56,7 @@ export interface ThroughputResult extends ThroughputRow {
   /** By the times that a quarter of the runs are above and below. */
   readonly quartiles: readonly [low: number, high: number];
   readonly runs: number;
-  /** Largest resident set while single pictures are answered, and while batches are. */
+  /** Largest resident set while single pictures are answered, and while batches are; the runtime is part of both. */
   readonly memoryMiB: number;
   readonly batchMemoryMiB: number;
   /** Percent; null without pictures or without weights. */
@@ -66,12 +65,16 @@ export interface ThroughputResult extends ThroughputRow {
   readonly images: number | null;
   /** No other row is both faster and more accurate; null without an accuracy. */
   readonly pareto: boolean | null;
+  /** No other row is both more accurate and satisfied with less memory for its batch. */
+  readonly paretoMemory: boolean | null;
 }
 
 export interface ThroughputTable {
   readonly rows: readonly ThroughputResult[];
   readonly device: string;
   readonly threads: number;
+  /** Largest resident set of the same process before it has loaded a model: the part of every row's that is no model. */
+  readonly runtimeMiB: number;
 }
 
 /** Pieces of a table that were there when it was asked for are not measured again. */
@@ -120,18 +123,31 @@ export async function measureThroughput(
   const results = fitted.map(({ row, batch, times }) =>
     resultOf(row, { batch, times, accuracy: accuracies.get(row) }),
   );
-  const front = paretoFront(
-    results.flatMap(({ acc1, imagesPerSecond }, index) =>
-      acc1 === null ? [] : [{ x: imagesPerSecond, y: acc1, index }],
-    ),
-  );
-  const onFront = new Set(front.map(({ index }) => index));
+  const fast = frontOf(results, ({ imagesPerSecond }) => imagesPerSecond, "more");
+  const small = frontOf(results, ({ batchMemoryMiB }) => batchMemoryMiB, "less");
   const [first] = fitted[0]?.times ?? [];
   return {
-    rows: results.map((row, i) => ({ ...row, pareto: row.acc1 === null ? null : onFront.has(i) })),
+    rows: results.map((row, i) => ({
+      ...row,
+      pareto: row.acc1 === null ? null : fast.has(i),
+      paretoMemory: row.acc1 === null ? null : small.has(i),
+    })),
     device: first?.device ?? "cpu",
     threads: first?.threads ?? 0,
+    runtimeMiB: median(fitted.flatMap(({ times }) => times.map(({ runtimeMiB }) => runtimeMiB))),
   };
+}
+
+type Measured = Omit<ThroughputResult, "pareto" | "paretoMemory">;
+
+/** Indices of the rows on the front of accuracy and `x`. */
+function frontOf(
+  rows: readonly Measured[],
+  x: (row: Measured) => number,
+  better: "more" | "less",
+): ReadonlySet<number> {
+  const points = rows.flatMap((row, index) => (row.acc1 === null ? [] : [{ x: x(row), y: row.acc1, index }]));
+  return new Set(paretoFront(points, { better }).map(({ index }) => index));
 }
 
 interface Measuring {
@@ -158,12 +174,16 @@ function label({ name, inputSize }: ThroughputRow): string {
   return `${name} at ${inputSize[0]}`;
 }
 
+/** Counts what was measured in another way, so that a journal's old pieces are not taken for new ones. */
+const PROTOCOL = 2;
+
 /** What decides a measurement, for the journal. */
 async function factsOf({ options }: Measuring, row: ThroughputRow): Promise<object> {
   const { device = "auto", threads = null } = options;
   const file = row.weights === null ? undefined : await stat(await locateCheckpoint(row.weights));
   return {
     version: VERSION,
+    protocol: PROTOCOL,
     model: row.given,
     inputSize: row.inputSize,
     weights: file && { path: row.weights, size: file.size, changed: file.mtimeMs },
@@ -226,12 +246,9 @@ async function fitBatch(work: Measuring, row: ThroughputRow): Promise<Fitted> {
   });
 }
 
-/** A batch that the system or ONNX Runtime had no memory for takes all there is. */
+/** A batch that there was no memory for takes all there is. */
 function noMemory(error: unknown): number {
-  const killed = error instanceof JobKilledError && error.signal === "SIGKILL";
-  const refused =
-    error instanceof JobError && /bad_?alloc|failed to allocate|out of memory/i.test(error.message);
-  if (killed || refused) return Number.POSITIVE_INFINITY;
+  if (ranOutOfMemory(error)) return Number.POSITIVE_INFINITY;
   throw error;
 }
 
@@ -242,26 +259,11 @@ async function forward(
 ): Promise<ForwardTimes> {
   const { device = "auto", threads = null, model } = options;
   const { given, registered, inputSize } = row;
-  const job: ForwardJob = {
-    given,
-    registered,
-    inputSize,
-    batchSize,
-    device,
-    threads,
-    warmUp,
-    runs,
-    ...(model !== undefined && { model }),
-  };
-  try {
-    const times = await runJob({ beside: import.meta.url, module: "forward-child", job, signal });
-    return times as ForwardTimes; // forward-child.ts returns them
-  } catch (error) {
-    signal?.throwIfAborted(); // the child ended because it was asked to
-    if (error instanceof JobError && error.kind === "DeviceError")
-      throw new DeviceError(device, error.message);
-    throw error;
-  }
+  const named = model !== undefined && { model };
+  return runForward(
+    { given, registered, ...named, inputSize, batchSize, device, threads, warmUp, runs },
+    signal,
+  );
 }
 
 function resultOf(
@@ -271,7 +273,7 @@ function resultOf(
     times,
     accuracy,
   }: { batch: Fitted; times: readonly ForwardTimes[]; accuracy: Accuracy | undefined },
-): Omit<ThroughputResult, "pareto"> {
+): Measured {
   const seconds = times.flatMap((round) => round.seconds).toSorted((a, b) => a - b);
   const mean = seconds.reduce((sum, time) => sum + time, 0) / seconds.length;
   const rate = (time: number): number => batch.batchSize / time;

@@ -18,8 +18,8 @@ export interface Point {
   readonly family: string;
   readonly x: number;
   readonly y: number;
-  /** What its area stands for. */
-  readonly size: number;
+  /** What its area stands for; null: not known, and it is drawn as a ring. */
+  readonly size: number | null;
   /** Points of one model at several sizes are joined. */
   readonly model: string;
 }
@@ -27,9 +27,10 @@ export interface Point {
 export interface Panel {
   readonly title: string;
   readonly points: readonly Point[];
+  readonly xTitle: string;
   readonly yTitle: string;
-  /** Both axes logarithmic, and no front: speed against work. */
-  readonly work?: true;
+  /** Which way along x is better, for the front; undefined: neither, and both axes are logarithmic. */
+  readonly better: "more" | "less" | undefined;
 }
 
 const WIDTH = 460;
@@ -38,6 +39,8 @@ const FONT_SIZE = 11;
 /** Area of the largest point, as Vega counts it: its box. */
 const LARGEST = 1100;
 const SMALLEST = 30;
+/** Of a ring. */
+const UNKNOWN = 130;
 
 /** In the order of their colours. */
 const FAMILIES = ["DeiT", "RegNetY", "DeiT distilled", "ResNet", "EfficientNet", "ViT", "ONNX"] as const;
@@ -46,7 +49,7 @@ export function scatterFigure(panels: readonly Panel[], sizeBy: SizeBy): Figure 
   if (panels.length === 0) return undefined;
   const points = panels.flatMap((panel) => panel.points);
   const families = FAMILIES.filter((family) => points.some((point) => point.family === family));
-  const largest = Math.max(...points.map(({ size }) => size));
+  const largest = Math.max(0, ...points.map(({ size }) => size ?? 0));
   const laidOut = panels.map((panel) => layOut(panel, largest)); // once for all themes
   return (palette) => ({
     spacing: 48,
@@ -70,12 +73,22 @@ function domainOf(values: readonly number[], log: boolean): [low: number, high: 
   return [low / factor, high * factor];
 }
 
-/** 1, 2 and 5 times the powers of ten in a domain; of a wide one the powers alone. */
-function logTicks([low, high]: readonly [number, number]): number[] {
-  const steps = high / low > 2000 ? [1] : [1, 2, 5];
+/** Times the powers of ten, from coarse to fine. */
+const STEPS = [
+  [1, 2, 5],
+  [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9],
+  [1, 1.25, 1.5, 1.75, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 8.5, 9, 9.5],
+] as const;
+
+/** 1, 2 and 5 times the powers of ten in a domain; of a wide one the powers alone, of a narrow one more than these. */
+export function logTicks([low, high]: readonly [number, number]): number[] {
   const from = Math.floor(Math.log10(low));
   const powers = Array.from({ length: Math.ceil(Math.log10(high)) - from + 1 }, (_, i) => 10 ** (from + i));
-  return powers.flatMap((power) => steps.map((step) => step * power)).filter((x) => x >= low && x <= high);
+  const ticksAt = (steps: readonly number[]): number[] =>
+    powers.flatMap((power) => steps.map((step) => step * power)).filter((x) => x >= low && x <= high);
+  if (high / low > 2000) return ticksAt([1]);
+  const [coarse, fine, finest] = STEPS;
+  return [coarse, fine].map(ticksAt).find((ticks) => ticks.length >= 3) ?? ticksAt(finest);
 }
 
 /** Three sizes of one or two digits. */
@@ -98,7 +111,8 @@ interface LaidOut {
 }
 
 function layOut(panel: Panel, largest: number): LaidOut {
-  const { points, work } = panel;
+  const { points, better } = panel;
+  const work = better === undefined;
   const domains = {
     x: domainOf(
       points.map(({ x }) => x),
@@ -106,15 +120,16 @@ function layOut(panel: Panel, largest: number): LaidOut {
     ),
     y: domainOf(
       points.map(({ y }) => y),
-      work === true,
+      work,
     ),
   };
   const scale = {
     x: axisScale(domains.x, { length: WIDTH, log: true }),
-    y: axisScale(domains.y, { length: HEIGHT, log: work === true, down: true }),
+    y: axisScale(domains.y, { length: HEIGHT, log: work, down: true }),
   };
-  const areaOf = (size: number): number => SMALLEST + ((LARGEST - SMALLEST) * size) / largest;
-  const front = paretoFront(points);
+  const areaOf = (size: number | null): number =>
+    size === null ? UNKNOWN : SMALLEST + ((LARGEST - SMALLEST) * size) / largest;
+  const front = better === undefined ? [] : paretoFront(points, { better });
   const frontLine = front.map(({ x, y }) => [scale.x.pixel(x), scale.y.pixel(y)] as const);
   const placed = placeLabels(
     points.map(({ x, y, size, label }) => ({
@@ -123,7 +138,7 @@ function layOut(panel: Panel, largest: number): LaidOut {
       radius: Math.sqrt(areaOf(size)) / 2,
       label,
     })),
-    { width: WIDTH, height: HEIGHT, fontSize: FONT_SIZE, lines: work ? [] : [frontLine] },
+    { width: WIDTH, height: HEIGHT, fontSize: FONT_SIZE, lines: [frontLine] },
   );
   const names = placed.map(({ x, y, anchor, label }) => ({
     label,
@@ -147,7 +162,7 @@ function layOut(panel: Panel, largest: number): LaidOut {
 }
 
 function panelSpec(
-  { panel: { title, points, yTitle, work }, domains, front, names, leaders }: LaidOut,
+  { panel: { title, points, xTitle, yTitle, better }, domains, front, names, leaders }: LaidOut,
   {
     palette,
     families,
@@ -160,6 +175,7 @@ function panelSpec(
     sizeBy: SizeBy;
   },
 ): Omit<Layered, "$schema" | "background" | "config" | "padding" | "autosize" | "usermeta"> {
+  const work = better === undefined;
   const x = {
     field: "x",
     type: "quantitative",
@@ -167,7 +183,7 @@ function panelSpec(
     axis: {
       values: logTicks(domains.x),
       ...LOG_LABELS,
-      title: work ? "multiply-accumulates, billions" : "pictures a second",
+      title: xTitle,
     },
   } as const;
   const y = {
@@ -187,7 +203,7 @@ function panelSpec(
     type: "quantitative",
     scale: { domain: [0, largest], range: [SMALLEST, LARGEST] },
     legend: {
-      title: sizeBy === "parameters" ? "million parameters" : "memory, MiB",
+      title: sizeBy === "parameters" ? "million parameters" : "MiB, one picture",
       values: legendValues(largest),
       symbolFillColor: palette.muted,
       symbolStrokeWidth: 0,
@@ -208,10 +224,16 @@ function panelSpec(
     mark: { type: "rule", strokeWidth: 0.7, color: palette.muted },
     encoding: { x, y, x2: { field: "x2" }, y2: { field: "y2" } },
   };
+  const sized = points.filter(({ size }) => size !== null);
   const marks: Layer = {
-    data: { values: [...points] },
+    data: { values: sized },
     mark: { type: "circle", opacity: 0.8, stroke: palette.surface, strokeWidth: 1 },
     encoding: { x, y, size: sizes, color: colour },
+  };
+  const rings: Layer = {
+    data: { values: points.filter(({ size }) => size === null) },
+    mark: { type: "point", size: UNKNOWN, filled: false, strokeWidth: 1.6 },
+    encoding: { x, y, color: colour },
   };
   const texts = (["start", "middle", "end"] as const).map((anchor): Layer => ({
     data: { values: names.filter((name) => name.anchor === anchor) },
@@ -228,7 +250,7 @@ function panelSpec(
     title,
     width: WIDTH,
     height: HEIGHT,
-    layer: [...(work ? [] : [frontLayer]), sameModel, leaderLines, marks, ...texts],
+    layer: [frontLayer, sameModel, leaderLines, ...(sized.length > 0 ? [marks] : []), rings, ...texts],
   };
 }
 

@@ -4,13 +4,23 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { TABLE_5 } from "../../../src/analysis/paper-tables.ts";
 import { writeThroughput } from "../../../src/analysis/throughput/files.ts";
-import { accuracyFigure, shortName, workFigure } from "../../../src/analysis/throughput/figures.ts";
+import {
+  accuracyFigure,
+  memoryFigure,
+  shortName,
+  workFigure,
+} from "../../../src/analysis/throughput/figures.ts";
+import { ranOutOfMemory } from "../../../src/analysis/throughput/forward.ts";
 import { openJournal } from "../../../src/analysis/throughput/journal.ts";
 import type { ThroughputEvent, ThroughputTable } from "../../../src/analysis/throughput/measure.ts";
 import { measureThroughput } from "../../../src/analysis/throughput/measure.ts";
 import { paretoFront } from "../../../src/analysis/throughput/pareto.ts";
 import { throughputRows } from "../../../src/analysis/throughput/rows.ts";
+import { logTicks, scatterFigure } from "../../../src/analysis/throughput/scatter.ts";
+import { DeviceError } from "../../../src/errors.ts";
+import { paletteOf } from "../../../src/figures/palette.ts";
 import { countParameters, createModel } from "../../../src/models/registry.ts";
+import { JobError, JobKilledError } from "../../../src/runtime/job-process.ts";
 import { temporaryFolder, writeClasses } from "../../data/temporary.ts";
 import { writeRandomCheckpoint } from "../../helpers/random-checkpoint.ts";
 
@@ -84,6 +94,17 @@ describe("the Pareto front", () => {
     ]);
   });
 
+  test("of accuracy and memory goes from little to much", () => {
+    const points = [
+      [300, 80],
+      [100, 70],
+      [200, 75],
+      [250, 74],
+      [100, 60],
+    ].map(([x = 0, y = 0]) => ({ x, y }));
+    expect(paretoFront(points, { better: "less" }).map(({ x }) => x)).toEqual([100, 200, 300]);
+  });
+
   test("keeps equal points, and nothing of nothing", () => {
     expect(
       paretoFront([
@@ -150,12 +171,20 @@ describe("a small table", () => {
     expect(lines.slice(0, kept.length)).toEqual(kept);
     expect(lines).toHaveLength(kept.length + 1);
     const [row] = table.rows;
-    expect(row).toMatchObject({ batchSize: 2, runs: 3, inputSize: [16, 16], family: "DeiT", pareto: true });
+    expect(row).toMatchObject({
+      batchSize: 2,
+      runs: 3,
+      inputSize: [16, 16],
+      family: "DeiT",
+      pareto: true,
+      paretoMemory: true,
+    });
     expect(row?.images).toBeGreaterThan(0);
     expect(row?.imagesPerSecond).toBeGreaterThan(0);
     expect(row?.quartiles[0]).toBeLessThanOrEqual(row?.quartiles[1] ?? 0);
-    expect(row?.memoryMiB).toBeGreaterThan(20);
     expect(table).toMatchObject({ device: "cpu", threads: 1 });
+    expect(table.runtimeMiB).toBeGreaterThan(20);
+    expect(row?.memoryMiB).toBeGreaterThan(table.runtimeMiB / 2); // pages may be given back meanwhile
   }, 240_000);
 });
 
@@ -175,10 +204,12 @@ test("tables, figures and a page are written", async () => {
     acc5: i === 0 ? 91 : null,
     images: i === 0 ? 650 : null,
     pareto: i === 0 ? true : null,
+    paretoMemory: i === 0 ? true : null,
   }));
-  const table: ThroughputTable = { rows: measured, device: "cpu", threads: 2 };
+  const table: ThroughputTable = { rows: measured, device: "cpu", threads: 2, runtimeMiB: 150 };
   const files = await writeThroughput(folder, table, {
     paper: true,
+    sizeBy: "memory",
     pictures: "some <pictures>",
     command: "deit x",
   });
@@ -189,11 +220,14 @@ test("tables, figures and a page are written", async () => {
       "throughput.json",
       "index.html",
       "accuracy.svg",
+      "memory.svg",
       "work-dark.png",
     ]),
   );
   const page = await readFile(join(folder, "index.html"), "utf8");
   for (const part of ["DeiT-B distilled 384", "some &lt;pictures&gt;", "the paper, V100", "deit x"])
+    expect(page).toContain(part);
+  for (const part of ["memory of a batch of 8, MiB", "150 MiB of it", "its points are rings of one size"])
     expect(page).toContain(part);
   expect(page).not.toContain("<script");
   const [head = "", first = ""] = (await readFile(join(folder, "throughput.csv"), "utf8")).split("\n");
@@ -203,7 +237,80 @@ test("tables, figures and a page are written", async () => {
     acc1: "72.2000",
     macs: "1253683200",
     pareto: "true",
+    pareto_memory: "true",
   });
   expect(accuracyFigure(measured.slice(1))).toBeUndefined();
+  expect(memoryFigure(measured.slice(1))).toBeUndefined();
   expect(workFigure(measured.slice(1))).toBeUndefined();
+});
+
+test.each([
+  [
+    [1, 5000],
+    [1, 10, 100, 1000],
+  ],
+  [
+    [15, 300],
+    [20, 50, 100, 200],
+  ],
+  [
+    [220, 480],
+    [300, 400],
+  ],
+  [
+    [200, 290],
+    [200, 250],
+  ],
+  [
+    [190, 620],
+    [200, 500],
+  ],
+] as const)("ticks of %j are few and there", (domain, some) => {
+  const ticks = logTicks(domain);
+  expect(ticks).toEqual(expect.arrayContaining([...some]));
+  expect(ticks.length).toBeLessThan(11);
+});
+
+test("points without a known size are rings, and claim no memory", () => {
+  const drawn = scatterFigure(
+    [
+      {
+        title: "both",
+        xTitle: "x",
+        yTitle: "y",
+        better: "more",
+        points: [
+          { label: "known", family: "DeiT", x: 1, y: 1, size: 400, model: "a" },
+          { label: "unknown", family: "ResNet", x: 2, y: 2, size: null, model: "b" },
+        ],
+      },
+    ],
+    "memory",
+  )?.(paletteOf("light"));
+  const layers = JSON.parse(JSON.stringify(drawn)).concat[0].layer as {
+    mark: { type: string };
+    data: { values: { label: string }[] };
+    encoding: { size?: { scale: { domain: number[] } } };
+  }[];
+  const of = (type: string): (typeof layers)[number] | undefined =>
+    layers.find(({ mark }) => mark.type === type);
+  expect(of("circle")?.data.values.map(({ label }) => label)).toEqual(["known"]);
+  expect(of("circle")?.encoding.size?.scale.domain).toEqual([0, 400]);
+  expect(of("point")?.data.values.map(({ label }) => label)).toEqual(["unknown"]);
+  expect(of("point")?.encoding.size).toBeUndefined();
+});
+
+test.each([
+  [new JobKilledError(null, "SIGKILL"), true],
+  [new JobKilledError(1, null), false],
+  [new JobError("Error", "std::bad_alloc"), true],
+  [
+    new DeviceError("webgpu", "cannot be loaded", {
+      hint: "The memory of the device is used up: take a smaller batch size, resolution or model.",
+    }),
+    true,
+  ],
+  [new DeviceError("cuda", "there is no CUDA device"), false],
+])("a batch that did not fit is told from other failures: %s", (error, expected) => {
+  expect(ranOutOfMemory(error)).toBe(expected);
 });

@@ -46,12 +46,12 @@ export function addThroughputCommand(analyze: Command): void {
     )
     .option(
       "--max-batch <N>",
-      "largest batch that is tried (default: 64; more gains nothing on a CPU)",
+      "largest batch that is tried, whatever the device (default: 64; more gains nothing on a CPU)",
       wholeNumber("max-batch"),
     )
     .option(
       "--memory <MIB>",
-      "what a batch may take (default: four fifths of what is free)",
+      "what a batch may take of this machine's memory (default: four fifths of what is free)",
       wholeNumber("memory"),
     )
     .option("--runs <N>", "timed runs of each model (default: 30)", wholeNumber("runs"))
@@ -76,14 +76,17 @@ export function addThroughputCommand(analyze: Command): void {
       `
 The protocol is the paper's: the largest batch that fits (--batch-size sets it),
 30 runs, here split over rounds so that drift of the machine hits all models alike.
-Each model runs in a process of its own: its memory is its own. Models by name have
-random weights, which are as fast as trained ones; accuracy wants checkpoints and
-pictures. Rows marked * are on the Pareto front.
+Each model runs in a process of its own, which only loads its finished program and
+answers: memory is what that takes of this machine, on any device. So on WebGPU and
+CUDA, too, a batch "fits" by the machine's memory and --max-batch; one that the device
+itself refuses is halved. Models by name have random weights, which are as fast as
+trained ones; accuracy wants checkpoints and pictures. Rows marked * are on the Pareto
+front of accuracy and speed, rows marked † on that of accuracy and memory of a batch.
 
 Examples:
   deit analyze throughput 'deit_*_224' 'regnety_0*' --paper --out throughput
   deit analyze throughput model.safetensors mobilenet.onnx --sizes 160,224 \\
-      --data-path ./imagenet --out throughput`,
+      --batch-size 16 --data-path ./imagenet --out throughput`,
     )
     .action(runThroughput);
 }

@@ -1,0 +1,43 @@
+/** Timed forward passes from outside: one process makes the program, another loads it and is measured. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ForwardJob, ForwardTimes } from "../../benchmark/forward.ts";
+import { DeviceError } from "../../errors.ts";
+import { JobError, JobKilledError, runJob } from "../../runtime/job-process.ts";
+import type { ForwardStep } from "./forward-child.ts";
+
+/** @throws DeviceError, and what `runJob` throws */
+export async function runForward(
+  job: Omit<ForwardJob, "folder">,
+  signal: AbortSignal | undefined,
+): Promise<ForwardTimes> {
+  const folder = await mkdtemp(join(tmpdir(), "deit-forward-"));
+  const run = async (step: ForwardStep["step"]): Promise<unknown> =>
+    runJob({
+      beside: import.meta.url,
+      module: "forward-child",
+      job: { ...job, folder, step } satisfies ForwardStep,
+      signal,
+    });
+  try {
+    await run("prepare");
+    return (await run("time")) as ForwardTimes; // forward-child.ts returns them
+  } catch (error) {
+    signal?.throwIfAborted(); // the child ended because it was asked to
+    if (error instanceof JobError && error.kind === "DeviceError")
+      throw new DeviceError(job.device, error.message);
+    throw error;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** As systems, ONNX Runtime and `sessionError` say it. */
+const OUT_OF_MEMORY = /bad_?alloc|failed to allocate|out of memory|memory of the device is used up/i;
+
+/** Whether the system or the device had no memory for it. */
+export function ranOutOfMemory(error: unknown): boolean {
+  if (error instanceof JobKilledError) return error.signal === "SIGKILL";
+  return error instanceof Error && OUT_OF_MEMORY.test(error.message);
+}
