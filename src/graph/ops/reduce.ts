@@ -1,10 +1,11 @@
-/** Mean and maximum over axes, and the index of the maximum. (The sum stands in broadcast.ts.) */
+/** Mean and maximum over axes, the index of the maximum, and the sum of everything. (That over axes stands in broadcast.ts.) */
 import type { OpDefinition, Value } from "../graph.ts";
 import { apply, constant } from "../graph.ts";
 import { dimAt, resolveAxes, resolveAxis, sizeOf } from "../shape.ts";
 import { expand, reduceData, reducedShape, reshape, sum } from "./broadcast.ts";
 import { equal } from "./compare.ts";
-import { cast, div, mul, sub } from "./elementwise.ts";
+import { add, cast, div, mul, sub } from "./elementwise.ts";
+import { slice } from "./layout.ts";
 
 interface ReduceOptions extends Readonly<Record<string, unknown>> {
   readonly axes: readonly number[];
@@ -96,4 +97,31 @@ const argmaxOp: OpDefinition<{ axis: number }> = {
 /** Index (int32) of the first largest element along one axis. No gradient. */
 export function argmax(x: Value, axis: number): Value {
   return apply(argmaxOp, [x], { axis: resolveAxis("argmax", axis, x.shape) });
+}
+
+/** WebGPU's ReduceSum gives each result one workgroup, so that one result of many elements would leave the device idle. */
+const [LONG_TOTAL, ROW] = [1 << 16, 1024];
+
+const totalOp: OpDefinition<Readonly<Record<string, never>>> = {
+  name: "total",
+  infer: ([x]) => [{ dtype: x.dtype, shape: [] }],
+  gradient: ({ inputs: [x], grad }) => [expand(grad, x.shape)],
+  lower: ([x], _, target) => [target === "webgpu" && sizeOf(x.shape) >= LONG_TOTAL ? totalByRows(x) : sum(x)],
+};
+
+/** Σ x by way of the sums of rows of 1024; what is left of a row is added by itself. */
+function totalByRows(x: Value): Value {
+  const length = sizeOf(x.shape);
+  const rows = Math.floor(length / ROW);
+  const flat = reshape(x, [length]);
+  if (rows * ROW === length) return total(sum(reshape(flat, [rows, ROW]), 1));
+  return add(
+    total(slice(flat, { axis: 0, end: rows * ROW })),
+    sum(slice(flat, { axis: 0, start: rows * ROW })),
+  );
+}
+
+/** Sum of all elements, a scalar: for vectors of the size of a model. */
+export function total(x: Value): Value {
+  return apply(totalOp, [x], {});
 }
