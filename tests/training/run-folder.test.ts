@@ -169,6 +169,14 @@ describe("resume", () => {
     expect(run.staleModels).toEqual(["last", "best"]);
   });
 
+  test("goes on where the run is older than an option that has its default", async () => {
+    await train(1);
+    const later = { args: { ...args, holdOut: false }, mayDiffer: ["workers"] };
+    await expect(openRunFolder(path, later)).rejects.toThrow("holdOut: not set there, false given");
+    await using run = await openRunFolder(path, { ...later, defaults: { holdOut: false } });
+    expect(run.resumed).toBe(true);
+  });
+
   test("a run killed before its first save starts anew", async () => {
     {
       await using run = await open();
