@@ -23,7 +23,7 @@ beforeAll(async () => {
     recipe,
     "model: deit_w64d4_patch4_32\ninputSize: 16\nepochs: 1\nwarmupEpochs: 0\nbatchSize: 8\nvalSplit: 0.25\naa: null\nreprob: 0\nmixup: 0\ncutmix: 0\nrepeatedAug: false\nmodelEma: false\n",
   );
-});
+}, 60_000);
 
 async function deit(...words: string[]): Promise<{ code: number; out: string; err: string }> {
   vi.stubEnv("NO_COLOR", "1");

@@ -48,9 +48,9 @@ beforeAll(async () => {
   first = planAblation({ name: "alike", recipe, teachers, rows }, { seeds: [5], out });
   for (const [name, checkpoint] of Object.entries(teachers)) {
     const pictures = { dataPath, valSplit: 0.5, seed: 5, device: "cpu", workers: 0 } as const;
-    acc1[name] = (await evaluateCheckpoint({ checkpoint, ...pictures })).acc1;
+    acc1[name] = (await evaluateCheckpoint({ checkpoint, ...pictures, resamples: 1 })).acc1;
   }
-});
+}, 120_000);
 
 test("both are evaluated on the students' pictures, and have to lie within the limit", async () => {
   const apart = Math.abs((acc1["plain"] ?? 0) - (acc1["convnet"] ?? 0));
@@ -60,7 +60,7 @@ test("both are evaluated on the students' pictures, and have to lie within the l
   await expect(checkTeachers(within(apart / 2))).rejects.toThrow(
     `the teachers are ${apart.toFixed(2)} points of top-1 apart, and the table allows ${apart / 2}: plain ${acc1["plain"]?.toFixed(2)} %, convnet ${acc1["convnet"]?.toFixed(2)} %; no student is trained\nChange the epochs`,
   );
-});
+}, 120_000);
 
 test("the study ends before any student when they do not, and goes on when they do", async () => {
   const recorded = async (): Promise<void> => {};
@@ -79,4 +79,4 @@ test("the study ends before any student when they do not, and goes on when they 
   await expect(stopped).rejects.toMatchObject({ name: "InterruptedError" });
   expect(said).toContainEqual({ type: "teachers", reached: acc1 });
   expect(said.filter(({ type }) => type === "finished")).toEqual([]);
-});
+}, 120_000);
