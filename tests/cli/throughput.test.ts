@@ -1,5 +1,5 @@
 /** `deit analyze throughput` in this process (its forward passes are processes of their own): document, table, refusals. */
-import { readdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, expect, it, vi } from "vitest";
 import { run } from "../../src/cli/run.ts";
@@ -59,6 +59,22 @@ it("measures, writes, says what it could not read; a second call shows what is k
   expect(shown.out).toContain("cpu, 1 threads");
   expect(shown.out).toMatch(/^deit_w64d4_patch4_32 \* † +16 +\d/m);
   expect(shown.out).toContain(`written to ${folder}: throughput.json, throughput.csv, index.html`);
+}, 120_000);
+
+it("of a run's pictures, those are measured that it held back", async () => {
+  const own = join(root, "run");
+  await mkdir(own);
+  await copyFile(model, join(own, "best.safetensors"));
+  await writeFile(join(own, "args.yaml"), `data-path: ${photos}\nval-split: 0.5\nseed: 3\n`);
+  const folder = join(root, "of-run");
+  const words = [own, "--data-path", photos, "--batch-size", "1", "--runs", "1", "--rounds", "1"];
+  const { code, out, err } = await deit(...words, "--out", folder, "--json");
+  expect(code, err).toBe(0);
+  expect(JSON.parse(out).rows[0].images).toBe(3);
+  // where all are asked for, it is said that it has trained on some of them
+  const all = await deit(...words, "--val-split", "0", "--out", folder, "--json");
+  expect(JSON.parse(all.out).rows[0].images).toBe(6);
+  expect(all.err).toContain(`${own} trained on some of the pictures`);
 }, 120_000);
 
 it("a file in the place of the folder is told before the work", async () => {

@@ -12,6 +12,7 @@ import { withInterrupt } from "../../interrupt.ts";
 import { createOutput } from "../../output.ts";
 import { makeFolder } from "../../output-folder.ts";
 import { createProgress } from "../../progress.ts";
+import { runPictures } from "../../run-pictures.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
 
@@ -93,19 +94,22 @@ Examples:
 
 async function runThroughput(models: string[], flags: ThroughputFlags, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
-  const { model, batchSize, device, threads, ...pictures } = givenOptions(command, OPTIONS);
+  const { model, batchSize, device, threads, evalCropRatio, ...given } = givenOptions(command, OPTIONS);
   const { measureThroughput } = await import("../../../analysis/throughput/measure.ts");
   const { JOURNAL_FILE, shownRows, writeThroughput } = await import("../../../analysis/throughput/files.ts");
   const { sizes, maxBatch, memory, runs, rounds, out, paper, sizeBy } = flags;
   if (out !== undefined) await makeFolder(out); // says what is wrong before the work, not after
-  const named = { dataPath: pictures.dataPath ?? null, dataSet: pictures.dataSet ?? "auto" };
+  const named = { dataPath: given.dataPath ?? null, dataSet: given.dataSet ?? "auto" };
+  const measuresAccuracy = namesPictures(named);
+  const pictures = measuresAccuracy ? await runPictures(models, given) : { options: {}, notes: [] };
+  for (const note of pictures.notes) output.warn(note);
   const options: ThroughputOptions = {
     models,
     sizes,
     model,
     batchSize,
     memoryMiB: memory,
-    pictures: namesPictures(named) ? pictures : undefined,
+    pictures: measuresAccuracy ? { ...pictures.options, evalCropRatio } : undefined,
     journal: out === undefined ? undefined : join(out, JOURNAL_FILE),
     ...(maxBatch && { maxBatch }),
     ...(runs && { runs }),
