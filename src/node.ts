@@ -107,6 +107,8 @@ export { writeTokens } from "./analysis/tokens-files.ts";
 export { attentionMaps } from "./analysis/attention.ts";
 export type { AttentionOptions, AttentionSource, PictureAttention, TokenMaps } from "./analysis/attention.ts";
 export { attentionFiles } from "./analysis/attention-files.ts";
+export type { HeadNumbers, PictureNumbers } from "./analysis/attention-numbers.ts";
+export { attentionNumbers } from "./analysis/attention-numbers.ts";
 export type { AttentionFiles } from "./analysis/attention-files.ts";
 export { rollout } from "./analysis/rollout.ts";
 export type { HeadFusion, RolloutOptions } from "./analysis/rollout.ts";

@@ -7,7 +7,7 @@ import type { Picture } from "../augmentation/picture.ts";
 import { writePlanar } from "../augmentation/picture.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import { readPicture } from "../data/decode.ts";
-import { ConfigError } from "../errors.ts";
+import { ConfigError, DataError } from "../errors.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
 import { loadModel } from "../evaluation/load-model.ts";
 import type { Prediction } from "../evaluation/metrics.ts";
@@ -91,8 +91,9 @@ export type AttentionEvent =
   | { readonly type: "warning"; readonly message: string };
 
 /**
- * Looks at each picture in turn and hands it to `take`; nothing is kept. @returns what all have in common
- * @throws ConfigError for convnets and tokens that the model has not, DataError naming the first file that is no picture
+ * Looks at each picture in turn and hands it to `take`; nothing is kept. Files that are no pictures are passed over with a
+ * warning. @returns what all have in common
+ * @throws ConfigError for convnets and tokens that the model has not, DataError naming the first file when none is a picture
  */
 export async function attentionMaps(
   { checkpoint, images, model, inputSize, classes, device = "auto", threads, ...options }: AttentionOptions,
@@ -125,9 +126,17 @@ export async function attentionMaps(
   try {
     const executable = await loadMaps(runtime, loaded, headFusion);
     const [height, width] = config.inputSize;
+    let [seen, refused]: [number, DataError | undefined] = [0, undefined];
     for (const [done, image] of images.entries()) {
       signal?.throwIfAborted();
-      const picture = await readPicture(image);
+      const picture = await readPicture(image).catch(unreadable);
+      if (picture instanceof DataError) {
+        refused ??= picture;
+        if (images.length > 1)
+          onEvent?.({ type: "warning", message: `${firstLine(picture)}; it is left out` });
+        continue;
+      }
+      seen++;
       const draw = transform.draw(createRandom(0), picture.width, picture.height);
       const pixels = new Uint8Array(3 * height * width);
       writePlanar(transform.apply(picture, draw), pixels);
@@ -140,10 +149,20 @@ export async function attentionMaps(
       await take({ image, picture, seen: seenRegion(draw, picture), tokens }, source);
       onEvent?.({ type: "picture", done: done + 1, total: images.length });
     }
+    if (seen === 0 && refused !== undefined) throw refused;
     return source;
   } finally {
     await runtime.close();
   }
+}
+
+function unreadable(error: unknown): DataError {
+  if (error instanceof DataError) return error;
+  throw error;
+}
+
+function firstLine({ message }: Error): string {
+  return message.split("\n")[0] ?? "";
 }
 
 /** @throws ConfigError for a distillation token that is not there */

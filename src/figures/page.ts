@@ -48,41 +48,52 @@ export interface PageTable {
   readonly right?: readonly number[];
 }
 
-/** The page of an analysis. `command` is what made it, as a user would type it. */
-export async function figurePage({
-  title,
-  kind,
-  lead,
-  sections,
-  command,
-}: {
-  title: string;
+export interface PageFrame {
+  readonly title: string;
   /** A few words above the title. */
-  kind?: string;
-  lead?: string;
-  sections: readonly PageSection[];
-  command?: string;
-}): Promise<string> {
-  const parts: Html[] = [];
-  for (const { title, lead, figure, table, body } of sections) {
-    parts.push(
-      html`<section>
-        <h2>${title}</h2>
-        ${lead && html`<p class="lead">${lead}</p>`}
-        ${figure && html`<div class="card figure scroll">${await bothThemes(figure)}</div>`}
-        ${table && html`<div class="card scroll">${tableOf(table)}</div>`} ${body}
-      </section>`,
-    );
-  }
-  return htmlDocument(
+  readonly kind?: string;
+  readonly lead?: string;
+  /** What made it, as a user would type it. */
+  readonly command?: string;
+}
+
+/** The page of an analysis. */
+export async function figurePage({
+  sections,
+  ...frame
+}: PageFrame & { sections: readonly PageSection[] }): Promise<string> {
+  const [before, after] = aroundSections(frame);
+  const parts: string[] = [];
+  for (const section of sections) parts.push(await sectionText(section));
+  return [before, ...parts, after].join("");
+}
+
+/** Stands where the sections will; no text can be like it, since "<" in text is escaped. */
+const SECTIONS = "<!-- sections -->";
+
+/** What stands before and after the sections of a page, for one that is written as they come. */
+export function aroundSections({ title, kind, lead, command }: PageFrame): [before: string, after: string] {
+  const page = htmlDocument(
     title,
     html`<header>
         ${kind && html`<p class="kind">${kind}</p>`}
         <h1>${title}</h1>
       </header>
-      ${lead && html`<p class="lead">${lead}</p>`} ${parts}
+      ${lead && html`<p class="lead">${lead}</p>`} ${new Html(SECTIONS)}
       ${command && html`<footer>Made by <code>${command}</code></footer>`}`,
   );
+  const [before = "", after = ""] = page.split(SECTIONS);
+  return [before, after];
+}
+
+/** A section as HTML. */
+export async function sectionText({ title, lead, figure, table, body }: PageSection): Promise<string> {
+  return html`<section>
+    <h2>${title}</h2>
+    ${lead && html`<p class="lead">${lead}</p>`}
+    ${figure && html`<div class="card figure scroll">${await bothThemes(figure)}</div>`}
+    ${table && html`<div class="card scroll">${tableOf(table)}</div>`} ${body}
+  </section>`.text;
 }
 
 /** A picture's bytes as an `<img>` of its own. @param alt what it shows, for those who do not see it */

@@ -55,6 +55,45 @@ export async function writeFileAtomic(
   await syncFolder(dirname(path));
 }
 
+/** A file that grows as its content comes, and is there when it is whole. */
+export interface GrowingFile {
+  write(text: string): Promise<void>;
+  /** Puts it in its place. */
+  commit(): Promise<void>;
+  /** Removes what was written; does nothing after `commit`. */
+  discard(): Promise<void>;
+}
+
+/** Like {@link writeFileAtomic} for content that nobody holds at once. @throws what that throws, at every step */
+export async function openGrowingFile(
+  path: string,
+  { what = "a file" }: Pick<AtomicWriteOptions, "what"> = {},
+): Promise<GrowingFile> {
+  const temporary = join(dirname(path), temporaryName(basename(path)));
+  const told = async <T>(work: Promise<T>): Promise<T> =>
+    work.catch(async (error: unknown) => {
+      throw await describeWriteFailure(error, { path, what });
+    });
+  const handle = await told(open(temporary, "wx"));
+  let isOpen = true;
+  const close = async (): Promise<void> => {
+    isOpen = false;
+    await handle.close();
+  };
+  return {
+    write: async (text) => told(writeAll(handle, new TextEncoder().encode(text))),
+    async commit() {
+      await told(handle.sync().then(close));
+      await told(rename(temporary, path));
+      await syncFolder(dirname(path));
+    },
+    async discard() {
+      if (isOpen) await close().catch(() => {});
+      await unlink(temporary).catch(() => {});
+    },
+  };
+}
+
 /**
  * Removes temporary files that a killed process left in `folder`. Only for a folder that nobody else writes to.
  * @returns the names that were removed

@@ -153,7 +153,9 @@ describe("attention", () => {
     const page = await readFile(await files.finish(source, "deit analyze attention"), "utf8");
     expect(page).not.toMatch(/(src|href)="(?!data:)/);
     expect(page).not.toContain("<script");
-    expect((await readdir(folder)).toSorted()).toEqual([...written.flat(), "index.html"].toSorted());
+    expect((await readdir(folder)).toSorted()).toEqual(
+      [...written.flat(), "attention.csv", "attention.json", "index.html"].toSorted(),
+    );
     expect(written[1]?.every((name) => name.startsWith("one-2-"))).toBe(true);
     for (const name of ["rollout-distillation", "layer2-head1-class", "layer4-head1-distillation"]) {
       const { width, height } = await sharp(join(folder, `one-${name}.png`)).metadata();

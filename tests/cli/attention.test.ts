@@ -1,6 +1,6 @@
 /** `deit analyze attention` and `tokens` on the command line: what they print, and how they refuse. */
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { run } from "../../src/cli/run.ts";
@@ -74,8 +74,44 @@ describe("attention", () => {
       "0-rollout-class.png",
       "0-tokens-dark.png",
       "0-tokens.png",
+      "attention.csv",
+      "attention.json",
       "index.html",
     ]);
+  });
+
+  it("goes past files that are no pictures; what it writes is whole", async () => {
+    const folder = join(root, "some");
+    const broken = join(root, "broken.jpg");
+    await writeFile(broken, "no picture");
+    const images = [broken, picture, join(root, "nowhere.png"), join(root, "photos", "ring", "0.png")];
+    const { code, err } = await deit("attention", model, ...images, "--out", folder, "--json");
+    expect(code, err).toBe(0);
+    expect(err).toContain("broken.jpg");
+    expect(err).toContain("nowhere.png cannot be read");
+    const { pictures, layers } = JSON.parse(await readFile(join(folder, "attention.json"), "utf8"));
+    expect(layers).toBe(4);
+    expect(pictures.map(({ image }: { image: string }) => image)).toEqual([images[1], images[3]]);
+    for (const { to, entropy, effectivePatches } of pictures[0].tokens[0].heads) {
+      expect(to.class + to.patches).toBeCloseTo(1, 5);
+      expect(effectivePatches).toBeCloseTo(Math.exp(entropy), 4);
+      expect(effectivePatches).toBeLessThanOrEqual(16.001);
+    }
+    const rows = (await readFile(join(folder, "attention.csv"), "utf8")).trim().split("\n");
+    expect(rows).toHaveLength(1 + 2 * 4 * 2);
+    const page = await readFile(join(folder, "index.html"), "utf8");
+    expect(page.match(/<section>/g)).toHaveLength(3);
+    expect(page.trim()).toMatch(/<\/html>$/);
+    expect((await readdir(folder)).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  });
+
+  it("leaves nothing half written when no file is a picture", async () => {
+    const folder = join(root, "none");
+    const broken = join(root, "broken.jpg");
+    await writeFile(broken, "no picture");
+    const { code, err } = await deit("attention", model, broken, join(root, "nowhere.png"), "--out", folder);
+    expect([code, existsSync(folder)]).toEqual([1, false]);
+    expect(err).toContain("error:");
   });
 
   it("makes no folder for a model that is not there", async () => {

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   describeWriteFailure,
   isTemporaryName,
+  openGrowingFile,
   removeTemporaries,
   writeFileAtomic,
 } from "../../src/formats/atomic-file.ts";
@@ -48,6 +49,24 @@ test("a stream that fails half way leaves the old file and no temporary one", as
   await expect(writeFileAtomic(path, broken())).rejects.toThrow("the source broke");
   expect(await readFile(path, "utf8")).toBe("old");
   expect((await readdir(folder)).filter(isTemporaryName)).toEqual([]);
+});
+
+test("a file that grows is there when it is whole, or not at all", async () => {
+  const path = join(folder, "grown.txt");
+  await writeFile(path, "old");
+  const left = await openGrowingFile(path);
+  await left.write("half");
+  expect(await readFile(path, "utf8")).toBe("old");
+  await left.discard();
+  expect((await readdir(folder)).filter(isTemporaryName)).toEqual([]);
+  const whole = await openGrowingFile(path);
+  for (const part of ["one ", "two ", "⚗"]) await whole.write(part);
+  await whole.commit();
+  await whole.discard();
+  expect(await readFile(path, "utf8")).toBe("one two ⚗");
+  await expect(openGrowingFile(join(folder, "none", "x"), { what: "the page" })).rejects.toThrow(
+    /^Cannot save the page to .*none.x: the folder is not there/,
+  );
 });
 
 test("a missing folder, a folder in the way, a file as a folder", async () => {

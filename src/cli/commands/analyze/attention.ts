@@ -1,7 +1,7 @@
 /** `deit analyze attention`: where class and distillation token look in pictures, head by head and by rollout. */
 import { Option } from "commander";
 import type { Command } from "commander";
-import type { AttentionSource, PictureAttention } from "../../../analysis/attention.ts";
+import type { AttentionSource } from "../../../analysis/attention.ts";
 import type { TokenName } from "../../../analysis/inside.ts";
 import type { HeadFusion } from "../../../analysis/rollout.ts";
 import { HEAD_FUSIONS } from "../../../analysis/rollout.ts";
@@ -60,7 +60,9 @@ export function addAttentionCommand(analyze: Command): void {
       "after",
       `
 The folder gets, for each picture, rollout over the whole picture in its own size,
-sheets of both tokens and of all heads and layers, and index.html with all of it.
+sheets of both tokens and of all heads and layers; index.html with all of it, and the
+numbers: attention.json with the maps, attention.csv with where each head's attention
+goes and how wide it is spread. Files that are no pictures are left out, with a warning.
 
 Examples:
   deit analyze attention model.safetensors cat.jpg
@@ -79,13 +81,15 @@ async function runAttention(
   const output = createOutput({ json: flags.json });
   const { inputSize, ...given } = givenOptions(command, OPTIONS);
   const { layer, head, token, headFusion, discardRatio, json } = flags;
-  const [{ attentionMaps }, { attentionFiles }] = await Promise.all([
+  const [{ attentionMaps }, { attentionFiles }, { attentionNumbers }] = await Promise.all([
     import("../../../analysis/attention.ts"),
     import("../../../analysis/attention-files.ts"),
+    import("../../../analysis/attention-numbers.ts"),
   ]);
   await fetchCheckpoint(checkpoint);
   const folder = flags.out ?? (json ? undefined : "attention");
-  const files = folder === undefined ? undefined : attentionFiles(folder, { layers: layer, heads: head });
+  const selection = { layers: layer, heads: head };
+  const files = folder === undefined ? undefined : attentionFiles(folder, selection);
   const looked: { image: string; said: readonly string[]; files: readonly string[]; numbers: unknown }[] = [];
   const source = await withProgress({ output, label: "looking", unit: "pictures" }, (hooks) =>
     attentionMaps(
@@ -107,12 +111,15 @@ async function runAttention(
             ({ token, prediction: { label, score } }) => `${token}: ${label} ${(100 * score).toFixed(1)} %`,
           ),
           files: written,
-          numbers: json ? numbersOf(maps, { layer, head }) : undefined,
+          numbers: json ? attentionNumbers(maps, from, selection) : undefined,
         });
       },
       hooks,
     ),
-  );
+  ).catch(async (error: unknown) => {
+    await files?.discard();
+    throw error;
+  });
   const page = await files?.finish(source, commandLine());
   const { bold } = coloursFor(process.stdout);
   output.result(
@@ -145,44 +152,6 @@ function checkSelection(
         hint: `Give numbers from 1 to ${most}.`,
       });
   }
-}
-
-/** Seven digits are what float32 has. */
-const DIGITS = 7;
-
-function numbersOf(
-  { image, picture, seen, tokens }: PictureAttention,
-  { layer, head }: Pick<AttentionFlags, "layer" | "head">,
-): object {
-  const short = (values: Float32Array): number[] =>
-    Array.from(values, (value) => Number(value.toPrecision(DIGITS)));
-  const wanted = (given: readonly number[] | undefined, index: number): boolean =>
-    given?.includes(index + 1) ?? true;
-  return {
-    image,
-    width: picture.width,
-    height: picture.height,
-    seen,
-    tokens: tokens.map(({ token, prediction, heads, toTokens, rollout, rolloutToTokens }) => ({
-      token,
-      prediction,
-      rollout: { patches: short(rollout), tokens: short(rolloutToTokens) },
-      heads: heads.flatMap((maps, layerIndex) =>
-        maps.flatMap((map, headIndex) =>
-          wanted(layer, layerIndex) && wanted(head, headIndex)
-            ? [
-                {
-                  layer: layerIndex + 1,
-                  head: headIndex + 1,
-                  patches: short(map),
-                  tokens: short(toTokens[layerIndex]?.[headIndex] ?? new Float32Array()),
-                },
-              ]
-            : [],
-        ),
-      ),
-    })),
-  };
 }
 
 /** "1,6,12" → [1, 6, 12], without repetitions. */
