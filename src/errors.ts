@@ -85,7 +85,7 @@ export class DataError extends DeitError {
 export class DeviceError extends DeitError {
   override readonly name = "DeviceError";
   readonly device: string;
-  /** Whether its memory was not enough: less of something would do. */
+  /** Whether its memory was not enough, and so nothing was changed: less of something would do. */
   readonly outOfMemory: boolean;
   constructor(
     device: string,

@@ -90,14 +90,14 @@ export async function connect(port: SessionPort, facts: RuntimeFacts): Promise<R
     let released = false;
     return {
       program,
-      async run(feeds) {
+      async run(feeds, { group } = {}) {
         checkOpen();
         if (released) throw new DeviceError(device, `program "${program.name}" was released and cannot run`);
         checkFeeds(program, feeds);
         const copies = Object.fromEntries(
           Object.entries(feeds).map(([name, data]) => [name, detachedCopy(data)]),
         );
-        return send({ type: "run", handle, feeds: copies }, Object.values(copies));
+        return send({ type: "run", handle, feeds: copies, group }, Object.values(copies));
       },
       async release() {
         if (released || ended !== undefined) return undefined;

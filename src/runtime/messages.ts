@@ -14,10 +14,18 @@ export interface SessionSettings {
   readonly profile: string | undefined;
 }
 
+export interface RunRequest {
+  readonly type: "run";
+  readonly handle: number;
+  readonly feeds: Readonly<Record<string, TensorData>>;
+  /** Runs that are not to be done after one of them failed. */
+  readonly group?: number | undefined;
+}
+
 export type Request =
   | { readonly type: "open"; readonly settings: SessionSettings }
   | { readonly type: "load"; readonly handle: number; readonly program: Program }
-  | { readonly type: "run"; readonly handle: number; readonly feeds: Readonly<Record<string, TensorData>> }
+  | RunRequest
   | { readonly type: "release"; readonly handle: number }
   | { readonly type: "setState"; readonly name: string; readonly value: Float32Array }
   | { readonly type: "getState"; readonly name: string }

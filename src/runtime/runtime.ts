@@ -46,9 +46,13 @@ export interface Executable {
   /**
    * Feeds every input that is no state; returns every output that is no next state. Feeds are copied when the call
    * is made. Calls may be queued; they run in order, and on WebGPU those that wait are
-   * uploaded while the device computes. State changes only when a run succeeds.
+   * uploaded while the device computes. State changes only when a run succeeds. Runs of one `group` build on each other:
+   * after one that fails the others that were queued fail with the same error, unrun.
    */
-  run(feeds: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>>;
+  run(
+    feeds: Readonly<Record<string, TensorData>>,
+    options?: { readonly group?: number },
+  ): Promise<Record<string, TensorData>>;
   /** Frees the session; state stays. Returns the profiler's file when the runtime was made with `profile`. */
   release(): Promise<string | undefined>;
 }

@@ -30,7 +30,10 @@ export function createSessionHost(surroundings: Surroundings, reply: Reply): (me
   /** Requests that came and were not looked at yet. */
   let waiting = 0;
   /** Runs whose results were not read yet, in their order. */
-  const started: { readonly id: number; readonly results: Results }[] = [];
+  const started: { readonly id: number; readonly group: number | undefined; readonly results: Results }[] =
+    [];
+  /** Why a run of a group failed; the others of that group are answered with it. */
+  const failed = new Map<number, unknown>();
 
   async function answer(request: Exclude<Request, { type: "run" }>): Promise<Result> {
     if (request.type === "open") {
@@ -82,9 +85,12 @@ export function createSessionHost(surroundings: Surroundings, reply: Reply): (me
       await finish();
       return respond(id, () => answer(request));
     }
+    const { group, handle, feeds } = request;
     try {
-      started.push({ id, results: await programOf(request.handle).run(request.feeds) });
+      if (group !== undefined && failed.has(group)) throw failed.get(group);
+      started.push({ id, group, results: await programOf(handle).run(feeds) });
     } catch (error) {
+      if (group !== undefined) failed.set(group, error);
       await finish();
       return respond(id, () => Promise.reject(error));
     }
@@ -93,7 +99,16 @@ export function createSessionHost(surroundings: Surroundings, reply: Reply): (me
 
   /** Answers the runs that were started. */
   async function finish(): Promise<void> {
-    for (const { id, results } of started.splice(0)) await respond(id, results);
+    for (const { id, group, results } of started.splice(0)) {
+      await respond(id, async () => {
+        try {
+          return await results();
+        } catch (error) {
+          if (group !== undefined) failed.set(group, error);
+          throw error;
+        }
+      });
+    }
   }
 
   async function respond(id: number, result: () => Promise<Result>): Promise<void> {

@@ -108,17 +108,25 @@ export function hostData(tensor: Tensor): TensorData {
 }
 
 /**
- * What ONNX Runtime, its arena and Dawn say when memory or the size of a buffer is not enough: an invalid buffer is one that
- * could not be made, a narrowing error a size that WebGPU cannot count. A lost device is mostly one whose memory was used up.
+ * What ONNX Runtime, its arena, Dawn, Vulkan and CUDA's libraries say when memory or the size of a buffer is not enough: an
+ * invalid buffer is one that could not be made, a narrowing error a size that WebGPU cannot count.
  */
 const OUT_OF_MEMORY =
-  /bad_alloc|allocate memory|out of memory|OutOfMemory|AllocateRaw|(?:exceed|larger than|limit).*buffer|buffer.*(?:exceed|too large|limit)|\[Invalid Buffer|narrowing_error|device (?:was |is )?lost/is;
+  /bad_alloc|allocate memory|out of memory|OutOfMemory|OUT_OF_(?:DEVICE|HOST|POOL)_MEMORY|(?:CUBLAS|CUDNN)_STATUS_ALLOC_FAILED|AllocateRaw|Failed to create GPU buffer|(?:exceed|larger than|limit).*buffer|buffer.*(?:exceed|too large|larger than|limit)|\[Invalid Buffer|narrowing_error/is;
+
+/** What Dawn and Vulkan say of a device that is gone, and its memory with it. */
+const LOST = /device\S* (?:was |is )?lost|ERROR_DEVICE_LOST/i;
+
+const HINTS = {
+  memory: "The memory of the device is used up: take a smaller batch size, resolution or model.",
+  lost: "The device was lost, and what was on it: its driver was reset (by a driver's fault, a suspended machine or work that took too long), or its memory was used up. Start again: a run goes on from what was saved last. If it happens again, take a smaller batch size.",
+} as const;
 
 /** ONNX Runtime's complaint as a DeviceError that names the program and, when known, the node. */
 export function sessionError(
   device: string,
   program: Program,
-  doing: "load" | "run",
+  doing: "load" | "run" | "read",
   cause: unknown,
 ): DeviceError {
   const raw = (cause instanceof Error ? cause.message : String(cause)).trim();
@@ -128,14 +136,15 @@ export function sessionError(
     .replace(/^.*?Status Message: /s, "")
     .replace(/^\S*\.(?:cc|h|cpp):\d+ (?:[^\n]*? was false\. |[^\n()]*\([^\n()]*\) )?/, "");
   const where = op === undefined ? "" : ` at node "${node}" (${op})`;
-  const outOfMemory = OUT_OF_MEMORY.test(raw);
-  const verb = doing === "load" ? "cannot be loaded" : "failed";
+  const hint = LOST.test(raw) ? "lost" : OUT_OF_MEMORY.test(raw) ? "memory" : undefined;
+  const verb = { load: "cannot be loaded", run: "failed", read: "ran, and its results cannot be read" }[
+    doing
+  ];
   return new DeviceError(device, `program "${program.name}" ${verb} on ${device}${where}: ${status}`, {
     cause,
-    outOfMemory,
-    ...(outOfMemory
-      ? { hint: "The memory of the device is used up: take a smaller batch size, resolution or model." }
-      : {}),
+    // Results are read after the state has changed.
+    outOfMemory: hint === "memory" && doing !== "read",
+    ...(hint && { hint: HINTS[hint] }),
   });
 }
 

@@ -122,7 +122,7 @@ export async function createWebgpuEngine(
             for (const [name, tensor] of wanted)
               results[name] = tensor.location === "gpu-buffer" ? await download(tensor) : hostData(tensor);
           } catch (error) {
-            throw sessionError("webgpu", program, "run", error);
+            throw sessionError("webgpu", program, "read", error);
           } finally {
             for (const [, tensor] of wanted) tensor.dispose();
           }

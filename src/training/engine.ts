@@ -103,13 +103,15 @@ async function trainEpoch(loop: Loop): Promise<void> {
   for await (const group of inGroups(batches, ({ step }) => stepsTogether(loop, step))) {
     loop.waited += performance.now() - asked;
     speed.start();
-    const results = await orSave(loop, () => runSteps(executables, feedsOf(loop, group), group.length));
-    speed.stop(group.length);
-    for (const [i, batch] of group.entries()) {
+    const { results, failure } = await runSteps(executables, feedsOf(loop, group), group.length);
+    speed.stop(results.length);
+    for (const [i, batch] of group.slice(0, results.length).entries()) {
       const isUpdate = (batch.step + 1) % options.accumulationSteps === 0;
       const lr = learningRate(loop, batch.step);
       const hyper = hyperFeeds(loop, { update: progress.updates + 1, lr });
-      const applied = isUpdate ? await orSave(loop, async () => executables.apply?.run(hyper)) : {};
+      const applied = isUpdate
+        ? await executables.apply?.run(hyper).catch((error: unknown) => fail(loop, error))
+        : {};
       const losses = scalars({ ...results[i], ...applied });
       const isSkipped = losses["overflow"] === 1;
       checkStep(loop, { losses, isSkipped, step: batch.step });
@@ -131,6 +133,7 @@ async function trainEpoch(loop: Loop): Promise<void> {
         secondsLeft: speed.secondsFor((options.epochs - epoch) * steps - progress.step),
       });
     }
+    if (failure !== undefined) await fail(loop, failure.error);
     const isUpdate = progress.step % options.accumulationSteps === 0;
     if (isUpdate && signal?.aborted) await stop(loop); // accumulated gradients are not saved
     if (progress.step === steps) break;
@@ -162,20 +165,15 @@ async function* feedsOf(loop: Loop, group: readonly Batch[]): AsyncGenerator<Rec
   }
 }
 
-/** Runs a step. One that does not fit into memory has changed nothing, so that the run can still be saved. */
-async function orSave<T>(loop: Loop, step: () => Promise<T>): Promise<T> {
-  try {
-    return await step();
-  } catch (error) {
-    const { executables, options, progress } = loop;
-    // Accumulated gradients are not saved; of several steps together, some may have been done.
-    const isWhole = progress.step % options.accumulationSteps === 0 && executables.turns === undefined;
-    if (error instanceof DeviceError && error.outOfMemory && isWhole) {
-      // A lost device has lost the state, too: then what was saved before is what there is.
-      await save(loop).catch(() => {});
-    }
-    throw withMemoryAdvice(error, options, { saved: true });
+/** Ends a run by the error of a step. One that does not fit into memory has changed nothing, so that it can still be saved. */
+async function fail(loop: Loop, error: unknown): Promise<never> {
+  const { options, progress } = loop;
+  const isWhole = progress.step % options.accumulationSteps === 0; // accumulated gradients are not saved
+  if (error instanceof DeviceError && error.outOfMemory && isWhole) {
+    // Where the state cannot be read any more, what was saved before is what there is.
+    await save(loop).catch(() => {});
   }
+  throw withMemoryAdvice(error, options, { saved: true });
 }
 
 /** What was measured after an epoch: the trained weights, and their average where it is kept. */

@@ -71,24 +71,46 @@ export async function loadTurns(runtime: Runtime, step: Program, count: number):
   return { count, executable: await runtime.load(repeat(step, count)) };
 }
 
+/** What became of steps that went together: the outputs of those that were done, and why the next one was not. */
+export interface StepResults {
+  readonly results: Record<string, TensorData>[];
+  readonly failure: { readonly error: unknown } | undefined;
+}
+
+/** Of steps that were handed over together, see Executable.run. */
+let groups = 0;
+
 /**
  * Runs `count` steps in order, in one run where that is what turns are; else each is handed over when its feeds are there.
- * Returns each step's outputs.
+ * After one that fails none is run, so state is that after the last of `results`.
  */
 export async function runSteps(
   { batch, turns }: { batch: Executable; turns: Turns | undefined },
   steps: AsyncIterable<Feeds>,
   count: number,
-): Promise<Record<string, TensorData>[]> {
-  if (turns?.executable !== undefined && count === turns.count)
-    return unstack(await turns.executable.run(stack(await Array.fromAsync(steps))), count);
+): Promise<StepResults> {
   const running: Promise<Record<string, TensorData>>[] = [];
-  for await (const feeds of steps) {
-    const run = batch.run(feeds);
-    run.catch(() => {}); // told below, unless feeds fail first
-    running.push(run);
+  let failure: StepResults["failure"];
+  try {
+    if (turns?.executable !== undefined && count === turns.count) {
+      const outputs = await turns.executable.run(stack(await Array.fromAsync(steps)));
+      return { results: unstack(outputs, count), failure };
+    }
+    const group = groups++;
+    for await (const feeds of steps) {
+      const run = batch.run(feeds, { group });
+      run.catch(() => {}); // told below
+      running.push(run);
+    }
+  } catch (error) {
+    failure = { error }; // of the one run, or of what a step would have been fed with
   }
-  return Promise.all(running);
+  const results: Record<string, TensorData>[] = [];
+  for (const run of await Promise.allSettled(running)) {
+    if (run.status === "rejected") return { results, failure: { error: run.reason } };
+    results.push(run.value);
+  }
+  return { results, failure };
 }
 
 /** Items in groups, in order; `sizeFrom` says how many the group that begins with an item should have. */

@@ -82,6 +82,25 @@ describe.each(devices)("session host on %s", (device) => {
   });
 });
 
+describe.each(devices)("a group of runs on %s", (device) => {
+  test("ends at the first that fails; other groups and other runs go on", async () => {
+    const { ask } = await openHost(device);
+    const inGroup = (group: number, x: number): Request => ({ ...run(x), group }) as Request;
+    const wrong: Request = { type: "run", handle: 1, feeds: {}, group: 7 };
+    const answers = await ask(
+      inGroup(7, 1),
+      wrong,
+      inGroup(7, 2),
+      inGroup(8, 10),
+      inGroup(7, 4),
+      run(20),
+      getW,
+    );
+    const why = "this program was released, or it failed to load";
+    expect(answers.map(content)).toEqual([1, why, why, 11, why, 31, 31]);
+  });
+});
+
 const at = (answer: Answer | undefined): number => Number(answer && content(answer));
 
 describe.skipIf(!devices.includes("webgpu"))("on webgpu", () => {

@@ -54,8 +54,40 @@ describe("sessionError", () => {
       true,
     ],
     ["an allocation that threw", "std::bad_alloc", true],
+    [
+      "a buffer that the device has no room for",
+      "Failed to create GPU buffer: size=1610612736, usage=140",
+      true,
+    ],
+    [
+      "a binding beyond the limit",
+      "Binding size (2147483648) is larger than the maximum storage buffer binding size (134217728).",
+      true,
+    ],
+    ["Vulkan", "vkAllocateMemory failed with VK_ERROR_OUT_OF_DEVICE_MEMORY", true],
+    ["cuBLAS", "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0 ; hostname=h", true],
+    ["cuDNN", "CUDNN failure 4: CUDNN_STATUS_ALLOC_FAILED ; GPU=0 ; hostname=h", true],
+    ["a driver's fault in cuBLAS", "CUBLAS failure 13: CUBLAS_STATUS_EXECUTION_FAILED ; GPU=0", false],
+    ["a lost device", "[Device] is lost.", false],
     ["a shape", "The input tensor cannot be reshaped to the requested shape. Input shape:{4,4}", false],
   ])("%s: out of memory or not", (_, message, outOfMemory) => {
     expect(sessionError("webgpu", program, "run", new Error(message)).outOfMemory).toBe(outOfMemory);
+  });
+
+  test.each([
+    "[Device] is lost.",
+    "A valid external Instance reference no longer exists. Device was lost",
+    "vkQueueSubmit failed with VK_ERROR_DEVICE_LOST",
+  ])("a lost device has words of its own: %s", (message) => {
+    const { hint } = sessionError("webgpu", program, "run", new Error(message));
+    expect(hint).toMatch(/^The device was lost, and what was on it/);
+  });
+
+  test("results that did not fit come after an update, so it is not said that nothing was changed", () => {
+    const error = sessionError("webgpu", program, "read", new Error("Failed to create GPU buffer: size=4"));
+    expect(error.outOfMemory).toBe(false);
+    expect(error.message).toMatch(
+      /ran, and its results cannot be read on webgpu.*\nThe memory of the device/s,
+    );
   });
 });

@@ -80,15 +80,18 @@ describe("advice", () => {
   });
 });
 
-test("a batch that does not fit ends the run with advice, after a warning; the run is saved", async () => {
+test("a batch that does not fit, in a run of two steps, ends the run with advice, after a warning; the run is saved", async () => {
   const root = await temporaryFolder();
   const dataPath = await writePhotos(join(root, "photos"), { perClass: 2 });
   const outputDir = join(root, "run");
   const warnings: string[] = [];
   // 262,144 tokens attend to each other: 512 GiB of probabilities.
-  const running = train(tinyRun({ dataPath, outputDir, inputSize: 2048, batchSize: 1, workers: 0 }), {
-    onEvent: (event) => void (event.type === "warning" && warnings.push(event.message)),
-  });
+  const running = train(
+    tinyRun({ dataPath, outputDir, inputSize: 2048, batchSize: 1, workers: 0, stepsPerRun: 2 }),
+    {
+      onEvent: (event) => void (event.type === "warning" && warnings.push(event.message)),
+    },
+  );
   await expect(running).rejects.toThrow(
     /the memory of cpu is not enough for a batch of 1: .*Failed to allocate memory.*\nTo want less: --recompute .* What was saved stays/s,
   );

@@ -105,7 +105,9 @@ export async function runSteps(
   const outputs: Record<string, TensorData>[] = [];
   for (const group of groups) {
     const turns = { batch: step, turns: undefined };
-    outputs.push(...(await runTogether(turns, inTurn(group), group.length)));
+    const { results, failure } = await runTogether(turns, inTurn(group), group.length);
+    if (failure !== undefined) throw failure.error;
+    outputs.push(...results);
   }
   await step.release();
   const state: Record<string, Float32Array> = {};
