@@ -11,7 +11,7 @@ import { deployedProgram } from "../models/deploy.ts";
 import { dynamicBatch } from "./dynamic-batch.ts";
 import { withPreprocessing } from "./preprocessing.ts";
 
-/** The operations that are written are those of opset 20; the later ones did not change them. */
+/** The operations that are written are those of opsets 18 to 20; the later ones did not change what they do. */
 export const OPSETS = [20, 21, 22, 23] as const;
 
 export interface OnnxExportOptions {

@@ -16,8 +16,11 @@ import { BLOCKED_DOMAIN } from "./ops/blocked.ts";
 import { ONNX_DTYPE } from "./ops/elementwise.ts";
 import type { Shape } from "./shape.ts";
 
-/** Highest opset that is used: 20 has everything needed, and old readers of deployed models know it. */
-const OPSET = 20;
+/**
+ * Version of the operators: 18 has all but Gelu, which came with 20. A provider's kernel that names no last version fits its first one
+ * alone: ONNX Runtime's CUDA provider had such for Pad, Equal and ReduceMax up to 18, and none for what 19 and 20 made of them.
+ */
+const [OPSET, OPSET_WITH_GELU] = [18, 20];
 const IR_VERSION = 9n;
 const LARGEST_FLOAT16 = 65504;
 /** AttributeProto.AttributeType */
@@ -118,7 +121,10 @@ export function onnxModel({ outputs, name, metadata = {} }: OnnxModelOptions): U
     irVersion: IR_VERSION,
     producerName: "deit-ts",
     opsetImport: [
-      { domain: "", version: BigInt(OPSET) },
+      {
+        domain: "",
+        version: BigInt(nodes.some(({ opType }) => opType === "Gelu") ? OPSET_WITH_GELU : OPSET),
+      },
       { domain: "com.microsoft", version: 1n },
       // Plain models must not ask for what only the CPU's own programs use.
       ...(nodes.some(({ domain }) => domain === BLOCKED_DOMAIN)

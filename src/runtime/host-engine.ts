@@ -18,7 +18,15 @@ import { allocate, checkState } from "./feeds.ts";
 import { identityModel, leadingSequence, withLeadingSequence } from "./identity-model.ts";
 import type { SessionSettings } from "./messages.ts";
 import type { TensorData } from "./runtime.ts";
-import { hostData, hostTensor, profilePrefix, sessionError, sessionOptions } from "./sessions.ts";
+import {
+  hostData,
+  hostTensor,
+  isFallback,
+  profilePrefix,
+  sessionError,
+  sessionOptions,
+  unsupported,
+} from "./sessions.ts";
 import type { OnnxRuntime, Surroundings } from "./sessions.ts";
 
 /** What onnxruntime-node says when it meets the leading output. */
@@ -54,10 +62,20 @@ export async function createHostEngine(
     const replacedBy = new Map(updates.map(([name, output]) => [output, name]));
     const written = inPlace && updates.length > 0;
     const model = written ? withLeadingSequence(program.model) : program.model;
+    const create = (fallback: boolean): Promise<InferenceSession> => {
+      const wanted = { name: program.name, training: updates.length > 0, fallback };
+      return ort.InferenceSession.create(model, sessionOptions(settings, wanted));
+    };
     let session: InferenceSession;
     try {
-      const options = sessionOptions(settings, { name: program.name, training: updates.length > 0 });
-      session = await ort.InferenceSession.create(model, options);
+      session = await create(false).catch(async (error: unknown) => {
+        if (!isFallback(error)) throw error;
+        const named = await unsupported(surroundings, "cuda", program);
+        surroundings.warn?.(
+          `program "${program.name}" does not run on cuda alone: ${named} will run on the CPU, with copies at every run`,
+        );
+        return create(true);
+      });
     } catch (error) {
       throw sessionError(settings.device, program, "load", error);
     }

@@ -1,7 +1,7 @@
 /**
  * Run as a process by `probe.ts`, which reads what it and ONNX Runtime print; it may crash, that is its purpose.
- * `probe-child webgpu|cuda` tries the device and prints what it found; `probe-child nodes` loads the model on
- * stdin on WebGPU with a log that names the nodes without a kernel.
+ * `probe-child webgpu|cuda` tries the device and prints what it found; `probe-child nodes webgpu|cuda` loads the model on
+ * stdin there with a log that names the nodes without a kernel.
  */
 
 import { readdirSync, readlinkSync } from "node:fs";
@@ -10,7 +10,7 @@ import * as ort from "onnxruntime-node";
 import { float16Model, identityModel } from "./identity-model.ts";
 import type { DeviceProbe } from "./probe.ts";
 
-const [task = "webgpu"] = process.argv.slice(2);
+const [task = "webgpu", where = "webgpu"] = process.argv.slice(2);
 
 /** Hardware drivers hold a device file open, software ones none; elsewhere than on Linux drivers are of the system. */
 function usesHardware(): boolean {
@@ -61,7 +61,8 @@ async function computesInFloat16(device: string): Promise<boolean> {
 ort.env.logLevel = task === "nodes" ? "verbose" : "fatal";
 if (task === "nodes") {
   const model = await buffer(process.stdin);
-  const provider = { name: "webgpu", preferredLayout: "NCHW" } as const; // as sessions.ts
+  // As sessions.ts.
+  const provider = where === "webgpu" ? ({ name: where, preferredLayout: "NCHW" } as const) : where;
   const options = { executionProviders: [provider], logSeverityLevel: 0 as const };
   await ort.InferenceSession.create(new Uint8Array(model), options);
 } else {

@@ -58,15 +58,23 @@ async function runProbe(device: string): Promise<DeviceProbe> {
   };
 }
 
-/** The nodes of a model that have no WebGPU kernel, as `Op "name"`; undefined when ONNX Runtime does not say. */
-export async function unsupportedNodes(model: Uint8Array): Promise<readonly string[] | undefined> {
-  const { stderr } = await runChild(["nodes"], model);
+/** The nodes of a model that would not run on a device, as `Op "name"`; undefined when ONNX Runtime does not say. */
+export async function unsupportedNodes(
+  model: Uint8Array,
+  device: "webgpu" | "cuda",
+): Promise<readonly string[] | undefined> {
+  const { stderr } = await runChild(["nodes", device], model);
+  return nodesInLog(stderr);
+}
+
+/** The nodes that a log of ONNX Runtime gives to the CPU: they have no kernel, or theirs cannot do it, or cost more in copies. */
+export function nodesInLog(log: string): readonly string[] | undefined {
+  const refused =
+    /(?:kernel not found in registries|allback to CPU execution provider) for Op type: (\S+) node name: (.*)$/gm;
+  const moved = /[Ff]orce fallback to CPU execution for node: (.*?)(?: because .*)?$/gm;
   const nodes = new Set<string>();
-  for (const [, op, name] of stderr.matchAll(
-    /kernel not found in registries for Op type: (\S+) node name: (.*)$/gm,
-  )) {
-    nodes.add(`${op} "${(name ?? "").trim()}"`);
-  }
+  for (const [, op, name = ""] of log.matchAll(refused)) nodes.add(`${op} "${name.trim()}"`);
+  for (const [, name = ""] of log.matchAll(moved)) nodes.add(`"${name.trim()}"`);
   return nodes.size === 0 ? undefined : [...nodes];
 }
 

@@ -11,7 +11,13 @@ if (port === null) throw new Error("session-worker runs as a worker thread only"
 
 const handle = createSessionHost(
   // Tried on x64 alone: elsewhere ONNX Runtime may be built without such convolutions and would write past its arrays.
-  { ort, unsupportedNodes, profileFile: newestProfile, blocks: process.arch === "x64" },
+  {
+    ort,
+    unsupportedNodes,
+    warn: (message) => process.emitWarning(message),
+    profileFile: newestProfile,
+    blocks: process.arch === "x64",
+  },
   (answer, transfer) => {
     port.postMessage(answer, transfer);
   },

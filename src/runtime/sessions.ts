@@ -15,8 +15,10 @@ export type OnnxRuntime = Pick<typeof import("onnxruntime-node"), "InferenceSess
 /** What only the surroundings of an engine can do. */
 export interface Surroundings {
   readonly ort: OnnxRuntime;
-  /** Which nodes have no kernel on the device; undefined when that cannot be found out. */
-  unsupportedNodes?(model: Uint8Array): Promise<readonly string[] | undefined>;
+  /** Which nodes would not run on the device; undefined when that cannot be found out. */
+  unsupportedNodes?(model: Uint8Array, device: "webgpu" | "cuda"): Promise<readonly string[] | undefined>;
+  /** Tells the user something that is no error. */
+  warn?(message: string): void;
   /** Whether ONNX Runtime has convolutions over blocks of channels for this kind of processor. */
   readonly blocks?: boolean;
   /** The newest file that the profiler wrote for this prefix. */
@@ -39,12 +41,15 @@ export function sessionOptions(
     deviceOutputs = [],
     outputs = [],
     training = false,
+    fallback = false,
   }: {
     name: string;
     deviceOutputs?: readonly string[];
     outputs?: readonly string[];
     /** Whether the program updates state. */
     training?: boolean;
+    /** Whether nodes that have no kernel on the device may run on the CPU. */
+    fallback?: boolean;
   },
 ): InferenceSession.SessionOptions {
   return {
@@ -60,11 +65,11 @@ export function sessionOptions(
     logSeverityLevel: FATAL,
     extra: {
       ...(training && { optimization: { disable_specified_optimizers: UNLIKE_WHEN_ALONE } }),
-      session:
-        device === "webgpu"
-          ? { disable_cpu_ep_fallback: "1" }
-          : // Every session has threads of its own; spinning on after a run, they would slow the next session's.
-            { force_spinning_stop: "1", set_denormal_as_zero: "1" },
+      session: {
+        ...(device !== "cpu" && !fallback && { disable_cpu_ep_fallback: "1" }),
+        // Every session has threads of its own; spinning on after a run, they would slow the next session's.
+        ...(device !== "webgpu" && { force_spinning_stop: "1", set_denormal_as_zero: "1" }),
+      },
     },
     ...(deviceOutputs.length === 0
       ? {}
@@ -146,6 +151,16 @@ export function sessionError(
     outOfMemory: hint === "memory" && doing !== "read",
     ...(hint && { hint: HINTS[hint] }),
   });
+}
+
+/** The nodes of a program that would not run on its device, for a sentence. */
+export async function unsupported(
+  { unsupportedNodes }: Surroundings,
+  device: "webgpu" | "cuda",
+  { model }: Program,
+): Promise<string> {
+  const nodes = (await unsupportedNodes?.(model, device)) ?? [];
+  return nodes.length === 0 ? "some of its nodes" : nodes.slice(0, 8).join(", ");
 }
 
 /** Whether a load failed because nodes would have run on the CPU. */

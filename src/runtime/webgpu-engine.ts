@@ -16,7 +16,15 @@ import { unknownState } from "./host-engine.ts";
 import { identityModel } from "./identity-model.ts";
 import type { SessionSettings } from "./messages.ts";
 import type { TensorData } from "./runtime.ts";
-import { hostData, hostTensor, isFallback, profilePrefix, sessionError, sessionOptions } from "./sessions.ts";
+import {
+  hostData,
+  hostTensor,
+  isFallback,
+  profilePrefix,
+  sessionError,
+  sessionOptions,
+  unsupported,
+} from "./sessions.ts";
 import type { Surroundings } from "./sessions.ts";
 
 interface DeviceState {
@@ -164,9 +172,7 @@ export async function createWebgpuEngine(
 }
 
 async function fallbackError(surroundings: Surroundings, program: Program): Promise<DeviceError> {
-  const nodes = await surroundings.unsupportedNodes?.(program.model);
-  const named =
-    nodes === undefined || nodes.length === 0 ? "some of its nodes" : nodes.slice(0, 8).join(", ");
+  const named = await unsupported(surroundings, "webgpu", program);
   return new DeviceError(
     "webgpu",
     `program "${program.name}" cannot be loaded on webgpu: no kernel there for ${named}`,

@@ -124,10 +124,18 @@ describe("the model's bytes", () => {
     );
     expect(model.irVersion).toBe(9n);
     expect(model.opsetImport.map(({ domain, version }) => [domain, version])).toEqual([
-      ["", 20n],
+      ["", 18n],
       ["com.microsoft", 1n],
     ]);
     expect(model.metadataProps.map(({ key, value }) => [key, value])).toEqual([["license", "none"]]);
+  });
+
+  test("are of opset 20 where there is a Gelu", () => {
+    const { opsetImport } = fromBinary(
+      ModelProtoSchema,
+      onnxModel({ name: "p", outputs: { y: ops.gelu(x) } }),
+    );
+    expect(opsetImport[0]?.version).toBe(20n);
   });
 
   test("have every name once, made before it is used", () => {

@@ -65,6 +65,51 @@ describe("host engine", () => {
     await program.release();
   });
 
+  test("what would not run on cuda alone is loaded with a warning that names it", async () => {
+    const asked: unknown[] = [];
+    // An ONNX Runtime with cuda, whose kernels are the CPU's and lack something.
+    const create: typeof ort.InferenceSession.create = async (model: unknown, options?: unknown) => {
+      const { extra, executionProviders } = options as ort.InferenceSession.SessionOptions;
+      const session = extra?.["session"] as Record<string, string>;
+      asked.push([executionProviders, session["disable_cpu_ep_fallback"]]);
+      if (session["disable_cpu_ep_fallback"] === "1")
+        throw new Error(
+          "This session contains graph nodes that are assigned to the default CPU EP, but fallback to CPU EP has been explicitly disabled by the user.",
+        );
+      return ort.InferenceSession.create(model as Uint8Array);
+    };
+    const warnings: string[] = [];
+    const surroundings = {
+      ort: { ...ort, InferenceSession: { create } },
+      unsupportedNodes: async () => ['Pad "optimizer/pad_7"'],
+      warn: (message: string) => void warnings.push(message),
+    };
+    const engine = await createHostEngine(surroundings, { ...settings, device: "cuda" });
+    const program = await engine.load(accumulate("cpu", 3));
+    expect(asked).toEqual([
+      [["cuda"], "1"],
+      [["cuda"], undefined],
+    ]);
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^program "\w+" does not run on cuda alone: Pad "optimizer\/pad_7" will run on the CPU, with copies at every run$/,
+      ),
+    ]);
+    await engine.setState("w", new Float32Array(3));
+    await program.run({ x: Float32Array.of(1, 2, 3) });
+    expect(await engine.getState("w")).toEqual(Float32Array.of(1, 2, 3));
+    await program.release();
+  });
+
+  test("other refusals of cuda are errors", async () => {
+    const create = () => Promise.reject(new Error("CUDA failure 100: no CUDA-capable device is detected"));
+    const engine = await createHostEngine(
+      { ort: { ...ort, InferenceSession: { create } } },
+      { ...settings, device: "cuda" },
+    );
+    await expect(engine.load(accumulate("cpu", 3))).rejects.toThrow("no CUDA-capable device is detected");
+  });
+
   test("a next state that is a constant, or another input, is written as well", async () => {
     const engine = await createHostEngine({ ort }, settings);
     const a = input("a", "float32", [3]);

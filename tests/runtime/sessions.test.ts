@@ -1,7 +1,8 @@
 /** ONNX Runtime's messages (recorded ones of 1.30) in our words. */
 
 import { describe, expect, test } from "vitest";
-import { sessionError } from "../../src/runtime/sessions.ts";
+import { nodesInLog } from "../../src/runtime/probe.ts";
+import { sessionError, sessionOptions } from "../../src/runtime/sessions.ts";
 import { double } from "./programs.ts";
 
 const program = double("cpu", [1]);
@@ -89,5 +90,30 @@ describe("sessionError", () => {
     expect(error.message).toMatch(
       /ran, and its results cannot be read on webgpu.*\nThe memory of the device/s,
     );
+  });
+});
+
+describe("nodes on the CPU", () => {
+  test.each(["webgpu", "cuda"] as const)("are an error on %s, unless they are allowed", (device) => {
+    const session = (fallback: boolean): unknown =>
+      sessionOptions({ device, threads: 1, profile: undefined }, { name: "x", fallback }).extra?.["session"];
+    expect(session(false)).toMatchObject({ disable_cpu_ep_fallback: "1" });
+    expect(session(true)).not.toHaveProperty("disable_cpu_ep_fallback");
+  });
+
+  test("are no question on the CPU", () => {
+    const { extra } = sessionOptions({ device: "cpu", threads: 1, profile: undefined }, { name: "x" });
+    expect(extra?.["session"]).toEqual({ force_spinning_stop: "1", set_denormal_as_zero: "1" });
+  });
+
+  test("are read from a log", () => {
+    const log = [
+      "[I:onnxruntime:, cuda_execution_provider.cc:2922 GetCapability] CUDA kernel not found in registries for Op type: Pad node name: optimizer/pad_3",
+      "[W:onnxruntime:, cuda_execution_provider.cc:2960 GetCapability] CUDA kernel not supported. Fallback to CPU execution provider for Op type: Conv node name: stem/conv 1",
+      "[I:onnxruntime:, fallback_cpu_capability.cc:170 GetCpuPreferredNodes] ORT optimization- Force fallback to CPU execution for node: gather_5 because the CPU execution path is deemed faster than overhead involved with execution on other EPs  capable of executing this node",
+      "[V:onnxruntime:, session_state.cc:1] All nodes placed on [CUDAExecutionProvider].",
+    ].join("\n");
+    expect(nodesInLog(log)).toEqual(['Pad "optimizer/pad_3"', 'Conv "stem/conv 1"', '"gather_5"']);
+    expect(nodesInLog("[I] nothing of the kind")).toBeUndefined();
   });
 });
