@@ -7,10 +7,12 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { INSTALL_CUDA } from "../src/runtime/install-cuda.ts";
+import { cudaProvider, onnxRuntimePackage } from "../src/runtime/onnxruntime-package.ts";
 import { VERSION } from "../src/version.ts";
 import { bestEnding, ENDINGS, pack } from "./bundle/archive.ts";
 import { writeFolder } from "./bundle/folder.ts";
-import { platformOf, PLATFORMS } from "./bundle/packages.ts";
+import { platformOf, PLATFORMS, sizeWarning } from "./bundle/packages.ts";
 import type { PlatformName } from "./bundle/packages.ts";
 
 const USAGE = `Usage: npm run bundle -- [--platform ${PLATFORMS.join("|")}] [--out FILE] [--cuda]
@@ -47,11 +49,20 @@ function request(words: readonly string[]): Request | undefined {
     const given = values.platform ?? `${process.platform}-${process.arch}`;
     const platform = PLATFORMS.find((name) => name === given);
     if (platform === undefined) return fail(`got --platform ${given}, expected ${PLATFORMS.join(", ")}`);
+    if (values.cuda) checkCuda(platform);
     const out = values.out ?? join("bundles", `deit-${VERSION}-${platform}${bestEnding()}`);
     return { platform, out: resolve(out), cuda: values.cuda };
   } catch (error) {
     return fail(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
   }
+}
+
+/** Without the provider, there would be a bundle that lacks what was asked for. */
+function checkCuda(platform: PlatformName): void {
+  if (platform !== "linux-x64") fail(`--cuda is for linux-x64, got --platform ${platform}`);
+  const library = onnxRuntimePackage(join(ROOT, "node_modules", "onnxruntime-node"));
+  if (cudaProvider(library) === undefined)
+    fail(`--cuda: ONNX Runtime's CUDA provider is not installed here; run first: ${INSTALL_CUDA}`);
 }
 
 async function bundle({ platform, out, cuda }: Request): Promise<void> {
@@ -85,6 +96,8 @@ async function bundle({ platform, out, cuda }: Request): Promise<void> {
     await rename(packed, out);
     const { size } = await stat(out);
     say(`${out}: ${(size / 1e6).toFixed(1)} MB; unpack it with tar -xf, start ./deit in its folder`);
+    const large = sizeWarning(size, { cuda });
+    if (large !== undefined) say(`warning: ${large}`);
   } finally {
     await rm(work, { recursive: true, force: true });
   }

@@ -88,3 +88,12 @@ export function nodePackage({ os, cpu }: Platform): { name: string; executable: 
   const prefix = os === "darwin" && cpu === "arm64" ? "node-bin" : "node";
   return { name: `${prefix}-${os}-${cpu}`, executable: "bin/node" };
 }
+
+/** A bundle should be quick to copy, and a dependency that doubles it be noticed. */
+const MOST_MEGABYTES = 60;
+
+/** What to say of a packed bundle that is larger than it should be. */
+export function sizeWarning(bytes: number, { cuda }: Pick<FileOptions, "cuda">): string | undefined {
+  if (cuda || bytes <= MOST_MEGABYTES * 1e6) return undefined;
+  return `${(bytes / 1e6).toFixed(1)} MB are more than the ${MOST_MEGABYTES} MB that a bundle should have`;
+}

@@ -424,7 +424,7 @@ export const trainSchema = z.strictObject({
 
   device: option(z.enum(["auto", "cpu", "webgpu", "cuda"]).default("auto"), {
     group: "Machine",
-    help: "where the model runs; auto takes the fastest that is there",
+    help: "where the model runs; auto: webgpu where there is a graphics card, else the cpu (nothing is timed)",
   }),
   threads: option(count.nullable().default(null), {
     group: "Machine",
@@ -436,11 +436,11 @@ export const trainSchema = z.strictObject({
     group: "Machine",
     value: "N",
     nullMeans: "1, and several on cuda and webgpu",
-    help: "training steps handed to the device together, so that it need not wait for batches (cuda: nor for weights, which cross the bus at every call); the same run",
+    help: "training steps handed to the device together, so that it need not wait for batches (cuda: nor for weights, which cross the bus at every call); the same run; what it gains has not been measured on a graphics card",
   }),
   precision: option(z.enum(["float32", "float16", "auto"]).default("float32"), {
     group: "Machine",
-    help: "what activations and matrix products are computed in; float16 is mixed precision with float32 weights and a scaled loss (the reference's AMP); auto takes float16 where it is fast",
+    help: "what activations and matrix products are computed in; float16 is mixed precision with float32 weights and a scaled loss (the reference's AMP); auto: float16 on cuda, else float32; no graphics card has run float16 yet",
   }),
   recompute: option(z.boolean().default(false), {
     group: "Machine",

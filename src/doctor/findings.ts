@@ -87,21 +87,49 @@ export function picturesCheck(trial: PicturesTrial): Check {
 }
 
 /** A card without a working WebGPU is worth a warning; no card is none. */
-export function webgpuCheck({ gpus, deviceFiles }: Graphics & { deviceFiles: boolean }, trial: Trial): Check {
+export function webgpuCheck(graphics: Graphics & { deviceFiles: boolean }, trial: Trial): Check {
+  const { gpus, deviceFiles } = graphics;
   const card = gpus.length > 0 || deviceFiles;
   const seen = gpus.map(gpuLine).join("; ");
+  if (trial.works && card && trial.hardware === false) {
+    return {
+      name: "webgpu",
+      status: "warn",
+      found: `${worked(trial)}, done by a software driver, slower than the cpu; not by ${seen || "the card"}`,
+      fix:
+        vulkanFix(graphics) ??
+        "Install the card's Vulkan driver (AMD, Intel: apt-get install mesa-vulkan-drivers)",
+    };
+  }
   if (trial.works) {
     const doneBy = card ? seen || "a card" : "no card: a software driver, slower than the cpu";
     return { name: "webgpu", status: card ? "ok" : "info", found: `${worked(trial)}; ${doneBy}` };
   }
   if (!card) return { name: "webgpu", status: "info", found: "no graphics card found" };
+  const fix = trial.timedOut ? TRY_AGAIN : trial.wrong ? trial.hint : (vulkanFix(graphics) ?? trial.hint);
   return {
     name: "webgpu",
     status: "warn",
     found: `${seen || "a card"} is there, and ${trial.message}`,
-    ...(trial.hint !== undefined && { fix: trial.hint }),
+    ...(fix !== undefined && { fix }),
   };
 }
+
+/** On Linux: what keeps Vulkan from an NVIDIA card whose driver is there; undefined when it is not known. */
+function vulkanFix({ gpus, vulkanLoader, vulkanDrivers, driversNamedBy }: Graphics): string | undefined {
+  // Only the driver itself tells its version.
+  const hasDriver = gpus.some(({ name, driver }) => name.startsWith("NVIDIA") && driver !== undefined);
+  const onLinux = vulkanLoader !== undefined || vulkanDrivers.length > 0;
+  const isReached = vulkanDrivers.some(({ file, library }) => /nvidia/i.test(`${basename(file)} ${library}`));
+  if (!hasDriver || !onLinux || isReached) return undefined;
+  if (driversNamedBy !== undefined)
+    return `Unset ${driversNamedBy}: it names other Vulkan drivers than NVIDIA's`;
+  const loader = vulkanLoader === false ? "; the loader is missing, too: apt-get install libvulkan1" : "";
+  return `NVIDIA's driver is there without its part for Vulkan: start the container with --gpus all -e NVIDIA_DRIVER_CAPABILITIES=all (outside one, install the driver's graphics libraries: nvidia-vulkan-icd on Debian, libnvidia-gl on Ubuntu)${loader}`;
+}
+
+/** A machine may be busy, which is no fault. */
+const TRY_AGAIN = "Try again when the machine is less busy; if it stays so, the device or its driver hangs";
 
 /** By which WebGPU reaches a card on Linux; nothing to tell elsewhere. */
 export function vulkanChecks({ vulkanLoader, vulkanDrivers, driversNamedBy }: Graphics): Check[] {
@@ -134,7 +162,7 @@ export function cudaCheck(
     name,
     status: "warn",
     found: `the provider is installed, and ${trial.message}${lacking}`,
-    fix: (trial.wrong && trial.hint) ?? cudaFix(missing ?? [], card),
+    fix: trial.timedOut ? TRY_AGAIN : ((trial.wrong && trial.hint) ?? cudaFix(missing ?? [], card)),
   };
 }
 
@@ -150,9 +178,9 @@ function cudaFix(missing: readonly string[], card: boolean): string {
 }
 
 function trialCheck(name: string, trial: Trial, broken: Pick<Check, "status" | "fix">): Check {
-  return trial.works
-    ? { name, status: "ok", found: worked(trial) }
-    : { name, found: trial.message, ...broken };
+  if (trial.works) return { name, status: "ok", found: worked(trial) };
+  if (trial.timedOut) return { name, status: "warn", found: trial.message, fix: TRY_AGAIN };
+  return { name, found: trial.message, ...broken };
 }
 
 function worked({ milliseconds }: { milliseconds: number }): string {

@@ -20,14 +20,17 @@ async function outcome(): Promise<Trial> {
   try {
     // Loaded here, so that a broken installation is an outcome, too.
     const { createRuntime } = await import("../runtime/node.ts");
+    const { probeDevice } = await import("../runtime/probe.ts");
     const { tryStep } = await import("./trial-program.ts");
     const start = performance.now();
     const runtime = await createRuntime({ device: device as DeviceName, threads: 1 });
     const wrong = await tryStep(runtime);
     const milliseconds = Math.round(performance.now() - start);
     await runtime.close();
+    // The runtime has asked already; this is that answer.
+    const adapter = device === "webgpu" ? { hardware: (await probeDevice("webgpu")).hardware } : {};
     return wrong === undefined
-      ? { works: true, milliseconds }
+      ? { works: true, milliseconds, ...adapter }
       : { works: false, message: wrong, hint: remedyOf(device), wrong: true };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

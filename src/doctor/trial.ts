@@ -6,13 +6,20 @@ import type { DeviceName } from "../runtime/runtime.ts";
 
 /** How a tiny training step went. */
 export type Trial =
-  | { readonly works: true; readonly milliseconds: number }
+  | {
+      readonly works: true;
+      readonly milliseconds: number;
+      /** Whether a card did it (webgpu); false for software drivers. */
+      readonly hardware?: boolean;
+    }
   | {
       readonly works: false;
       readonly message: string;
       readonly hint?: string;
       /** It ran, and its answer was not the right one. */
       readonly wrong?: true;
+      /** It was not waited for any longer, which says little. */
+      readonly timedOut?: true;
     };
 
 const TIMEOUT_MS = 30_000; // drivers may compile shaders at their first start
@@ -34,8 +41,10 @@ export function tryDevice(device: DeviceName): Promise<Trial> {
       trial.on("close", (code, signal) => {
         const line = said.split("\n").find((text) => text.startsWith("{"));
         if (line !== undefined) resolve(JSON.parse(line) as Trial);
-        else if (signal === "SIGKILL") fail(`a tiny program did not end within ${TIMEOUT_MS / 1000} seconds`);
-        else fail(`a tiny program brought its process down (${signal ?? `exit code ${code}`})`);
+        else if (trial.killed) {
+          const message = `a tiny program did not end within ${TIMEOUT_MS / 1000} seconds`;
+          resolve({ works: false, message, timedOut: true });
+        } else fail(`a tiny program brought its process down (${signal ?? `exit code ${code}`})`);
       });
     } catch (error) {
       fail(error instanceof Error ? error.message : String(error));

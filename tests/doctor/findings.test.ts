@@ -111,12 +111,55 @@ describe("webgpu", () => {
     expect(webgpuCheck({ ...none, gpus: [nvidia] }, works)).toMatchObject({ status: "ok" });
   });
 
+  it("done by a software driver beside a card is a warning", () => {
+    const software: Trial = { works: true, milliseconds: 12, hardware: false };
+    const swiftshader = { file: "/x/vk_swiftshader_icd.json", library: "/x/lib.so", apiVersion: "1.0.5" };
+    const cards = { ...none, gpus: [{ ...nvidia, driver: "570.1" }], vulkanDrivers: [swiftshader] };
+    expect(webgpuCheck({ ...cards, driversNamedBy: "VK_ICD_FILENAMES" }, software)).toMatchObject({
+      status: "warn",
+      found: expect.stringMatching(/by a software driver, slower than the cpu; not by NVIDIA H100/),
+      fix: "Unset VK_ICD_FILENAMES: it names other Vulkan drivers than NVIDIA's",
+    });
+    expect(webgpuCheck({ ...none, deviceFiles: true }, software)).toMatchObject({
+      status: "warn",
+      fix: expect.stringContaining("mesa-vulkan-drivers"),
+    });
+    expect(webgpuCheck(none, software)).toMatchObject({ status: "info" });
+    expect(webgpuCheck(cards, { ...software, hardware: true })).toMatchObject({ status: "ok" });
+  });
+
+  it("in a container that was given a card's driver without Vulkan names the setting", () => {
+    const card = { ...nvidia, driver: "570.1" };
+    const trial = broken("no Vulkan driver offers a suitable adapter", "NVIDIA: the vendor's driver");
+    const fix = (graphics: Partial<Parameters<typeof webgpuCheck>[0]>): string | undefined =>
+      webgpuCheck({ ...none, gpus: [card], ...graphics }, trial).fix;
+    expect(fix({ vulkanLoader: true })).toMatch(/NVIDIA_DRIVER_CAPABILITIES=all .*libnvidia-gl on Ubuntu\)$/);
+    expect(fix({ vulkanLoader: false })).toMatch(/the loader is missing, too: apt-get install libvulkan1$/);
+    const icd = {
+      file: "/etc/vulkan/icd.d/nvidia_icd.json",
+      library: "libGLX_nvidia.so.0",
+      apiVersion: "1.4",
+    };
+    expect(fix({ vulkanLoader: true, vulkanDrivers: [icd] })).toBe(trial.works ? "" : trial.hint);
+    expect(fix({ vulkanLoader: true, gpus: [nvidia] })).toBe(trial.works ? "" : trial.hint); // no driver seen
+  });
+
   it("reaches cards by Vulkan on Linux, and by nothing to tell of elsewhere", () => {
     expect(vulkanChecks({ gpus: [], vulkanDrivers: [] })).toEqual([]);
     expect(vulkanChecks({ gpus: [], vulkanLoader: false, vulkanDrivers: [] })).toMatchObject([
       { status: "info", found: "no loader, no drivers" },
     ]);
   });
+});
+
+it("a time-out is a busy machine, not a broken one", () => {
+  const slow: Trial = { works: false, message: "it did not end within 30 seconds", timedOut: true };
+  const again = { status: "warn", fix: expect.stringMatching(/^Try again when the machine is less busy/) };
+  expect(byName(cpuChecks(machine, slow), "cpu")).toMatchObject(again);
+  const graphics = { gpus: [nvidia], vulkanDrivers: [], deviceFiles: true };
+  expect(webgpuCheck(graphics, slow)).toMatchObject(again);
+  const installed = { offered: true, provider: "/x/libonnxruntime_providers_cuda.so", missing: [] };
+  expect(cudaCheck(installed, { gpus: [nvidia], trial: slow })).toMatchObject(again);
 });
 
 describe("cuda", () => {

