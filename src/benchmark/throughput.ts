@@ -2,6 +2,9 @@
 import { createModel } from "../models/registry.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { DeviceName } from "../runtime/runtime.ts";
+import type { Executable, TensorData } from "../runtime/runtime.ts";
+import { loadTurns, runSteps } from "../training/turns.ts";
+import type { Turns } from "../training/turns.ts";
 import { createGemmTimer, gemmShapes } from "./gemm.ts";
 import type { GemmPeak } from "./gemm.ts";
 import { median, seconds } from "./timing.ts";
@@ -26,6 +29,8 @@ export interface BenchReport {
   readonly device: string;
   readonly threads: number;
   readonly batchSize: number;
+  /** Training steps handed over together. */
+  readonly stepsPerRun?: number;
   /** Median over the rounds. */
   readonly imagesPerSecond: number;
   /** Best of the model's four product shapes, each the median of its rounds, in the same run. */
@@ -47,6 +52,8 @@ export async function benchTrain(options: BenchOptions): Promise<BenchReport> {
   return bench(options, (context) => trainWorkload(context, options));
 }
 
+type Feeds = Readonly<Record<string, TensorData>>;
+
 /** Shortest timed stretch, in seconds: below it the clock and other programs weigh too much. */
 const ROUND_SECONDS = 0.25;
 
@@ -57,16 +64,19 @@ async function bench(
   const model = createModel(name, { inputSize });
   const runtime = await createRuntime({ device, ...(threads && { threads }), ...(profile && { profile }) });
   try {
-    const { program, feeds, passes } = await prepare({ model, batchSize, runtime });
-    const executable = await runtime.load(program);
+    const { program, feeds, passes, stepsPerRun } = await prepare({ model, batchSize, runtime });
+    const together = stepsPerRun ?? 1;
+    const turns = await loadTurns(runtime, program, together);
+    const executables = { batch: await runtime.load(program), turns };
+    const work = (groups: number): Promise<void> => repeat(executables, { feeds, together, groups });
     const gemm = await createGemmTimer(runtime, gemmShapes(model, batchSize));
-    for (let i = 0; i < 3; i++) await executable.run(feeds);
+    for (let i = 0; i < 3; i++) await work(1);
     await gemm.round();
-    const once = await seconds(() => executable.run(feeds));
-    const runs = Math.max(1, Math.round(ROUND_SECONDS / once));
+    const once = await seconds(() => work(1));
+    const groups = Math.max(1, Math.round(ROUND_SECONDS / once));
     const times: number[] = [];
     for (let round = 0; round < rounds; round++) {
-      times.push((await seconds(() => repeat(runs, () => executable.run(feeds)))) / runs);
+      times.push((await seconds(() => work(groups))) / (groups * together));
       await gemm.round();
     }
     const imagesPerSecond = batchSize / median(times);
@@ -77,6 +87,7 @@ async function bench(
       device: runtime.device,
       threads: runtime.threads,
       batchSize,
+      ...(stepsPerRun !== undefined && { stepsPerRun }),
       imagesPerSecond,
       gemmPeakGflops: peak.gflops,
       achievedGflops,
@@ -89,7 +100,21 @@ async function bench(
   }
 }
 
-/** Runs are handed over ahead of their turn, as in evaluation and, where the device computes by itself, in training. */
-async function repeat(count: number, work: () => Promise<unknown>): Promise<void> {
-  await Promise.all(Array.from({ length: count }, work));
+/** Single runs are handed over ahead of their turn, as in evaluation; steps that go together as training hands them over. */
+async function repeat(
+  executables: { readonly batch: Executable; readonly turns: Turns | undefined },
+  { feeds, together, groups }: { feeds: Feeds; together: number; groups: number },
+): Promise<void> {
+  if (together === 1) {
+    await Promise.all(Array.from({ length: groups }, () => executables.batch.run(feeds)));
+    return;
+  }
+  for (let group = 0; group < groups; group++) {
+    const { failure } = await runSteps(executables, copies(feeds, together), together);
+    if (failure !== undefined) throw failure.error;
+  }
+}
+
+async function* copies(feeds: Feeds, count: number): AsyncGenerator<Feeds> {
+  for (let i = 0; i < count; i++) yield feeds;
 }

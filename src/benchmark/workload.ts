@@ -18,6 +18,7 @@ import { stepProgram } from "../training/program.ts";
 import { restoreProgress } from "../training/progress.ts";
 import { smoothTargets } from "../training/task.ts";
 import type { Task } from "../training/task.ts";
+import { turnsFor } from "../training/turns.ts";
 
 /** A program with feeds for it, ready to run again and again. */
 export interface Workload {
@@ -25,6 +26,8 @@ export interface Workload {
   readonly feeds: Readonly<Record<string, TensorData>>;
   /** Floating-point operations of one picture, in forward passes. */
   readonly passes: number;
+  /** How many runs go together as training steps do on this device; undefined for what is no training step. */
+  readonly stepsPerRun?: number;
 }
 
 /** What a workload is made for. */
@@ -40,6 +43,8 @@ export interface StepForm {
   readonly precision?: Precision | "auto";
   /** Blocks are computed again in the backward pass. */
   readonly recompute?: boolean;
+  /** Steps handed to the device together; default: as many as a run does there. Profiles are of single steps. */
+  readonly stepsPerRun?: number;
 }
 
 /** Forward passes of the deployed model: weights inside the program, joint logits out. */
@@ -66,7 +71,7 @@ export function randomPixels(batchSize: number, [height, width]: readonly [numbe
 /** Training steps: forward, backward, AdamW, without stochastic depth; both heads of a distilled model learn. */
 export async function trainWorkload(
   { model, batchSize, runtime }: WorkloadContext,
-  { precision: asked = "float32", recompute = false }: StepForm = {},
+  { precision: asked = "float32", recompute = false, stepsPerRun }: StepForm = {},
 ): Promise<Workload> {
   const layout = modelLayout(model);
   const { precision } = await choosePrecision(asked, runtime.device);
@@ -94,6 +99,10 @@ export async function trainWorkload(
       ...hyperFeeds({ layout, optimizer }, { update: 1000, lr: 1e-6 }),
     },
     passes: 3,
+    stepsPerRun: turnsFor(
+      { stepsPerRun: stepsPerRun ?? null, accumulationSteps: 1 },
+      { device: runtime.device, step: program },
+    ),
   };
 }
 

@@ -13,6 +13,7 @@ import { choosePrecision, optimizerIn } from "./precision.ts";
 import { clearGradients, restoreProgress } from "./progress.ts";
 import { trainingState } from "./program.ts";
 import { withAnswers } from "./teacher.ts";
+import { inGroups, runSteps } from "./turns.ts";
 import {
   batchesPerEpoch,
   checkBatch,
@@ -44,7 +45,7 @@ export interface Estimate {
   readonly diskMiB: number;
 }
 
-/** Steps that are run first and not timed, and the time that is spent on timed ones. */
+/** Groups of steps that are run first and not timed, and the time that is spent on timed ones. */
 const WARM_UP = 2;
 const TIMED_SECONDS = 4;
 const TIMED_VALIDATION_SECONDS = 1;
@@ -77,22 +78,29 @@ export async function estimate(options: TrainOptions): Promise<Estimate> {
     await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial: async () => weights });
     await clearGradients({ runtime, layout });
     const hyper = hyperFeeds({ layout, optimizer }, { update: 1, lr: 0 });
+    const feedsOf = async function* (group: readonly LoadedBatch[]) {
+      const { program } = executables.batch;
+      for (const batch of group) {
+        const made = batchFeeds({ options, model, program }, batch);
+        const { epoch, step } = batch;
+        const feeds = await withAnswers(executables.teacher, { epoch, step, feeds: made });
+        yield executables.apply ? feeds : { ...feeds, ...hyper };
+      }
+    };
     const secondsPerStep = await secondsPerBatch(
       loaders.training,
-      TIMED_SECONDS,
-      async ({ epoch, ...batch }) => {
-        const { program } = executables.batch;
-        const made = batchFeeds({ options, model, program }, { epoch, ...batch });
-        const feeds = await withAnswers(executables.teacher, { epoch, step: batch.step, feeds: made });
-        await executables.batch.run(executables.apply ? feeds : { ...feeds, ...hyper });
-        if (executables.apply && (batch.step + 1) % options.accumulationSteps === 0)
+      { enough: TIMED_SECONDS, together: executables.turns?.count ?? 1 },
+      async (group) => {
+        const { failure } = await runSteps(executables, feedsOf(group), group.length);
+        if (failure !== undefined) throw failure.error;
+        if (executables.apply && (group[0].step + 1) % options.accumulationSteps === 0)
           await executables.apply.run(hyper);
       },
     );
     const secondsPerValidationStep = await secondsPerBatch(
       loaders.validation,
-      TIMED_VALIDATION_SECONDS,
-      async ({ images }) => {
+      { enough: TIMED_VALIDATION_SECONDS, together: 1 },
+      async ([{ images }]) => {
         await executables.evaluate.run({ images });
       },
     );
@@ -124,23 +132,25 @@ export async function estimate(options: TrainOptions): Promise<Estimate> {
 
 type LoadedBatch = Parameters<typeof batchFeeds>[1];
 
-/** Mean time of a batch, its making included; epoch after epoch until `enough` seconds are timed. */
+/** Mean time of a batch, so many going together, its making included; epoch after epoch until `enough` seconds are timed. */
 async function secondsPerBatch(
   loader: Loader,
-  enough: number,
-  work: (batch: LoadedBatch) => Promise<void>,
+  { enough, together }: { enough: number; together: number },
+  work: (group: readonly [LoadedBatch, ...LoadedBatch[]]) => Promise<void>,
 ): Promise<number> {
   const times: number[] = [];
+  const batches: number[] = [];
   let last = performance.now();
   for (let epoch = 0; ; epoch++) {
-    for await (const batch of loader.epoch(epoch)) {
-      await work({ epoch, ...batch });
+    for await (const [first, ...rest] of inGroups(loader.epoch(epoch), () => together)) {
+      await work([{ epoch, ...first }, ...rest.map((batch) => ({ epoch, ...batch }))]);
       const now = performance.now();
       times.push((now - last) / 1000);
+      batches.push(1 + rest.length);
       last = now;
       const timed = times.slice(WARM_UP);
-      if (sum(timed) > enough) return sum(timed) / timed.length;
-      if (sum(times) > PATIENCE * enough) return times.at(-1) ?? 0;
+      if (sum(timed) > enough) return sum(timed) / sum(batches.slice(WARM_UP));
+      if (sum(times) > PATIENCE * enough) return (times.at(-1) ?? 0) / (batches.at(-1) ?? 1);
     }
   }
 }

@@ -15,7 +15,7 @@ import { addSchemaFlags, flagLayer, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
 const MODEL = ["model", "inputSize", "batchSize", "device", "threads"] as const;
-const TRAINING = [...MODEL, "precision", "recompute"] as const;
+const TRAINING = [...MODEL, "precision", "recompute", "stepsPerRun"] as const;
 const PICTURES: readonly TrainOptionName[] = [
   "dataPath",
   "dataSet",
@@ -85,6 +85,7 @@ function modelOptions(flags: BenchFlags, command: Command): BenchOptions {
     threads,
     precision,
     recompute,
+    stepsPerRun,
   } = givenOptions(command, TRAINING);
   return {
     model,
@@ -94,6 +95,7 @@ function modelOptions(flags: BenchFlags, command: Command): BenchOptions {
     ...(threads && { threads }),
     ...(precision && { precision }),
     ...(recompute && { recompute }),
+    ...(stepsPerRun && { stepsPerRun }),
     ...(flags.rounds && { rounds: flags.rounds }),
   };
 }
