@@ -82,6 +82,7 @@ describe("wrong usage exits with 2, says how to fix it and shows no stack", () =
     [["predict", "x", "a.jpg", "--topk", "0"], '--topk: got "0", expected a whole number'],
     [["models", "vgg"], "no model's name matches vgg"],
     [["bench", "data"], "which pictures?"],
+    [["bench", "train", "--profile", "--steps-per-run", "2"], "--steps-per-run does not go with --profile"],
     [["data", "pull", "cifar01"], "Did you mean cifar10?"],
   ])("deit %j", async (words, message) => {
     const { code, out, err } = await deit(words);

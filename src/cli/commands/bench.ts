@@ -103,7 +103,19 @@ function modelOptions(flags: BenchFlags, command: Command): BenchOptions {
 function runModel(what: "train" | "infer") {
   return async (flags: BenchFlags, command: Command): Promise<void> => {
     const output = createOutput({ json: flags.json });
-    if (flags.profile) return runProfile({ what, out: flags.out, ...modelOptions(flags, command) }, output);
+    if (flags.profile) {
+      const options = modelOptions(flags, command);
+      if (options.stepsPerRun !== undefined) {
+        throw new ConfigError(
+          "stepsPerRun",
+          "--steps-per-run does not go with --profile, which profiles one step",
+          {
+            hint: "Leave one of them out.",
+          },
+        );
+      }
+      return runProfile({ what, out: flags.out, ...options }, output);
+    }
     if (flags.out !== undefined) {
       throw new ConfigError("out", "--out keeps the profile; there is none without --profile", {
         hint: `deit bench ${what} --profile --out ${flags.out}`,
