@@ -45,7 +45,7 @@ interface Cohort {
  * witnesses about the same. Where every seed splits off pictures of its own, they are asked once for each.
  */
 export async function compareAnswers(
-  { runs, teachers, table }: AblationPlan,
+  { runs, teachers }: AblationPlan,
   { witnesses = {} }: CompareOptions,
   { onEvent, signal }: EvaluateHooks = {},
 ): Promise<AnswerRecord[]> {
@@ -62,18 +62,14 @@ export async function compareAnswers(
   for (const message of await seenByTeachers(runs, cohorts)) onEvent?.({ type: "warning", message });
   const records = new Map<PlannedRun, AnswerRecord[]>();
   for (const [i, cohort] of [...cohorts.values()].entries()) {
-    const found = await ask(
-      cohort,
-      { others, evalCropRatio: table.recipe.evalCropRatio },
-      {
-        signal,
-        onEvent(event) {
-          if (event.type !== "evaluate") return onEvent?.(event);
-          const { done, total } = event;
-          onEvent?.({ ...event, done: i * total + done, total: cohorts.size * total });
-        },
+    const found = await ask(cohort, others, {
+      signal,
+      onEvent(event) {
+        if (event.type !== "evaluate") return onEvent?.(event);
+        const { done, total } = event;
+        onEvent?.({ ...event, done: i * total + done, total: cohorts.size * total });
       },
-    );
+    });
     for (const [run, own] of found) records.set(run, own);
   }
   return runs.flatMap((run) => records.get(run) ?? []);
@@ -102,7 +98,7 @@ async function seenByTeachers(
 
 async function ask(
   { pictures, students }: Cohort,
-  { others, evalCropRatio }: { others: Readonly<Record<string, string>>; evalCropRatio: number | undefined },
+  others: Readonly<Record<string, string>>,
   hooks: EvaluateHooks,
 ): Promise<Map<PlannedRun, AnswerRecord[]>> {
   const [first] = students;
@@ -117,7 +113,6 @@ async function ask(
       device: first?.options.device,
       workers: first?.options.workers,
       batchSize: first?.options.batchSize,
-      evalCropRatio,
     },
     hooks,
   );
