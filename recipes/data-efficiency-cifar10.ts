@@ -6,7 +6,7 @@
  *   deit train data-efficiency-cifar10 --num-train 2500 --epochs 160 --warmup-epochs 8      one of them, DeiT's recipe
  *
  * Every training sees 400,000 pictures (6,240 steps of 64), whatever the number of different ones. Time: about 4.4 hours of one
- * core a seed, half of that on two, in trainings of at most 35 minutes; --estimate tells. Expected with seed 0: ViT's recipe 49.7,
+ * core a seed, half of that on two, in trainings of at most 35 minutes; --estimate tells. Expected: with seed 0 ViT's recipe 49.7,
  * 56.5 and 57.5 % on 2,500, 10,000 and 50,000 pictures, DeiT's 41 to 42, distilled 49 to 50, ResNet-20 69.9, 81.5 and 85.2
  * (results/data-efficiency-cifar10.csv; docs/log.md says why).
  */
