@@ -94,7 +94,7 @@ describe("models on pictures", () => {
       model: string,
       classes: readonly string[],
       seed: number,
-    ): Promise<void> => writeRandomModel(at(name), { model, classes, seed });
+    ): Promise<void> => void (await writeRandomModel(at(name), { model, classes, seed }));
     await write("distilled", "deit_w64d4_distilled_patch4_32", CLASSES, 1);
     await write("plain", "deit_w64d4_patch4_32", CLASSES, 2);
     await write("turned", "deit_w64d4_patch4_32", CLASSES.toReversed(), 2);

@@ -16,6 +16,7 @@ import type { Browser } from "../helpers/chromium.ts";
 import { chromium, openBrowser } from "../helpers/chromium.ts";
 import { writeRandomModel } from "../helpers/random-model.ts";
 import { CLASSES, writePhotos } from "../training/photos.ts";
+import { measuredRows } from "./throughput/measured.ts";
 
 const CPU = { device: "cpu", threads: 1, workers: 0 } as const;
 const COMMAND =
@@ -45,14 +46,7 @@ const pages: Readonly<Record<string, (folder: string) => Promise<unknown>>> = {
   },
   throughput: async (folder) => {
     const { rows } = await throughputRows({ models: ["deit_tiny_patch16_224", "regnety_040"] });
-    const measured = rows.map((row, i) => ({
-      ...row,
-      batchSize: 8,
-      imagesPerSecond: 100 / (i + 1),
-      meanImagesPerSecond: 98 / (i + 1),
-      quartiles: [90, 110] as const,
-      runs: 30,
-      memoryMiB: 200,
+    const measured = measuredRows(rows, (i) => ({
       batchMemoryMiB: 300 + 100 * i,
       acc1: 72 + i,
       acc5: 90,

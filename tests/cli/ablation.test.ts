@@ -1,11 +1,12 @@
 /** `deit analyze ablation` in this process: a study of seconds from its first training to its files, and what is refused. */
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, describe, expect, it, vi } from "vitest";
-import { run } from "../../src/cli/run.ts";
+import { beforeAll, describe, expect, it } from "vitest";
 import { writeRandomModel } from "../helpers/random-model.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { CLASSES, writePhotos } from "../training/photos.ts";
+import type { Outcome } from "./run-command.ts";
+import { runCommand } from "./run-command.ts";
 
 let root = "";
 let photos = "";
@@ -25,15 +26,8 @@ beforeAll(async () => {
   );
 }, 60_000);
 
-async function deit(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  vi.stubEnv("NO_COLOR", "1");
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  const code = await run(["analyze", "ablation", ...words]);
-  vi.restoreAllMocks();
-  vi.unstubAllEnvs();
-  return { code, ...said };
+async function deit(...words: string[]): Promise<Outcome> {
+  return runCommand(["analyze", "ablation", ...words]);
 }
 
 const QUICK = ["--device", "cpu", "--threads", "1", "--workers", "0"];

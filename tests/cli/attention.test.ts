@@ -2,11 +2,12 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { run } from "../../src/cli/run.ts";
+import { beforeAll, describe, expect, it } from "vitest";
 import { train } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { tinyRun, writePhotos } from "../training/photos.ts";
+import type { Outcome } from "./run-command.ts";
+import { runCommand } from "./run-command.ts";
 
 let root = "";
 let model = "";
@@ -18,19 +19,9 @@ beforeAll(async () => {
   model = join(root, "plain");
   await train(tinyRun({ dataPath, outputDir: model, epochs: 1 }));
 }, 60_000);
-afterEach(() => {
-  vi.restoreAllMocks();
-  vi.unstubAllEnvs();
-});
 
-async function deit(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  vi.stubEnv("NO_COLOR", "1");
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  const code = await run(["analyze", ...words, "--device", "cpu", "--threads", "1"]);
-  vi.restoreAllMocks();
-  return { code, ...said };
+async function deit(...words: string[]): Promise<Outcome> {
+  return runCommand(["analyze", ...words, "--device", "cpu", "--threads", "1"]);
 }
 
 describe("attention", () => {

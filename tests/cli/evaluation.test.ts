@@ -2,10 +2,11 @@
 import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import { run } from "../../src/cli/run.ts";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { writeRandomModel } from "../helpers/random-model.ts";
 import { CLASSES, writePhotos } from "../training/photos.ts";
+import type { Outcome } from "./run-command.ts";
+import { runCommand } from "./run-command.ts";
 
 let root = "";
 let photos = "";
@@ -23,15 +24,8 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-async function deit(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  vi.stubEnv("NO_COLOR", "1");
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  const code = await run(words);
-  vi.restoreAllMocks();
-  vi.unstubAllEnvs();
-  return { code, ...said };
+async function deit(...words: string[]): Promise<Outcome> {
+  return runCommand(words);
 }
 
 const ON = ["--threads", "1", "--workers", "0", "--device", "cpu", "--resamples", "50"];

@@ -1,11 +1,11 @@
 /** `deit finetune` and `deit export` from end to end, on small generated pictures. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { run } from "../../src/cli/run.ts";
+import { beforeAll, describe, expect, it } from "vitest";
 import { train } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { tinyRun, writePhotos } from "../training/photos.ts";
+import { runCommand as deit } from "./run-command.ts";
 
 let root = "";
 let photos = "";
@@ -16,20 +16,6 @@ beforeAll(async () => {
   first = join(root, "first");
   await train(tinyRun({ dataPath: photos, outputDir: first, epochs: 2 }));
 });
-afterEach(() => {
-  vi.restoreAllMocks();
-  vi.unstubAllEnvs();
-});
-
-async function deit(words: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  vi.stubEnv("NO_COLOR", "1");
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  const code = await run(words);
-  vi.restoreAllMocks();
-  return { code, ...said };
-}
 
 const QUICK = ["--epochs", "1", "--device", "cpu", "--threads", "1", "--workers", "0"];
 

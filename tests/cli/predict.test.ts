@@ -3,11 +3,12 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "csv-parse/sync";
 import sharp from "sharp";
-import { afterEach, beforeAll, expect, it, vi } from "vitest";
-import { run } from "../../src/cli/run.ts";
+import { beforeAll, expect, it } from "vitest";
 import { temporaryFolder } from "../data/temporary.ts";
-import { writeRandomCheckpoint } from "../helpers/random-checkpoint.ts";
+import { writeRandomModel } from "../helpers/random-model.ts";
 import { writePhotos } from "../training/photos.ts";
+import type { Outcome } from "./run-command.ts";
+import { runCommand } from "./run-command.ts";
 
 let root = "";
 let photos = "";
@@ -23,21 +24,11 @@ beforeAll(async () => {
   );
   model = join(root, "model.safetensors");
   const classes = ["a disc", "ring, round", "stripes"];
-  await writeRandomCheckpoint(model, { model: "deit_w64d4_patch4_32", inputSize: 16, classes });
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-  vi.unstubAllEnvs();
+  await writeRandomModel(model, { model: "deit_w64d4_patch4_32", inputSize: 16, classes });
 });
 
-async function predict(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  vi.stubEnv("NO_COLOR", "1");
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  const code = await run(["predict", model, ...words, "--device", "cpu", "--threads", "1"]);
-  vi.restoreAllMocks();
-  return { code, ...said };
+async function predict(...words: string[]): Promise<Outcome> {
+  return runCommand(["predict", model, ...words, "--device", "cpu", "--threads", "1"]);
 }
 
 interface Result {

@@ -4,7 +4,6 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { run } from "../../src/cli/run.ts";
 import { openTeacher } from "../../src/distillation/teacher.ts";
 import { openCheckpoint } from "../../src/evaluation/checkpoint.ts";
 import { locateCheckpoint } from "../../src/evaluation/locate-checkpoint.ts";
@@ -14,6 +13,7 @@ import { sizeOf } from "../../src/graph/shape.ts";
 import { createModel } from "../../src/models/registry.ts";
 import { temporaryFolder, writeClasses } from "../data/temporary.ts";
 import { COMMIT, startHub } from "../interop/fake-hub.ts";
+import { runCommand as deit } from "./run-command.ts";
 
 let root = "";
 let closing: (() => void)[] = [];
@@ -38,16 +38,6 @@ afterEach(() => {
   for (const close of closing) close();
   closing = [];
 });
-
-async function deit(words: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  vi.stubEnv("NO_COLOR", "1");
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  const code = await run(words);
-  vi.restoreAllMocks();
-  return { code, ...said };
-}
 
 /** A file with the tensors of a model, all of them 0. */
 function zeros(name: string): Uint8Array {

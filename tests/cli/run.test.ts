@@ -3,36 +3,16 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { run } from "../../src/cli/run.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { optionsToYaml } from "../../src/config/print.ts";
 import { parseTrainOptions } from "../../src/config/resolve.ts";
+import { runCommand as deit } from "./run-command.ts";
 
 let folder = "";
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "deit-cli-"));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
-afterEach(() => {
-  vi.restoreAllMocks();
-  vi.unstubAllEnvs();
-});
-
-interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function deit(words: readonly string[]): Promise<Outcome> {
-  vi.stubEnv("NO_COLOR", "1");
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  const code = await run(words);
-  vi.restoreAllMocks();
-  return { code, ...said };
-}
 
 describe("help", () => {
   it("deit train --help has groups, defaults and examples, and hides what is not there yet", async () => {

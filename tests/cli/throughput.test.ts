@@ -1,11 +1,12 @@
 /** `deit analyze throughput` in this process (its forward passes are processes of their own): document, table, refusals. */
 import { copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeAll, expect, it, vi } from "vitest";
-import { run } from "../../src/cli/run.ts";
+import { beforeAll, expect, it } from "vitest";
 import { temporaryFolder } from "../data/temporary.ts";
 import { writeRandomModel } from "../helpers/random-model.ts";
 import { CLASSES, writePhotos } from "../training/photos.ts";
+import type { Outcome } from "./run-command.ts";
+import { runCommand } from "./run-command.ts";
 
 let root = "";
 let photos = "";
@@ -17,19 +18,9 @@ beforeAll(async () => {
   model = join(root, "own.safetensors");
   await writeRandomModel(model, { model: "deit_w64d4_patch4_32", classes: CLASSES });
 }, 60_000);
-afterEach(() => {
-  vi.restoreAllMocks();
-  vi.unstubAllEnvs();
-});
 
-async function deit(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  vi.stubEnv("NO_COLOR", "1");
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  const code = await run(["analyze", "throughput", ...words, "--device", "cpu", "--threads", "1"]);
-  vi.restoreAllMocks();
-  return { code, ...said };
+async function deit(...words: string[]): Promise<Outcome> {
+  return runCommand(["analyze", "throughput", ...words, "--device", "cpu", "--threads", "1"]);
 }
 
 it("measures, writes, says what it could not read; a second call shows what is kept", async () => {

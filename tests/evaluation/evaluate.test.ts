@@ -21,7 +21,7 @@ import { decayGroups } from "../../src/optim/groups.ts";
 import { createRuntime } from "../../src/runtime/node.ts";
 import type { Executable } from "../../src/runtime/runtime.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { writeRandomCheckpoint } from "../helpers/random-checkpoint.ts";
+import { writeRandomModel } from "../helpers/random-model.ts";
 import { CLASSES, writePhotos } from "../training/photos.ts";
 
 let root = "";
@@ -34,7 +34,7 @@ beforeAll(async () => {
   root = await temporaryFolder();
   photos = await writePhotos(join(root, "photos"), { perClass: 7 });
   checkpoint = join(root, "model.safetensors");
-  const tensors = await writeRandomCheckpoint(checkpoint, { ...BARE, classes: CLASSES });
+  const tensors = await writeRandomModel(checkpoint, { ...BARE, classes: CLASSES });
   bare = join(root, "bare.safetensors");
   await writeCheckpoint(bare, { tensors, metadata: {} });
 });

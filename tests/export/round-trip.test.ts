@@ -8,7 +8,7 @@ import type { LoadedModel } from "../../src/evaluation/load-model.ts";
 import { loadModel } from "../../src/evaluation/load-model.ts";
 import { writeHuggingFace, writeOwn, writeTimm } from "../../src/export/weights.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { writeRandomCheckpoint } from "../helpers/random-checkpoint.ts";
+import { writeRandomModel } from "../helpers/random-model.ts";
 
 let root = "";
 beforeAll(async () => {
@@ -55,7 +55,7 @@ function bitsOf(data: Float32Array = new Float32Array()): Buffer {
 
 test.each(["deit_w64d4_patch4_32", "deit_w64d4_distilled_patch4_32"])("%s", async (model) => {
   const named = join(root, `${model}.safetensors`);
-  await writeRandomCheckpoint(named, { model, inputSize: 16, classes: ["a", "b", "c"] });
+  await writeRandomModel(named, { model, inputSize: 16, classes: ["a", "b", "c"] });
   const { tensors } = await loadModel(named);
   // values that a detour through text, halves or arithmetic would change
   const odd = tensors.get("pos_embed")?.data;

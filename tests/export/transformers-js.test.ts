@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { predict } from "../../src/evaluation/predict.ts";
 import { exportModel } from "../../src/export/export.ts";
 import { temporaryFolder, writeImage } from "../data/temporary.ts";
-import { writeRandomCheckpoint } from "../helpers/random-checkpoint.ts";
+import { writeRandomModel } from "../helpers/random-model.ts";
 
 const example = fileURLToPath(new URL("../../examples/transformers-js.mjs", import.meta.url));
 
@@ -15,7 +15,7 @@ test("examples/transformers-js.mjs answers an exported folder's pictures as deit
   const root = await temporaryFolder();
   const checkpoint = join(root, "model.safetensors");
   const classes = ["a disc", "ring", "stripes", "none of these"];
-  await writeRandomCheckpoint(checkpoint, {
+  await writeRandomModel(checkpoint, {
     model: "deit_w64d4_distilled_patch4_32",
     inputSize: 16,
     classes,

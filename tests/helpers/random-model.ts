@@ -1,23 +1,31 @@
-/** A checkpoint of ours with random weights that knows its classes, for pictures of 16 × 16. */
+/** Checkpoints of models that learnt nothing: random weights, large enough for answers that differ. */
 import { encodeModelMetadata } from "../../src/formats/model-metadata.ts";
 import { writeCheckpoint } from "../../src/formats/safetensors-file.ts";
 import { createModel } from "../../src/models/registry.ts";
-import { createLayout, initialVectors, unpackTensors } from "../../src/nn/layout.ts";
-import { decayGroups } from "../../src/optim/groups.ts";
+import type { Tensors } from "../../src/nn/layout.ts";
+import { initialVectors, unpackTensors } from "../../src/nn/layout.ts";
+import { modelLayout } from "../../src/optim/groups.ts";
 import { createRandom } from "../../src/random.ts";
 
-/** Writes `file`. Without `classes` the file says nothing of itself. */
+/** Writes `file`, and returns its tensors. Without `classes` the file says nothing of itself. */
 export async function writeRandomModel(
   file: string,
   {
     model: name,
     classes,
     numClasses = classes?.length ?? 3,
+    inputSize = 16,
     seed = 0,
-  }: { model: string; classes?: readonly string[]; numClasses?: number; seed?: number },
-): Promise<void> {
-  const model = createModel(name, { numClasses, inputSize: 16 });
-  const layout = createLayout(model.parameters, { groupOf: decayGroups(model.noWeightDecay) });
+  }: {
+    model: string;
+    classes?: readonly string[];
+    numClasses?: number;
+    inputSize?: number;
+    seed?: number;
+  },
+): Promise<Tensors> {
+  const model = createModel(name, { numClasses, inputSize });
+  const layout = modelLayout(model);
   const vectors = initialVectors(layout, createRandom(seed));
   const random = createRandom(seed, "noise");
   for (const vector of Object.values(vectors))
@@ -29,7 +37,7 @@ export async function writeRandomModel(
       : encodeModelMetadata({
           model: name,
           classes,
-          inputSize: [16, 16],
+          inputSize: [inputSize, inputSize],
           mean: [0.5, 0.5, 0.5],
           std: [0.2, 0.2, 0.2],
           epoch: 0,
@@ -37,4 +45,5 @@ export async function writeRandomModel(
           extra: { crop_ratio: "1" },
         });
   await writeCheckpoint(file, { tensors, metadata });
+  return tensors;
 }

@@ -2,13 +2,14 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { run } from "../../src/cli/run.ts";
 import { openRunFolder } from "../../src/training/run-folder.ts";
 import { train } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { canMountSmallDisk, mountSmallDisk } from "../formats/small-disk.ts";
 import type { SmallDisk } from "../formats/small-disk.ts";
 import { runContent, tinyRun, writePhotos } from "./photos.ts";
+import type { Outcome } from "../cli/run-command.ts";
+import { runCommand } from "../cli/run-command.ts";
 
 let root = "";
 let photos = "";
@@ -42,23 +43,16 @@ beforeEach(() => {
   outputDir = join(root, `run${count++}`);
 });
 afterEach(() => {
-  vi.restoreAllMocks();
   vi.unstubAllEnvs();
 });
 
 /** Words of a command; $NAME stands for a path. */
-async function deit(line: string): Promise<{ code: number; out: string; err: string }> {
+async function deit(line: string): Promise<Outcome> {
   const places: Record<string, string> = { ROOT: root, PHOTOS: photos, RUN: finished, OUT: outputDir };
   const words = line
     .split(" ")
     .map((word) => word.replace(/\$([A-Z]+)/, (_, name: string) => places[name] ?? ""));
-  vi.stubEnv("NO_COLOR", "1");
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  const code = await run(words);
-  vi.restoreAllMocks();
-  return { code, ...said };
+  return runCommand(words);
 }
 
 const TRAIN =

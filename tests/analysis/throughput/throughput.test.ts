@@ -22,7 +22,8 @@ import { paletteOf } from "../../../src/figures/palette.ts";
 import { countParameters, createModel } from "../../../src/models/registry.ts";
 import { JobError, JobKilledError } from "../../../src/runtime/job-process.ts";
 import { temporaryFolder, writeClasses } from "../../data/temporary.ts";
-import { writeRandomCheckpoint } from "../../helpers/random-checkpoint.ts";
+import { writeRandomModel } from "../../helpers/random-model.ts";
+import { measuredRows } from "./measured.ts";
 
 describe("rows", () => {
   test.each([
@@ -150,7 +151,7 @@ describe("a small table", () => {
   test("is measured in rounds, stops between pieces, and goes on", async () => {
     const folder = await temporaryFolder();
     const file = join(folder, "model.safetensors");
-    await writeRandomCheckpoint(file, { model: "deit_w64d4_patch4_32", classes: ["a", "b"], inputSize: 16 });
+    await writeRandomModel(file, { model: "deit_w64d4_patch4_32", classes: ["a", "b"] });
     await writeClasses(join(folder, "val"), { a: 3, b: 2 });
     const options = {
       ...small,
@@ -191,21 +192,9 @@ describe("a small table", () => {
 test("tables, figures and a page are written", async () => {
   const folder = join(await temporaryFolder(), "out");
   const { rows } = await throughputRows({ models: ["deit_tiny_patch16_224", "regnety_040"] });
-  const measured = rows.map((row, i) => ({
-    ...row,
-    batchSize: 8,
-    imagesPerSecond: 100 / (i + 1),
-    meanImagesPerSecond: 98 / (i + 1),
-    quartiles: [90, 110] as const,
-    runs: 30,
-    memoryMiB: 200,
-    batchMemoryMiB: 300,
-    acc1: i === 0 ? 72.2 : null,
-    acc5: i === 0 ? 91 : null,
-    images: i === 0 ? 650 : null,
-    pareto: i === 0 ? true : null,
-    paretoMemory: i === 0 ? true : null,
-  }));
+  const measured = measuredRows(rows, (i) =>
+    i === 0 ? { acc1: 72.2, acc5: 91, images: 650, pareto: true, paretoMemory: true } : {},
+  );
   const table: ThroughputTable = { rows: measured, device: "cpu", threads: 2, runtimeMiB: 150 };
   const files = await writeThroughput(folder, table, {
     paper: true,
