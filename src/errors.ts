@@ -97,3 +97,9 @@ export class DeviceError extends DeitError {
     this.outOfMemory = outOfMemory;
   }
 }
+
+/** What an error says before its hint and details, for a list or the middle of a sentence. */
+export function firstLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split("\n", 1)[0] ?? message;
+}

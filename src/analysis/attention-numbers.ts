@@ -1,6 +1,7 @@
 /** What attention maps are in numbers: the maps themselves, and of each head where its attention goes and how wide it is spread. */
 import type { AttentionSource, PictureAttention } from "./attention.ts";
 import type { Selection } from "./attention-selection.ts";
+import { chosen } from "./attention-selection.ts";
 import type { TokenName } from "./inside.ts";
 
 /** One head of one layer, from 1. */
@@ -34,11 +35,10 @@ const DIGITS = 7;
 /** Of the selected layers and heads. */
 export function attentionNumbers(
   { image, picture, seen, tokens }: PictureAttention,
-  source: Pick<AttentionSource, "tokens">,
-  { layers, heads: wantedHeads }: Selection,
+  source: AttentionSource,
+  selection: Selection,
 ): PictureNumbers {
-  const wanted = (given: readonly number[] | undefined, index: number): boolean =>
-    given?.includes(index + 1) ?? true;
+  const wanted = chosen(source, selection);
   return {
     image,
     width: picture.width,
@@ -48,19 +48,14 @@ export function attentionNumbers(
       token,
       prediction,
       rollout: { patches: Array.from(rollout, short), tokens: Array.from(rolloutToTokens, short) },
-      heads: heads.flatMap((maps, layer) =>
-        maps.flatMap((map, head) =>
-          wanted(layers, layer) && wanted(wantedHeads, head)
-            ? [
-                {
-                  layer: layer + 1,
-                  head: head + 1,
-                  ...spreadOf(map, toTokens[layer]?.[head] ?? new Float32Array(), source),
-                },
-              ]
-            : [],
-        ),
-      ),
+      heads: heads
+        .flatMap((maps, layer) => maps.map((map, head) => ({ layer: layer + 1, head: head + 1, map })))
+        .filter(({ layer, head }) => wanted.layers.includes(layer) && wanted.heads.includes(head))
+        .map(({ layer, head, map }) => ({
+          layer,
+          head,
+          ...spreadOf(map, toTokens[layer - 1]?.[head - 1] ?? new Float32Array(), source),
+        })),
     })),
   };
 }

@@ -26,6 +26,7 @@ export function selected({ heads }: TokenMaps, source: AttentionSource, selectio
   );
 }
 
+/** Layers and heads from 1. */
 export function chosen(
   { layers, headsPerLayer }: AttentionSource,
   selection: Selection,

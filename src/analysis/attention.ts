@@ -7,7 +7,7 @@ import type { Picture } from "../augmentation/picture.ts";
 import { writePlanar } from "../augmentation/picture.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import { readPicture } from "../data/decode.ts";
-import { ConfigError, DataError } from "../errors.ts";
+import { ConfigError, DataError, firstLine } from "../errors.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
 import { loadModel } from "../evaluation/load-model.ts";
 import type { Prediction } from "../evaluation/metrics.ts";
@@ -159,10 +159,6 @@ export async function attentionMaps(
 function unreadable(error: unknown): DataError {
   if (error instanceof DataError) return error;
   throw error;
-}
-
-function firstLine({ message }: Error): string {
-  return message.split("\n")[0] ?? "";
 }
 
 /** @throws ConfigError for a distillation token that is not there */

@@ -1,8 +1,7 @@
 /** `deit bench train` and `deit bench infer`: images a second, beside the device's own rate of matrix products. */
 import { createModel } from "../models/registry.ts";
 import { createRuntime } from "../runtime/node.ts";
-import type { DeviceName } from "../runtime/runtime.ts";
-import type { Executable, TensorData } from "../runtime/runtime.ts";
+import type { DeviceName, Executable, TensorData } from "../runtime/runtime.ts";
 import { loadTurns, runSteps } from "../training/turns.ts";
 import type { Turns } from "../training/turns.ts";
 import { createGemmTimer, gemmShapes } from "./gemm.ts";

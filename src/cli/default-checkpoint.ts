@@ -1,5 +1,5 @@
 /** What `deit finetune ./photos` starts from when nothing is named: DeiT-Ti, from wherever it is or can be had. */
-import { DataError, DeitError } from "../errors.ts";
+import { DataError, DeitError, firstLine } from "../errors.ts";
 import { fetchCheckpoint } from "./fetch-checkpoint.ts";
 
 const MODEL = "deit_tiny_patch16_224";
@@ -19,7 +19,7 @@ export async function defaultCheckpoint(): Promise<string> {
       return place;
     } catch (error) {
       if (!(error instanceof DeitError)) throw error;
-      reasons.push(error.message.split("\n")[0] ?? "");
+      reasons.push(firstLine(error));
     }
   }
   throw new DataError(

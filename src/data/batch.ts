@@ -4,7 +4,7 @@
  */
 import { writePlanar } from "../augmentation/picture.ts";
 import type { Transform } from "../augmentation/transform.ts";
-import { DataError } from "../errors.ts";
+import { DataError, firstLine } from "../errors.ts";
 import { createRandom } from "../random.ts";
 import type { Dataset } from "./dataset.ts";
 import { type PlannedSample, sampleRandom } from "./plan.ts";
@@ -63,7 +63,7 @@ export async function makeBatch(dataset: Dataset, transform: Transform, job: Bat
       } catch (error) {
         if (!(error instanceof DataError)) throw error;
         failure = error;
-        broken.push({ index, message: error.message.split("\n")[0] ?? error.message });
+        broken.push({ index, message: firstLine(error) });
       }
     }
     if (failure && job.mode === "train") throw failure; // and so are all its replacements

@@ -7,7 +7,7 @@
 import { readFile } from "node:fs/promises";
 import sharp from "sharp";
 import type { Picture } from "../augmentation/picture.ts";
-import { DataError } from "../errors.ts";
+import { DataError, firstLine } from "../errors.ts";
 
 /** Files that are taken for pictures, by their ending. */
 export const PICTURE_EXTENSIONS: ReadonlySet<string> = new Set(
@@ -20,7 +20,7 @@ export async function readPicture(path: string): Promise<Picture> {
   try {
     bytes = await readFile(path);
   } catch (cause) {
-    throw new DataError(path, `${path} cannot be read: ${reason(cause)}`, {
+    throw new DataError(path, `${path} cannot be read: ${firstLine(cause)}`, {
       hint: "Give the path of a picture file that exists and may be read.",
       cause,
     });
@@ -44,7 +44,7 @@ export async function decodePicture(bytes: Uint8Array, path: string): Promise<Pi
       data: new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length),
     };
   } catch (cause) {
-    throw new DataError(path, `${path} is not a whole picture: ${reason(cause)}`, {
+    throw new DataError(path, `${path} is not a whole picture: ${firstLine(cause)}`, {
       hint: "Replace or remove the file; it may be cut off, or of another kind than its name says.",
       cause,
     });
@@ -67,9 +67,4 @@ function toRgb(data: Uint8Array, channels: number): Uint8Array {
     }
   }
   return rgb;
-}
-
-function reason(cause: unknown): string {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return message.split("\n")[0] ?? message;
 }

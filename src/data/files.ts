@@ -1,7 +1,7 @@
 /** Picture files without classes, for models to say what is in them: from what people name to a dataset. */
 import { glob, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { DataError } from "../errors.ts";
+import { DataError, firstLine } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
 import { readPicture } from "./decode.ts";
 import { isPictureName, picturesBelow } from "./folder.ts";
@@ -33,7 +33,7 @@ export async function namedPictures(named: readonly string[]): Promise<NamedPict
       for (const file of await picturesNamed(name)) files.push(file);
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
-      problems.push(error.message.split("\n")[0] ?? error.message);
+      problems.push(firstLine(error));
     }
   }
   return { files, problems };

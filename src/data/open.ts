@@ -106,17 +106,16 @@ export async function openEvaluation(
     throw new DataError(options.dataPath ?? "", `${options.dataPath} has no ${split}/ folder`, {
       hint: `Choose the other with --split ${split === "val" ? "train" : "val"}.`,
     });
-  const dataset = await openNoted(
-    await withModelsClasses(source, located, {
-      model: model ?? (classes && { numClasses: classes.length, classes }),
-      hasOwn: own !== undefined,
-      onNote,
-    }),
+  const named = await withModelsClasses(source, located, {
+    model: model ?? (classes && { numClasses: classes.length, classes }),
+    hasOwn: own !== undefined,
     onNote,
-  );
+  });
+  const dataset = await openNoted(named, onNote);
   if (!isParted) return dataset;
   const part = split === "val" ? "validation" : "train";
-  return takeSplit(dataset, source, { rule: "split", part, fraction: valSplit, seed });
+  const take = { rule: "split", part, fraction: valSplit, seed } as const;
+  return named === source ? takeSubset(dataset, take) : takeSplit(dataset, source, take);
 }
 
 /** Opens a dataset, and tells of pictures beside it that do not belong to it. */

@@ -9,7 +9,7 @@ import { basename } from "node:path";
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import type { AsyncBuffer, FileMetaData } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
-import { DataError } from "../errors.ts";
+import { DataError, firstLine } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
 import { decodePicture } from "./decode.ts";
 import { list } from "./folder.ts";
@@ -95,7 +95,7 @@ async function openTable(file: string): Promise<Table> {
     return { file, buffer, metadata, imageColumn, labels, names: classNames(metadata, labelColumn) };
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
-    throw new DataError(file, `${file} is no Parquet file that can be read: ${messageOf(cause)}`, {
+    throw new DataError(file, `${file} is no Parquet file that can be read: ${firstLine(cause)}`, {
       hint: "Download it again; it may be cut off, or a pointer of Git LFS.",
       cause,
     });
@@ -216,8 +216,4 @@ function bytesOf(value: unknown): Uint8Array | undefined {
   if (value instanceof Uint8Array) return value.length > 0 ? value : undefined;
   if (typeof value === "object" && value !== null && "bytes" in value) return bytesOf(value.bytes);
   return undefined;
-}
-
-function messageOf(cause: unknown): string {
-  return (cause instanceof Error ? cause.message : String(cause)).split("\n")[0] ?? "";
 }

@@ -1,6 +1,6 @@
 /** Run as a process by `trial.ts`: a tiny training step on the device that is named, its outcome as a line of JSON. */
 
-import { DeitError } from "../errors.ts";
+import { DeitError, firstLine } from "../errors.ts";
 import type { DeviceName } from "../runtime/runtime.ts";
 import type { Trial } from "./trial.ts";
 
@@ -33,10 +33,8 @@ async function outcome(): Promise<Trial> {
       ? { works: true, milliseconds, ...adapter }
       : { works: false, message: wrong, hint: remedyOf(device), wrong: true };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
     const hint = error instanceof DeitError ? error.hint : undefined;
-    const [first = message] = message.split("\n");
-    return { works: false, message: first, ...(hint !== undefined && { hint }) };
+    return { works: false, message: firstLine(error), ...(hint !== undefined && { hint }) };
   }
 }
 

@@ -70,6 +70,7 @@ export function toFloat16(
   const inHalf = memoized(halved);
   const inFull = memoized((value) => cast(value, "float32"));
   const fromWeights = new Set<Node>();
+  const casts: Casts = { inHalf, inFull, fromWeights, longest };
   for (const node of topologicalOrder(values)) {
     if (isInput(node) ? weights.has(inputName(node)) : node.inputs.every(isFixed(fromWeights)))
       fromWeights.add(node);
@@ -77,10 +78,8 @@ export function toFloat16(
     const inputs = node.inputs.map((value) => rebuilt.get(value) ?? value);
     const made = atScope(node.scope, () => {
       if (node.op.name === inFloat32Op.name) return inputs.map(inFull);
-      const results = createLike(node, inputs, { inHalf, inFull, fromWeights, longest });
-      return isNarrowed(node, inputs, { fromWeights, longest })
-        ? [inHalf(at(results, 0)), ...results.slice(1)]
-        : results;
+      const results = createLike(node, inputs, casts);
+      return isNarrowed(node, inputs, casts) ? [inHalf(at(results, 0)), ...results.slice(1)] : results;
     });
     for (const [i, value] of node.outputs.entries()) rebuilt.set(value, at(made, i));
   }
@@ -109,11 +108,7 @@ function createLike(node: Node, inputs: readonly Value[], casts: Casts): readonl
   return unchanged ? node.outputs : createNode(node.op, operands, node.attributes).outputs;
 }
 
-function computesInHalf(
-  node: Node,
-  inputs: readonly Value[],
-  { fromWeights, longest }: Pick<Casts, "fromWeights" | "longest">,
-): boolean {
+function computesInHalf(node: Node, inputs: readonly Value[], { fromWeights, longest }: Casts): boolean {
   const { name } = node.op;
   const [first] = inputs;
   if (node.op.terms !== undefined)
@@ -136,11 +131,7 @@ function isLong({ op, attributes }: Node, inputs: readonly Value[], longest: num
   return (op.terms?.(operands(inputs), attributes) ?? 0) > longest;
 }
 
-function isNarrowed(
-  node: Node,
-  inputs: readonly Value[],
-  { fromWeights, longest }: Pick<Casts, "fromWeights" | "longest">,
-): boolean {
+function isNarrowed(node: Node, inputs: readonly Value[], { fromWeights, longest }: Casts): boolean {
   const { name } = node.op;
   // A softmax over float32 is part of a loss.
   if (NARROWED.has(name)) return name !== "softmax" || inputs[0]?.dtype === "float16";

@@ -145,8 +145,10 @@ function recordsOf(
   };
   return (row === undefined ? [] : linesOf(row)).flatMap(({ name: line, head }) =>
     others.flatMap((other): AnswerRecord[] => {
-      const own = head === "average" ? answersOf(averageOf(student), "joint") : undefined;
-      const a = own ?? answersOf(student, head === "average" ? "joint" : head);
+      const a =
+        head === "average"
+          ? (answersOf(averageOf(student), "joint") ?? answersOf(student, "joint"))
+          : answersOf(student, head);
       const b = answersOf(other, "joint");
       if (a === undefined || b === undefined) return [];
       const different = a.reduce((count, answer, i) => count + (answer === b[i] ? 0 : 1), 0);
@@ -156,19 +158,14 @@ function recordsOf(
   );
 }
 
-/** Disagreement with one teacher or witness, a number for each line and seed. */
-export function answersWith(other: string, answers: readonly AnswerRecord[]): Measured[] {
-  return answers
-    .filter((answer) => answer.with === other)
-    .map(({ line, seed, disagreement }) => ({ line, seed, value: disagreement }));
+/** A number for each line and seed, of the answers with one teacher or witness. */
+export function disagreements(answers: readonly AnswerRecord[]): Measured[] {
+  return answers.map(({ line, seed, disagreement }) => ({ line, seed, value: disagreement }));
 }
 
 /** Disagreement of each line with every teacher and witness, compared as top-1 is. */
 export function summariseAnswers(table: AblationTable, answers: readonly AnswerRecord[]): AnswerSummary[] {
-  return [...new Set(answers.map((answer) => answer.with))].flatMap((other) =>
-    summarise(answersWith(other, answers), comparisonsOf(table)).map((summary) => ({
-      ...summary,
-      with: other,
-    })),
+  return [...Map.groupBy(answers, (answer) => answer.with)].flatMap(([other, own]) =>
+    summarise(disagreements(own), comparisonsOf(table)).map((summary) => ({ ...summary, with: other })),
   );
 }

@@ -7,7 +7,7 @@ import { figurePage } from "../../figures/page.ts";
 import { writeFileAtomic } from "../../formats/atomic-file.ts";
 import { csv } from "../../formats/csv.ts";
 import type { AnswerRecord } from "./answers.ts";
-import { answersWith, summariseAnswers } from "./answers.ts";
+import { disagreements, summariseAnswers } from "./answers.ts";
 import { curvesFigure, differencesFigure } from "./figures.ts";
 import type { ResultRecord } from "./results.ts";
 import { RESULTS_FILE, summariseResults } from "./results.ts";
@@ -54,8 +54,7 @@ export async function writeAblation(
     table: pageTable(shownSummaries(summaries, papersOf(table))),
   });
   const answerSummaries = summariseAnswers(table, answers);
-  for (const other of new Set(answers.map((answer) => answer.with))) {
-    const own = answersWith(other, answers);
+  for (const [other, own] of Map.groupBy(answers, (answer) => answer.with)) {
     const compared = answerSummaries.filter((summary) => summary.with === other);
     const section = {
       title: `Disagreement with ${other}`,
@@ -63,7 +62,7 @@ export async function writeAblation(
       table: pageTable(shownSummaries(compared)),
     };
     const name = `answers-${other.replaceAll(/\W+/g, "-")}`;
-    const figure = differencesFigure(own, compared, { value: "disagreement, %" });
+    const figure = differencesFigure(disagreements(own), compared, { value: "disagreement, %" });
     if (figure === undefined) sections.push(section);
     else add(name, figure, section);
   }

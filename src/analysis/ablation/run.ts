@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { withLock } from "../../data/lock.ts";
-import { DeitError } from "../../errors.ts";
+import { DeitError, firstLine } from "../../errors.ts";
 import { JobError, JobKilledError, runJob } from "../../runtime/job-process.ts";
 import type { TrainEvent } from "../../training/events.ts";
 import { isRunFolder, readRun } from "../../training/run-folder.ts";
@@ -139,7 +139,7 @@ export async function runAblation(
         if (stopped()) return;
         if (!(error instanceof JobError || error instanceof JobKilledError)) throw error;
         failed.add(run);
-        onEvent?.({ type: "failed", label: run.label, message: error.message.split("\n")[0] ?? "" });
+        onEvent?.({ type: "failed", label: run.label, message: firstLine(error) });
       } finally {
         going.delete(run);
       }

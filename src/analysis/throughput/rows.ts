@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { didYouMean } from "../../config/names.ts";
-import { ConfigError, DataError } from "../../errors.ts";
+import { ConfigError, DataError, firstLine } from "../../errors.ts";
 import { loadClassifier } from "../../evaluation/classifier.ts";
 import { modelFolder } from "../../formats/model-folder.ts";
 import type { Model } from "../../models/registry.ts";
@@ -96,8 +96,7 @@ async function checkThere(given: string): Promise<void> {
 }
 
 function refusal(error: unknown): { refused: string } {
-  if (error instanceof ConfigError || error instanceof DataError)
-    return { refused: error.message.split("\n")[0] ?? "" };
+  if (error instanceof ConfigError || error instanceof DataError) return { refused: firstLine(error) };
   throw error;
 }
 

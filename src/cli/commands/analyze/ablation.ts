@@ -176,10 +176,10 @@ async function runAblationCommand(
   output.result(result, () =>
     [
       shown(shownSummaries(summaries, papersOf(found))),
-      ...[...new Set(answerSummaries.map((summary) => summary.with))].map((other) => {
-        const own = answerSummaries.filter((summary) => summary.with === other);
-        return `Other answers than ${other}, % of the validation pictures:\n${shown(shownSummaries(own))}`;
-      }),
+      ...[...Map.groupBy(answerSummaries, (summary) => summary.with)].map(
+        ([other, own]) =>
+          `Other answers than ${other}, % of the validation pictures:\n${shown(shownSummaries(own))}`,
+      ),
       `${out}: ${files.join(", ")}`,
     ].join("\n\n"),
   );
