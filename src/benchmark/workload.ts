@@ -18,7 +18,7 @@ import { stepProgram } from "../training/program.ts";
 import { restoreProgress } from "../training/progress.ts";
 import { smoothTargets } from "../training/task.ts";
 import type { Task } from "../training/task.ts";
-import { turnsFor } from "../training/turns.ts";
+import { mostTurns, turnsFor } from "../training/turns.ts";
 
 /** A program with feeds for it, ready to run again and again. */
 export interface Workload {
@@ -76,6 +76,7 @@ export async function trainWorkload(
   const layout = modelLayout(model);
   const { precision } = await choosePrecision(asked, runtime.device);
   const optimizer = optimizerIn(adamW(), precision);
+  const together = { stepsPerRun: stepsPerRun ?? null, accumulationSteps: 1 };
   const program = stepProgram(
     {
       model,
@@ -84,7 +85,7 @@ export async function trainWorkload(
       target: runtime.target,
       normalisation: IMAGENET_NORMALISATION,
     },
-    { task: everyHead, optimizer, recompute },
+    { task: everyHead, optimizer, recompute, ahead: mostTurns(together, runtime.device) },
   );
   const weights = initialVectors(layout, createRandom(0, "weights"));
   await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial: async () => weights });
@@ -96,13 +97,10 @@ export async function trainWorkload(
     feeds: {
       images: Uint8Array.from({ length: batchSize * 3 * height * width }, () => random.integer(256)),
       targets: smoothTargets(labels, model.config.numClasses, 0.1),
-      ...hyperFeeds({ layout, optimizer }, { update: 1000, lr: 1e-6 }),
+      ...hyperFeeds({ layout, optimizer, program }, { update: 1000, lr: 1e-6 }),
     },
     passes: 3,
-    stepsPerRun: turnsFor(
-      { stepsPerRun: stepsPerRun ?? null, accumulationSteps: 1 },
-      { device: runtime.device, step: program },
-    ),
+    stepsPerRun: turnsFor(together, { device: runtime.device, step: program }),
   };
 }
 

@@ -2,7 +2,7 @@
 
 import { cudaProvider, onnxRuntimePackage } from "../runtime/onnxruntime-package.ts";
 import { cudaRefusal } from "../runtime/install-cuda.ts";
-import { attempt, entries, outputOf } from "./guarded.ts";
+import { attempt, entries, outputOf } from "../runtime/guarded.ts";
 
 export interface Cuda {
   /** Whether ONNX Runtime has a provider for this platform at all. */

@@ -14,7 +14,7 @@ import { lookAtCuda } from "./cuda.ts";
 import type { Cuda } from "./cuda.ts";
 import { lookAtGraphics } from "./graphics.ts";
 import type { Graphics } from "./graphics.ts";
-import { attempt } from "./guarded.ts";
+import { attempt } from "../runtime/guarded.ts";
 import { cpuChecks, cudaCheck, picturesCheck, vulkanChecks, webgpuCheck } from "./findings.ts";
 import { lookAtMachine } from "./machine.ts";
 import type { Machine } from "./machine.ts";

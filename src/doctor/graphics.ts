@@ -2,7 +2,7 @@
 
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { attempt, entries, outputOf, readText } from "./guarded.ts";
+import { attempt, entries, outputOf, readText } from "../runtime/guarded.ts";
 
 export interface Gpu {
   readonly name: string;

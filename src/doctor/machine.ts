@@ -5,7 +5,7 @@ import { statfs } from "node:fs/promises";
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { dirname, resolve } from "node:path";
 import { cacheFolder } from "../data/cache-folder.ts";
-import { attempt, outputOf, readText } from "./guarded.ts";
+import { attempt, outputOf, readText } from "../runtime/guarded.ts";
 
 export interface Machine {
   readonly platform: string;

@@ -51,6 +51,11 @@ export function scaleOf(state: Value): Value {
   return reshape(slice(state, { axis: 0, end: 1 }), []);
 }
 
+/** How many updates were skipped since the start of the run, by a state, []. */
+export function skippedOf(state: Value): Value {
+  return reshape(slice(state, { axis: 0, start: 2 }), []);
+}
+
 /** Whether a norm, [], is a finite number. */
 export function isFiniteNorm(norm: Value): Value {
   return lessOrEqual(norm, LARGEST_NORM);

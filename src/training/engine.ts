@@ -13,7 +13,7 @@ import { withMemoryAdvice } from "./memory.ts";
 import type { Executables } from "./executables.ts";
 import { batchFeeds, hyperFeeds } from "./feeds.ts";
 import type { Progress, WeightsKind } from "./progress.ts";
-import { captureState, isBetter } from "./progress.ts";
+import { captureState, isBetter, skippedUpdates } from "./progress.ts";
 import type { EpochRecord } from "./run-log.ts";
 import type { ModelOwner } from "./run-models.ts";
 import { saveModel } from "./run-models.ts";
@@ -52,6 +52,8 @@ interface Loop extends Engine {
   toldFull: boolean;
   /** Of the last update, where the loss is scaled. */
   lossScale: number | undefined;
+  /** Updates that were skipped since the loss is scaled. */
+  skipped: number;
 }
 
 /** Trains from where `progress` stands to the last epoch. @throws InterruptedError, NonFiniteError, DataError */
@@ -69,6 +71,7 @@ export async function runEpochs(engine: Engine): Promise<{ imagesPerSecond: numb
     taught: 0,
     toldFull: false,
     lossScale: undefined,
+    skipped: engine.optimizer.lossScale ? await skippedUpdates(engine.runtime) : 0,
   };
   while (progress.epoch < options.epochs && !isStalled(loop)) {
     const started = performance.now();
@@ -117,8 +120,10 @@ async function trainEpoch(loop: Loop): Promise<void> {
       checkStep(loop, { losses, isSkipped, step: batch.step });
       progress.step = batch.step + 1;
       count(progress, losses);
-      if (isSkipped) progress.skipped++;
-      else if (isUpdate) progress.updates++;
+      if (isSkipped) {
+        progress.skipped++;
+        loop.skipped++;
+      } else if (isUpdate) progress.updates++;
       loop.lossScale = losses["lossScale"] ?? loop.lossScale;
       onEvent({
         type: "step",
@@ -153,14 +158,16 @@ function stepsTogether({ executables, options: { saveSteps }, steps }: Loop, ste
 async function* feedsOf(loop: Loop, group: readonly Batch[]): AsyncGenerator<Record<string, TensorData>> {
   const { executables, options, model, classWeights, progress } = loop;
   const { program } = executables.batch;
-  const { epoch } = progress;
+  const { epoch, updates } = progress;
+  const { skipped } = loop;
   for (const [i, batch] of group.entries()) {
     const { step } = batch;
     const pictures = batchFeeds({ options, model, program, classWeights }, { epoch, ...batch });
     const askedTeacher = performance.now();
     const taught = await withAnswers(executables.teacher, { epoch, step, feeds: pictures });
     loop.taught += performance.now() - askedTeacher;
-    const hyper = hyperFeeds(loop, { update: progress.updates + 1 + i, lr: learningRate(loop, step) });
+    const update = { update: updates + 1 + i, lr: learningRate(loop, step), skipped };
+    const hyper = hyperFeeds({ ...loop, program }, update);
     yield executables.apply ? taught : { ...taught, ...hyper };
   }
 }

@@ -77,9 +77,9 @@ export async function estimate(options: TrainOptions): Promise<Estimate> {
     const weights = initialVectors(layout, createRandom(options.seed, "weights"));
     await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial: async () => weights });
     await clearGradients({ runtime, layout });
-    const hyper = hyperFeeds({ layout, optimizer }, { update: 1, lr: 0 });
+    const { program } = executables.batch;
+    const hyper = hyperFeeds({ layout, optimizer, program }, { update: 1, lr: 0 });
     const feedsOf = async function* (group: readonly LoadedBatch[]) {
-      const { program } = executables.batch;
       for (const batch of group) {
         const made = batchFeeds({ options, model, program }, batch);
         const { epoch, step } = batch;

@@ -19,7 +19,7 @@ import { classification } from "./task.ts";
 import type { Task } from "./task.ts";
 import type { TeacherAnswers } from "./teacher.ts";
 import { loadTeacher } from "./teacher.ts";
-import { loadTurns, turnsFor } from "./turns.ts";
+import { loadTurns, mostTurns, turnsFor } from "./turns.ts";
 import type { Turns } from "./turns.ts";
 
 export interface Executables {
@@ -112,7 +112,7 @@ export async function loadPrograms(
       : undefined,
   };
   if (accumulationSteps === 1) {
-    const step = stepProgram(shared, training);
+    const step = stepProgram(shared, { ...training, ahead: mostTurns(options, runtime.device) });
     const count = turnsFor(options, { device: runtime.device, step });
     const turns = await loadTurns(runtime, step, count);
     return { batch: await runtime.load(step), turns, apply: undefined, ...beside };

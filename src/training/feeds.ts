@@ -12,6 +12,7 @@ import type { Optimizer } from "../optim/optimizer.ts";
 import { createRandom } from "../random.ts";
 import type { TensorData } from "../runtime/runtime.ts";
 import { ERASING_INPUT, MIX_INPUT } from "./pixels.ts";
+import { SKIPPED_INPUT } from "./program.ts";
 import { mixupOptions } from "./setup.ts";
 import { binarise, smoothTargets, weighTargets } from "./task.ts";
 
@@ -61,15 +62,27 @@ export function mixesOf(
   return drawMixes(createRandom(seed, "mix", epoch, step), mixup, { batchSize, size });
 }
 
-/** The optimizer's numbers for update `update` (1, 2, …), by vector. */
+/** Which update a step makes, if none is skipped before it. */
+interface Update {
+  /** 1, 2, … */
+  readonly update: number;
+  readonly lr: number;
+  /** Updates that are known to have been skipped so far. */
+  readonly skipped?: number;
+}
+
+/** The optimizer's numbers for an update, by vector; for a program that runs ahead, one row for each number of updates skipped till then. */
 export function hyperFeeds(
-  { layout, optimizer }: { layout: Layout; optimizer: Optimizer },
-  { update, lr }: { update: number; lr: number },
+  { layout, optimizer, program }: { layout: Layout; optimizer: Optimizer; program?: ProgramFacts },
+  { update, lr, skipped = 0 }: Update,
 ): Record<string, TensorData> {
-  return Object.fromEntries(
-    (optimizer.average ? movingVectors(layout) : trainedVectors(layout)).map(({ name, group }) => [
-      `hyper.${name}`,
-      Float32Array.from(optimizer.hyper(update, lr, group)),
-    ]),
-  );
+  const vectors = optimizer.average ? movingVectors(layout) : trainedVectors(layout);
+  const inputs = program?.inputs ?? {};
+  const isAhead = Object.hasOwn(inputs, SKIPPED_INPUT);
+  const hypers = vectors.map(({ name, group }): [string, TensorData] => {
+    const rows = isAhead ? (inputs[`hyper.${name}`]?.shape[0] ?? 1) : 1;
+    const updates = Array.from({ length: rows }, (_, skippedSince) => Math.max(1, update - skippedSince));
+    return [`hyper.${name}`, Float32Array.from(updates.flatMap((each) => optimizer.hyper(each, lr, group)))];
+  });
+  return { ...Object.fromEntries(hypers), ...(isAhead && { [SKIPPED_INPUT]: Float32Array.of(skipped) }) };
 }

@@ -7,7 +7,21 @@ import { imagesInput } from "../evaluation/program.ts";
 import { at, inScope, input } from "../graph/graph.ts";
 import type { Value } from "../graph/graph.ts";
 import { gradient } from "../graph/gradient.ts";
-import { abs, add, div, full, mul, reshape, select, slice, sum } from "../graph/ops.ts";
+import {
+  abs,
+  add,
+  cast,
+  div,
+  full,
+  gather,
+  minimum,
+  mul,
+  reshape,
+  select,
+  slice,
+  sub,
+  sum,
+} from "../graph/ops.ts";
 import type { Precision } from "../graph/precision.ts";
 import { inFloat32 } from "../graph/precision.ts";
 import type { Program } from "../graph/program.ts";
@@ -17,7 +31,13 @@ import type { ForwardContext } from "../nn/context.ts";
 import { evaluationContext, trainingContext } from "../nn/context.ts";
 import type { Layout, ParameterVector } from "../nn/layout.ts";
 import { bindParameters, frozenVectors, nextVector, trainedVectors } from "../nn/layout.ts";
-import { isFiniteNorm, LOSS_SCALE_LENGTH, LOSS_SCALE_STATE, scaleOf } from "../optim/loss-scale.ts";
+import {
+  isFiniteNorm,
+  LOSS_SCALE_LENGTH,
+  LOSS_SCALE_STATE,
+  scaleOf,
+  skippedOf,
+} from "../optim/loss-scale.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { clipGlobalNorm, globalNorm } from "../optim/clip.ts";
 import { ERASING_INPUT, MIX_INPUT, preparePixels } from "./pixels.ts";
@@ -50,15 +70,21 @@ export interface TrainingOptions extends BatchInputs {
   readonly recompute?: boolean;
   /** Largest global norm of a gradient; undefined leaves gradients alone. */
   readonly clipGrad?: number | undefined;
+  /** With a loss scale: how many steps may be handed over before it is known which of them were skipped. */
+  readonly ahead?: number;
 }
 
 /** Input [B, K] of the teacher's logits, where they are not computed in the program. */
 export const TEACHER_INPUT = "teacher";
 
+/** Input []: how many updates had been skipped when a step was handed over. The state knows how many have been since. */
+export const SKIPPED_INPUT = "skipped";
+
 /**
  * One optimizer step in one run. Inputs: images [B, 3, H, W] (0 to 255), targets [B, K], hyper.<vector>, and
  * when used, erasing [B, 3, H, W], mix [B, 6] (pixels.ts), teacher [B, K] and the masks of nn/context.ts. State: W, and the optimizer's slots, by vector. Outputs: the task's losses, gradNorm.
  * With a loss scale also the state of it, and the outputs lossScale (of this step) and overflow (1: it changed nothing).
+ * Handed over `ahead` steps at a time, it has hyper.<vector> in rows: for none, one, … skipped since `skipped` were.
  */
 export function stepProgram(options: ProgramOptions, training: TrainingOptions): Program {
   const { losses, ...traced } = traceGradients(options, training);
@@ -197,6 +223,12 @@ function precisionOf({ optimizer }: TrainingOptions): Precision {
   return optimizer.lossScale === undefined ? "float32" : "float16";
 }
 
+/** How many updates were skipped since this step was handed over, below `ahead`. */
+function skippedSince(ahead: number): Value {
+  const skipped = sub(skippedOf(lossScaleInput()), input(SKIPPED_INPUT, "float32", []));
+  return cast(minimum(skipped, ahead - 1), "int32");
+}
+
 function lossScaleInput(): Value {
   return input(LOSS_SCALE_STATE, "float32", [LOSS_SCALE_LENGTH]);
 }
@@ -242,7 +274,7 @@ export function trainingState(
 
 function update(
   layout: Layout,
-  { optimizer, clipGrad }: TrainingOptions,
+  { optimizer, clipGrad, ahead = 1 }: TrainingOptions,
   { weights, grads, frozen }: Traced,
 ): { outputs: Record<string, Value>; state: Record<string, Value | null> } {
   const { clipped, norm } =
@@ -255,7 +287,10 @@ function update(
     lossScale ? select(isFinite, next, before) : next;
   const hyperOf = ({ name, group }: ParameterVector): Value[] => {
     const count = optimizer.hyper(1, 0, group).length;
-    const hyper = input(`hyper.${name}`, "float32", [count]);
+    const hyper =
+      lossScale && ahead > 1
+        ? gather(input(`hyper.${name}`, "float32", [ahead, count]), skippedSince(ahead), 0)
+        : input(`hyper.${name}`, "float32", [count]);
     return Array.from({ length: count }, (_, k) =>
       reshape(slice(hyper, { axis: 0, start: k, end: k + 1 }), []),
     );

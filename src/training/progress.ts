@@ -95,6 +95,12 @@ function startOfSlot({
   return isNew ? new Float32Array(length) : undefined;
 }
 
+/** How many updates were skipped, by the state of the loss scale. */
+export async function skippedUpdates(runtime: Runtime): Promise<number> {
+  const [, , skipped = 0] = await runtime.getState(LOSS_SCALE_STATE);
+  return skipped;
+}
+
 /** Accumulated gradients start at 0. */
 export async function clearGradients({
   runtime,

@@ -6,6 +6,7 @@ import type { TrainOptions } from "../config/schema.ts";
 import { openDatasets } from "../data/open.ts";
 import { openTeacher } from "../distillation/teacher.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
+import { freeMemory } from "../runtime/free-memory.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { VERSION } from "../version.ts";
 import { runEpochs } from "./engine.ts";
@@ -113,6 +114,7 @@ export async function train(
     run.notes.forEach(warn);
     if (validation === undefined)
       warn("there are no validation pictures: accuracy is that on the training pictures");
+    const available = await freeMemory(runtime.device);
     // 6. Models and device in line with the saved state, or with the start of a run.
     const progress = await restore({ options, run, model, layout, classes }, { runtime, optimizer });
     const result = (imagesPerSecond: number): TrainResult => ({
@@ -133,7 +135,7 @@ export async function train(
       throw withMemoryAdvice(error, options);
     });
     const plan = planMemory(executables, { layout, optimizer });
-    const tight = memoryWarning(plan, { available: availableMemory(runtime), options });
+    const tight = memoryWarning(plan, { available, options });
     if (tight !== undefined) warn(tight);
     if (executables.apply) await clearGradients({ runtime, layout });
     await using _ = { [Symbol.asyncDispose]: async () => executables.teacher?.close() };
@@ -176,11 +178,6 @@ export async function train(
   } finally {
     await Promise.all([loaders.training.close(), loaders.validation.close(), runtime.close()]);
   }
-}
-
-/** Free memory of the device, as far as it is known. */
-function availableMemory({ device }: Runtime): number {
-  return device === "cpu" ? process.availableMemory() : Number.POSITIVE_INFINITY;
 }
 
 async function openRun(options: TrainOptions): Promise<RunFolder> {

@@ -8,7 +8,6 @@ import type { TrainOptions } from "../config/schema.ts";
 import { ConfigError } from "../errors.ts";
 import type { Program } from "../graph/program.ts";
 import { repeat } from "../graph/repeat.ts";
-import { LOSS_SCALE_STATE } from "../optim/loss-scale.ts";
 import type { Executable, Runtime, TensorData } from "../runtime/runtime.ts";
 
 /** So many steps together. */
@@ -24,19 +23,20 @@ type Feeds = Readonly<Record<string, TensorData>>;
 const MOST_TURNS = { cpu: 1, cuda: 16, webgpu: 4 } as const;
 const MOST_BYTES = 256 * 2 ** 20;
 
+/** The most that `turnsFor` may give on a device: a step is traced before its batches are measured. */
+export function mostTurns(
+  { stepsPerRun, accumulationSteps }: Pick<TrainOptions, "stepsPerRun" | "accumulationSteps">,
+  device: Runtime["device"],
+): number {
+  return accumulationSteps > 1 ? 1 : (stepsPerRun ?? MOST_TURNS[device]);
+}
+
 /** How many steps should go together. @throws ConfigError where it cannot be several */
 export function turnsFor(
   options: Pick<TrainOptions, "stepsPerRun" | "accumulationSteps">,
   { device, step }: { device: Runtime["device"]; step: Program },
 ): number {
   const { stepsPerRun, accumulationSteps } = options;
-  if (Object.hasOwn(step.state, LOSS_SCALE_STATE)) {
-    // Whether a float16 update was skipped decides the numbers of the next one.
-    if (stepsPerRun === null || stepsPerRun === 1) return 1;
-    throw new ConfigError("stepsPerRun", `--steps-per-run ${stepsPerRun} does not go with float16`, {
-      hint: "Leave it out, or take --precision float32.",
-    });
-  }
   if (stepsPerRun === null) {
     if (accumulationSteps > 1) return 1;
     return Math.max(1, Math.min(MOST_TURNS[device], Math.floor(MOST_BYTES / batchBytes(step))));

@@ -1,5 +1,6 @@
 /** Steps of small models on made-up pictures: for tests that compare two forms of the same training. */
 import type { ProgramOptions } from "../../src/evaluation/program.ts";
+import type { ProgramFacts } from "../../src/graph/program.ts";
 import type { Model } from "../../src/models/registry.ts";
 import { createDeit, modelOf } from "../../src/models/registry.ts";
 import { regnet } from "../../src/models/regnet.ts";
@@ -14,7 +15,7 @@ import type { TrainingOptions } from "../../src/training/program.ts";
 import { stepProgram, TEACHER_INPUT, trainingState } from "../../src/training/program.ts";
 import { restoreProgress } from "../../src/training/progress.ts";
 import { smoothTargets } from "../../src/training/task.ts";
-import { runSteps as runTogether } from "../../src/training/turns.ts";
+import { loadTurns, runSteps as runTogether } from "../../src/training/turns.ts";
 
 export const BATCH = 4;
 const CLASSES = 3;
@@ -62,7 +63,7 @@ export function programOptions(
 export function stepFeeds(
   { model, layout }: Pick<ProgramOptions, "model" | "layout">,
   { optimizer, teacher, dropPath = 0, drop = 0, attnDrop = 0 }: TrainingOptions,
-  { s, inputs, lr = 3e-3 }: { s: number; inputs: Parameters<typeof drawMasks>[0]; lr?: number },
+  { s, program, skipped = 0, lr = 3e-3 }: { s: number; program: ProgramFacts; skipped?: number; lr?: number },
 ): Record<string, TensorData> {
   const random = createRandom(s, "pictures");
   const labels = Int32Array.from({ length: BATCH }, () => random.integer(CLASSES));
@@ -75,8 +76,8 @@ export function stepFeeds(
     ),
     targets: smoothTargets(labels, CLASSES, 0.1),
     ...(teacher === "input" && { [TEACHER_INPUT]: logits }),
-    ...drawMasks(inputs, { random, dropPathRates: model.dropPathRates(dropPath), drop, attnDrop }),
-    ...hyperFeeds({ layout, optimizer }, { update: s, lr }),
+    ...drawMasks(program.inputs, { random, dropPathRates: model.dropPathRates(dropPath), drop, attnDrop }),
+    ...hyperFeeds({ layout, optimizer, program }, { update: s - skipped, lr, skipped }),
   };
 }
 
@@ -84,32 +85,36 @@ async function* inTurn<T>(items: readonly T[]): AsyncGenerator<T> {
   yield* items;
 }
 
-/** Trains from the same start for so many steps; `together` hands them over as a run does on a graphics card. */
+/** Trains from the same start for so many steps, `together` of them as training does: as one run (CUDA), or handed over (WebGPU). */
 export async function runSteps(
   runtime: Runtime,
   model: Model,
   training: TrainingOptions,
   steps: number,
-  { together = false } = {},
+  { together = 1, asOne = false } = {},
 ): Promise<Steps> {
   const options = programOptions(model, runtime);
   const { layout } = options;
   const { optimizer } = training;
   const initial = async (): Promise<Record<string, Float32Array>> => initialVectors(layout, createRandom(5));
   await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial });
-  const step = await runtime.load(stepProgram(options, training));
-  const feeds = Array.from({ length: steps }, (_, i) =>
-    stepFeeds(options, training, { s: i + 1, inputs: step.program.inputs }),
-  );
-  const groups = together ? [feeds] : feeds.map((each) => [each]);
+  const program = stepProgram(options, { ...training, ahead: together });
+  const step = await runtime.load(program);
+  const turns = asOne ? await loadTurns(runtime, program, together) : undefined;
   const outputs: Record<string, TensorData>[] = [];
-  for (const group of groups) {
-    const turns = { batch: step, turns: undefined };
-    const { results, failure } = await runTogether(turns, inTurn(group), group.length);
+  let skipped = 0;
+  while (outputs.length < steps) {
+    const from = outputs.length + 1;
+    const group = Array.from({ length: Math.min(together, steps + 1 - from) }, (_, i) =>
+      stepFeeds(options, training, { s: from + i, program, skipped }),
+    );
+    const { results, failure } = await runTogether({ batch: step, turns }, inTurn(group), group.length);
     if (failure !== undefined) throw failure.error;
     outputs.push(...results);
+    skipped += results.filter(({ overflow }) => overflow?.[0] === 1).length;
   }
   await step.release();
+  await turns?.executable?.release();
   const state: Record<string, Float32Array> = {};
   for (const { name } of trainingState(layout, optimizer)) state[name] = await runtime.getState(name);
   const numbers = (name: string): number[] => outputs.map((output) => Number(output[name]?.[0]));

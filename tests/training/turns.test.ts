@@ -3,9 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { TrainInput } from "../../src/config/schema.ts";
-import { ConfigError } from "../../src/errors.ts";
 import type { Program } from "../../src/graph/program.ts";
-import { LOSS_SCALE_STATE } from "../../src/optim/loss-scale.ts";
 import { InterruptedError, train } from "../../src/training/train.ts";
 import type { TrainEvent } from "../../src/training/train.ts";
 import { inGroups, turnsFor } from "../../src/training/turns.ts";
@@ -76,11 +74,6 @@ describe("how many steps", () => {
     expect(turnsFor(free, { device: "cpu", step })).toBe(1);
     expect(turnsFor(free, { device: "webgpu", step })).toBe(4);
     expect(turnsFor(free, { device: "cuda", step })).toBe(16);
-    const scaled = { ...step, state: { [LOSS_SCALE_STATE]: null } } as unknown as Program;
-    expect(turnsFor(free, { device: "webgpu", step: scaled })).toBe(1);
-    expect(() => turnsFor({ ...free, stepsPerRun: 5 }, { device: "webgpu", step: scaled })).toThrow(
-      ConfigError,
-    );
     expect(turnsFor({ ...free, accumulationSteps: 2 }, { device: "cuda", step })).toBe(1);
     const large = {
       ...step,

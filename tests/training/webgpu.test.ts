@@ -44,7 +44,7 @@ describe.skipIf(webgpuMissing !== undefined)("training on webgpu", () => {
   test("steps handed over together are the steps, bit for bit", { timeout: 300_000 }, async () => {
     const runtime = await sharedRuntime("webgpu");
     const expected = await runSteps(runtime, transformer, training, 5);
-    const together = await runSteps(runtime, transformer, training, 5, { together: true });
+    const together = await runSteps(runtime, transformer, training, 5, { together: 5 });
     expect(together).toEqual(expected);
   });
 
