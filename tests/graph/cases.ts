@@ -382,6 +382,9 @@ const shapes: OpCase[] = [
   opCase("gather", "middle axis", [floats([2, 3, 2]), values([1, 1, 0], [3], "int32")], ([x, i]) =>
     ops.gather(x, i, 1),
   ),
+  opCase("gather", "one row, by a computed number", [floats([4, 3]), values([1.25], [])], ([x, i]) =>
+    ops.gather(x, ops.cast(ops.minimum(ops.sub(i, -1), 3), "int32"), 0),
+  ),
   opCase("gather", "what argmax picks", [values(spaced, [3, 4])], ([x]) =>
     ops.gather(x, ops.argmax(x, 1), 1),
   ),
