@@ -1,4 +1,4 @@
-/** `deit eval` and `deit analyze agreement` in this process: their documents, their tables, what they refuse. */
+/** `deit eval`, `deit analyze agreement` and others on pictures in this process: their documents, their tables, what they refuse. */
 import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -118,6 +118,12 @@ it(
     expect(JSON.parse(agreement.out)).toMatchObject({ images: 6 });
     const probe = await deit("analyze", "probe", run, "--threads", "1", "--device", "cpu", "--json");
     expect(JSON.parse(probe.out)).toMatchObject({ trainImages: 6, images: 6 });
+    const views = ["--views", "1", "--threads", "1", "--device", "cpu", "--json"];
+    const labels = await deit("analyze", "labels", run, ...views);
+    expect(JSON.parse(labels.out)).toMatchObject({ images: 6 });
+    const all = await deit("analyze", "labels", run, "--val-split", "0", ...views);
+    expect(JSON.parse(all.out)).toMatchObject({ images: 12 });
+    expect(all.err).toContain(`${run} trained on some of the pictures that it is measured with`);
   },
 );
 
@@ -143,6 +149,7 @@ it.each([
   [["eval", "none=nowhere.onnx", "--data-path", "."], 1, "there is no checkpoint nowhere.onnx"],
   [["eval", "x.onnx", "--data-path", ".", "--topk", "many"], 2, "--topk: got"],
   [["analyze", "agreement", "x.onnx"], 2, "which pictures?"],
+  [["analyze", "labels", "x.onnx"], 2, "which pictures?"],
 ] as const)("%j is refused with %i", async (words, code, message) => {
   const outcome = await deit(...words);
   expect([outcome.code, outcome.out]).toEqual([code, ""]);

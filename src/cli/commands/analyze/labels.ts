@@ -4,6 +4,7 @@ import { requirePictures } from "../../../config/resolve.ts";
 import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { createOutput } from "../../output.ts";
+import { runPictures } from "../../run-pictures.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
 import { CHECKPOINT_OPTIONS as OPTIONS } from "./options.ts";
@@ -22,6 +23,8 @@ export function addLabelsCommand(analyze: Command): void {
     .addHelpText(
       "after",
       `
+A run is measured with the pictures that it held back.
+
 Example:
   deit analyze labels teacher.onnx --data-path ./photos`,
     )
@@ -34,9 +37,12 @@ async function runLabels(
   command: Command,
 ): Promise<void> {
   const output = createOutput({ json: flags.json });
-  const { inputSize, ...given } = givenOptions(command, OPTIONS);
+  const given = givenOptions(command, OPTIONS);
+  const pictures = await runPictures([checkpoint], given);
+  for (const note of pictures.notes) output.warn(note);
+  const { inputSize, ...options } = { ...given, ...pictures.options };
   requirePictures(
-    { dataPath: given.dataPath ?? null, dataSet: given.dataSet ?? "auto" },
+    { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
     `deit analyze labels ${checkpoint} --data-path ./photos`,
   );
   await fetchCheckpoint(checkpoint);
@@ -46,7 +52,7 @@ async function runLabels(
     measureLabelStability(
       {
         checkpoint,
-        ...given,
+        ...options,
         inputSize: inputSize ?? undefined,
         ...(views && { views }),
         ...(images && { images }),
