@@ -1,5 +1,5 @@
 /** `deit analyze throughput` in this process (its forward passes are processes of their own): document, table, refusals. */
-import { copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { temporaryFolder } from "../data/temporary.ts";
@@ -58,10 +58,17 @@ it("of a run's pictures, those are measured that it held back", async () => {
   await copyFile(model, join(own, "best.safetensors"));
   await writeFile(join(own, "args.yaml"), `data-path: ${photos}\nval-split: 0.5\nseed: 3\n`);
   const folder = join(root, "of-run");
-  const words = [own, "--data-path", photos, "--batch-size", "1", "--runs", "1", "--rounds", "1"];
+  const few = ["--data-path", photos, "--batch-size", "1", "--runs", "1", "--rounds", "1"];
+  const words = [own, ...few];
   const { code, out, err } = await deit(...words, "--out", folder, "--json");
   expect(code, err).toBe(0);
-  expect(JSON.parse(out).rows[0].images).toBe(3);
+  expect(JSON.parse(out).rows[0]).toMatchObject({ name: "deit_w64d4_patch4_32", given: own, images: 3 });
+  // under a name it is the same run: nothing is measured again
+  const lines = await readFile(join(folder, "measurements.jsonl"), "utf8");
+  const named = await deit(`mine=${own}`, ...few, "--out", folder, "--json");
+  expect(named.code, named.err).toBe(0);
+  expect(JSON.parse(named.out).rows[0]).toMatchObject({ name: "mine", given: own, images: 3 });
+  expect(await readFile(join(folder, "measurements.jsonl"), "utf8")).toBe(lines);
   // where all are asked for, it is said that it has trained on some of them
   const all = await deit(...words, "--val-split", "0", "--out", folder, "--json");
   expect(JSON.parse(all.out).rows[0].images).toBe(6);
@@ -87,6 +94,8 @@ it.each([
   [["deit_w64d4_patch4_32", "--sizes", "a"], 2, '--sizes: got "a", expected pixels such as 160,224,384'],
   [["deit_w64d4_patch4_32", "--size-by", "speed"], 2, "Allowed choices are parameters, memory."],
   [["nowhere.safetensors"], 1, "there is no checkpoint nowhere.safetensors"],
+  [["none=nowhere.onnx"], 1, "there is no checkpoint nowhere.onnx"],
+  [["mine=deit_tny_patch16_224"], 2, "deit_tny_patch16_224 is neither a model nor a file"],
 ])("refuses %j", async (words, exit, message) => {
   const { code, out, err } = await deit(...words, "--json");
   expect([code, out]).toEqual([exit, ""]);

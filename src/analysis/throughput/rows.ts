@@ -4,6 +4,7 @@ import { basename, resolve } from "node:path";
 import { didYouMean } from "../../config/names.ts";
 import { ConfigError, DataError, firstLine } from "../../errors.ts";
 import { loadClassifier } from "../../evaluation/classifier.ts";
+import { namedCheckpoint } from "../../evaluation/named-checkpoint.ts";
 import { modelFolder } from "../../formats/model-folder.ts";
 import type { Model } from "../../models/registry.ts";
 import { countParameters, createModel, listModels } from "../../models/registry.ts";
@@ -16,7 +17,7 @@ export interface ThroughputRow {
   /** Unlike every other row's, but for the size. */
   readonly name: string;
   readonly family: Family;
-  /** Registered name, or the checkpoint as given. */
+  /** Registered name, or the checkpoint as it was given, without a name. */
   readonly given: string;
   readonly registered: boolean;
   /** [height, width]. */
@@ -31,7 +32,7 @@ export interface ThroughputRow {
 }
 
 export interface RowsOptions {
-  /** Registered names, patterns of them (`deit_*_224`), checkpoints. */
+  /** Registered names, patterns of them (`deit_*_224`), checkpoints; `name=path` gives one a name. */
   readonly models: readonly string[];
   /** Sides in pixels; default: each model's own. */
   readonly sizes?: readonly number[] | undefined;
@@ -49,21 +50,27 @@ export async function throughputRows({
   sizes,
   model,
 }: RowsOptions): Promise<{ rows: ThroughputRow[]; notes: string[] }> {
-  const rows: ThroughputRow[] = [];
+  const tabled: TabledModel[] = [];
   const notes: string[] = [];
-  for (const given of models.flatMap(matching)) {
-    const registered = isRegistered(given);
-    const make = registered ? registeredRow : checkpointRow;
-    if (!registered) await checkThere(given);
-    const own = await make(given, { model });
-    for (const size of sizes ?? [null]) {
-      const isOwn = size === null || own.inputSize.every((side) => side === size);
-      const row = isOwn ? own : await make(given, { model, size }).catch(refusal);
-      if ("refused" in row) notes.push(`${own.name} at ${size} pixels is left out: ${row.refused}`);
-      else rows.push(row);
+  for (const { name, path } of models.map(namedCheckpoint)) {
+    for (const given of matching(path)) {
+      const registered = isRegistered(given);
+      const make = registered ? registeredRow : checkpointRow;
+      if (!registered) await checkThere(given);
+      const own = await make(given, { model });
+      const rows: ThroughputRow[] = [];
+      for (const size of sizes ?? [null]) {
+        const isOwn = size === null || own.inputSize.every((side) => side === size);
+        const row = isOwn ? own : await make(given, { model, size }).catch(refusal);
+        if ("refused" in row) notes.push(`${name ?? own.name} at ${size} pixels is left out: ${row.refused}`);
+        else rows.push(row);
+      }
+      const asFound = { rows, nameless: name === undefined };
+      tabled.push(name === undefined ? asFound : renamed(asFound, () => name));
     }
   }
-  if (rows.length > 0) return { rows: distinct(rows), notes };
+  const rows = distinct(tabled);
+  if (rows.length > 0) return { rows, notes };
   throw new ConfigError("sizes", ["there is nothing to measure", ...notes].join("\n"), {
     hint: "Leave --sizes out for each model's own.",
   });
@@ -137,12 +144,39 @@ function onnxName(file: string, name: string): string {
   return basename(modelFolder(resolve(file)));
 }
 
-/** Checkpoints of one name and size get their file's name, with its folder, too. */
-function distinct(rows: readonly ThroughputRow[]): ThroughputRow[] {
-  const keyOf = ({ name, inputSize }: ThroughputRow): string => `${name} ${inputSize.join()}`;
-  return rows.map((row) => {
-    const isAlone = rows.every((other) => other === row || keyOf(other) !== keyOf(row));
-    if (isAlone || row.registered) return row;
-    return { ...row, name: `${row.name} (${row.given.split(/[/\\]/).slice(-2).join("/")})` };
+/** The rows of one model, of unlike sizes. */
+interface TabledModel {
+  readonly rows: readonly ThroughputRow[];
+  /** Nobody named it. */
+  readonly nameless: boolean;
+}
+
+/**
+ * Checkpoints of one name and size get their file's name, with its folder, too; what people gave one name gets numbers.
+ * Registered models are what they are called.
+ */
+function distinct(models: readonly TabledModel[]): ThroughputRow[] {
+  const isUnlike = (a: TabledModel, b: TabledModel): boolean =>
+    a.rows.every((row) => b.rows.every((other) => rowName(row) !== rowName(other)));
+  const isAlone = (model: TabledModel, all: readonly TabledModel[]): boolean =>
+    (model.nameless && model.rows.some(({ registered }) => registered)) ||
+    all.every((other) => other === model || isUnlike(other, model));
+  const byPath = models.map((model) =>
+    isAlone(model, models) || !model.nameless
+      ? model
+      : renamed(model, ({ name, given }) => `${name} (${given.split(/[/\\]/).slice(-2).join("/")})`),
+  );
+  return byPath.flatMap((model, i) => {
+    if (isAlone(model, byPath)) return model.rows;
+    const number = 1 + byPath.slice(0, i).filter((other) => !isUnlike(other, model)).length;
+    return renamed(model, ({ name }) => `${name} (${number})`).rows;
   });
+}
+
+function rowName({ name, inputSize }: ThroughputRow): string {
+  return `${name} ${inputSize.join()}`;
+}
+
+function renamed(model: TabledModel, nameOf: (row: ThroughputRow) => string): TabledModel {
+  return { ...model, rows: model.rows.map((row) => ({ ...row, name: nameOf(row) })) };
 }

@@ -1,6 +1,6 @@
 /** Throughput tables: the paper's counts, interleaved rounds that go on where they stopped, and what is written. */
 import { appendFile, readFile, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { TABLE_5 } from "../../../src/analysis/paper-tables.ts";
 import { writeThroughput } from "../../../src/analysis/throughput/files.ts";
@@ -57,6 +57,37 @@ describe("rows", () => {
       "resnet20_cifar 33",
     ]);
     expect(notes).toEqual([expect.stringContaining("deit_w64d4_patch4_32 at 33"), expect.anything()]);
+  });
+
+  test("are called what people call them, and never two alike", async () => {
+    const folder = await temporaryFolder();
+    const file = (name: string): string => join(folder, `${name}.safetensors`);
+    for (const name of ["one", "two"])
+      await writeRandomModel(file(name), { model: "deit_w64d4_patch4_32", classes: ["a", "b"] });
+    const namesOf = async (models: string[], sizes?: number[]): Promise<string[]> => {
+      const { rows } = await throughputRows({ models, sizes });
+      return rows.map(({ name, given, inputSize }) => `${name} ${inputSize[0]} ${given.replace(folder, "")}`);
+    };
+    expect(await namesOf([`mine=${file("one")}`, "small=deit_w64d4_patch4_32"], [16, 32])).toEqual([
+      "mine 16 /one.safetensors",
+      "mine 32 /one.safetensors",
+      "small 16 deit_w64d4_patch4_32",
+      "small 32 deit_w64d4_patch4_32",
+    ]);
+    const inFolder = (name: string): string => `deit_w64d4_patch4_32 (${basename(folder)}/${name})`;
+    expect(await namesOf([file("one"), file("two"), `mine=${file("one")}`])).toEqual([
+      `${inFolder("one.safetensors")} 16 /one.safetensors`,
+      `${inFolder("two.safetensors")} 16 /two.safetensors`,
+      "mine 16 /one.safetensors",
+    ]);
+    expect(await namesOf([`m=${file("one")}`, `m=${file("two")}`, "m=deit_w64d4_patch4_32"])).toEqual([
+      "m (1) 16 /one.safetensors",
+      "m (2) 16 /two.safetensors",
+      "m 32 deit_w64d4_patch4_32",
+    ]);
+    expect(await namesOf(["deit_w64d4_patch4_32", "deit_w64d4_patch4_32"])).toHaveLength(2);
+    const { notes } = await throughputRows({ models: [`mine=${file("one")}`], sizes: [16, 33] });
+    expect(notes).toEqual([expect.stringContaining("mine at 33 pixels is left out")]);
   });
 
   test("a name that is none suggests one", async () => {

@@ -37,7 +37,7 @@ export function addThroughputCommand(analyze: Command): void {
     .description("Speed, accuracy, work and memory of many models side by side (Table 5, Figure 1).")
     .argument(
       "<models...>",
-      "names (deit models), patterns of them such as 'regnety_0*', and checkpoints: .safetensors, .onnx, run folders",
+      "names (deit models), patterns of them such as 'regnety_0*', and checkpoints: .safetensors, .onnx, run folders; name=path gives one a name",
     )
     .addOption(
       new Option(
@@ -86,7 +86,7 @@ front of accuracy and speed, rows marked † on that of accuracy and memory of a
 
 Examples:
   deit analyze throughput 'deit_*_224' 'regnety_0*' --paper --out throughput
-  deit analyze throughput model.safetensors mobilenet.onnx --sizes 160,224 \\
+  deit analyze throughput DeiT=model.safetensors mobilenet.onnx --sizes 160,224 \\
       --batch-size 16 --data-path ./imagenet --out throughput`,
     )
     .action(runThroughput);
