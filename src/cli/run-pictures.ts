@@ -18,9 +18,18 @@ export interface RunPictures {
   readonly notes: readonly string[];
 }
 
+/** A folder of pictures, as it is written. */
+interface Folder {
+  readonly path: string;
+  /** Its one true path; undefined where it is not to be found from here. */
+  readonly place: string | undefined;
+}
+
 /** A run, as the command line names it, and its pictures. */
 interface Run extends Pictures {
   readonly word: string;
+  /** Null for CIFAR. */
+  readonly folder: Folder | null;
 }
 
 /** Pictures that are held back by chance. */
@@ -38,10 +47,12 @@ export async function runPictures(
   const named = { ...(dataPath !== undefined && { dataPath }), ...(dataSet !== undefined && { dataSet }) };
   const chosen = { ...(valSplit !== undefined && { valSplit }), ...(seed !== undefined && { seed }) };
   const runs = await runsAmong(words);
-  const [first] = await learntFrom(named, runs);
+  const namedFolder = await folderAt(dataPath ?? null);
+  const [first] = learntFrom({ folder: namedFolder, dataSet }, runs);
   if (first === undefined) return { options: { ...named, ...chosen }, notes: [] };
   const pictures = { dataPath: first.dataPath, dataSet: first.dataSet, ...named };
-  const own = await learntFrom(pictures, runs);
+  const folder = dataPath === undefined ? first.folder : namedFolder;
+  const own = learntFrom({ folder, dataSet: pictures.dataSet }, runs);
   const part = { ...heldBackByMost(own, chosen.seed), ...chosen };
   const options = { ...pictures, ...part };
   if (!(await isSplitByChance(options.dataPath))) return { options, notes: [] };
@@ -50,7 +61,7 @@ export async function runPictures(
     throw differentParts(own, options);
   return {
     options,
-    notes: [...(await movedNotes(own, options)), ...spoilt.map((run) => spoiltNote(run, options))],
+    notes: [...movedNotes(own, folder), ...spoilt.map((run) => spoiltNote(run, options))],
   };
 }
 
@@ -58,38 +69,36 @@ async function runsAmong(words: readonly string[]): Promise<Run[]> {
   const runs: Run[] = [];
   for (const word of words) {
     const options = await runOptions(namedCheckpoint(word).path);
-    if (options !== undefined) runs.push({ word, ...options });
+    if (options !== undefined) runs.push({ word, ...options, folder: await folderAt(options.dataPath) });
   }
   return runs;
 }
 
+async function folderAt(path: string | null): Promise<Folder | null> {
+  return path === null ? null : { path, place: await realpath(path).catch(() => undefined) };
+}
+
 /** The runs that were trained on those pictures; all of them where nothing is said of pictures. */
-async function learntFrom(
-  { dataPath, dataSet }: Partial<Pick<Pictures, "dataPath" | "dataSet">>,
+function learntFrom(
+  { folder, dataSet }: { folder: Folder | null; dataSet: Pictures["dataSet"] | undefined },
   runs: readonly Run[],
-): Promise<Run[]> {
-  const found: Run[] = [];
-  for (const run of runs) {
-    const sameFolder =
-      dataPath !== undefined && dataPath !== null && run.dataPath !== null
-        ? (await sameOrMoved(run.dataPath, dataPath)) !== undefined
-        : (dataPath ?? run.dataPath) === run.dataPath;
-    // in a folder, "auto" and "folder" are the same pictures
-    if (sameFolder && (dataPath != null || dataSet === undefined || dataSet === run.dataSet)) found.push(run);
-  }
-  return found;
+): Run[] {
+  return runs.filter(
+    (run) =>
+      (folder === null || (run.folder !== null && sameOrMoved(run.folder, folder) !== undefined)) &&
+      // in a folder, "auto" and "folder" are the same pictures
+      (folder !== null || dataSet === undefined || dataSet === run.dataSet),
+  );
 }
 
 /**
  * Whether a run's folder is the one that is named now. A path of a run is from where it was started, perhaps on another
  * machine: where it leads nowhere, a folder of the same name is taken for the one that it was.
  */
-async function sameOrMoved(ofRun: string, named: string): Promise<"same" | "moved" | undefined> {
-  const [before, now] = await Promise.all(
-    [ofRun, named].map(async (path) => realpath(path).catch(() => undefined)),
-  );
-  if (resolve(ofRun) === resolve(named) || (before !== undefined && before === now)) return "same";
-  return before === undefined && basename(resolve(ofRun)) === basename(resolve(named)) ? "moved" : undefined;
+function sameOrMoved(ofRun: Folder, named: Folder): "same" | "moved" | undefined {
+  if (resolve(ofRun.path) === resolve(named.path)) return "same";
+  if (ofRun.place !== undefined) return ofRun.place === named.place ? "same" : undefined;
+  return basename(resolve(ofRun.path)) === basename(resolve(named.path)) ? "moved" : undefined;
 }
 
 /** Whether the folder has no validation pictures of its own. */
@@ -120,14 +129,14 @@ function differentParts(runs: readonly Run[], { dataPath, valSplit, seed }: Pict
   });
 }
 
-async function movedNotes(runs: readonly Run[], { dataPath }: Pictures): Promise<string[]> {
-  const notes: string[] = [];
-  for (const run of runs)
-    if (run.dataPath !== null && (await sameOrMoved(run.dataPath, dataPath ?? "")) === "moved")
-      notes.push(
-        `${run.word} was trained on ${run.dataPath}, which is not to be found from here: ${dataPath} is taken for it, and the part that was held back is measured (all: --val-split 0)`,
-      );
-  return notes;
+function movedNotes(runs: readonly Run[], measured: Folder | null): string[] {
+  return runs.flatMap(({ word, folder }) =>
+    folder !== null && measured !== null && sameOrMoved(folder, measured) === "moved"
+      ? [
+          `${word} was trained on ${folder.path}, which is not to be found from here: ${measured.path} is taken for it, and the part that was held back is measured (all: --val-split 0)`,
+        ]
+      : [],
+  );
 }
 
 function spoiltNote(run: Run, measured: Pictures): string {

@@ -1,11 +1,13 @@
 /** Which pictures runs are measured with: never silently those that one of them trained on. */
-import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
+import { mkdir, realpath, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { runPictures } from "../../src/cli/run-pictures.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { writePhotos } from "../training/photos.ts";
+
+vi.mock("node:fs/promises", { spy: true });
 
 let root = "";
 let photos = "";
@@ -131,5 +133,13 @@ describe("what a run trained on is not measured silently", () => {
     expect(found).toMatchObject({ dataPath: at("pictures"), ...QUARTER });
     expect(notes).toEqual([expect.stringMatching(/was trained on \.\/some\/where\/pictures, which is not/)]);
     expect(await options(["moved"], { dataPath: photos })).toEqual({ dataPath: photos });
+  });
+
+  test("folders are looked for once: the one that is named, and a run's", async () => {
+    vi.mocked(realpath).mockClear();
+    await runPictures([at("quarter"), at("half")], { dataPath: at("link") });
+    const asked = vi.mocked(realpath).mock.calls.map(([path]) => path);
+    expect(asked.filter((path) => path === at("link"))).toHaveLength(1);
+    expect(asked.filter((path) => path === photos)).toHaveLength(2);
   });
 });
