@@ -5,11 +5,15 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { DeitError } from "../errors.ts";
+import type { WireError } from "./messages.ts";
+import { packError, unpackError } from "./messages.ts";
 
 type FromChild =
   | { readonly type: "message"; readonly message: unknown }
   | { readonly type: "result"; readonly result: unknown }
-  | { readonly type: "error"; readonly name: string; readonly message: string; readonly known: boolean };
+  /** One that its user can mend; `kind` is the name of its class. */
+  | { readonly type: "error"; readonly kind: string; readonly error: WireError }
+  | { readonly type: "bug"; readonly message: string };
 type FromParent =
   | { readonly type: "job"; readonly job: unknown }
   /** The user wants it to end; what can be saved should be. */
@@ -31,12 +35,15 @@ export class JobKilledError extends DeitError {
   }
 }
 
-/** An error that a job threw and its user can mend; `kind` is the name of its class. */
+/**
+ * An error that a job threw and its user can mend; `kind` is the name of its class. Its cause is the error itself where it
+ * is a DeviceError, with all that is known of it, and otherwise a DeitError of the same words.
+ */
 export class JobError extends DeitError {
   override readonly name = "JobError";
   readonly kind: string;
-  constructor(kind: string, message: string) {
-    super(message);
+  constructor(kind: string, { message, hint, ...facts }: WireError) {
+    super(message, { ...(hint !== undefined && { hint }), cause: unpackError({ message, hint, ...facts }) });
     this.kind = kind;
   }
 }
@@ -67,7 +74,7 @@ export async function runJob(options: RunJobOptions): Promise<unknown> {
       child.on("message", (said: FromChild) => {
         if (said.type === "message") onMessage?.(said.message);
         else if (said.type === "result") resolve(said.result);
-        else reject(said.known ? new JobError(said.name, said.message) : new Error(said.message));
+        else reject(said.type === "error" ? new JobError(said.kind, said.error) : new Error(said.message));
       });
       child.on("error", reject);
       child.on("exit", (code, ended) => reject(new JobKilledError(code, ended)));
@@ -104,11 +111,10 @@ export function serveJob(work: (job: unknown, context: JobContext) => Promise<un
       .then(
         (result): FromChild => ({ type: "result", result }),
         (error: unknown): FromChild => {
-          if (!(error instanceof Error))
-            return { type: "error", name: "", message: String(error), known: false };
-          const known = error instanceof DeitError || error.name === "AbortError";
-          const message = known ? error.message : (error.stack ?? error.message);
-          return { type: "error", name: error.name, message, known };
+          if (!(error instanceof Error)) return { type: "bug", message: String(error) };
+          const isKnown = error instanceof DeitError || error.name === "AbortError";
+          if (isKnown) return { type: "error", kind: error.name, error: packError(error) };
+          return { type: "bug", message: error.stack ?? error.message };
         },
       )
       .then(answer)

@@ -147,10 +147,14 @@ export function sessionError(
   ];
   return new DeviceError(device, `program "${program.name}" ${verb} on ${device}${where}: ${status}`, {
     cause,
-    // Results are read after the state has changed.
-    outOfMemory: hint === "memory" && doing !== "read",
+    // Results are read after the state has changed, where there is any.
+    outOfMemory: hint === "memory" && (doing !== "read" || !updatesState(program)),
     ...(hint && { hint: HINTS[hint] }),
   });
+}
+
+function updatesState({ state }: Program): boolean {
+  return Object.values(state).some((output) => output !== null);
 }
 
 /** The nodes of a program that would not run on its device, for a sentence. */

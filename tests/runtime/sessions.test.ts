@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { nodesInLog } from "../../src/runtime/probe.ts";
 import { sessionError, sessionOptions } from "../../src/runtime/sessions.ts";
-import { double } from "./programs.ts";
+import { accumulate, double, scale } from "./programs.ts";
 
 const program = double("cpu", [1]);
 
@@ -85,8 +85,12 @@ describe("sessionError", () => {
   });
 
   test("results that did not fit come after an update, so it is not said that nothing was changed", () => {
-    const error = sessionError("webgpu", program, "read", new Error("Failed to create GPU buffer: size=4"));
+    const full = new Error("Failed to create GPU buffer: size=4");
+    const error = sessionError("webgpu", accumulate("webgpu", 1), "read", full);
     expect(error.outOfMemory).toBe(false);
+    // where there is no update, there is none before them
+    for (const still of [program, scale("webgpu", 1)])
+      expect(sessionError("webgpu", still, "read", full).outOfMemory).toBe(true);
     expect(error.message).toMatch(
       /ran, and its results cannot be read on webgpu.*\nThe memory of the device/s,
     );

@@ -25,19 +25,19 @@ export async function runForward(
     return (await run("time")) as ForwardTimes; // forward-child.ts returns them
   } catch (error) {
     signal?.throwIfAborted(); // the child ended because it was asked to
-    if (error instanceof JobError && error.kind === "DeviceError")
-      throw new DeviceError(job.device, error.message);
+    if (error instanceof JobError && error.cause instanceof DeviceError) throw error.cause;
     throw error;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** As systems, ONNX Runtime and `sessionError` say it. */
-const OUT_OF_MEMORY = /bad_?alloc|failed to allocate|out of memory|memory of the device is used up/i;
+/** What native code and V8 say where the system gives them no memory: such errors carry nothing but words. */
+const NO_ALLOCATION = /bad_alloc|Array buffer allocation failed/;
 
 /** Whether the system or the device had no memory for it. */
 export function ranOutOfMemory(error: unknown): boolean {
   if (error instanceof JobKilledError) return error.signal === "SIGKILL";
-  return error instanceof Error && OUT_OF_MEMORY.test(error.message);
+  if (error instanceof DeviceError) return error.outOfMemory;
+  return error instanceof Error && NO_ALLOCATION.test(error.message);
 }

@@ -21,6 +21,7 @@ import { DeviceError } from "../../../src/errors.ts";
 import { paletteOf } from "../../../src/figures/palette.ts";
 import { countParameters, createModel } from "../../../src/models/registry.ts";
 import { JobError, JobKilledError } from "../../../src/runtime/job-process.ts";
+import { packError } from "../../../src/runtime/messages.ts";
 import { temporaryFolder, writeClasses } from "../../data/temporary.ts";
 import { writeRandomModel } from "../../helpers/random-model.ts";
 import { measuredRows } from "./measured.ts";
@@ -323,13 +324,10 @@ test("points without a known size are rings, and claim no memory", () => {
 test.each([
   [new JobKilledError(null, "SIGKILL"), true],
   [new JobKilledError(1, null), false],
-  [new JobError("Error", "std::bad_alloc"), true],
-  [
-    new DeviceError("webgpu", "cannot be loaded", {
-      hint: "The memory of the device is used up: take a smaller batch size, resolution or model.",
-    }),
-    true,
-  ],
+  [new Error("RangeError: Array buffer allocation failed\n    at ArrayBuffer"), true],
+  [new JobError("DeitError", packError(new Error("std::bad_alloc"))), true],
+  [new DeviceError("webgpu", "cannot be loaded", { outOfMemory: true }), true],
+  [new DeviceError("webgpu", "out of memory, says a word in what a driver logs"), false],
   [new DeviceError("cuda", "there is no CUDA device"), false],
 ])("a batch that did not fit is told from other failures: %s", (error, expected) => {
   expect(ranOutOfMemory(error)).toBe(expected);
