@@ -1,6 +1,10 @@
 /** Checkpoints that are named by a Hub id or an address: fetched in sight, before the work that needs them. */
 import { showDownloads } from "./download-view.ts";
 
+/** What a checkpoint may be, as the help of every command says it. */
+export const CHECKPOINT_KINDS =
+  "a .safetensors, .pth or .onnx file, a run folder, a model folder, a Hub id or an address";
+
 /** Makes sure that a checkpoint is on this machine. Files and folders are; others are found there by the library afterwards. */
 export async function fetchCheckpoint(given: string): Promise<void> {
   const { locateCheckpoint } = await import("../evaluation/locate-checkpoint.ts");

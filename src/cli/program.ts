@@ -1,6 +1,6 @@
 /**
- * The command tree and its help. Each command's file is loaded when the command runs, so that `deit --help`
- * and a mistyped flag answer at once.
+ * The command tree and its help. What does a command's work is loaded when it runs, so that `deit --help` and a
+ * mistyped flag answer at once.
  */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";

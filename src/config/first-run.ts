@@ -1,6 +1,6 @@
 /**
  * What `deit train ./photos` does when nothing else is said: a small model, a fitting picture size and a run
- * of minutes, chosen from the pictures alone. DeiT's own defaults (a day on eight GPUs) hold as soon as a
+ * of minutes, chosen from the pictures alone. DeiT's own defaults (two days on eight GPUs) hold as soon as a
  * model or a recipe is named. Pure: the same pictures and speed give the same choice.
  */
 import type { TrainOptions } from "./schema.ts";

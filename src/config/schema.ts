@@ -36,7 +36,7 @@ export const trainSchema = z.strictObject({
   dataPath: option(text.nullable().default(null), {
     group: "Pictures in",
     value: "DIR",
-    help: "a folder of pictures per class, or train/ and val/ with that, or a labels.csv; not needed for cifar10 and cifar100",
+    help: "a folder of pictures per class, train/ and val/ with that, a CSV file of paths and labels, or Parquet files; not needed for cifar10 and cifar100",
   }),
   dataSet: option(dataSet.default("auto"), {
     group: "Pictures in",
@@ -91,7 +91,7 @@ export const trainSchema = z.strictObject({
     group: "Fine-tuning",
     value: "CKPT",
     nullMeans: "from scratch",
-    help: "start from the weights of this checkpoint: a file, a run folder, a Hub id; positions are interpolated, a head of other classes starts fresh",
+    help: "start from the weights of this checkpoint: a file, a run or model folder, a Hub id, an address; positions are interpolated, a head of other classes starts fresh",
   }),
   trainable: option(
     z
@@ -390,7 +390,7 @@ export const trainSchema = z.strictObject({
     group: "Distillation",
     value: "CKPT",
     nullMeans: "none",
-    help: "the teacher: a .safetensors file, a run folder, or any ONNX classifier",
+    help: "the teacher: a checkpoint as for --finetune, or any ONNX classifier",
   }),
   teacherInputSize: option(count.nullable().default(null), {
     group: "Distillation",
@@ -444,7 +444,7 @@ export const trainSchema = z.strictObject({
   }),
   recompute: option(z.boolean().default(false), {
     group: "Machine",
-    help: "compute the inside of every block again in the backward pass instead of keeping it: the same numbers, about a quarter of a batch's memory, up to a third more time",
+    help: "compute the inside of every block again in the backward pass instead of keeping it: the same numbers, about a sixth of the memory that a picture takes, a quarter to a third more time",
   }),
   workers: option(z.int().min(0).nullable().default(null), {
     group: "Machine",

@@ -6,7 +6,7 @@ import { requirePictures } from "../../config/resolve.ts";
 import { namedCheckpoint } from "../../evaluation/named-checkpoint.ts";
 import { commandLine } from "../command-line.ts";
 import { describeComparison, describeReport } from "../evaluation-view.ts";
-import { fetchCheckpoint } from "../fetch-checkpoint.ts";
+import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { createOutput } from "../output.ts";
 import { makeFolder } from "../output-folder.ts";
 import { runPictures } from "../run-pictures.ts";
@@ -44,10 +44,7 @@ export function addEvalCommand(program: Command): void {
   const command = program
     .command("eval")
     .description("Measure trained models: accuracy and loss of each head, calibration, confusions.")
-    .argument(
-      "<checkpoint...>",
-      "a .safetensors, .pth or .onnx file, a run folder, a Hub id or an address; name=… names it",
-    )
+    .argument("<checkpoint...>", `${CHECKPOINT_KINDS}; name=… names it`)
     .addOption(
       new Option("--split <NAME>", "which pictures of the dataset (default: val)").choices(["val", "train"]),
     )

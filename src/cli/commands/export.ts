@@ -6,7 +6,7 @@ import type { Comparison } from "../../export/check.ts";
 import type { TrainOptions } from "../../config/schema.ts";
 import type { DataOptions } from "../../data/open.ts";
 import { ConfigError } from "../../errors.ts";
-import { fetchCheckpoint } from "../fetch-checkpoint.ts";
+import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { facts } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
@@ -34,7 +34,7 @@ export function addExportCommand(program: Command): void {
   const command = program
     .command("export")
     .description("Write a model for other programs: transformers.js, ONNX Runtime, timm, Hugging Face.")
-    .argument("<checkpoint>", "a .safetensors or .pth file, a run folder, a Hub id or an address")
+    .argument("<checkpoint>", CHECKPOINT_KINDS)
     .addOption(new Option("--format <NAME>", "for what").choices(FORMATS).default("transformers-js"))
     .option("--output-dir <DIR>", "the folder to make (default: CHECKPOINT-FORMAT)")
     .option("--out <FILE>", "the file to make, of onnx and safetensors")
@@ -117,7 +117,7 @@ function placeOf(checkpoint: string, { format, out, outputDir }: ExportFlags): s
       },
     );
   }
-  const name = basename(checkpoint).replace(/\.(?:safetensors|pth|bin|pt)$/, "") || "model";
+  const name = basename(checkpoint).replace(/\.(?:safetensors|pth|bin|pt|onnx)$/, "") || "model";
   return (isFile ? out : outputDir) ?? (isFile ? `${name}.${format}` : `${name}-${format}`);
 }
 

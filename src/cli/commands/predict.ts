@@ -6,7 +6,7 @@ import type { Command } from "commander";
 import { ConfigError } from "../../errors.ts";
 import type { PicturePredictions } from "../../evaluation/predict.ts";
 import { csv } from "../csv.ts";
-import { fetchCheckpoint } from "../fetch-checkpoint.ts";
+import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { integer, table } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { coloursFor, createOutput } from "../output.ts";
@@ -29,10 +29,7 @@ export function addPredictCommand(program: Command): void {
   const command = program
     .command("predict")
     .description("Name what is in pictures.")
-    .argument(
-      "<checkpoint>",
-      "a .safetensors, .pth or .onnx file, a run folder, a model folder, a Hub id or an address",
-    )
+    .argument("<checkpoint>", CHECKPOINT_KINDS)
     .argument("<image...>", "picture files, folders (searched through) and quoted globs")
     .addOption(new Option("--topk <N>", "answers per picture").argParser(wholeNumber("topk")).default(5))
     .option("--csv", "print a table: file,label,score,label_2,score_2,… and a line for each picture")

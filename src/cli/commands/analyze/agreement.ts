@@ -6,7 +6,7 @@ import type { Agreement } from "../../../analysis/agreement.ts";
 import { requirePictures } from "../../../config/resolve.ts";
 import { namedCheckpoint } from "../../../evaluation/named-checkpoint.ts";
 import { commandLine } from "../../command-line.ts";
-import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
+import { CHECKPOINT_KINDS, fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { createOutput } from "../../output.ts";
 import { makeFolder } from "../../output-folder.ts";
@@ -22,7 +22,7 @@ export function addAgreementCommand(analyze: Command): void {
   const command = analyze
     .command("agreement")
     .description("How often models, their heads and the labels disagree (the paper's Table 4).")
-    .argument("<checkpoint...>", "files, run folders, Hub ids; name=path gives one a name")
+    .argument("<checkpoint...>", `${CHECKPOINT_KINDS}; name=… names it`)
     .option("--images <N>", "ask about N pictures, by chance (default: all)", wholeNumber("images"))
     .addOption(
       new Option("--split <NAME>", "which pictures of the dataset (default: val)").choices(["val", "train"]),

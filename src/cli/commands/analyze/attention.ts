@@ -10,7 +10,7 @@ import { commandLine } from "../../command-line.ts";
 import { table } from "../../format.ts";
 import { coloursFor, createOutput } from "../../output.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
-import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
+import { CHECKPOINT_KINDS, fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { withProgress } from "../../with-progress.ts";
 
 const OPTIONS = ["model", "inputSize", "evalCropRatio", "device", "threads"] as const;
@@ -29,7 +29,7 @@ export function addAttentionCommand(analyze: Command): void {
   const command = analyze
     .command("attention")
     .description("Where a transformer looks: maps of each head and layer over the picture, and rollout.")
-    .argument("<checkpoint>", "a .safetensors or .pth file, a Hub id or a run folder")
+    .argument("<checkpoint>", CHECKPOINT_KINDS)
     .argument("<image...>", "picture files")
     .option("--out <DIR>", "the folder of maps and page (default: attention)")
     .option(

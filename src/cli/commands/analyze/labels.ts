@@ -1,7 +1,7 @@
 /** `deit analyze labels`: why hard labels teach. */
 import type { Command } from "commander";
 import { requirePictures } from "../../../config/resolve.ts";
-import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
+import { CHECKPOINT_KINDS, fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { createOutput } from "../../output.ts";
 import { runPictures } from "../../run-pictures.ts";
@@ -14,7 +14,7 @@ export function addLabelsCommand(analyze: Command): void {
   const labels = analyze
     .command("labels")
     .description("How often a teacher decides otherwise on the crops and mixtures that students learn from.")
-    .argument("<checkpoint>", "the teacher: a .safetensors or .onnx file, or a run folder")
+    .argument("<checkpoint>", `the teacher: ${CHECKPOINT_KINDS}`)
     .option("--views <N>", "crops of every picture (default: 10)", wholeNumber("views"))
     .option("--images <N>", "look at N pictures, by chance (default: all)", wholeNumber("images"))
     .option("--json", "print the result as one JSON document");

@@ -1,7 +1,7 @@
 /** `deit analyze probe`: what frozen features are worth. */
 import type { Command } from "commander";
 import { requirePictures } from "../../../config/resolve.ts";
-import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
+import { CHECKPOINT_KINDS, fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { createOutput } from "../../output.ts";
 import { runPictures } from "../../run-pictures.ts";
@@ -13,7 +13,7 @@ export function addProbeCommand(analyze: Command): void {
   const probe = analyze
     .command("probe")
     .description("How far frozen features go: k nearest neighbours and a linear probe, in seconds.")
-    .argument("<checkpoint>", "a .safetensors file or a run folder")
+    .argument("<checkpoint>", CHECKPOINT_KINDS)
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(probe, OPTIONS, { groups: false, defaults: false });
   probe

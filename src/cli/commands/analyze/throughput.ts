@@ -11,6 +11,7 @@ import { table } from "../../format.ts";
 import { withInterrupt } from "../../interrupt.ts";
 import { createOutput } from "../../output.ts";
 import { makeFolder } from "../../output-folder.ts";
+import { CHECKPOINT_KINDS } from "../../fetch-checkpoint.ts";
 import { createProgress } from "../../progress.ts";
 import { runPictures } from "../../run-pictures.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
@@ -37,7 +38,7 @@ export function addThroughputCommand(analyze: Command): void {
     .description("Speed, accuracy, work and memory of many models side by side (Table 5, Figure 1).")
     .argument(
       "<models...>",
-      "names (deit models), patterns of them such as 'regnety_0*', and checkpoints: .safetensors, .onnx, run folders; name=path gives one a name",
+      `names (deit models), patterns of them such as 'regnety_0*', and checkpoints: ${CHECKPOINT_KINDS}; name=… names one`,
     )
     .addOption(
       new Option(

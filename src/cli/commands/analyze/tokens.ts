@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { HeadTokens, TokensResult } from "../../../analysis/tokens.ts";
 import { requirePictures } from "../../../config/resolve.ts";
 import { commandLine } from "../../command-line.ts";
-import { fetchCheckpoint } from "../../fetch-checkpoint.ts";
+import { CHECKPOINT_KINDS, fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { makeFolder } from "../../output-folder.ts";
 import { createOutput } from "../../output.ts";
@@ -19,7 +19,7 @@ export function addTokensCommand(analyze: Command): void {
   const command = analyze
     .command("tokens")
     .description("How alike class and distillation token are by layer, and what each attends to (§4).")
-    .argument("<checkpoint>", "a .safetensors or .pth file, a Hub id or a run folder")
+    .argument("<checkpoint>", CHECKPOINT_KINDS)
     .option("--images <N>", "look at N pictures, by chance (default: all)", wholeNumber("images"))
     .option("--out <DIR>", "write figures, tokens.csv, tokens.json and a page there")
     .option("--json", "print the result as one JSON document");
