@@ -51,6 +51,8 @@ header .kind { color: var(--muted); font-size: 13px; margin-bottom: 6px; overflo
 .figure svg, .figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 /* labels are measured in Inter; where it is missing they are wider than their room */
 .figure svg { overflow: visible; }
+/* on a phone a wide one scrolls sideways before its letters are too small to read */
+.figure.scroll svg { max-width: max(100%, 560px); }
 .scroll { overflow-x: auto; -webkit-overflow-scrolling: touch; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
@@ -59,6 +61,7 @@ th:last-child, td:last-child { padding-right: 0; }
 tr:last-child > td, tr:last-child > th { border-bottom: 0; }
 .number { text-align: right; white-space: nowrap; }
 .name { overflow-wrap: break-word; }
+.card.scroll td.name:first-child { min-width: 11em; }
 .matrix { width: auto; margin: 0 auto; font-size: 12px; border-collapse: separate; border-spacing: 2px; }
 .matrix th { border: 0; font-weight: 400; font-size: 12px; padding: 0; }
 .matrix thead th { vertical-align: bottom; }

@@ -1,8 +1,10 @@
 /** Pages of analyses in a browser: light and dark, on a desk and on a phone. What is in them is tested beside each analysis. */
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeAgreement } from "../../src/analysis/agreement-files.ts";
 import { measureAgreement } from "../../src/analysis/agreement.ts";
+import { writeAblation } from "../../src/analysis/ablation/files.ts";
 import { attentionFiles } from "../../src/analysis/attention-files.ts";
 import { attentionMaps } from "../../src/analysis/attention.ts";
 import { writeEvaluation } from "../../src/analysis/evaluation-files.ts";
@@ -16,6 +18,7 @@ import type { Browser } from "../helpers/chromium.ts";
 import { chromium, openBrowser } from "../helpers/chromium.ts";
 import { writeRandomModel } from "../helpers/random-model.ts";
 import { CLASSES, writePhotos } from "../training/photos.ts";
+import { measuredStudy } from "./ablation/measured.ts";
 import { measuredRows } from "./throughput/measured.ts";
 
 const CPU = { device: "cpu", threads: 1, workers: 0 } as const;
@@ -57,6 +60,10 @@ const pages: Readonly<Record<string, (folder: string) => Promise<unknown>>> = {
     const table = { rows: measured, device: "cpu", threads: 2, runtimeMiB: 150 };
     await writeThroughput(folder, table, { command: COMMAND });
   },
+  ablation: async (folder) => {
+    await mkdir(folder); // where its trainings were
+    await writeAblation(folder, measuredStudy(), { command: COMMAND });
+  },
 };
 
 let root = "";
@@ -72,8 +79,9 @@ const LOOK = `({
   words: document.body.innerText.split(/\\s+/).length,
   background: getComputedStyle(document.body).backgroundColor,
   figures: [...document.querySelectorAll(".figure")].filter((figure) => figure.querySelector("svg")).map((figure) =>
-    [...figure.querySelectorAll(":scope > div > svg")].map((svg) => svg.getBoundingClientRect())
-      .filter(({ width, height }) => width > 0 || height > 0).map(({ width, height }) => [width, height])),
+    [...figure.querySelectorAll(":scope > div > svg")].map((svg) => [svg.getBoundingClientRect(), svg.width.baseVal.value])
+      .filter(([{ width, height }]) => width > 0 || height > 0)
+      .map(([{ width, height }, drawn]) => ({ width, height, drawn }))),
   pictures: [...document.images].every(({ complete, naturalWidth }) => complete && naturalWidth > 0),
 })`;
 
@@ -81,7 +89,8 @@ interface Look {
   readonly wider: number;
   readonly words: number;
   readonly background: string;
-  readonly figures: readonly (readonly (readonly [width: number, height: number])[])[];
+  /** `drawn` is the width that its letters were chosen for. */
+  readonly figures: readonly (readonly { width: number; height: number; drawn: number }[])[];
   readonly pictures: boolean;
 }
 
@@ -119,7 +128,11 @@ describe.skipIf(chromium === undefined)("in Chromium", () => {
         if (name !== "attention") expect(figures.length, view).toBeGreaterThan(0);
         for (const shown of figures) {
           expect(shown, view).toHaveLength(1);
-          for (const side of shown[0] ?? []) expect(side, view).toBeGreaterThan(80);
+          const [{ width: wide, height, drawn } = { width: 0, height: 0, drawn: 0 }] = shown;
+          expect(Math.min(wide, height), view).toBeGreaterThan(80);
+          expect(wide, `${view}: letters are not made too small to read`).toBeGreaterThan(
+            Math.min(drawn, 560) - 1,
+          );
         }
         backgrounds.add(background);
       }

@@ -68,7 +68,7 @@ export async function writeAblation(
   }
   const page = await figurePage({
     title: table.name,
-    kind: `ablation, ${records.length} results${missing > 0 ? `, ${missing} trainings still to do` : ""}`,
+    kind: `ablation, ${records.length} results${missing > 0 ? `, ${missing} ${missing === 1 ? "training" : "trainings"} still to do` : ""}`,
     sections,
     ...(command !== undefined && { command }),
   });
