@@ -5,7 +5,8 @@
  *   deit analyze ablation --table ablation-cifar10 --epochs 4 --seeds 0,1,2      every row
  *   deit train ablation-cifar10 --epochs 4 --mixup 0                             one of them
  *
- * Time: 3 minutes a row for 4 epochs on 2 cores. Expected: see the table; docs/log.md says how it was made.
+ * Time: 3 minutes a row for 4 epochs on 2 cores. Expected: with 4 epochs the whole recipe 33.6 to 35.9 % top-1, crop and flip
+ * alone 55.6 % (results/ablation-cifar10.csv; docs/log.md says how it was made).
  */
 import type { AblationRow } from "../src/analysis/ablation/table.ts";
 import type { TrainInput } from "../src/config/schema.ts";

@@ -1,10 +1,11 @@
 /**
  * Fine-tuning DeiT-Ti on CIFAR-10, its pictures of 32 pixels enlarged to 112: a quarter of the patches of 224, and of the time.
  *
- *   node scripts/transfer.ts cifar10 --weights model.safetensors    into results/cifar10-transfer.csv
- *   deit finetune cifar10-finetune --finetune model.safetensors --lr 1e-3
+ *   npx node scripts/transfer.ts cifar10 --weights model.safetensors    into results/cifar10-transfer.csv
+ *   deit finetune cifar10-finetune --finetune model.safetensors --lr 3e-4 --layer-decay 0.85     what was found best
  *
- * Time: under an hour on 2 cores (AMD EPYC with AVX-512). Expected: see results/cifar10-transfer.csv.
+ * Time: 111 minutes on 2 cores beside other work. Expected: 95.93 % top-1 on the 10,000 test pictures
+ * (results/cifar10-transfer.csv).
  */
 import type { TrainInput } from "../src/config/schema.ts";
 

@@ -4,7 +4,7 @@
  *
  *   deit data pull cifar10 && deit train quickstart
  *
- * The teacher is the RegNetY of recipes/regnety-cifar10.ts, whose weights come with the package. Time: two to five minutes
+ * The teacher is the RegNetY of recipes/regnety-cifar10.ts, whose weights come with the package. Time: two to six minutes
  * on 2 cores. Expected: about 54 % top-1; guessing gives 10 %.
  */
 import type { TrainInput } from "../src/config/schema.ts";

@@ -3,7 +3,7 @@
  * top-1 of DeiT-B at 224 on ImageNet.
  *
  *   deit analyze ablation --table table3-cifar10 --teacher-path TEACHER --seeds 3,4,5      every row, as tuned
- *   node scripts/table3.ts --teacher TEACHER             the same with its tuning, into results/table3-cifar10.csv
+ *   npx node scripts/table3.ts --teacher TEACHER             the same with its tuning, into results/table3-cifar10.csv
  *   deit train table3-cifar10 --distillation-type hard --teacher-path TEACHER --model deit_w64d4_distilled_patch4_32
  *
  * Time: 10 minutes a row on one core, and 16 for the teacher's answers, once a seed. Expected: the rows in the paper's order,

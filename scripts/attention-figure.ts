@@ -1,7 +1,7 @@
 /**
  * The README's figure of attention: what the class token of a model looks at in one picture, heads by some of the layers.
  *
- *     node scripts/attention-figure.ts CHECKPOINT PICTURE
+ *     npx node scripts/attention-figure.ts CHECKPOINT PICTURE
  *
  * docs/figures/attention.jpg is of the published deit_tiny_patch16_224 and chelsea.png (see docs/figures/attention.md).
  */
@@ -16,7 +16,7 @@ const LAYERS = [2, 4, 6, 8, 10, 12];
 
 const [checkpoint, picture] = process.argv.slice(2);
 if (checkpoint === undefined || picture === undefined) {
-  process.stderr.write("usage: node scripts/attention-figure.ts CHECKPOINT PICTURE\n");
+  process.stderr.write("usage: npx node scripts/attention-figure.ts CHECKPOINT PICTURE\n");
   process.exit(2);
 }
 await attentionMaps(

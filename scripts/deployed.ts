@@ -1,7 +1,7 @@
 /**
  * The files that are shipped of a model, on real pictures: how far each is from what it was made of, and how sure that is.
  *
- *   node scripts/deployed.ts --weights CKPT --data-path DIR [--calibration-path DIR] [--logits FILE] \
+ *   npx node scripts/deployed.ts --weights CKPT --data-path DIR [--calibration-path DIR] [--logits FILE] \
  *       [--rows pytorch,fp32,fp16,int8,js-fp32,js-fp16,js-int8] [--out results/deployed.csv]
  *
  * A row a file. `pytorch` compares our program with recorded logits (--logits, a tensor [pictures, classes] in the order of

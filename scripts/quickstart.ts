@@ -1,5 +1,5 @@
 /**
- * `npm run quickstart`: the paper's story in five minutes. It runs the commands that a user would type, and shows them:
+ * `npm run quickstart`: the paper's story in two to six minutes. It runs the commands that a user would type, and shows them:
  * get CIFAR-10, look at a convnet teacher, train a small DeiT that learns from it, measure its three classifiers, name
  * some pictures that it never saw.
  */
@@ -43,7 +43,7 @@ async function savePictures(): Promise<string[]> {
 
 const start = performance.now();
 console.log(
-  "A small vision transformer learns to see, taught by a convnet, on this machine, in two to five minutes.",
+  "A small vision transformer learns to see, taught by a convnet, on this machine, in two to six minutes.",
 );
 deit("1. Get the pictures: CIFAR-10, ten classes", "data", "pull", "cifar10");
 const teacher = join("recipes", recipe.teacherPath);

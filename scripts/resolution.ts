@@ -2,7 +2,7 @@
  * Accuracy of weights against the resolution at test time (§4 "Fine-tuning at different resolution"): position embeddings are
  * interpolated, nothing is trained.
  *
- *   node scripts/resolution.ts "DeiT-Ti" --checkpoint CKPT --data-path DIR --sizes 128,160,192,224,256,288,320,384
+ *   npx node scripts/resolution.ts "DeiT-Ti" --checkpoint CKPT --data-path DIR --sizes 128,160,192,224,256,288,320,384
  *
  * Rows go into results/resolution.csv, under the name; --made-for says at which size the weights were trained, where they do
  * not say it themselves.

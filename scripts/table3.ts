@@ -2,10 +2,10 @@
  * Runs the studies of recipes/table3-cifar10.ts: how a convnet is best learnt from, and whether fine-tuning at a higher
  * resolution wants it, too.
  *
- *   node scripts/table3.ts --teacher TEACHER --phase tune                      into results/table3-cifar10-tuning.csv
- *   node scripts/table3.ts --teacher TEACHER --phase final                     into results/table3-cifar10.csv
- *   node scripts/table3.ts --teacher TEACHER --study finetune --phase tune     into results/finetune-cifar10-tuning.csv
- *   node scripts/table3.ts --teacher TEACHER --study finetune --phase final    into results/finetune-cifar10.csv
+ *   npx node scripts/table3.ts --teacher TEACHER --phase tune                      into results/table3-cifar10-tuning.csv
+ *   npx node scripts/table3.ts --teacher TEACHER --phase final                     into results/table3-cifar10.csv
+ *   npx node scripts/table3.ts --teacher TEACHER --study finetune --phase tune     into results/finetune-cifar10-tuning.csv
+ *   npx node scripts/table3.ts --teacher TEACHER --study finetune --phase final    into results/finetune-cifar10.csv
  *
  * `tune` tries every row with the same number of settings on pictures out of 45,000 training pictures and measures on the
  * other 5,000; the test pictures are not looked at. `final` takes each row's best setting, trains it with fresh seeds and

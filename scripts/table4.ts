@@ -4,7 +4,7 @@
  * test pictures.
  *
  *   deit analyze ablation --table table3-cifar10 --row token --row none --teacher-path TEACHER --seeds 3,4,5 --out RUNS
- *   node scripts/table4.ts --teacher TEACHER --runs RUNS/runs --seeds 3,4,5     into results/table4-cifar10*.csv and docs/figures
+ *   npx node scripts/table4.ts --teacher TEACHER --runs RUNS/runs --seeds 3,4,5     into results/table4-cifar10*.csv and docs/figures
  *
  * table4-cifar10.csv is the whole square by seed, with bootstrap intervals over the pictures, and its mean over seeds with a
  * t-interval; table4-cifar10-orderings.csv the differences of two rates, paired by picture and then by seed.

@@ -1,10 +1,10 @@
 /**
  * Transfer of pretrained weights to another dataset: recipes/flowers-finetune.ts and recipes/cifar10-finetune.ts.
  *
- *   node scripts/transfer.ts flowers --weights CKPT --data-path DIR --phase tune     into results/flowers-tuning.csv
- *   node scripts/transfer.ts flowers --weights CKPT --data-path DIR                  into results/flowers.csv
- *   node scripts/transfer.ts flowers --weights CKPT --data-path DIR --phase probe    what is cheaper, into the same
- *   node scripts/transfer.ts cifar10 --weights CKPT                                  into results/cifar10-transfer.csv
+ *   npx node scripts/transfer.ts flowers --weights CKPT --data-path DIR --phase tune     into results/flowers-tuning.csv
+ *   npx node scripts/transfer.ts flowers --weights CKPT --data-path DIR                  into results/flowers.csv
+ *   npx node scripts/transfer.ts flowers --weights CKPT --data-path DIR --phase probe    what is cheaper, into the same
+ *   npx node scripts/transfer.ts cifar10 --weights CKPT                                  into results/cifar10-transfer.csv
  *
  * `tune` tries the recipe's settings at the smallest size on a part of the training pictures, held back; the validation
  * pictures are not looked at. `final` takes the best, trains at every size and measures on the validation pictures once,

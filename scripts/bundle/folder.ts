@@ -14,7 +14,7 @@ import {
 } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, relative, sep } from "node:path";
+import { join, relative, sep } from "node:path";
 import { promisify } from "node:util";
 import type { BundledPackage, FileOptions, LockedPackage, Platform } from "./packages.ts";
 import { isCarried, nodePackage, productionPackages } from "./packages.ts";
@@ -143,7 +143,6 @@ async function writeStart({ os }: Platform, out: string): Promise<void> {
   await writeFile(file, os === "win32" ? CMD_START : SHELL_START);
   await chmod(file, 0o755);
   await writeFile(join(out, "README.txt"), readme(os));
-  await mkdir(dirname(file), { recursive: true });
 }
 
 function readme(os: Platform["os"]): string {
