@@ -125,7 +125,7 @@ async function copyNode(platform: Platform, { to, ...fetching }: Fetching & { to
 }
 
 /** Starts with nothing but a shell: no Node, no npm, no network. */
-export const SHELL_START = `#!/bin/sh
+const SHELL_START = `#!/bin/sh
 # Starts deit with the Node that lies beside it.
 self=$0
 if [ -L "$self" ]; then self=$(readlink -f "$self"); fi

@@ -72,7 +72,7 @@ export interface Agreement {
   readonly closer: readonly Contrast[];
 }
 
-export const GROUND_TRUTH = "ground truth";
+const GROUND_TRUTH = "ground truth";
 
 /** Asks the classifiers, one after another, about the same pictures. */
 export async function castBallot(options: AgreementOptions, hooks: EvaluateHooks = {}): Promise<Ballot> {

@@ -9,7 +9,7 @@ import { attentionOf, layerMeans } from "./tokens.ts";
 const WIDTH = 520;
 const HEIGHT = 240;
 /** The paper's values for DeiT-B⚗: as parameters, and at the last layer. */
-export const PAPER_SIMILARITY = { parameters: 0.06, last: 0.93 } as const;
+const PAPER_SIMILARITY = { parameters: 0.06, last: 0.93 } as const;
 
 /** Figures by the names of their files; what a plain model does not have is left out. */
 export function tokensFigures(result: TokensResult): Record<string, Figure> {

@@ -142,7 +142,7 @@ export async function analyzeTokens(
 }
 
 /** The program of statistics with the model's weights on a device. */
-export async function loadStatistics(
+async function loadStatistics(
   runtime: Runtime,
   { model, tensors, normalisation }: Pick<LoadedModel, "model" | "tensors" | "normalisation">,
   batchSize: number,

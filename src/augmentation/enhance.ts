@@ -1,6 +1,6 @@
 /**
  * Pillow's ImageEnhance, bit for bit: the picture is blended with a degenerate of itself, or moved away from it by a
- * factor above 1. Factor 1 leaves the picture as it is, 0 gives the degenerate. And torchvision's shift of the hue.
+ * factor above 1. Factor 1 leaves the picture as it is, 0 gives the degenerate.
  */
 import { lookUp, luma, tableOf } from "./intensity.ts";
 import type { Picture } from "./picture.ts";
@@ -80,52 +80,4 @@ function smoothed({ width, height, data }: Picture): Uint8Array {
     }
   }
   return result;
-}
-
-/**
- * Turns the hue by `shift` of the colour circle, −½…½: torchvision's adjust_hue of Pillow pictures. Hue, saturation
- * and value have 8 bits on the way, as in Pillow's mode HSV, so that shift 0 does change colours a little.
- */
-export function adjustHue({ width, height, data }: Picture, shift: number): Picture {
-  if (!(shift >= -0.5 && shift <= 0.5)) throw new RangeError(`adjustHue: shift ${shift} is not in −0.5…0.5`);
-  const turn = Math.trunc(shift * 255);
-  const result = new Uint8Array(data.length);
-  for (let i = 0; i < data.length; i += 3) {
-    const red = data[i] as number;
-    const green = data[i + 1] as number;
-    const blue = data[i + 2] as number;
-    const value = red > green ? (red > blue ? red : blue) : green > blue ? green : blue;
-    const least = red < green ? (red < blue ? red : blue) : green < blue ? green : blue;
-    const chroma = value - least;
-    const saturation = chroma === 0 ? 0 : Math.trunc(fround(chroma / value) * 255);
-    if (saturation === 0) {
-      result[i] = value;
-      result[i + 1] = value;
-      result[i + 2] = value;
-      continue;
-    }
-    const hue = (hueOf(red, green, blue, value, chroma) + turn) & 255;
-    const sector = Math.floor((hue * 6) / 255); // 0…6, 6 is 0 again
-    const rest = fround((hue * 6) / 255 - sector);
-    const part = fround(saturation / 255);
-    const low = Math.round(value * (1 - part));
-    const falling = Math.round(value * (1 - fround(part * rest)));
-    const rising = Math.round(value * (1 - part * (1 - rest)));
-    const turned = sector === 6 ? 0 : sector;
-    result[i] = turned === 0 || turned === 5 ? value : turned === 1 ? falling : turned === 4 ? rising : low;
-    result[i + 1] =
-      turned === 1 || turned === 2 ? value : turned === 3 ? falling : turned === 0 ? rising : low;
-    result[i + 2] =
-      turned === 3 || turned === 4 ? value : turned === 5 ? falling : turned === 2 ? rising : low;
-  }
-  return { width, height, data: result };
-}
-
-/** Hue of a colour in 0…255; `value` is its largest channel and `chroma` the distance of that from the smallest. */
-function hueOf(red: number, green: number, blue: number, value: number, chroma: number): number {
-  const r = fround((value - red) / chroma);
-  const g = fround((value - green) / chroma);
-  const b = fround((value - blue) / chroma);
-  const sixths = fround(red === value ? b - g : green === value ? 2 + r - b : 4 + g - r);
-  return Math.trunc(fround((sixths / 6 + 1) % 1) * 255);
 }

@@ -13,6 +13,3 @@ export const IMAGENET_NORMALISATION: Normalisation = {
   mean: [0.485, 0.456, 0.406],
   std: [0.229, 0.224, 0.225],
 };
-
-/** Of models that were trained with pixels in −1…1 ("inception"); Hugging Face's non-distilled DeiT files say so too. */
-export const HALF_NORMALISATION: Normalisation = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };

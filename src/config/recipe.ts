@@ -16,7 +16,7 @@ const EXTENSIONS = [".ts", ".js", ".mjs", ".yaml", ".yml", ".json"];
 const MAX_BYTES = 1 << 20;
 
 /** recipes/ of this package, whether it runs from src/ or from dist/. */
-export const RECIPES_FOLDER = fileURLToPath(new URL("../../recipes", import.meta.url));
+const RECIPES_FOLDER = fileURLToPath(new URL("../../recipes", import.meta.url));
 
 export interface RecipeEntry {
   readonly name: string;

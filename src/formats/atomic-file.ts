@@ -196,7 +196,7 @@ export async function describeWriteFailure(
 }
 
 /** Bytes that this user may still write to the disk of `folder`, or undefined when the system does not say. */
-export async function freeBytes(folder: string): Promise<number | undefined> {
+async function freeBytes(folder: string): Promise<number | undefined> {
   try {
     const { bavail, bsize } = await statfs(folder);
     return bavail * bsize;

@@ -1,10 +1,11 @@
-/** Tables as CSV (RFC 4180, lines ended by \n): results that other programs read. */
+/** Tables for other programs: fields are quoted where they have to be (RFC 4180), lines end in \n. */
 
-/** Cells with commas, quotes or line ends are quoted. */
 export function csv(rows: readonly (readonly (string | number)[])[]): string {
-  const cell = (value: string | number): string => {
-    const text = String(value);
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return rows.map((row) => `${row.map(cell).join(",")}\n`).join("");
+  return rows.map((row) => `${row.map(field).join(",")}\n`).join("");
+}
+
+/** Some readers take spaces at the ends of a field away unless it is quoted. */
+function field(value: string | number): string {
+  const text = String(value);
+  return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

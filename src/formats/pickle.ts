@@ -24,7 +24,7 @@ export class PickledTensor {
 }
 
 /** Where a tensor's numbers lie: type of PyTorch ("FloatStorage"), key of its record, number of elements. */
-export class PickledStorage {
+class PickledStorage {
   readonly type: string;
   readonly key: string;
   readonly length: number;
@@ -36,7 +36,7 @@ export class PickledStorage {
 }
 
 /** An object that is let pass, without its content. */
-export class InertObject {
+class InertObject {
   readonly name: string;
   constructor(name: string) {
     this.name = name;

@@ -50,7 +50,7 @@ export function cachedRepository({ repository }: HubId): string {
 }
 
 /** The folder with a model's files; undefined when it is not there. */
-export async function cachedSnapshot(id: HubId): Promise<string | undefined> {
+async function cachedSnapshot(id: HubId): Promise<string | undefined> {
   const folder = cachedRepository(id);
   const commit = await readFile(join(folder, "refs", id.revision), "utf8").catch(() => id.revision);
   const snapshot = join(folder, "snapshots", commit.trim());

@@ -42,7 +42,7 @@ export function scaleLearningRate(lr: number, totalBatch: number): number {
  * timm's cosine at time `t` in epochs: linear warm-up, and a cosine over the whole run that is not shifted
  * by the warm-up, so it is already under way (0.99932 of the peak for 5 of 300) when the warm-up ends.
  */
-export function cosineAt(
+function cosineAt(
   t: number,
   { lr, epochs, minLr = 1e-5, warmupLr = 1e-6, warmupEpochs = 5 }: CosineOptions,
 ): number {

@@ -18,7 +18,7 @@ import { measureRun } from "./measure.ts";
 import { ACCURACY, LOSS, present, RATE, reportPage } from "./page.ts";
 
 /** In the run folder. */
-export const REPORT_FILE = "report.html";
+const REPORT_FILE = "report.html";
 
 /** Pictures shown of either kind: surest and right, surest and wrong. */
 const EXAMPLES = 12;

@@ -55,7 +55,7 @@ export function trainingOptions(options: TrainOptions, optimizer: Optimizer): Tr
 }
 
 /** True labels alone, or with what a teacher says. */
-export function taskFor(options: TrainOptions): Task {
+function taskFor(options: TrainOptions): Task {
   const criterion = options.bceLoss ? binaryCrossEntropy : softTargetCrossEntropy;
   const { distillationType: type } = options;
   if (type === "none") return classification(criterion, { joint: !options.trainMode });

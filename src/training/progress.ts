@@ -34,7 +34,7 @@ export function isBetter(
 export type WeightsKind = "trained" | "averaged";
 
 /** The slot of the state that holds them. */
-export const WEIGHTS_SLOT: Readonly<Record<WeightsKind, string>> = { trained: "W", averaged: EMA_SLOT };
+const WEIGHTS_SLOT: Readonly<Record<WeightsKind, string>> = { trained: "W", averaged: EMA_SLOT };
 
 /** Where training stands. `step` counts the batches of the epoch that are done. */
 export interface Progress {

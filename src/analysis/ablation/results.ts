@@ -43,7 +43,7 @@ export function linesOf({ name, lines, paper, change }: AblationRow): readonly A
 }
 
 /** Records of the plan's finished runs. */
-export async function finishedRecords({ runs }: AblationPlan): Promise<ResultRecord[]> {
+async function finishedRecords({ runs }: AblationPlan): Promise<ResultRecord[]> {
   const records: ResultRecord[] = [];
   for (const run of runs) {
     const log = await finishedRun(run);

@@ -34,7 +34,7 @@ export interface AblationHooks {
 }
 
 /** The study was asked to stop; all runs have saved. */
-export class AblationInterruptedError extends DeitError {
+class AblationInterruptedError extends DeitError {
   override readonly name = "InterruptedError";
   constructor(out: string) {
     super(`stopped and saved in ${out}`, { hint: "The same command goes on." });

@@ -6,6 +6,7 @@ import type { Comparison } from "../../export/check.ts";
 import type { TrainOptions } from "../../config/schema.ts";
 import type { DataOptions } from "../../data/open.ts";
 import { ConfigError } from "../../errors.ts";
+import type { ExportFormat } from "../../export/export.ts";
 import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { facts } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";
@@ -17,7 +18,13 @@ import { wholeNumber } from "../whole-number.ts";
 
 const PICTURES = ["dataPath", "dataSet", "valSplit", "seed"] as const;
 const OPTIONS = [...PICTURES, "model", "inputSize"] as const;
-const FORMATS = ["transformers-js", "onnx", "safetensors", "timm", "huggingface"] as const;
+const FORMATS = [
+  "transformers-js",
+  "onnx",
+  "safetensors",
+  "timm",
+  "huggingface",
+] as const satisfies readonly ExportFormat[];
 
 interface ExportFlags {
   format: (typeof FORMATS)[number];
@@ -129,7 +136,7 @@ const WAYS: Readonly<Record<Comparison["by"], string>> = {
 };
 
 /** What a model's files answer, a line each. */
-export function comparisonLines(comparisons: readonly Comparison[]): string[] {
+function comparisonLines(comparisons: readonly Comparison[]): string[] {
   return comparisons.map(({ file, by, acc1, change, agreement, largestDifference, images }) => {
     const parts = [
       acc1 === undefined ? undefined : `top-1 ${acc1.toFixed(2)} %`,

@@ -5,7 +5,7 @@ import { Option } from "commander";
 import type { Command } from "commander";
 import { ConfigError } from "../../errors.ts";
 import type { PicturePredictions } from "../../evaluation/predict.ts";
-import { csv } from "../csv.ts";
+import { csv } from "../../formats/csv.ts";
 import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { integer, table } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";

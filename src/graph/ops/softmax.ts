@@ -54,7 +54,7 @@ function normalise(row: readonly number[]): { p: number; logP: number }[] {
 }
 
 /** Maps every row along an axis. */
-export function alongAxis(
+function alongAxis(
   x: Tensor64,
   axis: number,
   f: (row: readonly number[]) => readonly number[],

@@ -94,7 +94,7 @@ async function runAgreement(checkpoints: string[], flags: AgreementFlags, comman
 }
 
 /** The square in percent, and what is closer to what beyond chance. */
-export function describeAgreement({ models, disagreement, images, interval, closer }: Agreement): string {
+function describeAgreement({ models, disagreement, images, interval, closer }: Agreement): string {
   const percent = (rate: number): string => (100 * rate).toFixed(2);
   const numbers = models.map((_, i) => String(i + 1));
   const rows = models.map((name, row) => [

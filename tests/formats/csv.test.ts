@@ -1,6 +1,6 @@
 import { parse } from "csv-parse/sync";
 import { expect, test } from "vitest";
-import { csv } from "../../src/cli/csv.ts";
+import { csv } from "../../src/formats/csv.ts";
 
 test("gives back what went in, however odd, and quotes nothing else", () => {
   const rows = [
