@@ -7,7 +7,7 @@
  *   deit train table3-cifar10 --distillation-type hard --teacher-path TEACHER --model deit_w64d4_distilled_patch4_32
  *
  * Time: 10 minutes a row on one core, and 16 for the teacher's answers, once a seed. Expected: the rows in the paper's order,
- * none 58.9, hard 61.4, through the token 61.9 % (mean of three seeds); docs/log.md says how it was made.
+ * none 58.9, hard 61.3, through the token 61.9 % (mean of three seeds); docs/log.md says how it was made.
  */
 import type { TrainInput } from "../src/config/schema.ts";
 

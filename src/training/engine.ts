@@ -19,6 +19,7 @@ import type { ModelOwner } from "./run-models.ts";
 import { saveModel } from "./run-models.ts";
 import type { RunState } from "./run-state.ts";
 import { batchesPerEpoch } from "./setup.ts";
+import { Speed } from "./speed.ts";
 import { withAnswers } from "./teacher.ts";
 import { inGroups, runSteps } from "./turns.ts";
 
@@ -381,42 +382,4 @@ function count(progress: Progress, losses: Readonly<Record<string, number>>): vo
 /** One-element outputs as numbers. */
 function scalars(outputs: Readonly<Record<string, TensorData>>): Record<string, number> {
   return Object.fromEntries(Object.entries(outputs).map(([name, data]) => [name, Number(data[0])]));
-}
-
-/** Pictures a second, of steps alone and weighing recent ones more. */
-class Speed {
-  private secondsPerStep = 0;
-  private weight = 0;
-  private started = 0;
-  private readonly batchSize: number;
-
-  constructor(batchSize: number) {
-    this.batchSize = batchSize;
-  }
-
-  start(): void {
-    this.started ||= performance.now();
-  }
-
-  /** Ends a step, or several at once; the next one starts here, so that waiting for pictures counts. */
-  stop(steps: number): void {
-    const now = performance.now();
-    this.weight = Math.min(this.weight + steps, 50);
-    const share = Math.min(1, steps / this.weight);
-    this.secondsPerStep += ((now - this.started) / 1000 / steps - this.secondsPerStep) * share;
-    this.started = now;
-  }
-
-  /** What comes until the next start is no step: validation, saving. */
-  pause(): void {
-    this.started = 0;
-  }
-
-  get imagesPerSecond(): number {
-    return this.secondsPerStep === 0 ? 0 : this.batchSize / this.secondsPerStep;
-  }
-
-  secondsFor(steps: number): number {
-    return steps * this.secondsPerStep;
-  }
 }

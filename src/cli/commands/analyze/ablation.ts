@@ -1,4 +1,4 @@
-/** `deit analyze ablation`: a table of variants of a recipe, trained with several seeds (Tables 2, 3 and 8). */
+/** `deit analyze ablation`: a table of variants of a recipe, trained with several seeds (Tables 2, 3, 8 and 9). */
 import { availableParallelism } from "node:os";
 import { Option } from "commander";
 import type { Command } from "commander";

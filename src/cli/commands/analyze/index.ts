@@ -12,7 +12,7 @@ export function addAnalyzeCommand(program: Command): void {
   const analyze = program
     .command("analyze")
     .description(
-      "Look at models as the paper does: ablation (Tables 2, 3, 8), agreement (Table 4), attention (where it looks), labels (why hard labels teach), probe (what features are worth), throughput (Table 5), tokens (class against distillation token).",
+      "Look at models as the paper does: ablation (Tables 2, 3, 8, 9), agreement (Table 4), attention (where it looks), labels (why hard labels teach), probe (what features are worth), throughput (Table 5), tokens (class against distillation token).",
     );
   addAblationCommand(analyze);
   addAgreementCommand(analyze);

@@ -12,7 +12,9 @@ import { withProgress } from "../../with-progress.ts";
 export function addProbeCommand(analyze: Command): void {
   const probe = analyze
     .command("probe")
-    .description("How far frozen features go: k nearest neighbours and a linear probe, in seconds.")
+    .description(
+      "How far frozen features go: k nearest neighbours and a linear probe; the model is not trained.",
+    )
     .argument("<checkpoint>", CHECKPOINT_KINDS)
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(probe, OPTIONS, { groups: false, defaults: false });
