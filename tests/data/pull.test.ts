@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { packTar } from "modern-tar";
@@ -243,18 +244,41 @@ describe("pulling", () => {
 });
 
 describe("the lock", () => {
+  const lockOf = (file: string, holder: object): Promise<void> => writeFile(file, JSON.stringify(holder));
+
   it("is taken over from a process that has ended, not from one that lives", async () => {
     const file = join(await temporaryFolder(), "lock");
     const child = spawn(process.execPath, ["-e", "0"]);
     await new Promise((resolve) => child.on("exit", resolve));
-    const { hostname } = await import("node:os");
-    await writeFile(file, JSON.stringify({ pid: child.pid, host: hostname() }));
+    await lockOf(file, { pid: child.pid, hostname: hostname() });
     expect(await withLock(file, async () => "done", { interval: 10 })).toBe("done");
-    await writeFile(file, JSON.stringify({ pid: process.ppid, host: hostname() }));
+    await lockOf(file, { pid: process.ppid, hostname: hostname() });
     await expect(
       withLock(file, async () => "done", { interval: 10, signal: AbortSignal.timeout(100) }),
     ).rejects.toThrow();
     expect(existsSync(file)).toBe(true);
+  });
+
+  it.skipIf(process.platform !== "linux")("is no later process's with the same number (Linux)", async () => {
+    const file = join(await temporaryFolder(), "lock");
+    await lockOf(file, { pid: process.ppid, startTime: "1", hostname: hostname() });
+    expect(await withLock(file, async () => "done", { interval: 10 })).toBe("done");
+  });
+
+  it("is held by one at a time, also when all come at once and a stale one lies there", async () => {
+    const folder = await temporaryFolder();
+    const file = join(folder, "lock");
+    await lockOf(file, { pid: 2 ** 22 + 12345, startTime: "1", hostname: hostname() });
+    let [inside, most, done] = [0, 0, 0];
+    const work = async (): Promise<void> => {
+      most = Math.max(most, ++inside);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      inside--;
+      done++;
+    };
+    await Promise.all(Array.from({ length: 8 }, () => withLock(file, work, { interval: 1 })));
+    expect({ most, done }).toEqual({ most: 1, done: 8 });
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it("is released when the work fails", async () => {

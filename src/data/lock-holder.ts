@@ -1,0 +1,70 @@
+/**
+ * What a lock file says, and whether the process behind it still lives. Locks that wait (lock.ts) and those that refuse
+ * (training/run-lock.ts) share it. Node only.
+ */
+import { link, readFile, rename, unlink } from "node:fs/promises";
+import { hostname } from "node:os";
+
+/** Who holds a lock. The start time tells a process from a later one that got the same number. */
+export interface Holder {
+  readonly pid: number;
+  /** In the system's own units, or null where it does not tell (elsewhere than Linux). */
+  readonly startTime: string | null;
+  readonly hostname: string;
+}
+
+export async function thisProcess(): Promise<Holder> {
+  return { pid: process.pid, startTime: await startTimeOf(process.pid), hostname: hostname() };
+}
+
+/** Undefined for what was cut off or is no holder. */
+export function parseHolder(text: string): Holder | undefined {
+  try {
+    const { pid, startTime, hostname: host } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof pid !== "number" || !Number.isSafeInteger(pid) || pid <= 0 || typeof host !== "string")
+      return undefined;
+    return { pid, startTime: typeof startTime === "string" ? startTime : null, hostname: host };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the holder is of this machine. Of others nobody can ask whether they live. */
+export function isHere(holder: Holder): boolean {
+  return holder.hostname === hostname();
+}
+
+/** Whether a holder of this machine lives. */
+export async function isAlive(holder: Holder): Promise<boolean> {
+  try {
+    process.kill(holder.pid, 0);
+  } catch (error) {
+    // EPERM: it is there, and another user's.
+    if (!(error instanceof Error && "code" in error && error.code === "EPERM")) return false;
+  }
+  const startTime = await startTimeOf(holder.pid);
+  return startTime === null || holder.startTime === null || startTime === holder.startTime;
+}
+
+/** Moves the stale lock aside and looks again: had another process just replaced it, that one gets it back. */
+export async function removeStale(
+  path: string,
+  { stale, aside }: { stale: string; aside: string },
+): Promise<void> {
+  try {
+    await rename(path, aside);
+  } catch {
+    return;
+  }
+  if ((await readFile(aside, "utf8").catch(() => stale)) !== stale) await link(aside, path).catch(() => {});
+  await unlink(aside).catch(() => {});
+}
+
+/** Start of a process from /proc (clock ticks since boot); "dead" for one that ended but was not yet collected. */
+async function startTimeOf(pid: number): Promise<string | null> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
+  if (stat === null) return null;
+  // The name in parentheses may hold anything; the fields after it are state (3rd), …, start time (22nd).
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" || fields[0] === "X" ? "dead" : (fields[19] ?? null);
+}
