@@ -18,10 +18,10 @@ import { recipe as student, rows as table3 } from "./table3-cifar10.ts";
 
 export const recipe = { ...student, model: "deit_w64d4_distilled_patch4_32" } satisfies TrainInput;
 
-/** On all 50,000 pictures. The convnet's epochs are chosen so that both have about 76 %; 6 give 72.5, 10 give 78.9. */
+/** On all 50,000 pictures. The convnet's epochs and seed are chosen so that both have about 76 %: 7 and 8 epochs of seed 0 give 74.4 and 77.1. */
 export const teachers: Readonly<Record<string, TrainInput>> = {
   transformer: { ...transformer, evalEvery: 1000 },
-  convnet: { ...convnet, epochs: 8, batchSize: 136, evalEvery: 1000 },
+  convnet: { ...convnet, epochs: 8, seed: 1, evalEvery: 1000 },
 };
 
 /** Points of top-1. What a student takes over from its teacher is to be seen, not how good that is. */
