@@ -1,12 +1,12 @@
 /** What is compared with what in a table, and how it is told: in tables, files and on the page. Nothing is trained. */
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { AnswerRecord } from "../../../src/analysis/ablation/answers.ts";
 import { summariseAnswers } from "../../../src/analysis/ablation/answers.ts";
 import { writeAblation } from "../../../src/analysis/ablation/files.ts";
 import type { ResultRecord } from "../../../src/analysis/ablation/results.ts";
-import { comparisonsOf, summariseResults } from "../../../src/analysis/ablation/results.ts";
+import { RESULTS_FILE, comparisonsOf, summariseResults } from "../../../src/analysis/ablation/results.ts";
 import { papersOf, shownSummaries } from "../../../src/analysis/ablation/summary-table.ts";
 import type { AblationRow, AblationTable } from "../../../src/analysis/ablation/table.ts";
 import { loadTable } from "../../../src/analysis/ablation/table.ts";
@@ -20,9 +20,9 @@ const table: AblationTable = {
   name: "students",
   recipe: {},
   rows: [
-    { name: "labels", change: {}, lines: heads("labels") },
-    { name: "convnet", change: {}, lines: heads("convnet") },
-    { name: "transformer", change: {}, lines: heads("transformer") },
+    { name: "labels", change: {}, lines: heads("labels"), series: "students", x: 1 },
+    { name: "convnet", change: {}, lines: heads("convnet"), series: "students", x: 10 },
+    { name: "transformer", change: {}, lines: heads("transformer"), series: "students", x: 100 },
     { name: "average", change: { modelEma: true } },
   ],
   contrasts: [{ name: "convnet − transformer", row: "convnet", against: "transformer" }],
@@ -96,8 +96,15 @@ describe("a contrast", () => {
       half.toFixed(2),
     ]);
     const out = await temporaryFolder();
-    const files = await writeAblation(out, { table, records, answers, missing: 0 });
-    expect(files).toEqual(expect.arrayContaining(["summary.csv", "answers.csv", "answers-summary.csv"]));
+    await writeFile(join(out, RESULTS_FILE), ""); // as recordResults does
+    const [labels, ...others] = table.rows;
+    const paper = heads("labels").map((line) => ({ ...line, paper: 81.8 }));
+    const withPaper = { ...table, rows: [...(labels ? [{ ...labels, lines: paper }] : []), ...others] };
+    const outcome = { table: withPaper, records, answers, missing: 0 };
+    const files = await writeAblation(out, outcome, { command: "deit analyze ablation" });
+    expect((await readdir(out)).toSorted()).toEqual(files.toSorted());
+    for (const name of ["curves", "differences", "answers-convnet", "answers-witness"])
+      expect(files).toEqual(expect.arrayContaining([`${name}.svg`, `${name}-dark.png`]));
     const read = (name: string): Promise<string> => readFile(join(out, name), "utf8");
     expect(await read("summary.csv")).toContain(
       `convnet: both heads,3,62.000,2.646,6.572,transformer: both heads,3,2.000,${half.toFixed(3)},true\n`,
@@ -108,8 +115,14 @@ describe("a contrast", () => {
     const document = JSON.parse(await read("ablation.json"));
     expect(document.answerSummaries).toHaveLength(2 * 8);
     const page = await read("index.html");
-    expect(page).toContain("Disagreement with witness");
-    expect(page).toContain("convnet − transformer: both heads");
+    for (const part of [
+      "Disagreement with witness",
+      "convnet − transformer: both heads",
+      "the paper",
+      "81.8",
+    ])
+      expect(page).toContain(part);
+    expect(page).toContain("deit analyze ablation");
   });
 });
 
