@@ -7,8 +7,9 @@
  *   deit analyze ablation --table table2-cifar10 --compare witness=RESNET56 --seeds 0,1,2,3,4 --out runs/table2
  *   deit train table2-cifar10 --distillation-type hard --teacher-path TEACHER --lr 2e-3      one of the students
  *
- * Time: on 2 cores about 50 minutes for the teachers, once, and half an hour a seed: 3.5 hours for five seeds, in trainings of
- * at most 35 minutes; --estimate tells. Expected: not run yet.
+ * Time: on 2 cores about 40 minutes for the teachers, once, and 20 to 25 a seed, in trainings of at most 35 minutes;
+ * --estimate tells. Expected: labels alone 58.6 %, taught by the convnet 64.4, by the transformer 65.5 (three seeds); the convnet's
+ * student is not closer to the witness (docs/log.md).
  */
 import type { AblationContrast, AblationRow } from "../src/analysis/ablation/table.ts";
 import type { TrainInput } from "../src/config/schema.ts";
