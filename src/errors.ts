@@ -3,13 +3,27 @@
  * it, and each error carries the same facts as data. The command line prints `message` and nothing else.
  */
 
+import type { ErrorCode } from "./error-codes.ts";
+
+/** What every error takes besides its message. */
+export interface ErrorDetails {
+  /** Stable name of the problem; see error-codes.ts. */
+  readonly code?: ErrorCode | undefined;
+  /** One line: what to do about it. */
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+}
+
 /** An error that its reader can act on: bad input, a missing device, a broken file. Never a bug of ours. */
 export class DeitError extends Error {
   override readonly name: string = "DeitError";
+  /** Stable name of the problem: what programs and tests compare. */
+  readonly code: ErrorCode;
   /** One line: what to do about it. */
   readonly hint: string | undefined;
-  constructor(message: string, { hint, cause }: { hint?: string; cause?: unknown } = {}) {
+  constructor(message: string, { code = "unclassified", hint, cause }: ErrorDetails = {}) {
     super(hint === undefined ? message : `${message}\n${hint}`, cause === undefined ? undefined : { cause });
+    this.code = code;
     this.hint = hint;
   }
 }
@@ -20,7 +34,12 @@ export class ShapeError extends DeitError {
   readonly op: string;
   readonly shapes: readonly (readonly number[])[];
   constructor(op: string, shapes: readonly (readonly number[])[], expected: string) {
-    super(`${op}: got ${shapes.map((shape) => `[${shape.join(", ")}]`).join(" and ")}; expected ${expected}`);
+    super(
+      `${op}: got ${shapes.map((shape) => `[${shape.join(", ")}]`).join(" and ")}; expected ${expected}`,
+      {
+        code: "graph/shape",
+      },
+    );
     this.op = op;
     this.shapes = shapes;
   }
@@ -30,7 +49,7 @@ export class ShapeError extends DeitError {
 export class ConfigError extends DeitError {
   override readonly name = "ConfigError";
   readonly path: string;
-  constructor(path: string, message: string, options?: { hint?: string; cause?: unknown }) {
+  constructor(path: string, message: string, options?: ErrorDetails) {
     super(message, options);
     this.path = path;
   }
@@ -47,7 +66,7 @@ export class CheckpointError extends DeitError {
       missing = [],
       unexpected = [],
       ...options
-    }: { missing?: readonly string[]; unexpected?: readonly string[]; hint?: string; cause?: unknown } = {},
+    }: { missing?: readonly string[]; unexpected?: readonly string[] } & ErrorDetails = {},
   ) {
     super(message, options);
     this.missing = missing;
@@ -63,7 +82,7 @@ export class FormatError extends DeitError {
   constructor(
     file: string,
     message: string,
-    { offset, ...options }: { offset?: number; hint?: string; cause?: unknown } = {},
+    { offset, ...options }: { offset?: number } & ErrorDetails = {},
   ) {
     super(`${file}: ${message}${offset === undefined ? "" : ` (at byte ${offset})`}`, options);
     this.file = file;
@@ -75,7 +94,7 @@ export class FormatError extends DeitError {
 export class DataError extends DeitError {
   override readonly name = "DataError";
   readonly path: string;
-  constructor(path: string, message: string, options?: { hint?: string; cause?: unknown }) {
+  constructor(path: string, message: string, options?: ErrorDetails) {
     super(message, options);
     this.path = path;
   }
@@ -90,7 +109,7 @@ export class DeviceError extends DeitError {
   constructor(
     device: string,
     message: string,
-    { outOfMemory = false, ...options }: { outOfMemory?: boolean; hint?: string; cause?: unknown } = {},
+    { outOfMemory = false, ...options }: { outOfMemory?: boolean } & ErrorDetails = {},
   ) {
     super(message, options);
     this.device = device;

@@ -42,8 +42,8 @@ export class JobKilledError extends DeitError {
 export class JobError extends DeitError {
   override readonly name = "JobError";
   readonly kind: string;
-  constructor(kind: string, { message, hint, ...facts }: WireError) {
-    super(message, { ...(hint !== undefined && { hint }), cause: unpackError({ message, hint, ...facts }) });
+  constructor(kind: string, facts: WireError) {
+    super(facts.message, { code: facts.code, hint: facts.hint, cause: unpackError(facts) });
     this.kind = kind;
   }
 }

@@ -3,6 +3,7 @@
  * which they were sent, except `close`, which overtakes the queue. Everything here survives structured cloning.
  */
 
+import type { ErrorCode } from "../error-codes.ts";
 import { DeitError, DeviceError } from "../errors.ts";
 import type { Program } from "../graph/program.ts";
 import type { DeviceName, TensorData } from "./runtime.ts";
@@ -59,24 +60,31 @@ export type Answer =
 export interface WireError {
   readonly device: string | undefined;
   readonly message: string;
+  readonly code: ErrorCode;
   readonly hint: string | undefined;
   readonly outOfMemory: boolean;
 }
 
 export function packError(error: unknown): WireError {
   if (!(error instanceof Error))
-    return { device: undefined, message: String(error), hint: undefined, outOfMemory: false };
+    return {
+      device: undefined,
+      message: String(error),
+      code: "unclassified",
+      hint: undefined,
+      outOfMemory: false,
+    };
   const hint = error instanceof DeitError ? error.hint : undefined;
   return {
     device: error instanceof DeviceError ? error.device : undefined,
     message: hint === undefined ? error.message : error.message.slice(0, -hint.length - 1),
+    code: error instanceof DeitError ? error.code : "unclassified",
     hint,
     outOfMemory: error instanceof DeviceError && error.outOfMemory,
   };
 }
 
-export function unpackError({ device, message, hint, outOfMemory }: WireError): DeitError {
-  const options = hint === undefined ? {} : { hint };
+export function unpackError({ device, message, outOfMemory, ...options }: WireError): DeitError {
   return device === undefined
     ? new DeitError(message, options)
     : new DeviceError(device, message, { ...options, outOfMemory });
