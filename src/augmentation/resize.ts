@@ -4,6 +4,8 @@
  * it must: the source may be a region of the picture, and the result a window of the resized picture.
  */
 import type { Picture, Region } from "./picture.ts";
+import type { Coefficients, Pass } from "./resample.ts";
+import { resample } from "./resample.ts";
 
 /** Pillow's filters: box ½, bilinear 1, bicubic 2 (a = −½) and lanczos 3 source pixels wide on each side. */
 export type Interpolation = "box" | "bilinear" | "bicubic" | "lanczos";
@@ -58,29 +60,15 @@ export function resize(
   const [column, columns] = widthStays ? [result.left, result.width] : extent(horizontal);
   const [row, rows] = heightStays ? [result.top, result.height] : extent(vertical);
 
-  if (widthStays || heightStays) {
-    const read = { left: source.left + column, top: source.top + row, width: columns, height: rows };
-    if (widthStays && heightStays) return copyRegion(picture, read);
-    return widthStays
-      ? resampleColumns(picture, { ...read, top: source.top }, vertical)
-      : resampleRows(picture, { ...read, left: source.left }, horizontal);
-  }
+  const read = { left: source.left + column, top: source.top + row, width: columns, height: rows };
+  if (widthStays && heightStays) return copyRegion(picture, read);
+  const passes: Pass[] = [
+    ...(widthStays ? [] : [{ axis: "rows", ...shifted(horizontal, column) } as const]),
+    ...(heightStays ? [] : [{ axis: "columns", ...shifted(vertical, row) } as const]),
+  ];
   // Pillow 13's order; earlier ones always began with the rows, which can differ by a level where this order applies
   const columnsFirst = source.height > height && source.height - height > 2 * (source.width - width);
-  if (columnsFirst) {
-    const low = resampleColumns(
-      picture,
-      { left: source.left + column, top: source.top, width: columns },
-      vertical,
-    );
-    return resampleRows(low, { left: -column, top: 0, height: result.height }, horizontal);
-  }
-  const narrow = resampleRows(
-    picture,
-    { left: source.left, top: source.top + row, height: rows },
-    horizontal,
-  );
-  return resampleColumns(narrow, { left: 0, top: -row, width: result.width }, vertical);
+  return resample(picture, read, columnsFirst ? passes.toReversed() : passes);
 }
 
 /** A copy of a region that lies inside the picture. */
@@ -113,7 +101,6 @@ function requireInside(
 
 /** 32 − 8 bits of pixel − 2 bits of headroom for filters with negative lobes. */
 const PRECISION = 22;
-const HALF = 1 << (PRECISION - 1);
 
 interface Filter {
   readonly support: number;
@@ -158,12 +145,9 @@ function extent({ starts, counts }: Coefficients): [number, number] {
   return [first, (starts[starts.length - 1] ?? 0) + (counts[counts.length - 1] ?? 0) - first];
 }
 
-/** One axis: output i is the sum over j < counts[i] of weights[i · stride + j] × input[starts[i] + j]. */
-interface Coefficients {
-  readonly starts: Int32Array;
-  readonly counts: Int32Array;
-  readonly weights: Int32Array;
-  readonly stride: number;
+/** The same for an input that begins `by` pixels later. */
+function shifted(axis: Coefficients, by: number): Coefficients {
+  return by === 0 ? axis : { ...axis, starts: axis.starts.map((start) => start - by) };
 }
 
 interface Axis {
@@ -202,72 +186,4 @@ function coefficients({ size, from, to, out, first, count }: Axis, filter: Filte
     counts[i] = length;
   }
   return { starts, counts, weights, stride };
-}
-
-/** The horizontal pass: rows `top`… of the picture; the axis begins at column `left`. */
-function resampleRows(
-  picture: Picture,
-  { left, top, height }: Omit<Region, "width">,
-  { starts, counts, weights, stride }: Coefficients,
-): Picture {
-  const { data } = picture;
-  const width = starts.length;
-  const result = new Uint8ClampedArray(width * height * 3);
-  let o = 0;
-  for (let y = 0; y < height; y++) {
-    const row = ((top + y) * picture.width + left) * 3;
-    for (let x = 0; x < width; x++) {
-      let p = row + (starts[x] as number) * 3;
-      let w = x * stride;
-      let red = HALF;
-      let green = HALF;
-      let blue = HALF;
-      for (const end = w + (counts[x] as number); w < end; w++, p += 3) {
-        const weight = weights[w] as number;
-        red = (red + Math.imul(data[p] as number, weight)) | 0;
-        green = (green + Math.imul(data[p + 1] as number, weight)) | 0;
-        blue = (blue + Math.imul(data[p + 2] as number, weight)) | 0;
-      }
-      result[o] = red >> PRECISION;
-      result[o + 1] = green >> PRECISION;
-      result[o + 2] = blue >> PRECISION;
-      o += 3;
-    }
-  }
-  return { width, height, data: new Uint8Array(result.buffer) };
-}
-
-/** The vertical pass: columns `left`… of the picture; the axis begins at row `top`. Whole rows at a time: memory is read in order. */
-function resampleColumns(
-  picture: Picture,
-  { left, top, width }: Omit<Region, "height">,
-  { starts, counts, weights, stride }: Coefficients,
-): Picture {
-  const { data } = picture;
-  const height = starts.length;
-  const rowBytes = picture.width * 3;
-  const bytes = width * 3;
-  const result = new Uint8ClampedArray(bytes * height);
-  const sums = new Int32Array(bytes);
-  for (let y = 0; y < height; y++) {
-    sums.fill(HALF);
-    let p = ((starts[y] as number) + top) * rowBytes + left * 3;
-    let w = y * stride;
-    const end = w + (counts[y] as number);
-    for (; w + 1 < end; w += 2, p += 2 * rowBytes) {
-      const weight = weights[w] as number;
-      const next = weights[w + 1] as number;
-      for (let x = 0, a = p, b = p + rowBytes; x < bytes; x++, a++, b++)
-        sums[x] =
-          ((sums[x] as number) + Math.imul(data[a] as number, weight) + Math.imul(data[b] as number, next)) |
-          0;
-    }
-    if (w < end) {
-      const weight = weights[w] as number;
-      for (let x = 0, a = p; x < bytes; x++, a++)
-        sums[x] = ((sums[x] as number) + Math.imul(data[a] as number, weight)) | 0;
-    }
-    for (let x = 0, o = y * bytes; x < bytes; x++, o++) result[o] = (sums[x] as number) >> PRECISION;
-  }
-  return { width, height, data: new Uint8Array(result.buffer) };
 }
