@@ -5,6 +5,9 @@
 export const ERROR_CODES = {
   // One line a code, sorted within its area.
   "graph/shape": "an operation was given shapes that it cannot combine",
+  "options/conflict": "options that exclude each other",
+  "options/missing": "an option that others need was not given",
+  "options/unsupported-by-model": "an option that this model has no place for",
   unclassified: "an error without a code of its own yet",
 } as const;
 

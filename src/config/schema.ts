@@ -25,7 +25,7 @@ const dataSet = z.enum(["auto", "folder", "cifar10", "cifar100", "IMNET", "CIFAR
 
 const shares = z.tuple([rate, rate]).refine(([low, high]) => low < high, "the smaller number first");
 
-function range(low: number, high: number): z.ZodDefault<z.ZodTuple<[z.ZodNumber, z.ZodNumber]>> {
+function range(low: number, high: number): z.ZodDefault<z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>> {
   const ordered = z
     .tuple([positive, positive])
     .refine(([from, to]) => from <= to, "the smaller number first");

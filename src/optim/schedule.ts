@@ -30,6 +30,39 @@ export interface StepDecayOptions extends WarmupOptions {
   decayRate?: number;
 }
 
+/** The options that a run's schedule is made from. */
+export interface ScheduleFlags {
+  readonly sched: "cosine" | "step" | "constant";
+  /** A rate for each epoch, as the reference, or for each update. */
+  readonly schedUnit: "epoch" | "step";
+  readonly epochs: number;
+  /** For 512 images an update, unless `unscaleLr`. */
+  readonly lr: number;
+  readonly unscaleLr: boolean;
+  readonly batchSize: number;
+  readonly accumulationSteps: number;
+  readonly warmupEpochs: number;
+  readonly warmupLr: number;
+  readonly minLr: number;
+  readonly decayEpochs: number;
+  readonly decayRate: number;
+}
+
+/** The learning rate over a run, by epoch and update of the epoch, given how many updates an epoch has. */
+export function scheduleOf(flags: ScheduleFlags): (updatesPerEpoch: number) => Schedule {
+  const { epochs, warmupEpochs, warmupLr, minLr, sched, schedUnit, decayEpochs, decayRate } = flags;
+  const lr = flags.unscaleLr
+    ? flags.lr
+    : scaleLearningRate(flags.lr, flags.batchSize * flags.accumulationSteps);
+  // A constant is a cosine between equal ends, so that it has its warm-up, too.
+  const shape = { lr, epochs, warmupEpochs, warmupLr, minLr: sched === "constant" ? lr : minLr };
+  return (updatesPerEpoch) => {
+    if (sched === "step") return stepDecayByEpoch({ ...shape, decayEpochs, decayRate });
+    if (schedUnit === "epoch") return cosineByEpoch(shape);
+    return cosineByStep({ ...shape, stepsPerEpoch: updatesPerEpoch });
+  };
+}
+
 /**
  * The rate for a batch of `totalBatch` pictures a step (all processes, accumulation included), given the rate
  * for 512 (§6: lr_scaled = lr / 512 · batch size). Only the peak is scaled: not warmupLr, not minLr.

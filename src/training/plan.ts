@@ -1,0 +1,151 @@
+/**
+ * The plan of a run: its options, checked and turned once into parts that are made beside their own code. Loader,
+ * programs, loop and run folder each take the part that concerns them; nothing else sees all options.
+ */
+import type { Normalisation } from "../augmentation/normalisation.ts";
+import type { TrainingImages } from "../augmentation/training-images.ts";
+import { trainingImages } from "../augmentation/training-images.ts";
+import type { EvaluationTransformOptions } from "../augmentation/transform.ts";
+import type { TrainOptions } from "../config/schema.ts";
+import type { DataOptions } from "../data/open.ts";
+import type { TeacherRequest } from "../distillation/distillation-request.ts";
+import { distillationRequest } from "../distillation/distillation-request.ts";
+import { distillation } from "../distillation/losses.ts";
+import type { ModelRequest } from "../models/model-request.ts";
+import { modelRequest } from "../models/model-request.ts";
+import { binaryCrossEntropy, softTargetCrossEntropy } from "../nn/losses.ts";
+import { createOptimizer } from "../optim/create-optimizer.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
+import type { Schedule } from "../optim/schedule.ts";
+import { scheduleOf } from "../optim/schedule.ts";
+import type { TrainingOptions } from "./program.ts";
+import type { TargetOptions } from "./task.ts";
+import { classification, targetOptions } from "./task.ts";
+
+export interface TrainingPlan {
+  /** Which images, and which of them are held back. */
+  readonly data: DataOptions;
+  /** Which images make up which step. */
+  readonly batches: BatchSettings;
+  /** What happens to training images. */
+  readonly images: TrainingImages;
+  /** How an image is prepared for validation; its size is that of the model's input. */
+  readonly evaluation: Omit<EvaluationTransformOptions, "size">;
+  /** What the model sees of bytes, in training and validation. */
+  readonly normalisation: Normalisation;
+  readonly targets: TargetOptions;
+  readonly model: ModelRequest;
+  /** The checkpoint that a new run starts from; undefined: random weights. */
+  readonly finetune: string | undefined;
+  /** Loss and forward pass of the training programs; the optimizer depends on the precision, the teacher on its file. */
+  readonly step: Omit<TrainingOptions, "optimizer" | "teacher" | "ahead">;
+  readonly teacher: TeacherRequest | undefined;
+  /** With the average of the weights, where it is kept; before a loss scale. */
+  readonly optimizer: Optimizer;
+  /** Learning rate by epoch and update of the epoch, given the updates of an epoch. */
+  readonly schedule: (updatesPerEpoch: number) => Schedule;
+  readonly loop: LoopSettings;
+  readonly machine: MachineSettings;
+  readonly run: RunSettings;
+}
+
+export interface BatchSettings {
+  readonly batchSize: number;
+  /** Batches whose gradients make one update. */
+  readonly accumulationSteps: number;
+  /** Of everything random. */
+  readonly seed: number;
+  /** Times that an image comes in an epoch that shows it: repeated augmentation. */
+  readonly repeats: number;
+}
+
+/** How long the loop goes on, and how often it validates and saves. */
+export interface LoopSettings {
+  readonly epochs: number;
+  /** Validations without a better top-1 after which it stops; null: never. */
+  readonly patience: number | null;
+  /** In epochs. */
+  readonly evalEvery: number;
+  readonly saveEvery: number;
+  /** Also within an epoch; null: not. */
+  readonly saveSteps: number | null;
+  readonly saveMinutes: number | null;
+}
+
+/** Where and how it is computed: nothing of it changes what comes of a run, but for rounding. */
+export interface MachineSettings {
+  readonly device: "auto" | "cpu" | "webgpu" | "cuda";
+  /** Null: one for each core. */
+  readonly threads: number | null;
+  /** Threads that prepare images; null: by the number of cores. */
+  readonly workers: number | null;
+  readonly precision: "float32" | "float16" | "auto";
+  readonly recompute: boolean;
+  /** Steps that the device gets together; null: as many as suit it. */
+  readonly stepsPerRun: number | null;
+}
+
+export interface RunSettings {
+  readonly folder: string;
+  /** What args.yaml records, and a resume compares: every option by name. */
+  readonly args: TrainOptions;
+}
+
+/** @throws ConfigError for options that contradict each other, before anything is opened or written */
+export function planTraining(options: TrainOptions): TrainingPlan {
+  const { request, model } = modelRequest(options);
+  const distilled = distillationRequest(options, model);
+  const images = trainingImages(options);
+  const targets = targetOptions(options);
+  const criterion = targets.binary ? binaryCrossEntropy : softTargetCrossEntropy;
+  const { dataPath, dataSet, valSplit, holdOut, numTrain, seed } = options;
+  return {
+    data: { dataPath, dataSet, valSplit, holdOut, numTrain, seed },
+    batches: {
+      batchSize: options.batchSize,
+      accumulationSteps: options.accumulationSteps,
+      seed,
+      repeats: options.repeatedAug ? options.augRepeats : 1,
+    },
+    images,
+    evaluation: { mode: "evaluation", cropRatio: options.evalCropRatio },
+    normalisation: { mean: options.mean, std: options.std },
+    targets,
+    model: request,
+    finetune: options.finetune ?? undefined,
+    step: {
+      task: distilled
+        ? distillation(distilled.losses, criterion)
+        : classification(criterion, { joint: !options.trainMode }),
+      // What comes before a head that is trained alone gives the same features as in use.
+      evaluationMode: !options.trainMode || options.trainable === "head",
+      dropPath: options.dropPath,
+      drop: options.drop,
+      attnDrop: options.attnDrop,
+      recompute: options.recompute,
+      erasing: images.transform.erasing !== undefined,
+      mixing: images.mixup !== undefined,
+      clipGrad: options.clipGrad ?? undefined,
+    },
+    teacher: distilled?.teacher,
+    optimizer: createOptimizer(options),
+    schedule: scheduleOf(options),
+    loop: {
+      epochs: options.epochs,
+      patience: options.patience,
+      evalEvery: options.evalEvery,
+      saveEvery: options.saveEvery,
+      saveSteps: options.saveSteps,
+      saveMinutes: options.saveMinutes,
+    },
+    machine: {
+      device: options.device,
+      threads: options.threads,
+      workers: options.workers,
+      precision: options.precision,
+      recompute: options.recompute,
+      stepsPerRun: options.stepsPerRun,
+    },
+    run: { folder: options.outputDir, args: options },
+  };
+}
