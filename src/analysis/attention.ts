@@ -32,6 +32,8 @@ export interface AttentionOptions {
   readonly images: readonly string[];
   readonly model?: string | undefined;
   readonly inputSize?: number | readonly [number, number] | undefined;
+  /** Which of a checkpoint's weights: "model", "ema", or their name in the file. */
+  readonly weights?: string | null | undefined;
   /** Which tokens' attention; default all that the model has. */
   readonly token?: TokenName | "both" | undefined;
   /** How rollout makes one of the heads; default mean. */
@@ -96,11 +98,21 @@ export type AttentionEvent =
  * @throws ConfigError for convnets and tokens that the model has not, DataError naming the first file when none is a picture
  */
 export async function attentionMaps(
-  { checkpoint, images, model, inputSize, classes, device = "auto", threads, ...options }: AttentionOptions,
+  {
+    checkpoint,
+    images,
+    model,
+    inputSize,
+    weights,
+    classes,
+    device = "auto",
+    threads,
+    ...options
+  }: AttentionOptions,
   take: (maps: PictureAttention, source: AttentionSource) => Promise<void> | void,
   { onEvent, signal }: AttentionHooks = {},
 ): Promise<AttentionSource> {
-  const loaded = await loadModel(checkpoint, { model, inputSize });
+  const loaded = await loadModel(checkpoint, { model, inputSize, weights: weights ?? undefined });
   for (const message of loaded.notes) onEvent?.({ type: "warning", message });
   const config = requireTransformer(loaded.model);
   const wanted = wantedTokens(tokenNames(config), options.token, loaded.model.name);

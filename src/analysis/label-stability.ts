@@ -23,6 +23,8 @@ export interface LabelStabilityOptions extends EvaluationDataOptions {
   readonly checkpoint: string;
   readonly model?: string | undefined;
   readonly inputSize?: number | readonly [number, number] | undefined;
+  /** Which of a checkpoint's weights: "model", "ema", or their name in the file. */
+  readonly weights?: string | null | undefined;
   /** Views of every picture and kind; default 10. */
   readonly views?: number;
   /** That many pictures, drawn by the seed; default all. */
@@ -68,8 +70,8 @@ export async function measureLabelStability(
   options: LabelStabilityOptions,
   { onEvent, signal }: EvaluateHooks = {},
 ): Promise<LabelStability> {
-  const { checkpoint, model, inputSize, views = 10, scale = [0.08, 1], seed = 0, threads } = options;
-  const teacher = await loadClassifier(checkpoint, { model, inputSize });
+  const { checkpoint, model, inputSize, weights, views = 10, scale = [0.08, 1], seed = 0, threads } = options;
+  const teacher = await loadClassifier(checkpoint, { model, inputSize, weights: weights ?? undefined });
   const dataset = await openEvaluation(
     { ...options, classes: options.classes ?? teacher.classes },
     { onNote: (message) => onEvent?.({ type: "warning", message }) },

@@ -19,6 +19,8 @@ export interface ProbeOptions extends DataOptions {
   readonly checkpoint: string;
   readonly model?: string | undefined;
   readonly inputSize?: number | readonly [number, number] | undefined;
+  /** Which of a checkpoint's weights: "model", "ema", or their name in the file. */
+  readonly weights?: string | null | undefined;
   readonly device?: DeviceName | "auto";
   readonly threads?: number | null;
 }
@@ -43,10 +45,10 @@ const FOLDS = 4;
 
 /** @throws DataError when there are no pictures to measure with; ConfigError for convnets */
 export async function probe(
-  { checkpoint, model, inputSize, device = "auto", threads, ...data }: ProbeOptions,
+  { checkpoint, model, inputSize, weights, device = "auto", threads, ...data }: ProbeOptions,
   hooks: EvaluateHooks = {},
 ): Promise<ProbeResult> {
-  const loaded = await loadModel(checkpoint, { model, inputSize });
+  const loaded = await loadModel(checkpoint, { model, inputSize, weights: weights ?? undefined });
   const warn = (message: string): void => hooks.onEvent?.({ type: "warning", message });
   loaded.notes.forEach(warn);
   const { train, validation } = await openDatasets(data, { onNote: warn });

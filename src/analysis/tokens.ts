@@ -26,6 +26,8 @@ export interface TokensOptions extends EvaluationDataOptions {
   readonly checkpoint: string;
   readonly model?: string | undefined;
   readonly inputSize?: number | readonly [number, number] | undefined;
+  /** Which of a checkpoint's weights: "model", "ema", or their name in the file. */
+  readonly weights?: string | null | undefined;
   /** That many pictures, drawn by the seed; default all. */
   readonly images?: number | undefined;
   readonly batchSize?: number | undefined;
@@ -94,8 +96,8 @@ export async function analyzeTokens(
   options: TokensOptions,
   { onEvent, signal }: EvaluateHooks = {},
 ): Promise<TokensResult> {
-  const { checkpoint, model, inputSize, images, batchSize = 8, device = "auto", threads } = options;
-  const loaded = await loadModel(checkpoint, { model, inputSize });
+  const { checkpoint, model, inputSize, weights, images, batchSize = 8, device = "auto", threads } = options;
+  const loaded = await loadModel(checkpoint, { model, inputSize, weights: weights ?? undefined });
   requireTransformer(loaded.model);
   for (const message of loaded.notes) onEvent?.({ type: "warning", message });
   const whole = await openEvaluation(

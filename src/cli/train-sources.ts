@@ -87,15 +87,13 @@ async function finetuneLayer(
   const { createModel } = await import("../models/registry.ts");
   const { inputSizeOf } = await import("../models/model.ts");
   const survey = await surveyPictures(options);
-  await using checkpoint = await openCheckpoint(options.finetune);
-  const model = sources.model === "default" ? checkpoint.model() : createModel(options.model);
-  if (model === undefined) return { finetune: options.finetune }; // training says what does not fit
+  await using checkpoint = await openCheckpoint(options.finetune, { weights: options.weights ?? undefined });
+  const size = options.inputSize === null ? undefined : inputSizeOf({ inputSize: options.inputSize }, 0);
+  const model =
+    sources.model === "default" ? checkpoint.expectModel({ inputSize: size }) : createModel(options.model);
   const { mean, std } = { ...options, ...checkpoint.metadata };
   const patchSize = model.transformer?.patchSize ?? 1;
-  const inputSize =
-    options.inputSize === null
-      ? fittingSize(model.config.inputSize, { medianSize: survey.medianSize, patchSize })
-      : inputSizeOf({ inputSize: options.inputSize }, 0);
+  const inputSize = size ?? fittingSize(model.config.inputSize, { medianSize: survey.medianSize, patchSize });
   const chosen = finetuneDefaults({
     ...survey,
     mean,

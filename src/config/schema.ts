@@ -93,6 +93,12 @@ export const trainSchema = z.strictObject({
     nullMeans: "from scratch",
     help: "start from the weights of this checkpoint: a file, a run or model folder, a Hub id, an address; positions are interpolated, a head of other classes starts fresh",
   }),
+  weights: option(text.nullable().default(null), {
+    group: "Fine-tuning",
+    value: "WHICH",
+    nullMeans: "the trained ones",
+    help: "which weights of a checkpoint that holds several: model (trained), ema (averaged), or their name in the file",
+  }),
   trainable: option(
     z
       .string()
@@ -391,6 +397,12 @@ export const trainSchema = z.strictObject({
     value: "CKPT",
     nullMeans: "none",
     help: "the teacher: a checkpoint as for --finetune, or any ONNX classifier",
+  }),
+  teacherWeights: option(textOrNone.nullable().default(null), {
+    group: "Distillation",
+    value: "WHICH",
+    nullMeans: "the trained ones",
+    help: "which weights of the teacher's file, as --weights",
   }),
   teacherInputSize: option(count.nullable().default(null), {
     group: "Distillation",

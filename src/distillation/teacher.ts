@@ -35,7 +35,13 @@ export interface Teacher extends PictureNeeds {
 
 export type TeacherOptions = Pick<
   TrainOptions,
-  "teacherModel" | "teacherPath" | "teacherInputSize" | "teacherMean" | "teacherStd" | "distillationType"
+  | "teacherModel"
+  | "teacherPath"
+  | "teacherWeights"
+  | "teacherInputSize"
+  | "teacherMean"
+  | "teacherStd"
+  | "distillationType"
 >;
 
 /** Whether options ask for a teacher: one kind of distillation has none. */
@@ -51,11 +57,12 @@ export async function openTeacher(
   options: TeacherOptions,
   { student, warn }: { student: NamedClasses; warn: (message: string) => void },
 ): Promise<Teacher | undefined> {
-  const { teacherPath, teacherModel, teacherInputSize, teacherMean, teacherStd } = options;
+  const { teacherPath, teacherModel, teacherWeights, teacherInputSize, teacherMean, teacherStd } = options;
   if (!needsTeacher(options) || teacherPath === null) return undefined; // its absence is checkRecipe's
   const classifier = await loadClassifier(teacherPath, {
     model: teacherModel ?? undefined,
     inputSize: teacherInputSize ?? undefined,
+    weights: teacherWeights ?? undefined,
   });
   const order = classOrder(classifier, student, warn);
   const { mean, std } = classifier.normalisation;
@@ -65,7 +72,7 @@ export async function openTeacher(
     source: classifier.source,
     order,
     numClasses: classifier.numClasses,
-    hash: await hashOf(classifier),
+    hash: await hashOf(classifier, teacherWeights),
   };
 }
 
@@ -74,8 +81,9 @@ function pictureNeeds({ inputSize }: Classifier, normalisation: Normalisation): 
 }
 
 /** Of an ONNX model's bytes with all weights, whichever file they lie in; else of the file. */
-async function hashOf({ source, file }: Classifier): Promise<string> {
+async function hashOf({ source, file }: Classifier, weights: string | null): Promise<string> {
   const hash = createHash("sha256");
+  if (weights !== null) hash.update(`${weights}\0`); // of one file, other answers
   if ("onnx" in source) hash.update(source.onnx.model);
   else await pipeline(createReadStream(file), hash);
   return hash.digest("hex");

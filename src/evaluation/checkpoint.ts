@@ -3,21 +3,21 @@
  * the config.json and preprocessor_config.json beside it. Weights are read when asked for.
  */
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
 import type { Architecture } from "../formats/architecture.ts";
-import { architectureOf } from "../formats/architecture.ts";
+import { architectureOf, describeForeign } from "../formats/architecture.ts";
+import type { WeightsChoice } from "../formats/find-weights.ts";
 import type { HuggingFaceConfig } from "../formats/huggingface.ts";
 import { readHuggingFaceConfig } from "../formats/huggingface.ts";
 import type { TimmView } from "../formats/key-maps.ts";
 import { timmView } from "../formats/key-maps.ts";
-import { modelFolder } from "../formats/model-folder.ts";
+import { firstIn, modelFolder, RUN_AVERAGED } from "../formats/model-folder.ts";
 import type { ModelMetadata } from "../formats/model-metadata.ts";
 import { decodeModelMetadata } from "../formats/model-metadata.ts";
 import type { Preprocessing } from "../formats/preprocessor.ts";
 import { readPreprocessorConfig } from "../formats/preprocessor.ts";
 import { openTensorFile } from "../formats/tensor-file.ts";
-import type { WeightsChoice } from "../formats/tensor-file.ts";
 import { ConfigError } from "../errors.ts";
 import type { Model, ModelOptions } from "../models/registry.ts";
 import { createModel } from "../models/registry.ts";
@@ -38,15 +38,24 @@ export interface Checkpoint extends AsyncDisposable {
   readonly cropRatio: number | undefined;
   /** What the tensors of a vision transformer say; undefined for others. */
   readonly architecture: Architecture | undefined;
-  /** The model that it was made for; undefined when that cannot be told. */
-  model(): Model | undefined;
+  /**
+   * The model that it was made for; undefined when that cannot be told.
+   * @param inputSize [height, width] of the images, for weights whose patches make no square and that do not say it
+   */
+  model(options?: IdentifyCheckpointOptions): Model | undefined;
+  /** The same. @throws ConfigError (checkpoint/unknown-model) saying what the file is instead */
+  expectModel(options?: IdentifyCheckpointOptions): Model;
   /** What the user should know: tensors passed over, an epsilon of its own. */
   readonly notes: readonly string[];
 }
 
+export interface IdentifyCheckpointOptions {
+  readonly inputSize?: readonly [number, number] | undefined;
+}
+
 export interface OpenCheckpointOptions {
-  /** Which of a training checkpoint's weights. */
-  readonly weights?: WeightsChoice;
+  /** Which of several weights: "model" (trained), "ema" (averaged), or their name in the file. */
+  readonly weights?: WeightsChoice | undefined;
 }
 
 /**
@@ -57,9 +66,8 @@ export async function openCheckpoint(
   given: string,
   { weights }: OpenCheckpointOptions = {},
 ): Promise<Checkpoint> {
-  const path = await locateCheckpoint(given);
-  const openFile = path.toLowerCase().endsWith(".onnx") ? openOnnxWeights : openTensorFile;
-  const file = timmView(await openFile(path, { ...(weights && { weights }) }));
+  const path = await locateCheckpoint(given, { weights });
+  const file = await openView(path, { weights });
   try {
     const own = decodeModelMetadata(file.metadata, { file: path });
     // Our own files say it all; a config.json beside them may belong to another model.
@@ -70,24 +78,39 @@ export async function openCheckpoint(
     const normalisation = preprocessing && { mean: preprocessing.mean, std: preprocessing.std };
     const metadata: Partial<ModelMetadata> = {
       ...(config?.classes && { classes: config.classes }),
+      ...(config?.inputSize && { inputSize: config.inputSize }),
       ...(normalisation ?? (isOfficial && IMAGENET_NORMALISATION)),
       ...own,
     };
     const architecture = architectureOf(file.tensors);
-    const inputSize = own.inputSize ?? config?.inputSize;
+    const model: Checkpoint["model"] = (options = {}) => {
+      const inputSize = metadata.inputSize ?? options.inputSize;
+      if (own.model !== undefined)
+        return ownModel(own.model, path, {
+          numClasses: own.classes?.length,
+          inputSize: metadata.inputSize,
+        });
+      if (architecture === undefined) return identifyConvnet(file.tensors);
+      const { numHeads } = config?.dims ?? {};
+      return identifyModel(architecture, { numHeads, inputSize, numClasses: config?.numClasses });
+    };
     return {
       path,
       file,
       metadata,
       architecture,
       cropRatio: ratioOf(file.metadata["crop_ratio"]) ?? preprocessing?.cropRatio,
-      notes: [...file.notes, ...(config?.warnings ?? []), ...notes],
-      model() {
-        if (own.model !== undefined)
-          return ownModel(own.model, path, { numClasses: own.classes?.length, inputSize });
-        if (architecture === undefined) return identifyConvnet(file.tensors);
-        const { numHeads } = config?.dims ?? {};
-        return identifyModel(architecture, { numHeads, inputSize, numClasses: config?.numClasses });
+      notes: [
+        ...file.notes,
+        ...(await averagedBeside(given, { path, weights, file })),
+        ...(config?.warnings ?? []),
+        ...notes,
+      ],
+      model,
+      expectModel(options) {
+        const found = model(options);
+        if (found === undefined) throw unrecognised(path, { file, architecture });
+        return found;
       },
       [Symbol.asyncDispose]: async () => file.close(),
     };
@@ -95,6 +118,50 @@ export async function openCheckpoint(
     await file.close();
     throw error;
   }
+}
+
+/** The file under timm's names; closed when it cannot be seen so. */
+async function openView(path: string, options: OpenCheckpointOptions): Promise<TimmView> {
+  const file = await (path.toLowerCase().endsWith(".onnx") ? openOnnxWeights : openTensorFile)(path);
+  try {
+    return timmView(file, options);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Of a run that kept averaged weights, too: which were taken. */
+async function averagedBeside(
+  given: string,
+  { path, weights, file }: { path: string; file: TimmView } & OpenCheckpointOptions,
+): Promise<string[]> {
+  const kind = file.metadata["weights"];
+  if (given === path || weights !== undefined || kind === undefined) return [];
+  const other = kind === "averaged" ? "model" : "ema";
+  const beside = await firstIn(dirname(path), RUN_AVERAGED);
+  if (beside === undefined || beside === path) return [];
+  return [
+    `used: ${basename(path)}, the ${kind} weights (--weights ${other} takes the other ones of the run)`,
+  ];
+}
+
+/** A file that is no model known here. */
+function unrecognised(
+  path: string,
+  { file, architecture }: Pick<Checkpoint, "file" | "architecture">,
+): ConfigError {
+  return new ConfigError(
+    "model",
+    `${path} does not say which model it is, and ${describeForeign(file.tensors)}`,
+    {
+      code: "checkpoint/unknown-model",
+      hint:
+        architecture === undefined
+          ? "DeiTs and plain vision transformers, RegNetY and the ResNets of deit models are read. Any other classifier works as an .onnx file, for eval, predict and --teacher-path."
+          : "Name it with --model, for example --model deit_tiny_patch16_224; deit models lists them.",
+    },
+  );
 }
 
 /** The model that a file of ours names. @throws ConfigError for one that is not known, as of a later version */
@@ -107,6 +174,7 @@ function ownModel(name: string, path: string, options: ModelOptions): Model {
       "model",
       `${path} says that it is a ${JSON.stringify(name.slice(0, 80))}, which is not known here`,
       {
+        code: "checkpoint/unknown-model",
         hint: "A later version may know it. If it is another model under a wrong name, say which with --model.",
         cause,
       },

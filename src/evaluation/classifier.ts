@@ -33,13 +33,13 @@ export interface Classifier {
 
 /** @throws DataError, FormatError, ConfigError, CheckpointError saying what does not fit */
 export async function loadClassifier(path: string, options: LoadModelOptions = {}): Promise<Classifier> {
-  const file = await locateCheckpoint(path);
+  const file = await locateCheckpoint(path, { weights: options.weights });
   if (file.toLowerCase().endsWith(".onnx")) {
     const source = await loadOnnxModel(file, { inputSize: options.inputSize });
     const { name, numClasses, inputSize, classes, normalisation, cropRatio } = source;
     return { name, file, numClasses, inputSize, classes, normalisation, cropRatio, notes: [], source };
   }
-  return classifierOf(await loadModel(file, options));
+  return classifierOf(await loadModel(path, options));
 }
 
 /** A model of ours as a classifier. */

@@ -22,6 +22,8 @@ export interface ContendersOptions extends EvaluationDataOptions {
   /** Name of a registered model, for files that do not say what they are. */
   readonly model?: string | undefined;
   readonly inputSize?: number | readonly [number, number] | null | undefined;
+  /** Which weights of files that hold several: "model", "ema", or their name in the file. */
+  readonly weights?: string | null | undefined;
   /** Ask about that many pictures only, by chance, the classes in proportion. */
   readonly images?: number | undefined;
   /** Only classes that the pictures are of can be answered. */
@@ -56,14 +58,14 @@ export interface Contest {
  * @throws ConfigError for classes that do not fit together, and what loading and opening throw
  */
 export async function openContest(
-  { checkpoints, model, inputSize, images, restrictClasses = false, ...data }: ContendersOptions,
+  { checkpoints, model, inputSize, weights, images, restrictClasses = false, ...data }: ContendersOptions,
   { onEvent }: EvaluateHooks = {},
 ): Promise<Contest> {
   const given = checkpoints.map(namedCheckpoint);
   const warn = (message: string): void => onEvent?.({ type: "warning", message });
   const known: Omit<Classifier, "source">[] = [];
   const load = async (path: string): Promise<Classifier> =>
-    loadClassifier(path, { model, inputSize: inputSize ?? undefined });
+    loadClassifier(path, { model, inputSize: inputSize ?? undefined, weights: weights ?? undefined });
   for (const { path } of given) {
     const { source: _, ...facts } = await load(path); // the weights are read again when their turn comes
     known.push(facts);

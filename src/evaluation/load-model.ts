@@ -1,7 +1,7 @@
 /** A trained model with its weights in memory, from any checkpoint that checkpoint.ts opens. */
 import type { Normalisation } from "../augmentation/normalisation.ts";
 import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
-import { CheckpointError, ConfigError } from "../errors.ts";
+import { CheckpointError } from "../errors.ts";
 import { describeForeign } from "../formats/architecture.ts";
 import type { ModelMetadata } from "../formats/model-metadata.ts";
 import { adaptation, gridOf } from "../models/adapt.ts";
@@ -45,23 +45,11 @@ export async function loadModel(
   given: string,
   { model: name, inputSize, weights }: LoadModelOptions = {},
 ): Promise<LoadedModel> {
-  await using checkpoint = await openCheckpoint(given, { ...(weights && { weights }) });
+  await using checkpoint = await openCheckpoint(given, { weights });
   const { path: file, metadata, cropRatio = DEFAULT_CROP_RATIO } = checkpoint;
-  const own = name === undefined ? checkpoint.model() : undefined;
-  const chosen = name ?? own?.name;
-  if (chosen === undefined) {
-    throw new ConfigError(
-      "model",
-      `${file} does not say which model it is, and ${describeForeign(checkpoint.file.tensors)}`,
-      {
-        hint:
-          checkpoint.architecture === undefined
-            ? "DeiTs and plain vision transformers, RegNetY and the ResNets of deit models are read. Any other classifier works as an .onnx file, for eval, predict and --teacher-path."
-            : "Name it with --model, for example --model deit_tiny_patch16_224; deit models lists them.",
-      },
-    );
-  }
-  const model = modelFor(checkpoint, { name: chosen, own, inputSize });
+  const size = typeof inputSize === "number" ? ([inputSize, inputSize] as const) : inputSize;
+  const own = name === undefined ? checkpoint.expectModel({ inputSize: size }) : undefined;
+  const model = modelFor(checkpoint, { name: name ?? own?.name ?? "", own, inputSize: size });
   const notes: string[] = [...checkpoint.notes];
   const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
   const grid = gridOf(checkpoint.metadata.inputSize, model);
@@ -86,13 +74,11 @@ function modelFor(
     name,
     own,
     inputSize,
-  }: { name: string; own: Model | undefined; inputSize: LoadModelOptions["inputSize"] },
+  }: { name: string; own: Model | undefined; inputSize: readonly [number, number] | undefined },
 ): Model {
   if (own !== undefined && inputSize === undefined) return own;
-  if (own?.transformer !== undefined && inputSize !== undefined) {
-    const pair = typeof inputSize === "number" ? ([inputSize, inputSize] as const) : inputSize;
-    return modelOf(own.name, { ...own.transformer, inputSize: pair });
-  }
+  if (own?.transformer !== undefined && inputSize !== undefined)
+    return modelOf(own.name, { ...own.transformer, inputSize });
   const size = { inputSize: inputSize ?? metadata.inputSize };
   const { classWeight } = own ?? createModel(name, size);
   const numClasses = file.tensors.get(classWeight)?.shape[0] ?? metadata.classes?.length;
@@ -117,7 +103,12 @@ function check(
     const hint = isNamed
       ? otherName({ model, checkpoint })
       : likelyCause({ missing, unexpected, model, checkpoint });
-    throw new CheckpointError(`${file} is no ${model.name}: ${error.message}`, { missing, unexpected, hint });
+    throw new CheckpointError(`${file} is no ${model.name}: ${error.message}`, {
+      code: "checkpoint/wrong-tensors",
+      missing,
+      unexpected,
+      hint,
+    });
   }
 }
 
@@ -160,6 +151,9 @@ function checkFinite(tensors: Tensors, file: string): void {
   if (broken.length === 0) return;
   throw new CheckpointError(
     `${file} has values that are not finite in ${broken.length} of its tensors: ${broken.slice(0, 5).join(", ")}${broken.length > 5 ? ", …" : ""}`,
-    { hint: "Its training diverged, or the file is damaged: take an earlier checkpoint." },
+    {
+      code: "checkpoint/not-finite",
+      hint: "Its training diverged, or the file is damaged: take an earlier checkpoint.",
+    },
   );
 }

@@ -6,11 +6,15 @@ import { stat } from "node:fs/promises";
 import type { ProgressListener } from "../data/download.ts";
 import { isAddress, pulledWeightsFile, pullWeights } from "../data/pull-weights.ts";
 import { DataError } from "../errors.ts";
-import { firstIn, MODEL_WEIGHTS, RUN_WEIGHTS } from "../formats/model-folder.ts";
+import type { WeightsChoice } from "../formats/find-weights.ts";
+import { firstIn, MODEL_WEIGHTS, RUN_AVERAGED, RUN_WEIGHTS } from "../formats/model-folder.ts";
+import { openSafetensors } from "../formats/safetensors-file.ts";
 import type { HubId } from "../interop/hub-cache.ts";
 import { cachedWeights, parseHubId } from "../interop/hub-cache.ts";
 
 export interface LocateOptions {
+  /** Of a run folder: "model" its trained weights, "ema" the averaged ones. */
+  readonly weights?: WeightsChoice | undefined;
   readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -18,11 +22,12 @@ export interface LocateOptions {
 /** @throws DataError when there is none, or when it cannot be fetched */
 export async function locateCheckpoint(given: string, options: LocateOptions = {}): Promise<string> {
   const found = await stat(given).catch(() => undefined);
-  if (found !== undefined) return found.isDirectory() ? inFolder(given) : given;
+  if (found !== undefined) return found.isDirectory() ? inFolder(given, options) : given;
   if (isAddress(given)) return pullWeights(given, options);
   const id = await hubId(given);
   if (id === undefined) {
     throw new DataError(given, `there is no checkpoint ${given}`, {
+      code: "checkpoint/not-found",
       hint: "Give a .safetensors, .pth or .onnx file, a run folder, a model folder, a Hub id (owner/name) or an address.",
     });
   }
@@ -52,11 +57,27 @@ async function hubId(given: string): Promise<HubId | undefined> {
   return (await stat(owner).catch(() => undefined))?.isDirectory() ? undefined : id;
 }
 
-async function inFolder(folder: string): Promise<string> {
-  const names = [...RUN_WEIGHTS, ...MODEL_WEIGHTS];
+async function inFolder(folder: string, { weights }: LocateOptions = {}): Promise<string> {
+  const best = await firstIn(folder, RUN_WEIGHTS.slice(0, 1));
+  const kind = best === undefined || weights === undefined ? undefined : await kindOf(best);
+  const isOther = kind !== undefined && kind !== (weights === "ema" ? "averaged" : "trained");
+  const ofRun = weights === "ema" ? RUN_AVERAGED : RUN_WEIGHTS.slice(1);
+  const names = [...(isOther ? ofRun : [...RUN_WEIGHTS, ...ofRun]), ...MODEL_WEIGHTS];
   const file = await firstIn(folder, names);
-  if (file !== undefined) return file;
-  throw new DataError(folder, `the folder ${folder} has no weights: none of ${names.join(", ")}`, {
-    hint: "A run writes them after its first epoch.",
-  });
+  if (file === undefined) {
+    throw new DataError(folder, `the folder ${folder} has no weights: none of ${names.join(", ")}`, {
+      code: "checkpoint/not-found",
+      hint:
+        weights === "ema" && best !== undefined
+          ? "A run keeps averaged weights with --model-ema. Leave out --weights ema to take the trained ones."
+          : "A run writes them after its first epoch.",
+    });
+  }
+  return file;
+}
+
+/** Whether a run's best weights are the trained or the averaged ones; undefined when the file does not say. */
+async function kindOf(file: string): Promise<string | undefined> {
+  await using opened = await openSafetensors(file);
+  return opened.metadata["weights"];
 }

@@ -18,6 +18,8 @@ export interface PredictOptions {
   readonly model?: string;
   /** [height, width] or a side, when it is not the checkpoint's own. */
   readonly inputSize?: number | readonly [number, number] | null;
+  /** Which of a checkpoint's weights: "model", "ema", or their name in the file. */
+  readonly weights?: string | null;
   /** Picture files, folders of them (searched through) and globs. */
   readonly images: readonly string[];
   readonly topk?: number;
@@ -69,6 +71,7 @@ export async function predict(
   const classifier = await loadClassifier(checkpoint, {
     model: options.model,
     inputSize: options.inputSize ?? undefined,
+    weights: options.weights ?? undefined,
   });
   classifier.notes.forEach(warn);
   const { inputSize: size, numClasses, cropRatio } = classifier;

@@ -34,6 +34,8 @@ export interface ExportOptions extends DataOptions {
   readonly out: string;
   readonly model?: string | undefined;
   readonly inputSize?: number | readonly [number, number] | null | undefined;
+  /** Which of a checkpoint's weights: "model", "ema", or their name in the file. */
+  readonly weights?: string | null | undefined;
   /** Pictures to check with, at most. */
   readonly images?: number;
   /** Of onnx: version of the operators, and whether pictures are prepared inside. */
@@ -75,6 +77,7 @@ export async function exportModel(options: ExportOptions): Promise<ExportResult>
   const loaded = await loadModel(checkpoint, {
     model: options.model,
     inputSize: options.inputSize ?? undefined,
+    weights: options.weights ?? undefined,
   });
   loaded.notes.forEach(warn);
   const { model, cropRatio } = loaded;

@@ -4,6 +4,8 @@
  * here (architecture.ts), and unknown names are left as they are, so that loading reports them.
  */
 import { CheckpointError, FormatError } from "../errors.ts";
+import type { WeightsChoice } from "./find-weights.ts";
+import { findWeights } from "./find-weights.ts";
 import type { FloatTensor, Tensor } from "./safetensors.ts";
 import { DTYPE_BYTES } from "./safetensors-header.ts";
 import type { TensorFile, TensorInfo } from "./tensor-source.ts";
@@ -63,15 +65,25 @@ const FROM_INSIDE: ReadonlyMap<string, string> = new Map([
 const IDLE = /^(?:pooler\.dense\.|decoder\.|embeddings\.(?:mask_token|position_ids)$)/;
 
 /**
- * The file under timm's names, whichever of timm's, the reference's or Hugging Face's it has, with or without what
- * DistributedDataParallel, torch.compile and Lightning put in front of them. Nothing is read; closing closes the file.
- * @throws FormatError when two tensors get the same name, or queries, keys and values cannot be stacked
+ * The file's model under timm's names, whichever of timm's, the reference's or Hugging Face's it has, under whatever
+ * prefix (find-weights.ts). Nothing is read; closing closes the file.
+ * @param weights which of several models
+ * @throws FormatError when two tensors get the same name, when queries, keys and values cannot be stacked, or when the
+ * choice of weights is not there
  */
-export function timmView(file: TensorFile): TimmView {
-  const bare = withoutWrappers(file);
+export function timmView(
+  file: TensorFile,
+  { weights }: { weights?: WeightsChoice | undefined } = {},
+): TimmView {
+  const isAveraged = file.metadata["weights"] === "averaged"; // as our runs write it
+  const { names: bare, notes: found } = findWeights(file.tensors.keys(), {
+    path: file.path,
+    weights,
+    isAveraged,
+  });
   const names = namesOf(bare);
   const ignored: string[] = [];
-  const notes = [...(file.notes ?? [])];
+  const notes = [...(file.notes ?? []), ...found];
   const origins = new Map<string, Origin>();
   for (const [name, stored] of bare) {
     const info = file.tensors.get(stored);
@@ -89,25 +101,6 @@ export function timmView(file: TensorFile): TimmView {
   if (names !== "unknown" && addZeroBiases(origins))
     notes.push("its queries, keys and values have no biases (qkv_bias false): zeros, which is the same");
   return { ...view(file, origins), names, ignored, notes };
-}
-
-/**
- * Names with the wrappers of training taken off → names in the file. DistributedDataParallel's `module.` and
- * torch.compile's `_orig_mod.` may sit on some tensors only (one compiled block); Lightning's `model.` sits on all.
- */
-function withoutWrappers({ path, tensors }: TensorFile): Map<string, string> {
-  const strip = (name: string): string =>
-    name.replaceAll(/(^|\.)_orig_mod\./g, "$1").replace(/^(?:module\.)+/, "");
-  const stripped = [...tensors.keys()].map((name): [string, string] => [strip(name), name]);
-  const wrapped = stripped.length > 0 && stripped.every(([name]) => name.startsWith("model."));
-  const bare = new Map<string, string>();
-  for (const [name, stored] of stripped) {
-    const key = wrapped ? name.slice("model.".length) : name;
-    const rival = bare.get(key);
-    if (rival !== undefined) throw ambiguous(path, key, rival, stored);
-    bare.set(key, stored);
-  }
-  return bare;
 }
 
 function namesOf(names: ReadonlyMap<string, unknown>): TimmView["names"] {

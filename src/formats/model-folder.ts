@@ -6,6 +6,9 @@ import { shardNames } from "./shard-index.ts";
 /** Of a run of ours, best first. */
 export const RUN_WEIGHTS: readonly string[] = ["best.safetensors", "last.safetensors"];
 
+/** The same with averaged weights. */
+export const RUN_AVERAGED: readonly string[] = ["ema.safetensors"];
+
 /** Of a model, best first: safetensors run nothing, and hold their types and shapes up front. */
 export const MODEL_WEIGHTS: readonly string[] = [
   "model.safetensors",

@@ -11,13 +11,8 @@ import { openSafetensors } from "./safetensors-file.ts";
 import { readShardIndex } from "./shard-index.ts";
 import type { TensorFile, TensorInfo } from "./tensor-source.ts";
 import { openTorchFile } from "./torch-file.ts";
-import type { WeightsChoice } from "./torch-file.ts";
-
-export type { WeightsChoice } from "./torch-file.ts";
 
 export interface OpenTensorFileOptions {
-  /** Which of a training checkpoint's weights; only files of torch.save hold both. */
-  readonly weights?: WeightsChoice;
   /** Whether it may be the index of a sharded set. */
   readonly sharded?: boolean;
 }
@@ -33,11 +28,10 @@ export async function openTensorFile(path: string, options: OpenTensorFileOption
     const isSafetensors = head[8] === 0x7b; // the header's "{", after its length
     const at = (...bytes: number[]): boolean => !isSafetensors && bytes.every((byte, i) => head[i] === byte);
     if (at(0x50, 0x4b, 0x03, 0x04) || at(0x50, 0x4b, 0x05, 0x06)) {
-      const file = await openTorchFile(handle, path, options);
+      const file = await openTorchFile(handle, path);
       keep = true; // it reads from the handle until it is closed
       return file;
     }
-    checkChoice(path, options.weights);
     const foreign = foreignFile(head);
     if (foreign !== undefined) throw new FormatError(path, foreign.what, { hint: foreign.hint });
     if (at(0x7b) && options.sharded !== false) return await openSharded(path);
@@ -45,14 +39,6 @@ export async function openTensorFile(path: string, options: OpenTensorFileOption
   } finally {
     if (!keep) await handle.close();
   }
-}
-
-/** @throws FormatError when the averaged weights are wanted of a file that holds one set */
-export function checkChoice(path: string, weights: WeightsChoice | undefined): void {
-  if (weights !== "model_ema") return;
-  throw new FormatError(path, "holds one set of weights: there are no averaged ones to choose", {
-    hint: "Leave out the choice.",
-  });
 }
 
 async function openForReading(path: string): Promise<{ handle: FileHandle; head: Uint8Array }> {

@@ -9,19 +9,15 @@ import type { Pickled } from "./pickle.ts";
 import { PickledTensor, readPickle } from "./pickle.ts";
 import type { Tensor, TensorDType } from "./safetensors.ts";
 import { toFloat32 } from "./safetensors.ts";
-import { DTYPE_BYTES, MAX_TENSORS } from "./safetensors-header.ts";
+import { DTYPE_BYTES, MAX_NAME_BYTES, MAX_TENSORS } from "./safetensors-header.ts";
 import type { TensorFile } from "./tensor-source.ts";
 import type { ZipEntry } from "./zip-entries.ts";
 import { readZipEntries } from "./zip-entries.ts";
 
-/** Which of a training checkpoint's weights: those that were trained, or their average. */
-export type WeightsChoice = "model" | "model_ema";
-
-/** Where training scripts put state dicts: the reference's, timm's, Lightning's, DistributedDataParallel's. */
-const PLACES: Readonly<Record<WeightsChoice, readonly string[]>> = {
-  model: ["model", "state_dict", "module", "model_state_dict", "net", "weights"],
-  model_ema: ["model_ema", "state_dict_ema", "ema", "ema_state_dict"],
-};
+/** What training keeps beside the weights: as large, and never theirs. */
+const NOT_WEIGHTS = /^(?:optim|opt$|lr_sched|sched|scaler|loss_scaler|amp|rng|loops$|hyper_parameters)/i;
+/** State dicts lie two or three deep. */
+const MOST_DEEP = 8;
 
 const DTYPES: Readonly<Record<string, TensorDType>> = {
   FloatStorage: "F32",
@@ -40,15 +36,10 @@ const DTYPES: Readonly<Record<string, TensorDType>> = {
 const LARGEST_PICKLE = 256 * 1024 * 1024;
 
 /**
- * Opens such a file.
- * @param weights "model_ema" for the averaged weights of a checkpoint that has both
+ * Opens such a file. Tensors in dicts of dicts are named by all keys: `model_ema.blocks.0.norm1.weight`.
  * @throws FormatError for anything else, and for a pickle that wants more than tensors
  */
-export async function openTorchFile(
-  handle: FileHandle,
-  path: string,
-  { weights = "model" }: { weights?: WeightsChoice } = {},
-): Promise<TensorFile> {
+export async function openTorchFile(handle: FileHandle, path: string): Promise<TensorFile> {
   const entries = await readZipEntries(handle, path);
   const pickle = [...entries.values()].find(({ name }) => /^(?:[^/]+\/)?data\.pkl$/.test(name));
   if (pickle === undefined) {
@@ -71,7 +62,7 @@ export async function openTorchFile(
   if (pickle.size > LARGEST_PICKLE)
     throw new FormatError(path, `describes its tensors in ${pickle.size} bytes, more than any checkpoint`);
   const { value } = readPickle(await pickle.read(0, pickle.size), { file: path });
-  const tensors = tensorsOf(value, { path, weights });
+  const tensors = tensorsOf(value, path);
   const infos = new Map<string, { dtype: TensorDType; shape: readonly number[] }>();
   for (const [name, tensor] of tensors)
     infos.set(name, { dtype: dtypeOf(tensor, path), shape: tensor.shape });
@@ -105,48 +96,51 @@ function dtypeOf({ storage: { type } }: PickledTensor, path: string): TensorDTyp
   });
 }
 
-/** The state dict in what was saved, by name. */
-function tensorsOf(
-  value: Pickled,
-  { path, weights }: { path: string; weights: WeightsChoice },
-): Map<string, PickledTensor> {
-  const dict = stateDict(value, weights);
-  if (dict === undefined) {
-    const keys = value instanceof Map ? [...value.keys()].slice(0, 8).map(String).join(", ") : "";
-    throw new FormatError(
-      path,
-      weights === "model"
-        ? `has no state dict${keys === "" ? "" : `; its keys are ${keys}`}`
-        : `has no averaged weights (${PLACES.model_ema.join(", ")})${keys === "" ? "" : `; its keys are ${keys}`}`,
-      { hint: "Save one: torch.save(model.state_dict(), …)." },
-    );
-  }
-  if (dict.size > MAX_TENSORS) throw new FormatError(path, `has ${dict.size} tensors, more than any model`);
+/** The tensors in what was saved, by all keys that lead to them; each dict is looked into once. */
+function tensorsOf(value: Pickled, path: string): Map<string, PickledTensor> {
   const tensors = new Map<string, PickledTensor>();
-  for (const [name, item] of dict) {
-    if (!(item instanceof PickledTensor) || typeof name !== "string") continue;
-    checkTensor(item, { path, name });
-    tensors.set(name, item);
-  }
-  return tensors;
+  const seen = new Set<Pickled>();
+  const collect = (
+    dict: Map<Pickled, Pickled>,
+    { prefix, depth }: { prefix: string; depth: number },
+  ): void => {
+    if (depth > MOST_DEEP || seen.has(dict)) return;
+    seen.add(dict);
+    for (const [key, item] of dict) {
+      if (typeof key !== "string" || (depth === 0 && NOT_WEIGHTS.test(key))) continue;
+      const name = prefix + key;
+      if (item instanceof Map) collect(item, { prefix: `${name}.`, depth: depth + 1 });
+      if (!(item instanceof PickledTensor)) continue;
+      if (name.length > MAX_NAME_BYTES) throw unlike(path, `has a name of ${name.length} characters`);
+      if (tensors.has(name)) throw unlike(path, `has two tensors called ${shortened(name)}`);
+      if (tensors.size >= MAX_TENSORS) throw unlike(path, `has more than ${MAX_TENSORS} tensors`);
+      checkTensor(item, { path, name });
+      tensors.set(name, item);
+    }
+  };
+  if (value instanceof Map) collect(value, { prefix: "", depth: 0 });
+  if (tensors.size > 0) return tensors;
+  const keys = value instanceof Map ? [...value.keys()].slice(0, 8).map(keyName).join(", ") : "";
+  throw new FormatError(path, `has no state dict${keys === "" ? "" : `; its keys are ${keys}`}`, {
+    code: "checkpoint/no-tensors",
+    hint: "Save one: torch.save(model.state_dict(), …).",
+  });
 }
 
-/** The dict itself when it holds tensors, else where scripts put it. */
-function stateDict(value: Pickled, weights: WeightsChoice): Map<Pickled, Pickled> | undefined {
-  if (!(value instanceof Map)) return undefined;
-  const holdsTensors = (dict: Map<Pickled, Pickled>): boolean =>
-    [...dict.values()].some((item) => item instanceof PickledTensor);
-  for (const place of PLACES[weights]) {
-    const inner = value.get(place);
-    if (!(inner instanceof Map)) continue;
-    if (holdsTensors(inner)) return inner;
-    // {model: {module: …}}, as wrappers save
-    for (const next of PLACES.model) {
-      const deeper = inner.get(next);
-      if (deeper instanceof Map && holdsTensors(deeper)) return deeper;
-    }
-  }
-  return weights === "model" && holdsTensors(value) ? value : undefined;
+/** A key for a message: of text and numbers alone, as others may be of any size. */
+function keyName(key: Pickled): string {
+  if (typeof key === "string") return key.slice(0, 40);
+  return typeof key === "number" || typeof key === "boolean" ? String(key) : "…";
+}
+
+const shortened = (name: string): string => JSON.stringify(name.slice(0, 80));
+
+/** More or larger than anything that a checkpoint holds. */
+function unlike(path: string, message: string): FormatError {
+  return new FormatError(path, message, {
+    code: "checkpoint/damaged",
+    hint: "It is damaged, or no checkpoint of tensors.",
+  });
 }
 
 /** Rows, columns, … must lie within the storage. */

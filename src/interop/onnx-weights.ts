@@ -7,8 +7,6 @@ import { DataError, FormatError } from "../errors.ts";
 import type { FloatTensor, Tensor, TensorDType } from "../formats/safetensors.ts";
 import { toFloat32 } from "../formats/safetensors.ts";
 import { DTYPE_BYTES } from "../formats/safetensors-header.ts";
-import { checkChoice } from "../formats/tensor-file.ts";
-import type { WeightsChoice } from "../formats/tensor-file.ts";
 import type { TensorFile } from "../formats/tensor-source.ts";
 import type { TensorProto } from "../graph/generated/onnx_pb.ts";
 import type { OnnxEdit } from "./onnx-edit.ts";
@@ -24,11 +22,7 @@ const INTEGER_PRODUCT =
   /^(?:MatMulInteger|DynamicQuantizeLinear|DequantizeLinear|QLinear|ConvInteger|MatMulNBits)/;
 
 /** @throws DataError when it cannot be read; FormatError for what is no ONNX file, or holds integers */
-export async function openOnnxWeights(
-  path: string,
-  { weights: choice }: { weights?: WeightsChoice } = {},
-): Promise<TensorFile> {
-  checkChoice(path, choice);
+export async function openOnnxWeights(path: string): Promise<TensorFile> {
   const edit = await openFile(path);
   const whole = edit.graph.node.find(({ opType }) => INTEGER_PRODUCT.test(opType));
   if (whole !== undefined) {

@@ -35,12 +35,39 @@ export function adaptation(
   { model, from, grid }: { model: Model; from: Shapes; grid?: readonly [number, number] | undefined },
 ): Adaptation | undefined {
   const there = from.get(name)?.shape;
+  if (name === "pos_embed" && there !== undefined) {
+    const isSame = sameShape(there, shape);
+    return !isSame || isOtherGrid(model, grid)
+      ? positions({ model, from, grid }, there)
+      : { source: name, convert: asItIs, ...takenAs({ model, grid }) };
+  }
   if (there !== undefined && sameShape(there, shape)) return { source: name, convert: asItIs };
-  if (name === "pos_embed" && there !== undefined) return positions({ model, from, grid }, there);
   const twin = there === undefined ? TWIN[name] : undefined;
   const twinShape = twin === undefined ? undefined : from.get(twin)?.shape;
   if (twin === undefined || twinShape === undefined || !sameShape(twinShape, shape)) return undefined;
   return { source: twin, note: `${name} starts as a copy of ${twin}`, convert: asItIs };
+}
+
+/** As many patches, in other rows and columns: 4 × 4 and 2 × 8. */
+function isOtherGrid({ transformer }: Model, grid: readonly [number, number] | undefined): boolean {
+  if (transformer === undefined || grid === undefined) return false;
+  return grid.join() !== patchGrid(transformer.inputSize, transformer.patchSize).join();
+}
+
+/** Says that patches which may be a square are taken for something else, where the weights do not tell. */
+function takenAs({
+  model: { transformer },
+  grid,
+}: {
+  model: Model;
+  grid: readonly [number, number] | undefined;
+}): { note?: string } {
+  if (transformer === undefined || grid !== undefined) return {};
+  const [rows, columns] = patchGrid(transformer.inputSize, transformer.patchSize);
+  if (rows === columns || squareGrid(rows * columns) === undefined) return {};
+  return {
+    note: `pos_embed's ${rows * columns} patches are taken as ${rows} × ${columns}, as the input size says`,
+  };
 }
 
 /** Rows of class and distillation token, then one a patch. */

@@ -17,12 +17,16 @@ const NAMED = 6;
 
 /** Starting values, by vector. @throws CheckpointError for weights that are not finite */
 export async function initialWeights(
-  { finetune, seed }: Pick<TrainOptions, "finetune" | "seed">,
+  {
+    finetune,
+    seed,
+    weights,
+  }: Pick<TrainOptions, "finetune" | "seed"> & Partial<Pick<TrainOptions, "weights">>,
   { model, layout }: { model: Model; layout: Layout },
 ): Promise<Record<string, Float32Array>> {
   const vectors = initialVectors(layout, createRandom(seed, "weights"));
   if (finetune === null) return vectors;
-  await using checkpoint = await openCheckpoint(finetune);
+  await using checkpoint = await openCheckpoint(finetune, { weights: weights ?? undefined });
   const plan = planOf(checkpoint, { model, layout });
   for (const { segment, found } of plan) {
     if (found === undefined) continue;
@@ -37,7 +41,7 @@ export async function initialWeights(
  * @throws CheckpointError when too little of it fits, or is not finite; DataError, FormatError
  */
 export async function checkFinetune(
-  { finetune }: Pick<TrainOptions, "finetune">,
+  { finetune, weights }: Pick<TrainOptions, "finetune"> & Partial<Pick<TrainOptions, "weights">>,
   {
     model,
     layout,
@@ -51,7 +55,7 @@ export async function checkFinetune(
   },
 ): Promise<void> {
   if (finetune === null) return;
-  await using checkpoint = await openCheckpoint(finetune);
+  await using checkpoint = await openCheckpoint(finetune, { weights: weights ?? undefined });
   const plan = planOf(checkpoint, { model, layout });
   const fresh = plan.flatMap(({ segment, found }) => (found === undefined ? [segment] : []));
   const total = plan.reduce((sum, { segment: { length } }) => sum + length, 0);
@@ -96,16 +100,13 @@ function unlike(
   finetune: string,
   { checkpoint, model, fresh }: { checkpoint: Checkpoint; model: Model; fresh: readonly Segment[] },
 ): CheckpointError {
-  const own = checkpoint.model()?.name;
+  const own = checkpoint.expectModel({ inputSize: model.config.inputSize }).name;
   const missing = fresh.filter(({ name }) => !checkpoint.file.tensors.has(name)).map(({ name }) => name);
   return new CheckpointError(
     `${finetune} is no ${model.name}; these tensors do not fit: ${describe(fresh, checkpoint)}`,
     {
       missing,
-      hint:
-        own === undefined
-          ? "Choose the model that the checkpoint was made for with --model, or leave out --finetune."
-          : `It is a ${own}: choose that with --model.`,
+      hint: `It is a ${own}: choose that with --model.`,
     },
   );
 }

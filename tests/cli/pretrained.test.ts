@@ -182,6 +182,7 @@ it("a teacher may be an address", async () => {
       distillationType: "hard",
       teacherPath: `http://127.0.0.1:${port}/regnety-${hash}.safetensors`,
       teacherModel: null,
+      teacherWeights: null,
       teacherInputSize: null,
       teacherMean: null,
       teacherStd: null,

@@ -282,7 +282,7 @@ describe("files that are refused", () => {
     [
       "a model in two copies",
       { "patch_embed.proj.weight": [4, 3, 1, 1], "module.patch_embed.proj.weight": [4, 3, 1, 1] },
-      /two tensors for patch_embed.proj.weight: patch_embed.proj.weight and module.patch_embed/,
+      /holds 2 models: \., module\nChoose one: --weights \./,
     ],
     [
       "two class heads",

@@ -4,6 +4,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { DeitError, FormatError } from "../../src/errors.ts";
+import { timmView } from "../../src/formats/key-maps.ts";
 import { readPickle } from "../../src/formats/pickle.ts";
 import { fromFloat32, serializeSafetensors } from "../../src/formats/safetensors.ts";
 import { openTensorFile } from "../../src/formats/tensor-file.ts";
@@ -31,11 +32,8 @@ async function write(name: string, bytes: Uint8Array | string): Promise<string> 
   return path;
 }
 
-async function readAll(
-  path: string,
-  options?: Parameters<typeof openTensorFile>[1],
-): Promise<Map<string, Float32Array>> {
-  await using file = await openTensorFile(path, options);
+async function readAll(path: string): Promise<Map<string, Float32Array>> {
+  await using file = await openTensorFile(path);
   const all = new Map<string, Float32Array>();
   for (const name of file.tensors.keys()) all.set(name, (await file.readFloat32(name)).data);
   return all;
@@ -60,18 +58,25 @@ describe.each(["state.pth", "protocol4.pth"])("%s", (name) => {
 });
 
 describe("a training checkpoint", () => {
-  test("gives the trained weights, and the average when that is asked for", async () => {
-    const trained = await readAll(golden("checkpoint.pth"));
-    expect([...trained.keys()]).toEqual(["0.weight", "0.bias"]);
-    const averaged = await readAll(golden("checkpoint.pth"), { weights: "model_ema" });
-    expect([...(averaged.get("0.weight") ?? [])]).toEqual([1, 1, 1, 1, 1, 1]);
-    expect([...(trained.get("0.weight") ?? [])]).not.toContain(1);
+  test("names its tensors by all keys that lead to them; the optimizer's are passed over", async () => {
+    const all = await readAll(golden("checkpoint.pth"));
+    expect([...all.keys()]).toEqual([
+      "model.0.weight",
+      "model.0.bias",
+      "model_ema.0.weight",
+      "model_ema.0.bias",
+    ]);
+    expect([...(all.get("model_ema.0.weight") ?? [])]).toEqual([1, 1, 1, 1, 1, 1]);
+    expect([...(all.get("model.0.weight") ?? [])]).not.toContain(1);
   });
 
-  test("a state dict alone has no average", async () => {
-    await expect(readAll(golden("state.pth"), { weights: "model_ema" })).rejects.toThrow(
-      /has no averaged weights \(model_ema, .*; its keys are weight, half/,
-    );
+  test("the trained weights are taken, and the average when that is asked for", async () => {
+    await using file = await openTensorFile(golden("checkpoint.pth"));
+    expect([...timmView(file).tensors.keys()]).toEqual(["0.weight", "0.bias"]);
+    const { data } = await timmView(file, { weights: "ema" }).readFloat32("0.weight");
+    expect([...data]).toEqual([1, 1, 1, 1, 1, 1]);
+    await using state = await openTensorFile(golden("state.pth"));
+    expect(() => timmView(state, { weights: "ema" })).toThrow(/has no averaged weights; it holds one set/);
   });
 });
 

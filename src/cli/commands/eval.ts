@@ -19,6 +19,7 @@ const OPTIONS = [
   ...PICTURES,
   "model",
   "inputSize",
+  "weights",
   "batchSize",
   "evalCropRatio",
   "device",

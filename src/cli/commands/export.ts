@@ -17,7 +17,7 @@ import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
 const PICTURES = ["dataPath", "dataSet", "valSplit", "seed"] as const;
-const OPTIONS = [...PICTURES, "model", "inputSize"] as const;
+const OPTIONS = [...PICTURES, "model", "inputSize", "weights"] as const;
 const FORMATS = [
   "transformers-js",
   "onnx",

@@ -15,7 +15,16 @@ import { createProgress, rateMeter } from "../progress.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
-const OPTIONS = ["model", "inputSize", "batchSize", "evalCropRatio", "device", "threads", "workers"] as const;
+const OPTIONS = [
+  "model",
+  "inputSize",
+  "weights",
+  "batchSize",
+  "evalCropRatio",
+  "device",
+  "threads",
+  "workers",
+] as const;
 
 interface PredictFlags {
   topk: number;

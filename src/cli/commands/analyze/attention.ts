@@ -13,7 +13,7 @@ import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { CHECKPOINT_KINDS, fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { withProgress } from "../../with-progress.ts";
 
-const OPTIONS = ["model", "inputSize", "evalCropRatio", "device", "threads"] as const;
+const OPTIONS = ["model", "inputSize", "weights", "evalCropRatio", "device", "threads"] as const;
 
 interface AttentionFlags {
   out?: string;

@@ -6,6 +6,7 @@ export const CHECKPOINT_OPTIONS = [
   "seed",
   "model",
   "inputSize",
+  "weights",
   "device",
   "threads",
 ] as const;
