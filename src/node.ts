@@ -53,14 +53,14 @@ export type { EpochRecord } from "./training/run-log.ts";
 // Evaluation and prediction.
 export { evaluate, evaluateCheckpoint } from "./evaluation/evaluate.ts";
 export type { EvaluateCheckpointOptions } from "./evaluation/evaluate.ts";
-export { answerPictures, streamAnswers } from "./evaluation/answers.ts";
+export { streamAnswers } from "./evaluation/logits.ts";
 export type {
   AnsweredBatch,
-  AnswerJob,
   AnswerSettings,
   EvaluateEvent,
   EvaluateHooks,
-} from "./evaluation/answers.ts";
+  OutputBatch,
+} from "./evaluation/logits.ts";
 export { differenceInterval, intervalOf, resampleShares } from "./evaluation/bootstrap.ts";
 export type { BootstrapOptions, Interval } from "./evaluation/bootstrap.ts";
 export { comparisonReport, measureCheckpoints } from "./evaluation/measure-checkpoints.ts";
@@ -87,8 +87,22 @@ export { predict } from "./evaluation/predict.ts";
 export type { PicturePredictions, PredictEvent, PredictHooks, PredictOptions } from "./evaluation/predict.ts";
 export { writePredictionSheet } from "./preview/prediction-sheet.ts";
 export type { PredictedPicture } from "./preview/prediction-sheet.ts";
-export { loadClassifier } from "./evaluation/classifier.ts";
-export type { Classifier } from "./evaluation/classifier.ts";
+export { classifierOf, openClassifier } from "./evaluation/classifier.ts";
+export type {
+  AnswersOptions,
+  Classifier,
+  ClassifierOptions,
+  ClassifyOptions,
+  DatasetAnswers,
+  Features,
+  Images,
+  OpenClassifierOptions,
+  PassOptions,
+  ReadoutBatch,
+} from "./evaluation/classifier.ts";
+export type { ImageInput, RawImage } from "./evaluation/image-input.ts";
+export { FEATURES } from "./evaluation/intermediates.ts";
+export type { Intermediates, Readout, TokenName } from "./evaluation/intermediates.ts";
 export { exportModel } from "./export/export.ts";
 export type { ExportEvent, ExportFormat, ExportOptions, ExportResult } from "./export/export.ts";
 export { locateCheckpoint } from "./evaluation/locate-checkpoint.ts";

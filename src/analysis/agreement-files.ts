@@ -9,7 +9,7 @@ import type { Agreement, Ballot, Contrast } from "./agreement.ts";
 import { mostDisputed } from "./agreement.ts";
 import { agreementFigure } from "./agreement-figure.ts";
 import { csv } from "../formats/csv.ts";
-import { describeDisputes, disputedCards, disputedSheet } from "./disputed.ts";
+import { describeDisputes, disputedCards, disputedSheet } from "./disagreements.ts";
 
 export interface AgreementFilesOptions {
   /** Disputed pictures that are shown. */

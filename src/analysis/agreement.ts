@@ -7,20 +7,13 @@ import type { Dataset } from "../data/dataset.ts";
 import { ConfigError } from "../errors.ts";
 import type { HeadName } from "../evaluation/answer-sheet.ts";
 import { AnswerSheet, HEADS } from "../evaluation/answer-sheet.ts";
-import type { AnswerSettings, EvaluateHooks } from "../evaluation/answers.ts";
-import { answerPictures } from "../evaluation/answers.ts";
 import type { BootstrapOptions, Interval } from "../evaluation/bootstrap.ts";
 import { differenceInterval, intervalOf, LEVEL, RESAMPLES, resampleShares } from "../evaluation/bootstrap.ts";
-import type { ContendersOptions } from "../evaluation/contenders.ts";
-import { openContest } from "../evaluation/contenders.ts";
-import type { JointRule } from "../evaluation/metrics.ts";
+import type { AskedModel, ComparisonOptions } from "../evaluation/comparison.ts";
+import { askEach, openComparison } from "../evaluation/comparison.ts";
+import type { EvaluateHooks } from "../evaluation/logits.ts";
 
-export interface AgreementOptions
-  extends ContendersOptions, AnswerSettings, Pick<BootstrapOptions, "resamples"> {
-  readonly evalCropRatio?: number | undefined;
-  /** How the heads of a distilled model are joined. */
-  readonly joint?: JointRule | undefined;
-}
+export type AgreementOptions = ComparisonOptions;
 
 /** One that answers: the labels, a model, or a head of one. */
 export interface Respondent {
@@ -76,20 +69,15 @@ const GROUND_TRUTH = "ground truth";
 
 /** Asks the classifiers, one after another, about the same pictures. */
 export async function castBallot(options: AgreementOptions, hooks: EvaluateHooks = {}): Promise<Ballot> {
-  const contest = await openContest(options, hooks);
-  const { contenders, dataset, numClasses, classes, relabel } = contest;
+  const comparison = await openComparison(options, hooks);
+  const { dataset, numClasses, classes } = comparison;
   const respondents: Respondent[] = [{ name: GROUND_TRUTH }];
   const answers: Int32Array[] = [];
   const confidence: Float64Array[] = [];
   let pictures: Uint32Array | undefined;
-  for (const [i, { name, checkpoint, order, load }] of contenders.entries()) {
+  const ask = async ({ name, checkpoint, answers: batches }: AskedModel): Promise<void> => {
     const sheet = new AnswerSheet({ numClasses, capacity: dataset.length, joint: options.joint });
-    const classifier = await load();
-    await answerPictures({ ...options, classifier, dataset, order, relabel }, (batch) => sheet.add(batch), {
-      ...hooks,
-      onEvent: (event) =>
-        hooks.onEvent?.(event.type === "evaluate" ? shifted(event, i, contenders.length) : event),
-    });
+    for await (const batch of batches) sheet.add(batch);
     const { heads, ...found } = sheet.result();
     if (pictures === undefined) {
       pictures = found.pictures;
@@ -107,21 +95,13 @@ export async function castBallot(options: AgreementOptions, hooks: EvaluateHooks
       answers.push(own.predicted);
       confidence.push(own.confidence);
     }
-  }
+  };
+  await askEach(comparison, options, ask, hooks);
   return { respondents, answers, confidence, pictures: pictures ?? new Uint32Array(), dataset, classes };
 }
 
 function sameNumbers(a: Uint32Array, b: Uint32Array): boolean {
   return a.length === b.length && a.every((value, i) => value === b[i]);
-}
-
-/** Progress of one of several passes as that of all. */
-function shifted(
-  { type, done, total }: { type: "evaluate"; done: number; total: number },
-  pass: number,
-  passes: number,
-): { type: "evaluate"; done: number; total: number } {
-  return { type, done: pass * total + done, total: passes * total };
 }
 
 /** Counts a ballot. */
@@ -130,7 +110,8 @@ export function countAgreement(
   { resamples = RESAMPLES, seed = 0 }: BootstrapOptions = {},
 ): Agreement {
   const n = pictures.length;
-  if (n === 0) throw new ConfigError("dataPath", "there is no picture that could be read");
+  if (n === 0)
+    throw new ConfigError("dataPath", "there is no picture that could be read", { code: "data/no-images" });
   const size = respondents.length;
   const pairs: { readonly a: number; readonly b: number }[] = [];
   for (let a = 0; a < size; a++) for (let b = a + 1; b < size; b++) pairs.push({ a, b });

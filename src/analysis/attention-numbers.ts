@@ -2,7 +2,7 @@
 import type { AttentionSource, PictureAttention } from "./attention.ts";
 import type { Selection } from "./attention-selection.ts";
 import { chosen } from "./attention-selection.ts";
-import type { TokenName } from "./inside.ts";
+import type { TokenName } from "../evaluation/intermediates.ts";
 
 /** One head of one layer, from 1. */
 export interface HeadNumbers {

@@ -6,7 +6,7 @@ import type { Picture } from "../augmentation/picture.ts";
 import { crop } from "../augmentation/crop.ts";
 import { resize, resizeMatrix } from "../augmentation/resize.ts";
 import { COLOUR_TABLE } from "../figures/colour-map.ts";
-import type { SeenRegion } from "./seen-region.ts";
+import type { CropBox } from "./crop-box.ts";
 
 /** What is drawn black and what is drawn lightest. */
 export interface MapRange {
@@ -60,7 +60,7 @@ function taps(from: number, to: number): (readonly [number, number])[][] {
 }
 
 export interface OverlayOptions {
-  readonly seen: SeenRegion;
+  readonly seen: CropBox;
   readonly grid: readonly [number, number];
   readonly range: MapRange;
 }
@@ -131,8 +131,8 @@ function outline(
 /** What of the picture was seen, and nothing else. */
 export function seenPart(
   picture: Picture,
-  seen: SeenRegion,
-): { readonly picture: Picture; readonly seen: SeenRegion } {
+  seen: CropBox,
+): { readonly picture: Picture; readonly seen: CropBox } {
   const left = Math.min(Math.max(0, Math.round(seen.left)), picture.width - 1);
   const top = Math.min(Math.max(0, Math.round(seen.top)), picture.height - 1);
   const width = Math.max(1, Math.min(Math.round(seen.left + seen.width), picture.width) - left);
@@ -146,9 +146,9 @@ export function seenPart(
 /** The picture in at most that size, and the region in its pixels. */
 export function reduced(
   picture: Picture,
-  seen: SeenRegion,
+  seen: CropBox,
   most: { readonly width: number; readonly height: number },
-): { readonly picture: Picture; readonly seen: SeenRegion } {
+): { readonly picture: Picture; readonly seen: CropBox } {
   const factor = Math.min(1, most.width / picture.width, most.height / picture.height);
   if (factor === 1) return { picture, seen };
   const width = Math.max(1, Math.round(picture.width * factor));

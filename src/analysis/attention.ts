@@ -4,48 +4,36 @@
  * are the two tokens' rows of it, and its heads fused to one matrix.
  */
 import type { Picture } from "../augmentation/picture.ts";
-import { writePlanar } from "../augmentation/picture.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import { readPicture } from "../data/decode.ts";
 import { ConfigError, DataError, firstLine } from "../errors.ts";
-import type { LoadedModel } from "../evaluation/load-model.ts";
-import { loadModel } from "../evaluation/load-model.ts";
+import type { OpenClassifierOptions } from "../evaluation/classifier.ts";
+import { openClassifier } from "../evaluation/classifier.ts";
+import { floats } from "../evaluation/classifier-device.ts";
+import type { Intermediates, Readout, TokenName } from "../evaluation/intermediates.ts";
+import { gridOf, requireTransformer, stack, tokenNames } from "../evaluation/intermediates.ts";
 import type { Prediction } from "../evaluation/metrics.ts";
 import { topPredictions } from "../evaluation/metrics.ts";
+import { headOutputs } from "../evaluation/program.ts";
 import type { Value } from "../graph/graph.ts";
-import { concat, max, mean, neg, reshape, slice } from "../graph/ops.ts";
+import { max, mean, neg, reshape, slice } from "../graph/ops.ts";
 import { dimAt } from "../graph/shape.ts";
-import { packTensors } from "../nn/layout.ts";
-import { modelLayout } from "../optim/groups.ts";
 import { createRandom } from "../random.ts";
-import { createRuntime } from "../runtime/node.ts";
-import type { DeviceName, Executable, Runtime } from "../runtime/runtime.ts";
-import type { Inside, TokenName } from "./inside.ts";
-import { gridOf, insideProgram, requireTransformer, tokenNames } from "./inside.ts";
+import type { TensorData } from "../runtime/runtime.ts";
+import type { CropBox } from "./crop-box.ts";
+import { cropBox } from "./crop-box.ts";
 import type { HeadFusion } from "./rollout.ts";
 import { rollout } from "./rollout.ts";
-import type { SeenRegion } from "./seen-region.ts";
-import { seenRegion } from "./seen-region.ts";
 
-export interface AttentionOptions {
+export interface AttentionOptions extends Omit<OpenClassifierOptions, "intermediates"> {
   readonly checkpoint: string;
   readonly images: readonly string[];
-  readonly model?: string | undefined;
-  readonly inputSize?: number | readonly [number, number] | undefined;
-  /** Which of a checkpoint's weights: "model", "ema", or their name in the file. */
-  readonly weights?: string | null | undefined;
   /** Which tokens' attention; default all that the model has. */
   readonly token?: TokenName | "both" | undefined;
   /** How rollout makes one of the heads; default mean. */
   readonly headFusion?: HeadFusion | undefined;
   /** Smallest part of each layer's attention that rollout leaves out; default 0. */
   readonly discardRatio?: number | undefined;
-  /** Part of the resized picture that the model looks at; default the checkpoint's. 1 is all that fits. */
-  readonly evalCropRatio?: number | undefined;
-  /** Names by index, for checkpoints that do not hold them. */
-  readonly classes?: readonly string[] | undefined;
-  readonly device?: DeviceName | "auto";
-  readonly threads?: number | null;
 }
 
 /** One token of one picture. Maps are [rows · columns] of patches, row by row. */
@@ -66,7 +54,7 @@ export interface PictureAttention {
   readonly image: string;
   readonly picture: Picture;
   /** The part of the picture that the model saw, over which the patches lie. */
-  readonly seen: SeenRegion;
+  readonly seen: CropBox;
   readonly tokens: readonly TokenMaps[];
 }
 
@@ -98,27 +86,18 @@ export type AttentionEvent =
  * @throws ConfigError for convnets and tokens that the model has not, DataError naming the first file when none is a picture
  */
 export async function attentionMaps(
-  {
-    checkpoint,
-    images,
-    model,
-    inputSize,
-    weights,
-    classes,
-    device = "auto",
-    threads,
-    ...options
-  }: AttentionOptions,
+  { checkpoint, images, token, headFusion = "mean", discardRatio = 0, ...options }: AttentionOptions,
   take: (maps: PictureAttention, source: AttentionSource) => Promise<void> | void,
   { onEvent, signal }: AttentionHooks = {},
 ): Promise<AttentionSource> {
-  const loaded = await loadModel(checkpoint, { model, inputSize, weights: weights ?? undefined });
-  for (const message of loaded.notes) onEvent?.({ type: "warning", message });
-  const config = requireTransformer(loaded.model);
-  const wanted = wantedTokens(tokenNames(config), options.token, loaded.model.name);
-  const { headFusion = "mean", discardRatio = 0 } = options;
+  await using classifier = await openClassifier(checkpoint, { ...options, intermediates: true });
+  const { name, notes, labels, source: opened } = classifier;
+  if ("onnx" in opened) throw new TypeError("a model of this package was asked for");
+  for (const message of notes) onEvent?.({ type: "warning", message });
+  const config = requireTransformer(opened.model);
+  const wanted = wantedTokens(tokenNames(config), token, name);
   const source: AttentionSource = {
-    model: loaded.model.name,
+    model: name,
     inputSize: config.inputSize,
     grid: gridOf(config),
     layers: config.depth,
@@ -127,45 +106,31 @@ export async function attentionMaps(
     headFusion,
     discardRatio,
   };
-  const transform = createTransform({
-    mode: "evaluation",
-    size: config.inputSize,
-    cropRatio: options.evalCropRatio ?? loaded.cropRatio,
-  });
-  const names =
-    classes ?? loaded.metadata.classes ?? Array.from({ length: config.numClasses }, (_, i) => `class ${i}`);
-  const runtime = await createRuntime({ device, ...(threads && { threads }) });
-  try {
-    const executable = await loadMaps(runtime, loaded, headFusion);
-    const [height, width] = config.inputSize;
-    let [seen, refused]: [number, DataError | undefined] = [0, undefined];
-    for (const [done, image] of images.entries()) {
-      signal?.throwIfAborted();
-      const picture = await readPicture(image).catch(unreadable);
-      if (picture instanceof DataError) {
-        refused ??= picture;
-        if (images.length > 1)
-          onEvent?.({ type: "warning", message: `${firstLine(picture)}; it is left out` });
-        continue;
-      }
-      seen++;
-      const draw = transform.draw(createRandom(0), picture.width, picture.height);
-      const pixels = new Uint8Array(3 * height * width);
-      writePlanar(transform.apply(picture, draw), pixels);
-      const outputs = await executable.run({ images: pixels });
+  const readout = attentionReadout(headFusion);
+  const transform = createTransform(classifier.transform);
+  let [seen, refused]: [number, DataError | undefined] = [0, undefined];
+  for (const [done, image] of images.entries()) {
+    signal?.throwIfAborted();
+    const picture = await readPicture(image).catch(unreadable);
+    if (picture instanceof DataError) {
+      refused ??= picture;
+      if (images.length > 1) onEvent?.({ type: "warning", message: `${firstLine(picture)}; it is left out` });
+      continue;
+    }
+    seen++;
+    for await (const { outputs } of classifier.intermediates([picture], readout)) {
       const tokens = readMaps(outputs, source, wanted).map((maps): TokenMaps => {
-        const [prediction] = topPredictions(floats(outputs[maps.token]), { topk: 1, classes: names });
-        if (prediction === undefined) throw new Error(`${source.model} answers nothing`);
+        const [prediction] = topPredictions(floats(outputs, maps.token), { topk: 1, classes: labels });
+        if (prediction === undefined) throw new Error(`${name} answers nothing`);
         return { ...maps, prediction };
       });
-      await take({ image, picture, seen: seenRegion(draw, picture), tokens }, source);
-      onEvent?.({ type: "picture", done: done + 1, total: images.length });
+      const draw = transform.draw(createRandom(0), picture.width, picture.height);
+      await take({ image, picture, seen: cropBox(draw, picture), tokens }, source);
     }
-    if (seen === 0 && refused !== undefined) throw refused;
-    return source;
-  } finally {
-    await runtime.close();
+    onEvent?.({ type: "picture", done: done + 1, total: images.length });
   }
+  if (seen === 0 && refused !== undefined) throw refused;
+  return source;
 }
 
 function unreadable(error: unknown): DataError {
@@ -182,42 +147,32 @@ function wantedTokens(
   if (token === undefined || token === "both") return has;
   if (has.includes(token)) return [token];
   throw new ConfigError("token", `${model} has no ${token} token, it is a plain model`, {
+    code: "model/no-tokens",
     hint: "Leave out --token, or give a distilled model.",
   });
 }
 
-/** The program of maps with the model's weights on a device. For one picture at a time. */
-export async function loadMaps(
-  runtime: Runtime,
-  { model, tensors, normalisation }: Pick<LoadedModel, "model" | "tensors" | "normalisation">,
-  headFusion: HeadFusion,
-): Promise<Executable> {
-  const tokens = tokenNames(requireTransformer(model)).length;
-  const layout = modelLayout(model);
-  for (const [vector, values] of Object.entries(packTensors(layout, tensors)))
-    await runtime.setState(`W.${vector}`, values);
-  const { target } = runtime;
-  return runtime.load(
-    insideProgram(
-      { model, layout, batchSize: 1, target, normalisation },
-      { name: "attention", look: (inside) => mapOutputs(inside, { tokens, headFusion }) },
-    ),
-  );
+/**
+ * The heads' logits and `mapOutputs`. A layer's attention is [heads, N, N]: what leaves the device are the rows of the
+ * tokens before the patches, and its heads fused to one matrix.
+ */
+export function attentionReadout(headFusion: HeadFusion): Readout {
+  return {
+    name: `attention.${headFusion}`,
+    everyToken: true,
+    outputs: (inside) => ({ ...headOutputs(inside.heads), ...mapOutputs(inside, headFusion) }),
+  };
 }
 
 /** Outputs `rows` [B, L, h, p, N], the attention of the p tokens before the patches, and `fused` [B, L, N, N]. */
 export function mapOutputs(
-  { probabilities }: Pick<Inside, "probabilities">,
-  { tokens, headFusion }: { tokens: number; headFusion: HeadFusion },
+  { attention, model }: Pick<Intermediates, "attention" | "model">,
+  headFusion: HeadFusion,
 ): Record<"rows" | "fused", Value> {
-  const stack = (values: readonly Value[]): Value =>
-    concat(
-      values.map((value) => reshape(value, value.shape.toSpliced(1, 0, 1))),
-      1,
-    );
+  const tokens = tokenNames(requireTransformer(model)).length;
   return {
-    rows: stack(probabilities.map((p) => slice(p, { axis: 2, end: tokens }))),
-    fused: stack(probabilities.map((p) => fuse(p, headFusion))),
+    rows: stack(attention.map((p) => slice(p, { axis: 2, end: tokens }))),
+    fused: stack(attention.map((p) => fuse(p, headFusion))),
   };
 }
 
@@ -230,14 +185,14 @@ function fuse(p: Value, fusion: HeadFusion): Value {
 
 /** The outputs of one picture, token by token. */
 function readMaps(
-  outputs: Readonly<Record<string, unknown>>,
+  outputs: Readonly<Record<string, TensorData>>,
   { grid, layers, headsPerLayer, tokens: has, discardRatio }: AttentionSource,
   wanted: readonly TokenName[],
 ): Omit<TokenMaps, "prediction">[] {
   const prefix = has.length;
   const tokens = prefix + grid[0] * grid[1];
-  const rows = floats(outputs["rows"]);
-  const fused = floats(outputs["fused"]);
+  const rows = floats(outputs, "rows");
+  const fused = floats(outputs, "fused");
   const layer = (index: number): Float32Array =>
     fused.subarray(index * tokens * tokens, (index + 1) * tokens * tokens);
   const rolled = rollout(
@@ -262,9 +217,4 @@ function readMaps(
       rolloutToTokens: own.subarray(0, prefix),
     };
   });
-}
-
-function floats(data: unknown): Float32Array {
-  if (data instanceof Float32Array) return data;
-  throw new TypeError("a program returned no float32 numbers");
 }

@@ -13,7 +13,7 @@ import type { PageSection, PageTable } from "../figures/page.ts";
 import { figurePage } from "../figures/page.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { csv } from "../formats/csv.ts";
-import { shortName as short } from "./disputed.ts";
+import { shortName as short } from "./disagreements.ts";
 import { accuracyFigure, confusionFigure, LARGEST_MATRIX, reliabilityFigure } from "./evaluation-figures.ts";
 
 /** Rows of a table of the page. */
@@ -26,12 +26,12 @@ export async function writeEvaluation(
   { command }: { command?: string | undefined } = {},
 ): Promise<string[]> {
   await mkdir(folder, { recursive: true });
-  const { contest, models } = measured;
+  const { comparison, models } = measured;
   const figures = figuresOf(measured);
   const [first] = models;
   const page = await figurePage({
     title: models.length === 1 ? (first?.report.name ?? "") : `${models.length} models side by side`,
-    kind: `${(first?.report.images ?? 0).toLocaleString("en-US")} pictures of ${contest.dataset.name}`,
+    kind: `${(first?.report.images ?? 0).toLocaleString("en-US")} pictures of ${comparison.dataset.name}`,
     lead: "Accuracy of every head with its interval, what confidence is worth, and what is taken for what.",
     sections: sectionsOf(measured, figures),
     ...(command !== undefined && { command }),
@@ -51,10 +51,10 @@ export async function writeEvaluation(
   return [...Object.keys(texts), ...drawn];
 }
 
-function figuresOf({ contest, models }: MeasuredCheckpoints): Record<string, Figure> {
-  const { numClasses } = contest;
-  const shortened = contest.classes.map(short);
-  const classes = new Set(shortened).size === numClasses ? shortened : contest.classes;
+function figuresOf({ comparison, models }: MeasuredCheckpoints): Record<string, Figure> {
+  const { numClasses } = comparison;
+  const shortened = comparison.classes.map(short);
+  const classes = new Set(shortened).size === numClasses ? shortened : comparison.classes;
   const reports = models.map(({ report }) => report);
   const matrices = numClasses > LARGEST_MATRIX ? [] : models;
   return {
@@ -202,7 +202,10 @@ function calibrationTable(models: readonly MeasuredCheckpoint[]): PageTable {
 }
 
 /** A line for each model, head and picture. */
-function answerRows({ contest: { dataset, classes }, models }: MeasuredCheckpoints): (string | number)[][] {
+function answerRows({
+  comparison: { dataset, classes },
+  models,
+}: MeasuredCheckpoints): (string | number)[][] {
   const rows: (string | number)[][] = [
     ["model", "head", "picture", "label", "answer", "confidence", "truth", "rank"],
   ];
@@ -235,8 +238,8 @@ function classRows({ models }: MeasuredCheckpoints): (string | number)[][] {
 }
 
 /** The cells of the confusion matrix that are not 0, right answers too. */
-function confusionRows({ contest, models }: MeasuredCheckpoints): (string | number)[][] {
-  const { classes, numClasses } = contest;
+function confusionRows({ comparison, models }: MeasuredCheckpoints): (string | number)[][] {
+  const { classes, numClasses } = comparison;
   const rows = models.flatMap(({ report: { name, perClass }, answers }) => {
     const right = perClass
       .map(

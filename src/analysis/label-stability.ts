@@ -9,30 +9,22 @@ import type { Transform, TrainTransformOptions } from "../augmentation/transform
 import { createTransform } from "../augmentation/transform.ts";
 import type { EvaluationDataOptions } from "../data/open.ts";
 import { openEvaluation } from "../data/open.ts";
-import type { Classifier, Evaluator } from "../evaluation/classifier.ts";
-import { loadClassifier, loadEvaluator } from "../evaluation/classifier.ts";
-import type { EvaluateHooks } from "../evaluation/answers.ts";
-import { headLogits } from "../evaluation/program.ts";
-import { answerOf, jointLogits } from "../evaluation/metrics.ts";
+import type { Classifier, OpenClassifierOptions } from "../evaluation/classifier.ts";
+import { openClassifier } from "../evaluation/classifier.ts";
+import type { EvaluateHooks } from "../evaluation/logits.ts";
+import { answerOf, mainLogits } from "../evaluation/metrics.ts";
 import { createRandom } from "../random.ts";
-import { createRuntime } from "../runtime/node.ts";
-import type { DeviceName } from "../runtime/runtime.ts";
 
-export interface LabelStabilityOptions extends EvaluationDataOptions {
+export interface LabelStabilityOptions
+  extends EvaluationDataOptions, Omit<OpenClassifierOptions, "classes" | "intermediates"> {
   /** The teacher. */
   readonly checkpoint: string;
-  readonly model?: string | undefined;
-  readonly inputSize?: number | readonly [number, number] | undefined;
-  /** Which of a checkpoint's weights: "model", "ema", or their name in the file. */
-  readonly weights?: string | null | undefined;
-  /** Views of every picture and kind; default 10. */
+  /** Views of every image and kind; default 10. */
   readonly views?: number;
-  /** That many pictures, drawn by the seed; default all. */
+  /** That many images, drawn by the seed; default all. */
   readonly images?: number | undefined;
-  /** Area of a crop as part of the picture; default DeiT's 0.08…1. */
+  /** Area of a crop as part of the image; default DeiT's 0.08…1. */
   readonly scale?: readonly [number, number];
-  readonly device?: DeviceName | "auto";
-  readonly threads?: number | null;
 }
 
 /** One way of looking at pictures. All rates 0 to 1. */
@@ -65,103 +57,94 @@ export interface LabelStability {
 
 const BATCH = 32;
 
-/** Measures a teacher on real pictures. @throws what `loadClassifier` and `openEvaluation` throw */
+/** Measures a teacher on real pictures. @throws what `openClassifier` and `openEvaluation` throw */
 export async function measureLabelStability(
   options: LabelStabilityOptions,
   { onEvent, signal }: EvaluateHooks = {},
 ): Promise<LabelStability> {
-  const { checkpoint, model, inputSize, weights, views = 10, scale = [0.08, 1], seed = 0, threads } = options;
-  const teacher = await loadClassifier(checkpoint, { model, inputSize, weights: weights ?? undefined });
+  const { checkpoint, views = 10, scale = [0.08, 1], seed = 0, classes, ...rest } = options;
+  await using teacher = await openClassifier(checkpoint, rest);
   const dataset = await openEvaluation(
-    { ...options, classes: options.classes ?? teacher.classes },
+    { ...options, classes: classes ?? teacher.classes },
     { onNote: (message) => onEvent?.({ type: "warning", message }) },
   );
   const count = Math.min(options.images ?? dataset.length, dataset.length);
-  const runtime = await createRuntime({ device: options.device ?? "auto", ...(threads && { threads }) });
-  try {
-    const evaluator = await loadEvaluator(runtime, teacher, { batchSize: BATCH });
-    const asked: Question[] = [];
-    const answer = async (most: number): Promise<void> => {
-      while (asked.length > most) {
-        const questions = asked.splice(0, BATCH);
-        const answers = await decisions(
-          evaluator,
-          teacher,
-          questions.map(({ picture }) => picture),
-        );
-        for (const [i, { tally }] of questions.entries()) tally(answers[i] ?? -1);
-      }
-    };
-    const { inputSize: size, cropRatio } = teacher;
-    const crop: TrainTransformOptions = { mode: "train", size, crop: { kind: "resized", scale: [...scale] } };
-    const kinds = [
-      { view: "training crop", transform: createTransform(crop), ...noViews() },
-      {
-        view: "crop and RandAugment",
-        transform: createTransform({ ...crop, augment: "rand-m9-mstd0.5-inc1" }),
-        ...noViews(),
-      },
-    ] as const;
-    const whole = createTransform({ mode: "evaluation", size, cropRatio });
-    const mixing = { Mixup: noMixes(), CutMix: noMixes() };
-    let wrong = 0;
-    let before: Crops | undefined;
-    const order = createRandom(seed, "order").permutation(dataset.length).subarray(0, count);
-    for (const [done, index] of order.entries()) {
-      signal?.throwIfAborted();
-      const picture = await dataset.read(index);
-      const label = dataset.labels[index] ?? -1;
-      let decided = -1; // set by the first answer, before those of the other views come
-      asked.push({
-        picture: view(whole, picture, createRandom(seed, "whole", index)),
-        tally: (found) => {
-          decided = found;
-          if (found !== label) wrong++;
-        },
-      });
-      const seen = kinds.map((kind) => {
-        let changed = false;
-        const crops = Array.from({ length: views }, (_, i) =>
-          view(kind.transform, picture, createRandom(seed, kind.view, index, i)),
-        );
-        const tally = (found: number): void => {
-          if (found !== label) kind.counts.wrong++;
-          if (found === decided) return;
-          kind.counts.changed++;
-          if (!changed) kind.counts.pictures++;
-          changed = true;
-        };
-        asked.push(...crops.map((cropped) => ({ picture: cropped, tally })));
-        return crops;
-      });
-      const own = { crops: seen[0] ?? [], label };
-      if (before !== undefined && before.label !== label)
-        asked.push(...mixtures({ own, partner: before }, { mixing, seed, index, size }));
-      before = own;
-      await answer(BATCH);
-      onEvent?.({ type: "evaluate", done: done + 1, total: count });
+  const asked: Question[] = [];
+  const answer = async (most: number): Promise<void> => {
+    while (asked.length > most) {
+      const questions = asked.splice(0, BATCH);
+      const pictures = questions.map(({ picture }) => picture);
+      const answers = await decisions(teacher, pictures);
+      for (const [i, { tally }] of questions.entries()) tally(answers[i] ?? -1);
     }
-    await answer(0);
-    return {
-      model: teacher.name,
-      images: count,
-      views: [
-        { view: "whole picture", changed: 0, wrong: wrong / count, pictures: 0 },
-        ...kinds.map(({ view: name, counts }) => ({
-          view: name,
-          changed: counts.changed / (count * views),
-          wrong: counts.wrong / (count * views),
-          pictures: counts.pictures / count,
-        })),
-      ],
-      mixes: (["Mixup", "CutMix"] as const).map((mix) => {
-        const { larger, smaller, neither, total } = mixing[mix];
-        return { mix, larger: larger / total, smaller: smaller / total, neither: neither / total };
-      }),
-    };
-  } finally {
-    await runtime.close();
+  };
+  const { inputSize: size, transform } = teacher;
+  const crop: TrainTransformOptions = { mode: "train", size, crop: { kind: "resized", scale: [...scale] } };
+  const kinds = [
+    { view: "training crop", transform: createTransform(crop), ...noViews() },
+    {
+      view: "crop and RandAugment",
+      transform: createTransform({ ...crop, augment: "rand-m9-mstd0.5-inc1" }),
+      ...noViews(),
+    },
+  ] as const;
+  const whole = createTransform(transform);
+  const mixing = { Mixup: noMixes(), CutMix: noMixes() };
+  let wrong = 0;
+  let before: Crops | undefined;
+  const order = createRandom(seed, "order").permutation(dataset.length).subarray(0, count);
+  for (const [done, index] of order.entries()) {
+    signal?.throwIfAborted();
+    const picture = await dataset.read(index);
+    const label = dataset.labels[index] ?? -1;
+    let decided = -1; // set by the first answer, before those of the other views come
+    asked.push({
+      picture: view(whole, picture, createRandom(seed, "whole", index)),
+      tally: (found) => {
+        decided = found;
+        if (found !== label) wrong++;
+      },
+    });
+    const seen = kinds.map((kind) => {
+      let changed = false;
+      const crops = Array.from({ length: views }, (_, i) =>
+        view(kind.transform, picture, createRandom(seed, kind.view, index, i)),
+      );
+      const tally = (found: number): void => {
+        if (found !== label) kind.counts.wrong++;
+        if (found === decided) return;
+        kind.counts.changed++;
+        if (!changed) kind.counts.pictures++;
+        changed = true;
+      };
+      asked.push(...crops.map((cropped) => ({ picture: cropped, tally })));
+      return crops;
+    });
+    const own = { crops: seen[0] ?? [], label };
+    if (before !== undefined && before.label !== label)
+      asked.push(...mixtures({ own, partner: before }, { mixing, seed, index, size }));
+    before = own;
+    await answer(BATCH);
+    onEvent?.({ type: "evaluate", done: done + 1, total: count });
   }
+  await answer(0);
+  return {
+    model: teacher.name,
+    images: count,
+    views: [
+      { view: "whole picture", changed: 0, wrong: wrong / count, pictures: 0 },
+      ...kinds.map(({ view: name, counts }) => ({
+        view: name,
+        changed: counts.changed / (count * views),
+        wrong: counts.wrong / (count * views),
+        pictures: counts.pictures / count,
+      })),
+    ],
+    mixes: (["Mixup", "CutMix"] as const).map((mix) => {
+      const { larger, smaller, neither, total } = mixing[mix];
+      return { mix, larger: larger / total, smaller: smaller / total, neither: neither / total };
+    }),
+  };
 }
 
 interface MixCounts {
@@ -230,18 +213,12 @@ function view(transform: Transform, picture: Picture, random: ReturnType<typeof 
   return transform.apply(picture, transform.draw(random, picture.width, picture.height));
 }
 
-/** The joint classifier's decisions on a batch or less. */
-async function decisions(
-  evaluator: Evaluator,
-  { inputSize: [height, width], numClasses }: Classifier,
-  pictures: readonly Picture[],
-): Promise<number[]> {
-  const rowLength = 3 * height * width;
-  const images = new Uint8Array(BATCH * rowLength);
+/** The joint classifier's decisions on images of the model's size. */
+async function decisions(teacher: Classifier, pictures: readonly Picture[]): Promise<number[]> {
+  const { inputSize, numClasses } = teacher;
+  const rowLength = 3 * inputSize[0] * inputSize[1];
+  const images = new Uint8Array(pictures.length * rowLength);
   for (const [row, picture] of pictures.entries()) writePlanar(picture, images, row * rowLength);
-  const logits = headLogits(await evaluator.run({ images }));
-  const joint = logits.distillation ? jointLogits(logits.class, logits.distillation) : logits.class;
-  return pictures.map(
-    (_, row) => answerOf(joint.subarray(row * numClasses, (row + 1) * numClasses), 0).predicted,
-  );
+  const logits = await teacher.logits(images);
+  return pictures.map((_, row) => answerOf(mainLogits(logits, { row, numClasses }), 0).predicted);
 }

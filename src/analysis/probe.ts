@@ -5,24 +5,15 @@
 import type { DataOptions } from "../data/open.ts";
 import { openDatasets } from "../data/open.ts";
 import { DataError } from "../errors.ts";
-import type { EvaluateHooks } from "../evaluation/answers.ts";
-import type { Features } from "../evaluation/features.ts";
-import { extractFeatures } from "../evaluation/features.ts";
-import { loadModel } from "../evaluation/load-model.ts";
+import type { Features, OpenClassifierOptions } from "../evaluation/classifier.ts";
+import { openClassifier } from "../evaluation/classifier.ts";
+import type { EvaluateHooks } from "../evaluation/logits.ts";
 import { createRandom } from "../random.ts";
-import { createRuntime } from "../runtime/node.ts";
-import type { DeviceName } from "../runtime/runtime.ts";
 import type { Rows, Weights } from "./logistic-regression.ts";
 import { fitLogistic, logitsOf } from "./logistic-regression.ts";
 
-export interface ProbeOptions extends DataOptions {
+export interface ProbeOptions extends DataOptions, Omit<OpenClassifierOptions, "classes" | "intermediates"> {
   readonly checkpoint: string;
-  readonly model?: string | undefined;
-  readonly inputSize?: number | readonly [number, number] | undefined;
-  /** Which of a checkpoint's weights: "model", "ema", or their name in the file. */
-  readonly weights?: string | null | undefined;
-  readonly device?: DeviceName | "auto";
-  readonly threads?: number | null;
 }
 
 export interface ProbeResult {
@@ -45,28 +36,22 @@ const FOLDS = 4;
 
 /** @throws DataError when there are no pictures to measure with; ConfigError for convnets */
 export async function probe(
-  { checkpoint, model, inputSize, weights, device = "auto", threads, ...data }: ProbeOptions,
+  { checkpoint, ...options }: ProbeOptions,
   hooks: EvaluateHooks = {},
 ): Promise<ProbeResult> {
-  const loaded = await loadModel(checkpoint, { model, inputSize, weights: weights ?? undefined });
   const warn = (message: string): void => hooks.onEvent?.({ type: "warning", message });
-  loaded.notes.forEach(warn);
-  const { train, validation } = await openDatasets(data, { onNote: warn });
+  await using classifier = await openClassifier(checkpoint, { ...options, intermediates: true });
+  classifier.notes.forEach(warn);
+  const { train, validation } = await openDatasets(options, { onNote: warn });
   if (validation === undefined) {
-    throw new DataError(data.dataPath ?? "", "there are no pictures to measure with", {
+    throw new DataError(options.dataPath ?? "", "there are no pictures to measure with", {
+      code: "data/no-validation",
       hint: "Give a folder with val/, or a --val-split above 0.",
     });
   }
   const start = performance.now();
-  const runtime = await createRuntime({ device, ...(threads && { threads }) });
-  const [learnt, asked] = await (async () => {
-    try {
-      const first = await extractFeatures(runtime, loaded, train, hooks);
-      return [first, await extractFeatures(runtime, loaded, validation, hooks)] as const;
-    } finally {
-      await runtime.close();
-    }
-  })();
+  const learnt = await classifier.features(train, hooks);
+  const asked = await classifier.features(validation, hooks);
   const extracted = performance.now();
   const numClasses = train.classes.length;
   const knn = nearestNeighbours(learnt, asked, numClasses);
@@ -74,8 +59,8 @@ export async function probe(
   const linear = linearProbe(learnt, asked, numClasses);
   const seconds = (from: number, to: number): number => (to - from) / 1000;
   return {
-    model: loaded.model.name,
-    inputSize: loaded.model.config.inputSize,
+    model: classifier.name,
+    inputSize: classifier.inputSize,
     trainImages: learnt.labels.length,
     images: asked.labels.length,
     knn,

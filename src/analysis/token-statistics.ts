@@ -22,10 +22,10 @@ import {
   sum,
 } from "../graph/ops.ts";
 import { dimAt } from "../graph/shape.ts";
-import { tokenSimilarity } from "../evaluation/token-similarity.ts";
+import type { Intermediates, Readout } from "../evaluation/intermediates.ts";
+import { gridOf, requireTransformer, stack, tokenNames } from "../evaluation/intermediates.ts";
+import { tokenSimilarity } from "../evaluation/program.ts";
 import type { VisionTransformerConfig } from "../models/vision-transformer.ts";
-import type { Inside } from "./inside.ts";
-import { gridOf, tokenNames } from "./inside.ts";
 
 /** Keeps 0 · log 0 at 0; far below any probability that counts. */
 const TINY = 1e-30;
@@ -39,33 +39,29 @@ const TINY = 1e-30;
  * - `distance` [B, L, h], in pixels: how far patches look (the ViT paper's mean attention distance), mean over the patches;
  * - `overlap` [B, L, h], of a distilled model: the part of the two tokens' attention among the patches that is common.
  */
-export function tokenStatistics(
-  { probabilities, states, final }: Inside,
-  config: VisionTransformerConfig,
-): Record<string, Value> {
+export const TOKEN_STATISTICS: Readout = { name: "tokens", everyToken: true, outputs: tokenStatistics };
+
+function tokenStatistics({ model, attention, states, final }: Intermediates): Record<string, Value> {
+  const config = requireTransformer(model);
   const tokens = tokenNames(config).length;
   const { distilled } = config;
   const places = geometry(config);
-  const layers = probabilities.map((p) => layerStatistics(p, { tokens, distilled, ...places }));
+  const layers = attention.map((p) => layerStatistics(p, { tokens, distilled, ...places }));
   const stacked = Object.keys(layers[0] ?? {}).map((name) => [
     name,
-    concat(
-      layers
-        .flatMap((layer) => layer[name] ?? [])
-        .map((value) => reshape(value, value.shape.toSpliced(1, 0, 1))),
-      1,
-    ),
+    stack(layers.flatMap((layer) => layer[name] ?? [])),
   ]);
   return {
     ...Object.fromEntries(stacked),
-    ...(distilled && {
-      similarity: concat(
-        [...states.map((state) => slice(state, { axis: 0, end: tokens })), final]
-          .map(tokenSimilarity)
-          .map((cosines) => reshape(cosines, [dimAt(cosines.shape, 0), 1])),
-        1,
-      ),
-    }),
+    ...(distilled &&
+      final && {
+        similarity: concat(
+          [...states.map((state) => slice(state, { axis: 0, end: tokens })), final]
+            .map(tokenSimilarity)
+            .map((cosines) => reshape(cosines, [dimAt(cosines.shape, 0), 1])),
+          1,
+        ),
+      }),
   };
 }
 

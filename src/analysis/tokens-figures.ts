@@ -2,7 +2,7 @@
 import type { Figure } from "../figures/draw.ts";
 import type { PageSection } from "../figures/page.ts";
 import { figurePage } from "../figures/page.ts";
-import type { TokenName } from "./inside.ts";
+import type { TokenName } from "../evaluation/intermediates.ts";
 import type { TokensResult } from "./tokens.ts";
 import { attentionOf, layerMeans } from "./tokens.ts";
 

@@ -2,39 +2,28 @@
  * Class and distillation token over pictures (§4): how alike they are from layer to layer, what each attends to, and how
  * far the patches look. For a plain model what its class token attends to. Pictures stream; sums alone are kept.
  */
-import { createLoader } from "../data/loader.ts";
 import type { EvaluationDataOptions } from "../data/open.ts";
 import { openEvaluation } from "../data/open.ts";
-import { createPlan } from "../data/plan.ts";
 import { takeSubset } from "../data/dataset.ts";
-import { workersFor } from "../data/workers.ts";
 import { DataError } from "../errors.ts";
-import type { EvaluateHooks } from "../evaluation/evaluate.ts";
-import type { LoadedModel } from "../evaluation/load-model.ts";
-import { loadModel } from "../evaluation/load-model.ts";
-import { tellWarnings } from "../evaluation/warnings.ts";
-import { packTensors } from "../nn/layout.ts";
-import { modelLayout } from "../optim/groups.ts";
-import { createRuntime } from "../runtime/node.ts";
-import type { DeviceName, Executable, Runtime } from "../runtime/runtime.ts";
-import type { TokenName } from "./inside.ts";
-import { insideProgram, requireTransformer, tokenNames } from "./inside.ts";
+import type { OpenClassifierOptions } from "../evaluation/classifier.ts";
+import { openClassifier } from "../evaluation/classifier.ts";
+import type { TokenName } from "../evaluation/intermediates.ts";
+import { requireTransformer, tokenNames } from "../evaluation/intermediates.ts";
+import type { AnswerSettings, EvaluateHooks } from "../evaluation/logits.ts";
+import type { Model } from "../models/registry.ts";
+import type { Tensors } from "../nn/layout.ts";
 import { Moments } from "./moments.ts";
-import { tokenStatistics } from "./token-statistics.ts";
+import { TOKEN_STATISTICS } from "./token-statistics.ts";
 
-export interface TokensOptions extends EvaluationDataOptions {
+export interface TokensOptions
+  extends
+    EvaluationDataOptions,
+    AnswerSettings,
+    Omit<OpenClassifierOptions, "device" | "threads" | "classes" | "intermediates"> {
   readonly checkpoint: string;
-  readonly model?: string | undefined;
-  readonly inputSize?: number | readonly [number, number] | undefined;
-  /** Which of a checkpoint's weights: "model", "ema", or their name in the file. */
-  readonly weights?: string | null | undefined;
-  /** That many pictures, drawn by the seed; default all. */
+  /** That many images, drawn by the seed; default all. */
   readonly images?: number | undefined;
-  readonly batchSize?: number | undefined;
-  readonly evalCropRatio?: number | undefined;
-  readonly workers?: number | null;
-  readonly device?: DeviceName | "auto";
-  readonly threads?: number | null;
 }
 
 /** Over the pictures: the mean, and the standard deviation. */
@@ -91,89 +80,46 @@ export interface TokensResult {
   readonly attention: readonly HeadTokens[];
 }
 
-/** @throws ConfigError for convnets, DataError when no picture can be read, and what `loadModel` and `openEvaluation` throw */
+/** @throws ConfigError for convnets, DataError when no picture can be read, and what `openClassifier` and `openEvaluation` throw */
 export async function analyzeTokens(
   options: TokensOptions,
   { onEvent, signal }: EvaluateHooks = {},
 ): Promise<TokensResult> {
-  const { checkpoint, model, inputSize, weights, images, batchSize = 8, device = "auto", threads } = options;
-  const loaded = await loadModel(checkpoint, { model, inputSize, weights: weights ?? undefined });
-  requireTransformer(loaded.model);
-  for (const message of loaded.notes) onEvent?.({ type: "warning", message });
-  const whole = await openEvaluation(
-    { ...options, classes: options.classes ?? loaded.metadata.classes },
-    { onNote: (message) => onEvent?.({ type: "warning", message }) },
-  );
-  const dataset =
-    images === undefined
-      ? whole
-      : takeSubset(whole, { rule: "sample", count: images, seed: options.seed ?? 0 });
-  const runtime = await createRuntime({ device, ...(threads && { threads }) });
-  const loader = createLoader({
-    dataset,
-    transform: {
-      mode: "evaluation",
-      size: loaded.model.config.inputSize,
-      cropRatio: options.evalCropRatio ?? loaded.cropRatio,
-    },
-    plan: createPlan({ mode: "evaluation", length: dataset.length, batchSize }),
-    workers: workersFor(dataset, options.workers),
-  });
-  try {
-    const executable = await loadStatistics(runtime, loaded, batchSize);
-    const sums = new Map<string, Moments>();
-    let done = 0;
-    for await (const batch of loader.epoch(0)) {
-      signal?.throwIfAborted();
-      const outputs = await executable.run({ images: batch.images });
-      const rows = [...batch.labels.keys()].filter((row) => (batch.labels[row] ?? -1) >= 0);
-      for (const [name, values] of Object.entries(withPatchCounts(outputs))) {
-        const width = values.length / batchSize;
-        const sum = sums.get(name) ?? new Moments(width);
-        sums.set(name, sum);
-        for (const row of rows) sum.add(values.subarray(row * width, (row + 1) * width));
-      }
-      done += batch.size;
-      onEvent?.({ type: "evaluate", done, total: dataset.length });
+  const { checkpoint, images, batchSize = 8, workers, seed = 0 } = options;
+  const warn = (message: string): void => onEvent?.({ type: "warning", message });
+  await using classifier = await openClassifier(checkpoint, { ...options, intermediates: true });
+  const { source, notes, classes } = classifier;
+  if ("onnx" in source) throw new TypeError("a model of this package was asked for");
+  notes.forEach(warn);
+  requireTransformer(source.model);
+  const whole = await openEvaluation({ ...options, classes: options.classes ?? classes }, { onNote: warn });
+  const dataset = images === undefined ? whole : takeSubset(whole, { rule: "sample", count: images, seed });
+  const sums = new Map<string, Moments>();
+  const settings = { batchSize, workers, onEvent, signal };
+  for await (const batch of classifier.intermediates(dataset, TOKEN_STATISTICS, settings)) {
+    const { outputs, labels, size, readable } = batch;
+    for (const [name, values] of Object.entries(withPatchCounts(outputs))) {
+      const width = values.length / labels.length;
+      const sum = sums.get(name) ?? new Moments(width);
+      sums.set(name, sum);
+      for (let row = 0; row < size; row++)
+        if (readable(row)) sum.add(values.subarray(row * width, (row + 1) * width));
     }
-    tellWarnings([loader], (message) => onEvent?.({ type: "warning", message }))();
-    return resultOf(loaded, sums, options.dataPath ?? dataset.name);
-  } finally {
-    await Promise.all([loader.close(), runtime.close()]);
   }
-}
-
-/** The program of statistics with the model's weights on a device. */
-async function loadStatistics(
-  runtime: Runtime,
-  { model, tensors, normalisation }: Pick<LoadedModel, "model" | "tensors" | "normalisation">,
-  batchSize: number,
-): Promise<Executable> {
-  const config = requireTransformer(model);
-  const layout = modelLayout(model);
-  for (const [vector, values] of Object.entries(packTensors(layout, tensors)))
-    await runtime.setState(`W.${vector}`, values);
-  const { target } = runtime;
-  return runtime.load(
-    insideProgram(
-      { model, layout, batchSize, target, normalisation },
-      { name: "tokens", look: (inside) => tokenStatistics(inside, config) },
-    ),
-  );
+  return resultOf(source, sums, options.dataPath ?? dataset.name);
 }
 
 /** The outputs to sum, with e to the entropy of each picture: a mean of numbers of patches is not e to a mean entropy. */
 function withPatchCounts(outputs: Readonly<Record<string, unknown>>): Record<string, Float32Array> {
   const numbers = Object.entries(outputs).filter(
-    (entry): entry is [string, Float32Array] =>
-      entry[1] instanceof Float32Array && entry[0] !== "class" && entry[0] !== "distillation",
+    (entry): entry is [string, Float32Array] => entry[1] instanceof Float32Array,
   );
   const named = Object.fromEntries(numbers);
   return { ...named, ...(named["entropy"] && { effectivePatches: named["entropy"].map(Math.exp) }) };
 }
 
 function resultOf(
-  { model, tensors }: LoadedModel,
+  { model, tensors }: { model: Model; tensors: Tensors },
   sums: ReadonlyMap<string, Moments>,
   path: string,
 ): TokensResult {
@@ -182,6 +128,7 @@ function resultOf(
   const images = sums.get("mass")?.rows ?? 0;
   if (images === 0) {
     throw new DataError(path, `${path} has no picture that can be read`, {
+      code: "data/no-images",
       hint: "Give pictures with --data-path.",
     });
   }
@@ -222,10 +169,7 @@ function resultOf(
   };
 }
 
-function similarityOf(
-  tensors: LoadedModel["tensors"],
-  sums: Moments | undefined,
-): NonNullable<TokensResult["similarity"]> {
+function similarityOf(tensors: Tensors, sums: Moments | undefined): NonNullable<TokensResult["similarity"]> {
   const [mean, deviation] = [sums?.mean ?? [], sums?.deviation ?? []];
   const places = Array.from(mean, (value, i): Spread => ({ mean: value, deviation: deviation[i] ?? 0 }));
   const none = { mean: Number.NaN, deviation: Number.NaN };

@@ -5,7 +5,7 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { loadClassifier } from "../evaluation/classifier.ts";
+import { openClassifier } from "../evaluation/classifier.ts";
 import type { OnnxClassifier } from "../evaluation/onnx-classifier.ts";
 import { loadOnnxAnswers } from "../evaluation/onnx-model.ts";
 import { describeWriteFailure } from "../formats/atomic-file.ts";
@@ -56,7 +56,7 @@ async function makeReady(
     const model = createModel(given, { inputSize });
     return split(deployedProgram(model, randomWeights(model), { batchSize, target }));
   }
-  const { source } = await loadClassifier(given, { model: name, inputSize });
+  const { source } = await openClassifier(given, { model: name, inputSize });
   if (!("onnx" in source)) return split(deployedProgram(source.model, source.tensors, { batchSize, target }));
   const { model, ...onnx } = source.onnx;
   return { model, onnx };

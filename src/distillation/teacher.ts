@@ -8,7 +8,7 @@ import { pipeline } from "node:stream/promises";
 import type { Normalisation } from "../augmentation/normalisation.ts";
 import type { TrainOptions } from "../config/schema.ts";
 import type { Classifier } from "../evaluation/classifier.ts";
-import { loadClassifier } from "../evaluation/classifier.ts";
+import { openClassifier } from "../evaluation/classifier.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
 import type { OnnxModel } from "../evaluation/onnx-model.ts";
 import type { Value } from "../graph/graph.ts";
@@ -51,7 +51,7 @@ export function needsTeacher({ distillationType }: Pick<TrainOptions, "distillat
 
 /**
  * Opens the teacher that options name; undefined when they want none. `student`: its classes, named as the dataset's.
- * @throws ConfigError for classes that do not fit, and what `loadClassifier` throws
+ * @throws ConfigError for classes that do not fit, and what `openClassifier` throws
  */
 export async function openTeacher(
   options: TeacherOptions,
@@ -59,10 +59,10 @@ export async function openTeacher(
 ): Promise<Teacher | undefined> {
   const { teacherPath, teacherModel, teacherWeights, teacherInputSize, teacherMean, teacherStd } = options;
   if (!needsTeacher(options) || teacherPath === null) return undefined; // its absence is checkRecipe's
-  const classifier = await loadClassifier(teacherPath, {
+  const classifier = await openClassifier(teacherPath, {
     model: teacherModel ?? undefined,
-    inputSize: teacherInputSize ?? undefined,
-    weights: teacherWeights ?? undefined,
+    inputSize: teacherInputSize,
+    weights: teacherWeights,
   });
   const order = classOrder(classifier, student, warn);
   const { mean, std } = classifier.normalisation;

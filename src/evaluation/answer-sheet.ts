@@ -1,5 +1,5 @@
 /** What is kept of a pass over pictures: for each picture and head a few numbers. Pure. */
-import type { AnsweredBatch } from "./answers.ts";
+import type { AnsweredBatch } from "./logits.ts";
 import type { JointRule } from "./metrics.ts";
 import { answerOf, jointLogits } from "./metrics.ts";
 

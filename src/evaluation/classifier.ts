@@ -1,85 +1,358 @@
-/** A classifier from what people name: a checkpoint of ours, a run folder, or an ONNX file of any maker. */
+/** A model that classifies images: opened once, asked many times. Nothing runs until it is asked. */
 import type { Normalisation } from "../augmentation/normalisation.ts";
-import { input } from "../graph/graph.ts";
-import { cast } from "../graph/ops.ts";
-import { compile } from "../graph/program.ts";
-import { packTensors } from "../nn/layout.ts";
-import { modelLayout } from "../optim/groups.ts";
-import type { Executable, Runtime } from "../runtime/runtime.ts";
+import { writePlanar } from "../augmentation/picture.ts";
+import type { Picture } from "../augmentation/picture.ts";
+import type { EvaluationTransformOptions } from "../augmentation/transform.ts";
+import { createTransform } from "../augmentation/transform.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { createLoader } from "../data/loader.ts";
+import type { EvaluationDataOptions } from "../data/open.ts";
+import { openEvaluation } from "../data/open.ts";
+import { createPlan } from "../data/plan.ts";
+import { workersFor } from "../data/workers.ts";
+import { DeitError } from "../errors.ts";
+import { createRandom } from "../random.ts";
+import type { DeviceOptions } from "./classifier-device.ts";
+import { classifierDevice, floats } from "./classifier-device.ts";
+import type { ImageInput } from "./image-input.ts";
+import { readImage } from "./image-input.ts";
+import type { Readout } from "./intermediates.ts";
+import { FEATURES } from "./intermediates.ts";
 import type { LoadedModel, LoadModelOptions } from "./load-model.ts";
 import { loadModel } from "./load-model.ts";
 import { locateCheckpoint } from "./locate-checkpoint.ts";
+import type { AnsweredBatch, BatchRows, EvaluateHooks, OutputBatch } from "./logits.ts";
+import { inOrder, streamOutputs, tellWarnings } from "./logits.ts";
+import type { EvaluationMetrics, HeadLogits, JointRule, Prediction } from "./metrics.ts";
+import { EvaluationMeter, mainLogits, topPredictions } from "./metrics.ts";
 import type { OnnxModel } from "./onnx-model.ts";
-import { loadOnnxAnswers, loadOnnxModel } from "./onnx-model.ts";
-import { evaluationProgram, normalise } from "./program.ts";
+import { loadOnnxModel } from "./onnx-model.ts";
+import { EVALUATION, headLogits } from "./program.ts";
 
-export interface Classifier {
+export interface Classifier extends AsyncDisposable {
   /** Registered name, or the name of an ONNX file. */
   readonly name: string;
   readonly file: string;
   readonly numClasses: number;
   /** [height, width]. */
   readonly inputSize: readonly [number, number];
-  /** Display names by index; undefined where the file has none. */
+  /** Display names by index; undefined where nobody names them. */
   readonly classes: readonly string[] | undefined;
+  /** The same, with `class 7` for a class that nobody names. */
+  readonly labels: readonly string[];
   readonly normalisation: Normalisation;
-  /** Part of the resized picture that evaluation looks at. */
+  /** Part of the resized image that evaluation looks at. */
   readonly cropRatio: number;
+  /** How images are prepared. */
+  readonly transform: EvaluationTransformOptions;
   /** What the user should know of it, a sentence each. */
   readonly notes: readonly string[];
-  /** Ours, with its weights, or a foreign file. */
+  /** A model of this package with its weights, or a foreign ONNX file. */
   readonly source: LoadedModel | OnnxModel;
+
+  /**
+   * The `topk` (default 5) most probable classes of an image, best first, with softmax probabilities; of several images,
+   * those of each in the same order.
+   * @throws DataError naming an image that cannot be read
+   */
+  classify(image: ImageInput, options?: ClassifyOptions): Promise<Prediction[]>;
+  classify(images: readonly ImageInput[], options?: ClassifyOptions): Promise<Prediction[][]>;
+  /** The logits of a dataset's images, in order. Images that cannot be read have label -1. */
+  answers(dataset: Dataset, options?: AnswersOptions): AsyncGenerator<DatasetAnswers>;
+  /** Accuracy and loss of every head on a dataset, or on the images that options name, as `deit eval` opens them. */
+  evaluate(
+    data: Dataset | EvaluationDataOptions,
+    options?: PassOptions & { readonly joint?: JointRule | undefined },
+  ): Promise<EvaluationMetrics>;
+  /** What a transformer's heads see (`FEATURES`), of every image that can be read. @throws ConfigError for other models */
+  features(images: Images, options?: PassOptions): Promise<Features>;
+  /**
+   * Anything else of the forward pass: a readout's outputs, batch by batch.
+   * @throws ConfigError for an ONNX file that was not opened with `intermediates`
+   */
+  intermediates(images: Images, readout: Readout, options?: PassOptions): AsyncGenerator<ReadoutBatch>;
+  /** Logits [n, K] of every head for n images that are prepared already: bytes [n, 3, H, W]. */
+  logits(pixels: Uint8Array): Promise<HeadLogits>;
+  /** Writes an image as the model takes it, bytes [3, H, W], to `target` (default a new array) at `offset`. */
+  prepare(picture: Picture, target?: Uint8Array, offset?: number): Uint8Array;
+  /** Puts the model on its device ahead of the first question, for batches of a size (default 1). */
+  load(options?: { readonly batchSize?: number | undefined }): Promise<void>;
+  /** Frees the device, unless it was given. Nothing can be asked afterwards. */
+  close(): Promise<void>;
 }
 
-/** @throws DataError, FormatError, ConfigError, CheckpointError saying what does not fit */
-export async function loadClassifier(path: string, options: LoadModelOptions = {}): Promise<Classifier> {
-  const file = await locateCheckpoint(path, { weights: options.weights });
-  if (file.toLowerCase().endsWith(".onnx")) {
-    const source = await loadOnnxModel(file, { inputSize: options.inputSize });
-    const { name, numClasses, inputSize, classes, normalisation, cropRatio } = source;
-    return { name, file, numClasses, inputSize, classes, normalisation, cropRatio, notes: [], source };
+/** Images to ask about: a dataset, or a list. */
+export type Images = Dataset | readonly ImageInput[];
+
+export interface ClassifyOptions {
+  readonly topk?: number | undefined;
+  /** How the heads of a distilled model are joined; default the mean of their logits. */
+  readonly joint?: JointRule | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How to go through many images. */
+export interface PassOptions extends EvaluateHooks {
+  /** Default 32 for logits, 16 for everything else. */
+  readonly batchSize?: number | undefined;
+  /** Threads that decode; default one a core. */
+  readonly workers?: number | null | undefined;
+  /** Images of a dataset that cannot be read to put up with; default as `createLoader`. */
+  readonly maxBroken?: number | undefined;
+}
+
+export interface AnswersOptions extends PassOptions {
+  /** The model's index of each class that logits are wanted for; default: all, in the model's order. */
+  readonly order?: Int32Array | undefined;
+  /** The label of each class of the dataset among the classes answered for; default: the same. */
+  readonly relabel?: Int32Array | undefined;
+}
+
+/** How far a pass is. */
+interface Passed {
+  /** Since the model was on its device. */
+  readonly seconds: number;
+  /** Whether a row holds an image that could be read. */
+  readable(row: number): boolean;
+  /** What is wrong with those that could not, by number; of the whole pass so far. */
+  readonly broken: ReadonlyMap<number, string>;
+}
+
+export interface ReadoutBatch extends OutputBatch, Passed {}
+export interface DatasetAnswers extends AnsweredBatch, Passed {}
+
+/** n images: row i of `data` [n, width], row-major, belongs to label i (-1 for images without one). */
+export interface Features {
+  readonly data: Float32Array;
+  readonly width: number;
+  readonly labels: Int32Array;
+}
+
+export interface ClassifierOptions extends DeviceOptions {
+  /** Part of the resized image that evaluation looks at, when not the checkpoint's own. */
+  readonly evalCropRatio?: number | undefined;
+  /** Names by index, for checkpoints that do not hold them. */
+  readonly classes?: readonly string[] | undefined;
+}
+
+export interface OpenClassifierOptions
+  extends Omit<LoadModelOptions, "inputSize" | "weights">, ClassifierOptions {
+  /** Which of a checkpoint's weights: "model", "ema", or their name in the file; default as `loadModel`. */
+  readonly weights?: string | null | undefined;
+  /** [height, width] or a side, when it is not the checkpoint's own: position embeddings are interpolated. */
+  readonly inputSize?: number | readonly [number, number] | null | undefined;
+  /** Intermediates will be read: an ONNX file's weights are put into a model of this package, or it is refused. */
+  readonly intermediates?: boolean | undefined;
+}
+
+/**
+ * Opens a checkpoint for questions: a run folder, a model folder, a .safetensors, .pth or .onnx file, a Hub id
+ * (owner/name), an address, or the name of a registered model with pretrained weights.
+ *
+ *     await using classifier = await openClassifier("runs/photos");
+ *     const [best] = await classifier.classify("cat.jpg");
+ *
+ * @throws DataError, FormatError, ConfigError, CheckpointError saying what does not fit
+ */
+export async function openClassifier(
+  given: string,
+  options: OpenClassifierOptions = {},
+): Promise<Classifier> {
+  const { intermediates = false } = options;
+  const [inputSize, weights] = [options.inputSize ?? undefined, options.weights ?? undefined];
+  const file = await locateCheckpoint(given, { weights });
+  const isForeign = file.toLowerCase().endsWith(".onnx") && !intermediates;
+  const source = await (isForeign
+    ? loadOnnxModel(file, { inputSize })
+    : loadModel(given, { model: options.model, inputSize, weights }));
+  return classifierOf(source, options);
+}
+
+/** Images computed at a time. */
+const BATCH = 32;
+const READOUT_BATCH = 16;
+/** Images decoded at a time: one is prepared while others are still decoded. */
+const IN_FLIGHT = 3;
+
+/** A model that is in memory already. */
+export function classifierOf(source: LoadedModel | OnnxModel, options: ClassifierOptions = {}): Classifier {
+  const { file, normalisation } = source;
+  const isForeign = "onnx" in source;
+  const { numClasses, inputSize } = isForeign ? source : source.model.config;
+  const classes = options.classes ?? (isForeign ? source.classes : source.metadata.classes);
+  const labels = classes ?? Array.from({ length: numClasses }, (_, i) => `class ${i}`);
+  const cropRatio = options.evalCropRatio ?? source.cropRatio;
+  const transform: EvaluationTransformOptions = { mode: "evaluation", size: inputSize, cropRatio };
+  const preparation = createTransform(transform);
+  const random = createRandom(0); // evaluation draws nothing
+  const rowBytes = 3 * inputSize[0] * inputSize[1];
+  const { program, close } = classifierDevice(source, options);
+
+  const prepare: Classifier["prepare"] = (picture, target = new Uint8Array(rowBytes), offset = 0) => {
+    const draw = preparation.draw(random, picture.width, picture.height);
+    writePlanar(preparation.apply(picture, draw), target, offset);
+    return target;
+  };
+
+  /** Batches of a list, prepared in this thread. An image that cannot be read ends it. */
+  async function* batchesOf(
+    images: readonly ImageInput[],
+    batchSize: number,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<BatchRows & { images: Uint8Array }> {
+    for (let from = 0; from < images.length; from += batchSize) {
+      const part = images.slice(from, from + batchSize);
+      const pixels = new Uint8Array(batchSize * rowBytes);
+      const rows = part.entries();
+      const work = async (): Promise<void> => {
+        for (const [row, image] of rows) prepare(await readImage(image, { signal }), pixels, row * rowBytes);
+      };
+      await Promise.all(Array.from({ length: IN_FLIGHT }, work));
+      const samples = Uint32Array.from({ length: batchSize }, (_, row) => from + row);
+      yield { size: part.length, labels: new Int32Array(batchSize).fill(-1), samples, images: pixels };
+    }
   }
-  return classifierOf(await loadModel(path, options));
-}
 
-/** A model of ours as a classifier. */
-export function classifierOf(source: LoadedModel): Classifier {
-  const { model, metadata, file, normalisation, cropRatio, notes } = source;
-  const { numClasses, inputSize } = model.config;
-  const { classes } = metadata;
-  return { name: model.name, file, numClasses, inputSize, classes, normalisation, cropRatio, notes, source };
-}
-
-/** Pictures [B, 3, H, W] of 0 to 255 in, the logits of every head out, as an evaluation program's. */
-export type Evaluator = Pick<Executable, "run">;
-
-/** Puts a classifier on a device. */
-export async function loadEvaluator(
-  runtime: Runtime,
-  { source, normalisation, name, inputSize }: Classifier,
-  { batchSize }: { batchSize: number },
-): Promise<Evaluator> {
-  const { target } = runtime;
-  if ("onnx" in source) {
-    const images = cast(input("images", "uint8", [batchSize, 3, ...inputSize]), "float32");
-    const prepare = await runtime.load(
-      compile({
-        name: `${name}.pixels`,
-        target,
-        outputs: { pixels: normalise(images, normalisation) },
-      }),
-    );
-    const answers = await loadOnnxAnswers(runtime, source, { batchSize });
-    return {
-      run: async (feeds) => {
-        const { pixels } = await prepare.run(feeds);
-        return { class: await answers(pixels as Float32Array) };
-      },
-    };
+  async function* pass(
+    images: Images,
+    readout: Readout,
+    { batchSize = READOUT_BATCH, workers, maxBroken, onEvent, signal }: PassOptions = {},
+  ): AsyncGenerator<ReadoutBatch> {
+    const total = images.length;
+    const isDataset = "read" in images;
+    const rows = Math.min(batchSize, isDataset ? total : powerOfTwo(total));
+    const loader = isDataset
+      ? createLoader({
+          dataset: images,
+          transform,
+          plan: createPlan({ mode: "evaluation", length: total, batchSize: rows }),
+          workers: workersFor(images, workers),
+          ...(maxBroken !== undefined && { maxBroken }),
+        })
+      : undefined;
+    const broken = loader?.broken ?? new Map<number, string>();
+    try {
+      const batches = loader?.epoch(0) ?? batchesOf(isDataset ? [] : images, rows, signal);
+      const executable = await program(readout, rows);
+      const start = performance.now();
+      let done = 0;
+      for await (const batch of streamOutputs(executable, batches)) {
+        const { size, samples } = batch;
+        const readable = (row: number): boolean => row < size && !broken.has(samples[row] ?? 0);
+        yield { ...batch, seconds: (performance.now() - start) / 1000, broken, readable };
+        done += size;
+        onEvent?.({ type: "evaluate", done, total });
+        signal?.throwIfAborted();
+      }
+      if (loader !== undefined)
+        tellWarnings([loader], (message) => onEvent?.({ type: "warning", message }))();
+    } finally {
+      await loader?.close();
+    }
   }
-  const { model, tensors } = source;
-  const layout = modelLayout(model);
-  for (const [vector, data] of Object.entries(packTensors(layout, tensors)))
-    await runtime.setState(`W.${vector}`, data);
-  return runtime.load(evaluationProgram({ model, layout, batchSize, target, normalisation }));
+
+  async function* answers(
+    dataset: Dataset,
+    { order, relabel, batchSize = BATCH, ...options }: AnswersOptions = {},
+  ): AsyncGenerator<DatasetAnswers> {
+    for await (const { outputs, ...batch } of pass(dataset, EVALUATION, { ...options, batchSize })) {
+      const own = headLogits(outputs);
+      const labels = relabel ? batch.labels.map((label) => relabel[label] ?? -1) : batch.labels;
+      yield { ...batch, labels, logits: order ? inOrder(own, { order, numClasses }) : own };
+    }
+  }
+
+  async function classify(image: ImageInput, options?: ClassifyOptions): Promise<Prediction[]>;
+  async function classify(images: readonly ImageInput[], options?: ClassifyOptions): Promise<Prediction[][]>;
+  async function classify(
+    images: ImageInput | readonly ImageInput[],
+    { topk = 5, joint, signal }: ClassifyOptions = {},
+  ): Promise<Prediction[] | Prediction[][]> {
+    const list = (Array.isArray(images) ? images : [images]) as readonly ImageInput[];
+    const found: Prediction[][] = [];
+    for await (const { outputs, size } of pass(list, EVALUATION, { batchSize: BATCH, signal })) {
+      const logits = headLogits(outputs);
+      for (let row = 0; row < size; row++)
+        found.push(topPredictions(mainLogits(logits, { row, numClasses, joint }), { topk, classes: labels }));
+    }
+    return Array.isArray(images) ? found : (found[0] ?? []);
+  }
+
+  return {
+    name: isForeign ? source.name : source.model.name,
+    file,
+    numClasses,
+    inputSize,
+    classes,
+    labels,
+    normalisation,
+    cropRatio,
+    transform,
+    notes: isForeign ? [] : source.notes,
+    source,
+    classify,
+    answers,
+    async evaluate(data, { joint, ...options } = {}) {
+      const onNote = (message: string): void => options.onEvent?.({ type: "warning", message });
+      const model = { numClasses, classes };
+      const dataset = "read" in data ? data : await openEvaluation(data, { model, onNote });
+      const meter = new EvaluationMeter({ numClasses, ...(joint && { joint }) });
+      for await (const batch of answers(dataset, options)) meter.add(batch.logits, batch.labels);
+      return meter.result();
+    },
+    async features(images, options) {
+      const rows: Float32Array[] = [];
+      const found: number[] = [];
+      for await (const { outputs, labels: all, size, readable } of pass(images, FEATURES, options)) {
+        const values = floats(outputs, "features");
+        const width = values.length / all.length;
+        for (let row = 0; row < size; row++) {
+          if (!readable(row)) continue;
+          rows.push(values.subarray(row * width, (row + 1) * width));
+          found.push(all[row] ?? -1);
+        }
+      }
+      const width = rows[0]?.length ?? 0;
+      const data = new Float32Array(rows.length * width);
+      for (const [i, row] of rows.entries()) data.set(row, i * width);
+      return { data, width, labels: Int32Array.from(found) };
+    },
+    intermediates: pass,
+    async logits(pixels) {
+      const n = pixels.length / rowBytes;
+      if (!Number.isInteger(n) || n === 0)
+        throw new DeitError(`${pixels.length} bytes are no images of ${rowBytes} bytes each`, {
+          code: "classifier/pixels",
+          hint: `Expected bytes [n, 3, ${inputSize.join(", ")}].`,
+        });
+      const rows = Math.min(BATCH, powerOfTwo(n));
+      const executable = await program(EVALUATION, rows);
+      const heads: Record<string, Float32Array> = {};
+      for (let from = 0; from < n; from += rows) {
+        let images = pixels.subarray(from * rowBytes, (from + rows) * rowBytes);
+        if (images.length < rows * rowBytes) {
+          const padded = new Uint8Array(rows * rowBytes);
+          padded.set(images);
+          images = padded;
+        }
+        const { class: own, distillation } = headLogits(await executable.run({ images }));
+        for (const [head, logits] of Object.entries({ class: own, ...(distillation && { distillation }) })) {
+          const all = (heads[head] ??= new Float32Array(n * numClasses));
+          all.set(logits.subarray(0, Math.min(rows, n - from) * numClasses), from * numClasses);
+        }
+      }
+      return headLogits(heads);
+    },
+    prepare,
+    async load({ batchSize = 1 } = {}) {
+      await program(EVALUATION, batchSize);
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** The least one that is at least n, so that few programs serve lists of any length. */
+function powerOfTwo(n: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(1, n)));
 }

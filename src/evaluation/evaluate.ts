@@ -1,16 +1,12 @@
 /** Evaluation of a model on a dataset: top-1, top-5 and loss of every head. */
 import type { Loader } from "../data/loader.ts";
-import type { EvaluateHooks } from "./answers.ts";
-import { streamAnswers } from "./answers.ts";
 import type { CheckpointReport } from "./checkpoint-report.ts";
-import type { Evaluator } from "./classifier.ts";
+import type { EvaluateHooks, Evaluator } from "./logits.ts";
+import { streamAnswers } from "./logits.ts";
 import type { MeasureCheckpointsOptions } from "./measure-checkpoints.ts";
 import { measureCheckpoints } from "./measure-checkpoints.ts";
 import type { EvaluationMetrics, JointRule } from "./metrics.ts";
 import { EvaluationMeter } from "./metrics.ts";
-
-export { headLogits } from "./program.ts";
-export type { EvaluateEvent, EvaluateHooks } from "./answers.ts";
 
 /** Runs `executable` (an `evaluationProgram`) over one pass of a loader. */
 export async function evaluate(
@@ -44,7 +40,7 @@ export interface EvaluateCheckpointOptions extends Omit<MeasureCheckpointsOption
   readonly checkpoint: string;
 }
 
-/** What `deit eval` does with one checkpoint: loads it, opens pictures, evaluates. */
+/** What `deit eval` does with one checkpoint: opens it and the images, evaluates, closes. */
 export async function evaluateCheckpoint(
   { checkpoint, ...options }: EvaluateCheckpointOptions,
   hooks: EvaluateHooks = {},

@@ -24,7 +24,7 @@ export type EvaluationDocument =
   | { readonly models: readonly ReportDocument[]; readonly differences: readonly Difference[] };
 
 export function evaluationDocument(
-  { contest: { numClasses, classes }, models, differences }: MeasuredCheckpoints,
+  { comparison: { numClasses, classes }, models, differences }: MeasuredCheckpoints,
   options: DocumentOptions = {},
 ): EvaluationDocument {
   const documents = models.map(({ report: { perClass, ...report }, answers }): ReportDocument => {

@@ -2,32 +2,24 @@
  * All that an evaluation tells of one or several checkpoints on the same pictures: accuracy of every head with its
  * interval, calibration and temperature, confusions, ReaL; and how sure the differences between them are.
  */
-import { ConfigError } from "../errors.ts";
 import { isImageNet } from "../data/class-keys.ts";
+import { ConfigError } from "../errors.ts";
 import type { PictureAnswers } from "./answer-sheet.ts";
 import { AnswerSheet, mainAnswers } from "./answer-sheet.ts";
-import type { AnsweredBatch, AnswerSettings, EvaluateHooks } from "./answers.ts";
-import { answerPictures } from "./answers.ts";
-import type { BootstrapOptions } from "./bootstrap.ts";
 import { differenceInterval, intervalOf, LEVEL, RESAMPLES, resampleShares } from "./bootstrap.ts";
 import { calibrate } from "./calibration.ts";
+import type { CheckpointReport, ComparisonReport, Difference } from "./checkpoint-report.ts";
+import type { AskedModel, Comparison, ComparisonOptions } from "./comparison.ts";
+import { askEach, openComparison } from "./comparison.ts";
 import type { ClassPairs } from "./confusion.ts";
 import { classResults, mostConfused } from "./confusion.ts";
-import type { Contender, ContendersOptions, Contest } from "./contenders.ts";
-import { openContest } from "./contenders.ts";
-import type { HeadLogits, JointRule } from "./metrics.ts";
-import { EvaluationMeter, evaluationReport, jointLogits } from "./metrics.ts";
-import type { CheckpointReport, ComparisonReport, Difference } from "./checkpoint-report.ts";
-import { RealMeter } from "./real-meter.ts";
-import type { RealLabels } from "./real-labels.ts";
-import { readRealLabels } from "./real-labels.ts";
+import type { RealLabels } from "./imagenet-real.ts";
+import { ImageNetRealMeter, readRealLabels } from "./imagenet-real.ts";
+import type { EvaluateHooks } from "./logits.ts";
+import { EvaluationMeter, evaluationReport, mainLogits } from "./metrics.ts";
 import { TemperatureMeter } from "./temperature.ts";
 
-export interface MeasureCheckpointsOptions
-  extends ContendersOptions, AnswerSettings, Pick<BootstrapOptions, "resamples"> {
-  readonly evalCropRatio?: number | undefined;
-  /** How the heads of a distilled model are joined. */
-  readonly joint?: JointRule | undefined;
+export interface MeasureCheckpointsOptions extends ComparisonOptions {
   /** Besides 1 and 5. */
   readonly topk?: readonly number[] | undefined;
   /** The file of ReaL's labels. */
@@ -43,7 +35,7 @@ export interface MeasuredCheckpoint {
 }
 
 export interface MeasuredCheckpoints {
-  readonly contest: Contest;
+  readonly comparison: Comparison;
   readonly models: readonly MeasuredCheckpoint[];
   /** Of every two, paired. */
   readonly differences: readonly Difference[];
@@ -57,35 +49,33 @@ export async function measureCheckpoints(
   hooks: EvaluateHooks = {},
 ): Promise<MeasuredCheckpoints> {
   const real = options.real === undefined ? undefined : await readRealLabels(options.real);
-  const contest = await openContest(options, hooks);
-  const { contenders } = contest;
-  if (real !== undefined) checkReal(contest, real);
-  const models: MeasuredCheckpoint[] = [];
-  const rights: Uint32Array[] = [];
-  for (const [i, contender] of contenders.entries()) {
-    const passes = { ...hooks, onEvent: passOf(hooks, i, contenders.length) };
-    const measured = await measureOne({ contender, contest, options, real }, passes);
-    models.push(measured.model);
-    rights.push(measured.right);
-  }
+  const comparison = await openComparison(options, hooks);
+  if (real !== undefined) checkReal(comparison, real);
+  const ask = async (model: AskedModel): Promise<MeasuredCheckpoint> =>
+    measureOne(model, { comparison, options, real });
+  const models = await askEach(comparison, options, ask, hooks);
   const { resamples = RESAMPLES, seed } = options;
-  const n = models[0]?.answers.pictures.length ?? 0;
-  const shares = resampleShares(rights, n, { resamples, seed });
+  const rights = models.map(({ answers }) => rightOnes(mainAnswers(answers).rank));
+  const shares = resampleShares(rights, models[0]?.answers.pictures.length ?? 0, { resamples, seed });
+  const none = new Float64Array();
   const withIntervals = models.map(({ report, answers }, i) => {
-    const { low, high } = intervalOf(shares[i] ?? new Float64Array());
+    const { low, high } = intervalOf(shares[i] ?? none);
     const interval = { level: LEVEL, resamples, acc1: [100 * low, 100 * high] as const };
     return { answers, report: { ...report, interval } };
   });
-  const differences = contenders.flatMap((a, i) =>
-    contenders.slice(i + 1).map((b, k) => {
-      const j = i + 1 + k;
-      const [mine, others] = [shares[i] ?? new Float64Array(), shares[j] ?? new Float64Array()];
-      const { low, high } = differenceInterval(others, mine);
-      const acc1 = (withIntervals[j]?.report.acc1 ?? 0) - (withIntervals[i]?.report.acc1 ?? 0);
-      return { from: a.name, to: b.name, acc1, interval: [100 * low, 100 * high] as const };
+  const differences = withIntervals.flatMap(({ report: from }, i) =>
+    withIntervals.slice(i + 1).map(({ report: to }, k): Difference => {
+      const { low, high } = differenceInterval(shares[i + 1 + k] ?? none, shares[i] ?? none);
+      const interval = [100 * low, 100 * high] as const;
+      return { from: from.name, to: to.name, acc1: to.acc1 - from.acc1, interval };
     }),
   );
-  return { contest, models: withIntervals, differences };
+  return { comparison, models: withIntervals, differences };
+}
+
+/** Numbers of the right answers. */
+function rightOnes(ranks: Int32Array): Uint32Array {
+  return Uint32Array.from([...ranks.keys()].filter((i) => ranks[i] === 0));
 }
 
 /** The document of several checkpoints; that of one is its report. */
@@ -93,72 +83,50 @@ export function comparisonReport({ models, differences }: MeasuredCheckpoints): 
   return { models: models.map(({ report }) => report), differences };
 }
 
-/** Progress of one of several passes as that of all. */
-function passOf(
-  { onEvent }: EvaluateHooks,
-  pass: number,
-  passes: number,
-): NonNullable<EvaluateHooks["onEvent"]> {
-  return (event) =>
-    onEvent?.(
-      event.type === "evaluate"
-        ? { ...event, done: pass * event.total + event.done, total: passes * event.total }
-        : event,
-    );
-}
-
 async function measureOne(
+  { name, checkpoint, classifier, answers: batches }: AskedModel,
   {
-    contender,
-    contest,
-    options,
+    comparison: { dataset, numClasses, classes },
+    options: { joint, topk, confusions = CONFUSIONS },
     real,
-  }: {
-    contender: Contender;
-    contest: Contest;
-    options: MeasureCheckpointsOptions;
-    real: RealLabels | undefined;
-  },
-  hooks: EvaluateHooks,
-): Promise<{ model: MeasuredCheckpoint; right: Uint32Array }> {
-  const { dataset, numClasses, classes, relabel } = contest;
-  const { joint, evalCropRatio } = options;
-  const classifier = await contender.load();
+  }: { comparison: Comparison; options: MeasureCheckpointsOptions; real: RealLabels | undefined },
+): Promise<MeasuredCheckpoint> {
   const meter = new EvaluationMeter({ numClasses, ...(joint && { joint }) });
   const sheet = new AnswerSheet({ numClasses, capacity: dataset.length, joint });
   const temperature = new TemperatureMeter();
-  const realMeter = real && new RealMeter({ numClasses, labels: (i) => real(dataset.describe(i)), joint });
-  const visit = (batch: AnsweredBatch): void => {
+  const realMeter =
+    real && new ImageNetRealMeter({ numClasses, labels: (i) => real(dataset.describe(i)), joint });
+  let seconds = 0;
+  for await (const batch of batches) {
+    ({ seconds } = batch);
     meter.add(batch.logits, batch.labels);
     sheet.add(batch);
     realMeter?.add(batch);
     for (const [row, label] of batch.labels.entries())
       if (label >= 0)
-        temperature.add(mainRow(batch.logits, { row, numClasses, joint }), label, batch.samples[row] ?? 0);
-  };
-  const { order } = contender;
-  const { seconds } = await answerPictures({ ...options, classifier, dataset, order, relabel }, visit, hooks);
+        temperature.add(mainLogits(batch.logits, { row, numClasses, joint }), label, batch.samples[row] ?? 0);
+  }
   const answers = sheet.result();
-  const main = mainAnswers(answers);
+  const { predicted, confidence, rank } = mainAnswers(answers);
   const { labels } = answers;
-  const pairs: ClassPairs = { labels, predicted: main.predicted, numClasses };
-  const { bins: _, ...calibration } = calibrate(main.confidence, (i) => main.predicted[i] === labels[i]);
+  const pairs: ClassPairs = { labels, predicted, numClasses };
+  const { bins: _, ...calibration } = calibrate(confidence, (i) => predicted[i] === labels[i]);
   const nameOf = (index: number): string => classes[index] ?? String(index);
-  const shareAt = (k: number): number => (100 * main.rank.filter((rank) => rank < k).length) / labels.length;
+  const shareAt = (k: number): number => (100 * rank.filter((own) => own < k).length) / labels.length;
   const report: CheckpointReport = {
     ...evaluationReport({ model: classifier.name, metrics: meter.result(), seconds }),
-    name: contender.name,
-    checkpoint: contender.checkpoint,
+    name,
+    checkpoint,
     dataset: dataset.name,
     classes: numClasses,
     inputSize: classifier.inputSize,
-    cropRatio: evalCropRatio ?? classifier.cropRatio,
-    ...(options.topk && { topk: Object.fromEntries(options.topk.map((k) => [String(k), shareAt(k)])) }),
+    cropRatio: classifier.cropRatio,
+    ...(topk && { topk: Object.fromEntries(topk.map((k) => [String(k), shareAt(k)])) }),
     calibration: { ...calibration, ...temperature.result() },
-    confusions: mostConfused(pairs, options.confusions ?? CONFUSIONS).map(({ label, predicted, count }) => ({
-      label: nameOf(label),
-      predicted: nameOf(predicted),
-      count,
+    confusions: mostConfused(pairs, confusions).map((found) => ({
+      label: nameOf(found.label),
+      predicted: nameOf(found.predicted),
+      count: found.count,
     })),
     perClass: classResults(pairs)
       .filter(({ images }) => images > 0)
@@ -170,22 +138,11 @@ async function measureOne(
       })),
     ...(realMeter && { real: realMeter.result() }),
   };
-  const right = Uint32Array.from([...labels.keys()].filter((i) => main.rank[i] === 0));
-  return { model: { report, answers }, right };
-}
-
-/** Logits of what the model is judged by. */
-function mainRow(
-  { class: own, distillation }: HeadLogits,
-  { row, numClasses, joint }: { row: number; numClasses: number; joint: JointRule | undefined },
-): Float32Array {
-  const part = (logits: Float32Array): Float32Array =>
-    logits.subarray(row * numClasses, (row + 1) * numClasses);
-  return distillation === undefined ? part(own) : jointLogits(part(own), part(distillation), joint);
+  return { report, answers };
 }
 
 /** @throws ConfigError for pictures or classes that ReaL's labels are not of */
-function checkReal({ dataset, numClasses, classes, relabel }: Contest, real: RealLabels): void {
+function checkReal({ dataset, numClasses, classes, relabel }: Comparison, real: RealLabels): void {
   const problem =
     relabel !== undefined
       ? "a part of the classes"
@@ -198,7 +155,10 @@ function checkReal({ dataset, numClasses, classes, relabel }: Contest, real: Rea
       problem === undefined
         ? `--real: ${dataset.describe(0)} is no validation picture of ImageNet (ILSVRC2012_val_00000001.JPEG)`
         : `--real: its labels are for ImageNet's 1,000 classes in their order, not for ${problem}`,
-      { hint: "Leave --real out, or evaluate on ImageNet's validation pictures under their own names." },
+      {
+        code: "eval/real-labels",
+        hint: "Leave --real out, or evaluate on ImageNet's validation pictures under their own names.",
+      },
     );
   }
 }

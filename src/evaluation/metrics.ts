@@ -205,6 +205,16 @@ export function jointLogits(
   return classLogits.map((_, index) => Math.log(((a[index] ?? NaN) + (b[index] ?? NaN)) / 2));
 }
 
+/** The logits [K] of one row of a batch that a model is judged by: of both heads where there are two. */
+export function mainLogits(
+  { class: own, distillation }: HeadLogits,
+  { row, numClasses, joint }: { row: number; numClasses: number; joint?: JointRule | undefined },
+): Float32Array {
+  const part = (logits: Float32Array): Float32Array =>
+    logits.subarray(row * numClasses, (row + 1) * numClasses);
+  return distillation === undefined ? part(own) : jointLogits(part(own), part(distillation), joint);
+}
+
 /** Probabilities of one row of logits [K] → [K], in float64; safe for large logits. */
 export function softmax(logits: Float32Array): Float64Array {
   const { max, sum } = exponentials(logits);

@@ -1,37 +1,22 @@
-/** What a model sees in pictures: files, folders and globs, in batches that are decoded ahead. */
+/** What a model says of images on disk: files, folders and globs, in batches that are decoded ahead. */
 import { openFiles, namedPictures } from "../data/files.ts";
-import { createLoader } from "../data/loader.ts";
-import { createPlan } from "../data/plan.ts";
-import { workersFor } from "../data/workers.ts";
 import { DataError } from "../errors.ts";
-import { createRuntime } from "../runtime/node.ts";
-import type { DeviceName } from "../runtime/runtime.ts";
-import { streamAnswers } from "./answers.ts";
-import { loadClassifier, loadEvaluator } from "./classifier.ts";
-import type { HeadLogits, JointRule, Prediction } from "./metrics.ts";
-import { jointLogits, topPredictions } from "./metrics.ts";
-import { tellWarnings } from "./warnings.ts";
+import type { OpenClassifierOptions } from "./classifier.ts";
+import { openClassifier } from "./classifier.ts";
+import { tellWarnings } from "./logits.ts";
+import type { JointRule, Prediction } from "./metrics.ts";
+import { mainLogits, topPredictions } from "./metrics.ts";
 
-export interface PredictOptions {
-  /** A .safetensors or .onnx file, a run folder or a model folder. */
+export interface PredictOptions extends OpenClassifierOptions {
+  /** What `openClassifier` opens. */
   readonly checkpoint: string;
-  readonly model?: string;
-  /** [height, width] or a side, when it is not the checkpoint's own. */
-  readonly inputSize?: number | readonly [number, number] | null;
-  /** Which of a checkpoint's weights: "model", "ema", or their name in the file. */
-  readonly weights?: string | null;
-  /** Picture files, folders of them (searched through) and globs. */
+  /** Image files, folders of them (searched through) and globs. */
   readonly images: readonly string[];
   readonly topk?: number;
-  /** Names by index, for checkpoints that do not hold them. */
-  readonly classes?: readonly string[];
-  /** Pictures that are computed at a time. */
+  /** Images that are computed at a time. */
   readonly batchSize?: number;
-  readonly evalCropRatio?: number;
   readonly joint?: JointRule;
-  readonly device?: DeviceName | "auto";
-  readonly threads?: number | null;
-  /** Threads that decode; default one a core where there are many pictures. */
+  /** Threads that decode; default one a core where there are many images. */
   readonly workers?: number | null;
 }
 
@@ -44,7 +29,7 @@ export interface PredictHooks {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What `deit predict --json` prints, one for each picture. Other tools read it: add keys, never rename these. */
+/** What `deit predict --json` prints, one for each image. Other tools read it: add keys, never rename these. */
 export interface PicturePredictions {
   readonly image: string;
   /** Best first; the scores of all classes add up to 1. */
@@ -52,82 +37,55 @@ export interface PicturePredictions {
 }
 
 const BATCH_SIZE = 16;
-/** Fewer pictures than this are decoded before threads for it have started. */
+/** From so many images on, threads that decode pay for their start. */
 const WORTH_WORKERS = 64;
 
 /**
- * Classifies pictures, in the order they are named. Those that cannot be read are told as warnings and left out.
- * @throws DataError when none can be read
+ * Classifies images with a checkpoint that is opened and closed again. Those that cannot be read are named in warnings.
+ * @throws DataError when none can be read, and what `openClassifier` throws
  */
 export async function predict(
-  options: PredictOptions,
+  { checkpoint, images, topk = 5, joint, batchSize = BATCH_SIZE, workers, ...options }: PredictOptions,
   { onEvent = () => {}, signal }: PredictHooks = {},
 ): Promise<PicturePredictions[]> {
-  const { checkpoint, images, topk = 5, joint = "logits", device = "auto", threads } = options;
   const warn = (message: string): void => onEvent({ type: "warning", message });
   const { files, problems } = await namedPictures(images);
   if (files.length === 0) throw noneOf(images, problems);
   problems.forEach(warn);
-  const classifier = await loadClassifier(checkpoint, {
-    model: options.model,
-    inputSize: options.inputSize ?? undefined,
-    weights: options.weights ?? undefined,
-  });
-  classifier.notes.forEach(warn);
-  const { inputSize: size, numClasses, cropRatio } = classifier;
-  const classes =
-    options.classes ?? classifier.classes ?? Array.from({ length: numClasses }, (_, i) => `class ${i}`);
-  const batchSize = Math.min(options.batchSize ?? BATCH_SIZE, files.length);
+  await using classifier = await openClassifier(checkpoint, options);
+  const { numClasses, notes, labels } = classifier;
+  notes.forEach(warn);
   const dataset = openFiles({ kind: "files", files });
-  const workers = options.workers ?? (files.length < WORTH_WORKERS ? 0 : workersFor(dataset));
-  const loader = createLoader({
-    dataset,
-    transform: { mode: "evaluation", size, cropRatio: options.evalCropRatio ?? cropRatio },
-    plan: createPlan({ mode: "evaluation", length: files.length, batchSize }),
-    workers,
+  const warnings: string[] = [];
+  const tellBroken = tellWarnings([{ warnings }], warn);
+  const results: PicturePredictions[] = [];
+  let done = 0;
+  for await (const { size, samples, logits, readable, broken } of classifier.answers(dataset, {
+    batchSize,
+    workers: workers ?? (files.length < WORTH_WORKERS ? 0 : undefined),
     maxBroken: Infinity, // that all are is found out at the end
-  });
-  const tellBroken = tellWarnings([loader], warn);
-  const runtime = await createRuntime({ device, ...(threads && { threads }) });
-  try {
-    const evaluator = await loadEvaluator(runtime, classifier, { batchSize });
-    const results: PicturePredictions[] = [];
-    let done = 0;
-    for await (const { size: rows, samples, logits } of streamAnswers(evaluator, loader)) {
-      for (const [row, index] of samples.subarray(0, rows).entries()) {
-        if (loader.broken.has(index)) continue;
-        const own = rowOf(logits, { row, numClasses, joint });
-        results.push({
-          image: dataset.describe(index),
-          predictions: topPredictions(own, { topk, classes }),
-        });
-      }
-      if (results.length > 0) tellBroken(); // if none is read, the error says it
-      done += rows;
-      onEvent({ type: "predict", done, total: files.length });
-      signal?.throwIfAborted();
+    signal,
+  })) {
+    for (const [row, index] of samples.subarray(0, size).entries()) {
+      if (!readable(row)) continue;
+      const own = mainLogits(logits, { row, numClasses, joint });
+      const predictions = topPredictions(own, { topk, classes: labels });
+      results.push({ image: dataset.describe(index), predictions });
     }
-    if (results.length === 0) throw noneOf(images, [...problems, ...loader.warnings]);
-    return results;
-  } finally {
-    await Promise.all([loader.close(), runtime.close()]);
+    warnings.splice(0, Infinity, ...broken.values());
+    if (results.length > 0) tellBroken(); // if none is read, the error says it
+    done += size;
+    onEvent({ type: "predict", done, total: files.length });
   }
-}
-
-/** What is said of one picture, by both heads where there are two. */
-function rowOf(
-  { class: classLogits, distillation }: HeadLogits,
-  { row, numClasses, joint }: { row: number; numClasses: number; joint: JointRule },
-): Float32Array {
-  const part = (logits: Float32Array): Float32Array =>
-    logits.subarray(row * numClasses, (row + 1) * numClasses);
-  return distillation ? jointLogits(part(classLogits), part(distillation), joint) : part(classLogits);
+  if (results.length === 0) throw noneOf(images, [...problems, ...warnings]);
+  return results;
 }
 
 function noneOf(images: readonly string[], problems: readonly string[]): DataError {
   const [first = "", ...more] = problems;
   const message = more.length === 0 ? first : `none of ${problems.length} pictures can be read: ${first}; …`;
   return new DataError(images[0] ?? "", message, {
+    code: "data/no-images",
     hint: "Give picture files that exist and may be read, folders with pictures, or a quoted glob.",
   });
 }

@@ -1,12 +1,9 @@
 /** Whether an exported file answers as the model it was made of: reloaded, run on pictures, compared. */
-import { classifierOf, loadClassifier, loadEvaluator } from "../evaluation/classifier.ts";
-import type { Classifier } from "../evaluation/classifier.ts";
-import { headLogits } from "../evaluation/program.ts";
-import type { LoadedModel } from "../evaluation/load-model.ts";
-import { jointLogits } from "../evaluation/metrics.ts";
 import { DeitError } from "../errors.ts";
-import { createRuntime } from "../runtime/node.ts";
-import { batchesOf } from "./sample.ts";
+import type { Classifier } from "../evaluation/classifier.ts";
+import { classifierOf, openClassifier } from "../evaluation/classifier.ts";
+import type { LoadedModel } from "../evaluation/load-model.ts";
+import { mainLogits } from "../evaluation/metrics.ts";
 import type { Sample } from "./sample.ts";
 
 /** Logits [n, K] of the joint classifier. */
@@ -33,42 +30,32 @@ export interface Comparison {
   readonly largestDifference: number | undefined;
 }
 
-const BATCH = 16;
 /** Files that hold all digits may differ by rounding alone. */
 export const TOLERANCE = 2e-3;
 
 /** What the model that is exported answers. */
 export async function answersOfModel(loaded: LoadedModel, sample: Sample): Promise<Answers> {
-  return answersOf(classifierOf(loaded), sample);
+  return answersOf(classifierOf(loaded, { device: "cpu" }), sample);
 }
 
 /** What a file answers, loaded as any user would. */
 export async function answersOfFile(file: string, sample: Sample): Promise<Answers> {
-  return answersOf(await loadClassifier(file), sample);
+  return answersOf(await openClassifier(file, { device: "cpu" }), sample);
 }
 
-async function answersOf(classifier: Classifier, sample: Sample): Promise<Answers> {
-  if (classifier.inputSize.join() !== sample.size.join()) {
+async function answersOf(opened: Classifier, sample: Sample): Promise<Answers> {
+  await using classifier = opened;
+  const { file, inputSize, numClasses } = classifier;
+  if (inputSize.join() !== sample.size.join())
     throw new DeitError(
-      `${classifier.file} takes pictures of ${classifier.inputSize.join(" × ")}, not ${sample.size.join(" × ")}`,
+      `${file} takes pictures of ${inputSize.join(" × ")}, not ${sample.size.join(" × ")}`,
+      { code: "export/input-size" },
     );
-  }
-  const { numClasses } = classifier;
-  const runtime = await createRuntime({ device: "cpu" });
-  try {
-    const evaluator = await loadEvaluator(runtime, classifier, { batchSize: BATCH });
-    const logits = new Float32Array(sample.labels.length * numClasses);
-    let row = 0;
-    for (const images of batchesOf(sample, BATCH)) {
-      const heads = headLogits(await evaluator.run({ images }));
-      const joint = heads.distillation ? jointLogits(heads.class, heads.distillation) : heads.class;
-      logits.set(joint.subarray(0, logits.length - row), row);
-      row += BATCH * numClasses;
-    }
-    return { logits, numClasses };
-  } finally {
-    await runtime.close();
-  }
+  const heads = await classifier.logits(sample.pixels);
+  const logits = new Float32Array(sample.labels.length * numClasses);
+  for (let row = 0; row < sample.labels.length; row++)
+    logits.set(mainLogits(heads, { row, numClasses }), row * numClasses);
+  return { logits, numClasses };
 }
 
 /** Predicted classes; the lower index on a tie. */

@@ -10,11 +10,10 @@ import { openDatasets } from "../data/open.ts";
 import { DataError } from "../errors.ts";
 import type { HeadAnswers, PictureAnswers } from "../evaluation/answer-sheet.ts";
 import { AnswerSheet, mainAnswers } from "../evaluation/answer-sheet.ts";
-import type { EvaluateHooks } from "../evaluation/answers.ts";
-import { answerPictures, evaluationTransform } from "../evaluation/answers.ts";
 import { classifierOf } from "../evaluation/classifier.ts";
 import { loadModel } from "../evaluation/load-model.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
+import type { EvaluateHooks } from "../evaluation/logits.ts";
 import { EvaluationMeter } from "../evaluation/metrics.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
 
@@ -50,18 +49,14 @@ export async function measureRun(
   const dataset = validation ?? train;
   checkClasses(dataset, metadata.classes);
   const { numClasses } = model.config;
-  const classifier = classifierOf(loaded);
+  await using classifier = classifierOf(loaded, options);
   const meter = new EvaluationMeter({ numClasses });
   const sheet = new AnswerSheet({ numClasses, capacity: dataset.length });
-  const { batchSize, device, threads, workers } = options;
-  await answerPictures(
-    { classifier, dataset, batchSize, device, threads, workers },
-    (batch) => {
-      meter.add(batch.logits, batch.labels);
-      sheet.add(batch);
-    },
-    hooks,
-  );
+  const { batchSize, workers } = options;
+  for await (const batch of classifier.answers(dataset, { batchSize, workers, ...hooks })) {
+    meter.add(batch.logits, batch.labels);
+    sheet.add(batch);
+  }
   const answers = sheet.result();
   const { pictures, labels } = answers;
   return {
@@ -70,7 +65,7 @@ export async function measureRun(
     dataName: options.dataPath === null ? dataset.name : basename(resolve(options.dataPath)),
     trainImages: train.length,
     onTraining: validation === undefined,
-    transform: evaluationTransform({ classifier }),
+    transform: classifier.transform,
     metrics: meter.result(),
     answers: { pictures, labels, ...mainAnswers(answers) },
   };

@@ -7,7 +7,7 @@ import { basename, join, resolve } from "node:path";
 import { resolveTrainOptions } from "../config/resolve.ts";
 import type { TrainOptions } from "../config/schema.ts";
 import { calibrate } from "../evaluation/calibration.ts";
-import type { EvaluateHooks } from "../evaluation/answers.ts";
+import type { EvaluateHooks } from "../evaluation/logits.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { readRun } from "../training/run-folder.ts";

@@ -2,7 +2,7 @@
 import type { Batch, Loader } from "../data/loader.ts";
 import { evaluate } from "../evaluation/evaluate.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
-import { tellWarnings } from "../evaluation/warnings.ts";
+import { tellWarnings } from "../evaluation/logits.ts";
 import { DeviceError } from "../errors.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Schedule } from "../optim/schedule.ts";

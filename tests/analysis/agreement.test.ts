@@ -7,7 +7,7 @@ import type { Ballot } from "../../src/analysis/agreement.ts";
 import { countAgreement, measureAgreement, mostDisputed } from "../../src/analysis/agreement.ts";
 import { writeAgreement } from "../../src/analysis/agreement-files.ts";
 import { evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
-import type { EvaluateEvent } from "../../src/evaluation/answers.ts";
+import type { EvaluateEvent } from "../../src/evaluation/logits.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { writeRandomModel } from "../helpers/random-model.ts";

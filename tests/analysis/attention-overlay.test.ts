@@ -1,7 +1,7 @@
 /** Where a map lies on the whole picture, how it is enlarged, and what is drawn. */
 import { describe, expect, test } from "vitest";
 import { enlarge, overlay, rangeOf, reduced, seenPart } from "../../src/analysis/attention-overlay.ts";
-import { seenRegion } from "../../src/analysis/seen-region.ts";
+import { cropBox } from "../../src/analysis/crop-box.ts";
 import type { Picture } from "../../src/augmentation/picture.ts";
 import { createTransform } from "../../src/augmentation/transform.ts";
 import { COLOUR_TABLE, cssColour } from "../../src/figures/colour-map.ts";
@@ -46,7 +46,7 @@ describe("what of the picture was seen", () => {
   )("$width × $height as $size, crop ratio $cropRatio", ({ width, height, size, cropRatio }) => {
     const transform = createTransform({ mode: "evaluation", size, cropRatio });
     const draw = transform.draw(createRandom(0), width, height);
-    const seen = seenRegion(draw, { width, height });
+    const seen = cropBox(draw, { width, height });
     // a bright spot right of and below the middle of what is seen, large enough to survive the resampling
     const spot: [x: number, y: number] = [
       Math.round(seen.left + seen.width * 0.6),
@@ -63,7 +63,7 @@ describe("what of the picture was seen", () => {
   });
 
   test("augmented pictures have no such region", () => {
-    expect(() => seenRegion([{ op: "flip" }], grey(4, 4))).toThrow(RangeError);
+    expect(() => cropBox([{ op: "flip" }], grey(4, 4))).toThrow(RangeError);
   });
 });
 

@@ -5,12 +5,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { loadMaps, mapOutputs } from "../../src/analysis/attention.ts";
-import { lookInside, tokenNames } from "../../src/analysis/inside.ts";
+import { attentionReadout, mapOutputs } from "../../src/analysis/attention.ts";
 import { HEAD_FUSIONS, rollout } from "../../src/analysis/rollout.ts";
-import { tokenStatistics } from "../../src/analysis/token-statistics.ts";
-import { writePlanar } from "../../src/augmentation/picture.ts";
+import { TOKEN_STATISTICS } from "../../src/analysis/token-statistics.ts";
 import { loadModel } from "../../src/evaluation/load-model.ts";
+import { classifierOf } from "../../src/evaluation/classifier.ts";
+import { traceIntermediates } from "../../src/evaluation/intermediates.ts";
 import { evaluationProgram } from "../../src/evaluation/program.ts";
 import type { Value } from "../../src/graph/graph.ts";
 import { input } from "../../src/graph/graph.ts";
@@ -69,17 +69,16 @@ function trace(distilled: boolean): { outputs: Record<string, Value>; feeds: Rec
     model.parameters.map(({ name, shape }) => [name, input(name, "float32", shape)]),
   );
   const scope = createScope(({ name }) => parameters.get(name) ?? images);
-  const inside = lookInside(model, images, scope);
-  const tokens = tokenNames(model.config).length;
+  const inside = traceIntermediates(model, images, scope, { everyToken: true });
   const fused = HEAD_FUSIONS.map((headFusion) => [
     `fused ${headFusion}`,
-    mapOutputs(inside, { tokens, headFusion }).fused,
+    mapOutputs(inside, headFusion).fused,
   ]);
   return {
     outputs: {
-      rows: mapOutputs(inside, { tokens, headFusion: "mean" }).rows,
+      rows: mapOutputs(inside, "mean").rows,
       ...Object.fromEntries(fused),
-      ...tokenStatistics(inside, model.config),
+      ...TOKEN_STATISTICS.outputs(inside),
     },
     feeds: {
       images: seededTensor("images", batchSize * 3 * sizeOf(size), seededImages),
@@ -182,11 +181,15 @@ describe.skipIf(!existsSync(data))("the real DeiT-Ti (needs ../shared/data)", ()
     };
     const path = fileURLToPath(new URL("deit_tiny_patch16_224/model.safetensors", data));
     const loaded = await loadModel(path, { model: "deit_tiny_patch16_224" });
-    const executable = await loadMaps(await sharedRuntime("cpu"), loaded, "mean");
-    const images = new Uint8Array(3 * real.side ** 2);
-    writePlanar(generate(real.side, real.side, "gradient"), images);
-    const { rows, fused } = await executable.run({ images });
-    await executable.release();
+    const runtime = await sharedRuntime("cpu");
+    await using classifier = classifierOf(loaded, { runtime, evalCropRatio: 1 });
+    const readout = attentionReadout("mean");
+    const image = generate(real.side, real.side, "gradient");
+    const [outputs] = await Array.fromAsync(
+      classifier.intermediates([image], readout),
+      (batch) => batch.outputs,
+    );
+    const { rows, fused } = outputs ?? {};
     const tokens = 197;
     for (const { layer, head, values } of real.rows) {
       const start = (layer * 3 + head) * tokens;

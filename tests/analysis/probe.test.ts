@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { fitLogistic, logitsOf } from "../../src/analysis/logistic-regression.ts";
 import { linearProbe, nearestNeighbours, probe } from "../../src/analysis/probe.ts";
-import type { Features } from "../../src/evaluation/features.ts";
+import type { Features } from "../../src/evaluation/classifier.ts";
 import { createRandom } from "../../src/random.ts";
 import { train } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";

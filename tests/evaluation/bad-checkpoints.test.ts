@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { DeitError } from "../../src/errors.ts";
-import { loadClassifier } from "../../src/evaluation/classifier.ts";
+import { openClassifier } from "../../src/evaluation/classifier.ts";
 import { fromFloat32, serializeSafetensors } from "../../src/formats/safetensors.ts";
 import { openTensorFile } from "../../src/formats/tensor-file.ts";
 import { createModel } from "../../src/models/registry.ts";
@@ -79,7 +79,7 @@ describe("what is no file of weights is called by its name:", () => {
       /announces a header of .*\nThis is most likely no safetensors file/,
     ],
   ])("%s", async (name, bytes, expected) => {
-    expect(await message(loadClassifier(await write(name, bytes)))).toMatch(expected);
+    expect(await message(openClassifier(await write(name, bytes)))).toMatch(expected);
   });
 
   test("an ONNX file of no model that is known", async () => {
@@ -158,15 +158,15 @@ describe("tensors that do not fit are listed shortly, with what may be the cause
     ],
     ["nothing", file(new Map()), /it has no tensors\n/],
   ])("%s", async (name, bytes, expected) => {
-    expect(await message(loadClassifier(await write(`${name}.safetensors`, bytes)))).toMatch(expected);
+    expect(await message(openClassifier(await write(`${name}.safetensors`, bytes)))).toMatch(expected);
   });
 
   test("a model that was named", async () => {
     const path = await write("named.safetensors", good);
-    expect(await message(loadClassifier(path, { model: "deit_tiny_patch16_224" }))).toMatch(
+    expect(await message(openClassifier(path, { model: "deit_tiny_patch16_224" }))).toMatch(
       /\nLeave out --model/,
     );
-    expect(await message(loadClassifier(path, { model: "deit_tiny_patch16_22" }))).toMatch(
+    expect(await message(openClassifier(path, { model: "deit_tiny_patch16_22" }))).toMatch(
       /unknown model .*\nDid you mean/,
     );
   });
@@ -184,7 +184,7 @@ describe("weights that are no numbers", () => {
     );
 
   test.each([Number.NaN, Number.POSITIVE_INFINITY])("%d: for evaluation and export", async (value) => {
-    expect(await message(loadClassifier(await write("nan.safetensors", broken(value))))).toMatch(
+    expect(await message(openClassifier(await write("nan.safetensors", broken(value))))).toMatch(
       /has values that are not finite in 4 of its tensors: blocks\.0\.mlp\.fc1\.weight, .*\nIts training diverged/,
     );
   });
@@ -221,7 +221,7 @@ describe("an ONNX file that is no classifier:", () => {
       /expected one float32 output of logits .* it returns "y" float32/,
     ],
   ])("%s", async (name, content, expected) => {
-    expect(await message(loadClassifier(await write(`${name}.onnx`, onnxFile(content))))).toMatch(expected);
+    expect(await message(openClassifier(await write(`${name}.onnx`, onnxFile(content))))).toMatch(expected);
   });
 });
 

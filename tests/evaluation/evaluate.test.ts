@@ -10,7 +10,7 @@ import { openEvaluation } from "../../src/data/open.ts";
 import { createPlan } from "../../src/data/plan.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { evaluate, evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
-import type { EvaluateEvent } from "../../src/evaluation/answers.ts";
+import type { EvaluateEvent } from "../../src/evaluation/logits.ts";
 import { loadModel } from "../../src/evaluation/load-model.ts";
 import { predict } from "../../src/evaluation/predict.ts";
 import type { PredictEvent } from "../../src/evaluation/predict.ts";

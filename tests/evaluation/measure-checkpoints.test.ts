@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { writeEvaluation } from "../../src/analysis/evaluation-files.ts";
 import { describeComparison, describeReport } from "../../src/cli/evaluation-view.ts";
 import { mainAnswers } from "../../src/evaluation/answer-sheet.ts";
-import type { EvaluateEvent } from "../../src/evaluation/answers.ts";
+import type { EvaluateEvent } from "../../src/evaluation/logits.ts";
 import { evaluationDocument } from "../../src/evaluation/evaluation-document.ts";
 import type { MeasureCheckpointsOptions } from "../../src/evaluation/measure-checkpoints.ts";
 import { comparisonReport, measureCheckpoints } from "../../src/evaluation/measure-checkpoints.ts";

@@ -1,7 +1,7 @@
 /** How often the students of an ablation and its teachers answer differently (Table 4), a number for each seed. */
 import { join } from "node:path";
 import type { EvaluationDataOptions } from "../../data/open.ts";
-import type { EvaluateHooks } from "../../evaluation/answers.ts";
+import type { EvaluateHooks } from "../../evaluation/logits.ts";
 import { RUN_FILES } from "../../training/run-folder.ts";
 import type { Ballot } from "../agreement.ts";
 import { castBallot } from "../agreement.ts";

@@ -1,6 +1,6 @@
 /** Whether the teachers of an ablation are about as accurate, so that what their students differ in comes from something else. */
 import { DeitError } from "../../errors.ts";
-import type { EvaluateEvent } from "../../evaluation/answers.ts";
+import type { EvaluateEvent } from "../../evaluation/logits.ts";
 import { evaluateCheckpoint } from "../../evaluation/evaluate.ts";
 import { measuredOn } from "./measured-on.ts";
 import type { AblationPlan } from "./plan.ts";

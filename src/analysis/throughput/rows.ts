@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { didYouMean } from "../../config/names.ts";
 import { ConfigError, DataError, firstLine } from "../../errors.ts";
-import { loadClassifier } from "../../evaluation/classifier.ts";
+import { openClassifier } from "../../evaluation/classifier.ts";
 import { namedCheckpoint } from "../../evaluation/named-checkpoint.ts";
 import { modelFolder } from "../../formats/model-folder.ts";
 import type { Model } from "../../models/registry.ts";
@@ -43,7 +43,7 @@ export interface RowsOptions {
 /**
  * The rows, models in the given order, and what was left out.
  * @throws ConfigError for a name that is neither model nor file, and when no model takes any of the sizes; what
- * `loadClassifier` throws for files that are no classifiers
+ * `openClassifier` throws for files that are no classifiers
  */
 export async function throughputRows({
   models,
@@ -118,7 +118,7 @@ async function registeredRow(given: string, { size }: MakeOptions): Promise<Thro
 }
 
 async function checkpointRow(given: string, { model, size }: MakeOptions): Promise<ThroughputRow> {
-  const { name, file, source, inputSize } = await loadClassifier(given, { model, inputSize: size });
+  const { name, file, source, inputSize } = await openClassifier(given, { model, inputSize: size });
   const shared = { given, registered: false, weights: file };
   if (!("onnx" in source)) return { name, ...shared, fixedBatch: null, ...costOf(source.model) };
   const cost = await onnxCost(source);

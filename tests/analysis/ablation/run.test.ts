@@ -11,7 +11,7 @@ import { finishedRun, runAblation } from "../../../src/analysis/ablation/run.ts"
 import { ConfigError } from "../../../src/errors.ts";
 import { openRunFolder } from "../../../src/training/run-folder.ts";
 import type { AblationTable } from "../../../src/analysis/ablation/table.ts";
-import type { EvaluateEvent } from "../../../src/evaluation/answers.ts";
+import type { EvaluateEvent } from "../../../src/evaluation/logits.ts";
 import { temporaryFolder } from "../../data/temporary.ts";
 import { writePhotos } from "../../training/photos.ts";
 

@@ -2,7 +2,7 @@
 import { Option } from "commander";
 import type { Command } from "commander";
 import type { AttentionSource } from "../../../analysis/attention.ts";
-import type { TokenName } from "../../../analysis/inside.ts";
+import type { TokenName } from "../../../evaluation/intermediates.ts";
 import type { HeadFusion } from "../../../analysis/rollout.ts";
 import { HEAD_FUSIONS } from "../../../analysis/rollout.ts";
 import { ConfigError } from "../../../errors.ts";

@@ -2,8 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { RealMeter } from "../../src/evaluation/real-meter.ts";
-import { readRealLabels } from "../../src/evaluation/real-labels.ts";
+import { ImageNetRealMeter, readRealLabels } from "../../src/evaluation/imagenet-real.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 
 test("labels are found by the number in a picture's name", async () => {
@@ -32,7 +31,7 @@ test("other files are refused", async () => {
 
 test("an answer is right when it is one of the labels; a picture without any does not count", () => {
   const accepted = [[1, 2], [], [0], undefined];
-  const meter = new RealMeter({ numClasses: 7, labels: (picture) => accepted[picture] });
+  const meter = new ImageNetRealMeter({ numClasses: 7, labels: (picture) => accepted[picture] });
   const row = (...best: number[]): number[] =>
     Array.from({ length: 7 }, (_, k) => 7 - (best.indexOf(k) + 1 || 7));
   const rows = (...all: number[][]): Float32Array => Float32Array.from(all.flat());

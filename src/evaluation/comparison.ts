@@ -1,6 +1,6 @@
 /**
- * Several classifiers that are asked about the same pictures: each with a name of its own, and all with the classes of
- * the first, into whose order the answers of the others are brought.
+ * Several classifiers on the same images: each with a name of its own, and all with the classes of the first, into whose
+ * order the logits of the others are brought.
  */
 import { basename, resolve } from "node:path";
 import { isImageNet } from "../data/class-keys.ts";
@@ -11,110 +11,157 @@ import { openEvaluation } from "../data/open.ts";
 import { ConfigError } from "../errors.ts";
 import { modelFolder } from "../formats/model-folder.ts";
 import { matchClasses } from "../models/match-classes.ts";
-import type { EvaluateHooks } from "./answers.ts";
-import type { Classifier } from "./classifier.ts";
-import { loadClassifier } from "./classifier.ts";
+import type { BootstrapOptions } from "./bootstrap.ts";
+import type { Classifier, DatasetAnswers, OpenClassifierOptions } from "./classifier.ts";
+import { openClassifier } from "./classifier.ts";
+import type { AnswerSettings, EvaluateHooks } from "./logits.ts";
+import type { JointRule } from "./metrics.ts";
 import { namedCheckpoint } from "./named-checkpoint.ts";
 
-export interface ContendersOptions extends EvaluationDataOptions {
-  /** Files, run folders, model folders or Hub ids; `name=path` gives one a name. */
+export interface ComparisonOptions
+  extends
+    EvaluationDataOptions,
+    AnswerSettings,
+    Pick<OpenClassifierOptions, "model" | "inputSize" | "evalCropRatio" | "weights">,
+    Pick<BootstrapOptions, "resamples"> {
+  /** What `openClassifier` opens; `name=path` gives one a name. */
   readonly checkpoints: readonly string[];
-  /** Name of a registered model, for files that do not say what they are. */
-  readonly model?: string | undefined;
-  readonly inputSize?: number | readonly [number, number] | null | undefined;
-  /** Which weights of files that hold several: "model", "ema", or their name in the file. */
-  readonly weights?: string | null | undefined;
-  /** Ask about that many pictures only, by chance, the classes in proportion. */
+  /** How the heads of a distilled model are joined. */
+  readonly joint?: JointRule | undefined;
+  /** Ask about that many images only, at random, the classes in proportion. */
   readonly images?: number | undefined;
-  /** Only classes that the pictures are of can be answered. */
+  /** Only classes that the images are of can be answered. */
   readonly restrictClasses?: boolean | undefined;
 }
 
-export interface Contender {
+/** One of the models that are compared. */
+export interface ComparedModel {
   /** Unlike all others'. */
   readonly name: string;
   /** As it was given, without a name. */
   readonly checkpoint: string;
   /** Its index of each class that is answered for; undefined when the order is the same. */
   readonly order: Int32Array | undefined;
-  /** Reads the weights: only one's need be in memory at a time. */
-  load(): Promise<Classifier>;
+  open(): Promise<Classifier>;
 }
 
-export interface Contest {
-  readonly contenders: readonly Contender[];
+export interface Comparison {
+  readonly models: readonly ComparedModel[];
   readonly dataset: Dataset;
   /** Classes of the answers. */
   readonly numClasses: number;
   readonly classes: readonly string[];
   /** The number that each class of the dataset has among them; undefined: its own. */
   readonly relabel: Int32Array | undefined;
-  /** Classes that the pictures are of. */
+  /** Classes that the images are of. */
   readonly present: number;
 }
 
 /**
- * Opens checkpoints and pictures.
- * @throws ConfigError for classes that do not fit together, and what loading and opening throw
+ * Opens checkpoints and images.
+ * @throws ConfigError for classes that do not fit together, and what opening throws
  */
-export async function openContest(
-  { checkpoints, model, inputSize, weights, images, restrictClasses = false, ...data }: ContendersOptions,
+export async function openComparison(
+  options: ComparisonOptions,
   { onEvent }: EvaluateHooks = {},
-): Promise<Contest> {
+): Promise<Comparison> {
+  const { checkpoints, images, restrictClasses = false, classes: named, ...rest } = options;
   const given = checkpoints.map(namedCheckpoint);
   const warn = (message: string): void => onEvent?.({ type: "warning", message });
-  const known: Omit<Classifier, "source">[] = [];
-  const load = async (path: string): Promise<Classifier> =>
-    loadClassifier(path, { model, inputSize: inputSize ?? undefined, weights: weights ?? undefined });
+  const known: Facts[] = [];
+  let only: Classifier | undefined;
   for (const { path } of given) {
-    const { source: _, ...facts } = await load(path); // the weights are read again when their turn comes
-    known.push(facts);
+    const classifier = await openClassifier(path, rest);
+    const { name, file, numClasses, classes, notes } = classifier;
+    known.push({ name, file, numClasses, classes, notes });
+    if (given.length === 1) only = classifier; // of several the weights are read again: one's are in memory at a time
   }
   const names = namesOf(given, known);
   for (const [i, { notes }] of known.entries())
-    for (const message of notes) {
-      const who = known.length > 1 ? `${names[i]}: ` : "";
-      warn(`${who}${message}`);
-    }
+    for (const message of notes) warn(known.length > 1 ? `${names[i]}: ${message}` : message);
   const [first] = known;
-  if (first === undefined) throw new ConfigError("checkpoint", "no checkpoint was given");
-  const opened = await openEvaluation(data, {
-    model: { numClasses: first.numClasses, classes: data.classes ?? first.classes },
+  if (first === undefined)
+    throw new ConfigError("checkpoint", "no checkpoint was given", {
+      code: "checkpoint/missing",
+      hint: "Name one or more.",
+    });
+  const opened = await openEvaluation(rest, {
+    model: { numClasses: first.numClasses, classes: named ?? first.classes },
     onNote: warn,
   });
   // a folder called val says less than the one it is in
   const whole =
-    typeof data.dataPath === "string" ? { ...opened, name: basename(resolve(data.dataPath)) } : opened;
+    typeof rest.dataPath === "string" ? { ...opened, name: basename(resolve(rest.dataPath)) } : opened;
   checkClasses(whole, first.numClasses, given[0]?.path ?? "");
   const dataset =
-    images === undefined ? whole : takeSubset(whole, { rule: "sample", count: images, seed: data.seed ?? 0 });
-  const all: Named = { ...first, name: names[0] ?? "", classes: namedClasses(first, dataset) };
+    images === undefined ? whole : takeSubset(whole, { rule: "sample", count: images, seed: rest.seed ?? 0 });
+  const all = { ...first, name: names[0] ?? "", classes: namedClasses(first, dataset) };
   const present = [...new Set(whole.labels)].sort((a, b) => a - b);
   const asked = restrictClasses ? present : undefined;
-  if (asked === undefined && present.length < all.numClasses && whole.length >= 5 * present.length) {
+  if (asked === undefined && present.length < all.numClasses && whole.length >= 5 * present.length)
     warn(
       `the pictures are of ${present.length} of the ${all.numClasses} classes; --restrict-classes lets models answer with these alone`,
     );
-  }
-  const numClasses = asked?.length ?? all.numClasses;
   return {
     dataset,
-    numClasses,
-    classes: asked?.map((label) => all.classes?.[label] ?? String(label)) ?? all.classes ?? [],
+    numClasses: asked?.length ?? all.numClasses,
+    classes: asked?.map((label) => all.classes[label] ?? String(label)) ?? all.classes,
     relabel: asked && Int32Array.from({ length: all.numClasses }, (_, label) => asked.indexOf(label)),
     present: present.length,
-    contenders: known.map((facts, i) => {
-      const own = { ...facts, name: names[i] ?? "" };
-      const order =
-        i === 0 ? undefined : orderOf(own, { ...all, classes: first.classes }, { dataset: whole, warn });
+    models: known.map((facts, i) => {
+      const name = names[i] ?? facts.name;
+      const checkpoint = given[i]?.path ?? facts.file;
+      const columns = { ...all, classes: first.classes };
+      const order = i === 0 ? undefined : orderOf({ ...facts, name }, columns, { dataset: whole, warn });
       return {
-        name: names[i] ?? facts.name,
-        checkpoint: given[i]?.path ?? facts.file,
+        name,
+        checkpoint,
         order: asked === undefined ? order : Int32Array.from(asked, (label) => order?.[label] ?? label),
-        load: async () => load(given[i]?.path ?? facts.file),
+        async open() {
+          const classifier = only ?? openClassifier(checkpoint, rest);
+          only = undefined;
+          return classifier;
+        },
       };
     }),
   };
+}
+
+/** What a comparison needs to know of every model before any is asked. */
+type Facts = Pick<Classifier, "name" | "file" | "numClasses" | "classes" | "notes">;
+
+/** A model whose turn it is. */
+export interface AskedModel extends ComparedModel {
+  readonly classifier: Classifier;
+  /** Its logits, and the labels, of the classes that are answered for; once. */
+  readonly answers: AsyncIterable<DatasetAnswers>;
+}
+
+/** Goes through the images once with each model, one after another, each closed before the next is opened. */
+export async function askEach<T>(
+  { models, dataset, relabel }: Comparison,
+  { batchSize, workers }: AnswerSettings,
+  ask: (model: AskedModel) => Promise<T>,
+  { onEvent, signal }: EvaluateHooks = {},
+): Promise<T[]> {
+  const found: T[] = [];
+  for (const [i, model] of models.entries()) {
+    await using classifier = await model.open();
+    const total = models.length * dataset.length;
+    const answers = classifier.answers(dataset, {
+      batchSize,
+      workers,
+      order: model.order,
+      relabel,
+      signal,
+      onEvent: (event) =>
+        onEvent?.(
+          event.type === "evaluate" ? { ...event, done: i * dataset.length + event.done, total } : event,
+        ),
+    });
+    found.push(await ask({ ...model, classifier, answers }));
+  }
+  return found;
 }
 
 /** Names that files have whatever is in them. */
@@ -156,7 +203,7 @@ function namedClasses(
   return Array.from({ length: numClasses }, (_, i) => classes?.[i] ?? dataset.classes[i] ?? String(i));
 }
 
-type Named = Pick<Classifier, "name" | "numClasses" | "classes">;
+type Named = Pick<Facts, "name" | "numClasses" | "classes">;
 
 /**
  * The other's index of each class of the first; undefined when the order is the same. Where the first does not name its

@@ -2,7 +2,7 @@
 import type { Draw } from "../augmentation/operation.ts";
 
 /** In pixels of the picture, fractions allowed; it may leave the picture where the input was padded. */
-export interface SeenRegion {
+export interface CropBox {
   readonly left: number;
   readonly top: number;
   readonly width: number;
@@ -10,13 +10,10 @@ export interface SeenRegion {
 }
 
 /** The region that a draw of resizes and crops shows. @throws RangeError for other operations */
-export function seenRegion(
-  draw: Draw,
-  picture: { readonly width: number; readonly height: number },
-): SeenRegion {
-  let seen: SeenRegion = { left: 0, top: 0, width: picture.width, height: picture.height };
+export function cropBox(draw: Draw, picture: { readonly width: number; readonly height: number }): CropBox {
+  let seen: CropBox = { left: 0, top: 0, width: picture.width, height: picture.height };
   let size: { readonly width: number; readonly height: number } = picture;
-  const cut = ({ left, top, width, height }: SeenRegion): void => {
+  const cut = ({ left, top, width, height }: CropBox): void => {
     const [across, down] = [seen.width / size.width, seen.height / size.height];
     seen = {
       left: seen.left + left * across,

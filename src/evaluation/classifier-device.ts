@@ -1,0 +1,127 @@
+/**
+ * Where a classifier computes: a device of its own, opened when first needed, or one that was given; the weights there,
+ * once; and a program for each readout and size of batch.
+ */
+import { ConfigError, DeitError } from "../errors.ts";
+import { input } from "../graph/graph.ts";
+import { cast } from "../graph/ops.ts";
+import { compile } from "../graph/program.ts";
+import { packTensors } from "../nn/layout.ts";
+import { modelLayout } from "../optim/groups.ts";
+import { createRuntime } from "../runtime/node.ts";
+import type { DeviceName, Runtime, TensorData } from "../runtime/runtime.ts";
+import type { Readout } from "./intermediates.ts";
+import { readoutProgram } from "./intermediates.ts";
+import type { LoadedModel } from "./load-model.ts";
+import type { Evaluator } from "./logits.ts";
+import type { OnnxModel } from "./onnx-model.ts";
+import { loadOnnxAnswers } from "./onnx-model.ts";
+import { EVALUATION } from "./program.ts";
+import { normalise } from "./program-input.ts";
+
+export interface DeviceOptions {
+  readonly device?: DeviceName | "auto" | undefined;
+  /** CPU threads of one operation; default: all that this process may use. */
+  readonly threads?: number | null | undefined;
+  /** A device that is open already, shared with others; it is not closed with the classifier. */
+  readonly runtime?: Runtime | undefined;
+}
+
+export interface ClassifierDevice {
+  /** A program that reads that of batches of that size, made once. @throws DeitError after `close` */
+  program(readout: Readout, batchSize: number): Promise<Evaluator>;
+  close(): Promise<void>;
+}
+
+/** Classifiers of one runtime keep their weights under names of their own. */
+let shared = 0;
+
+export function classifierDevice(
+  source: LoadedModel | OnnxModel,
+  { device = "auto", threads, runtime: given }: DeviceOptions,
+): ClassifierDevice {
+  const slot = given === undefined ? "W" : `W${++shared}`;
+  const programs = new Map<Readout, Map<number, Promise<Evaluator>>>();
+  const onClose: (() => Promise<unknown>)[] = [];
+  let runtime = given && Promise.resolve(given);
+  let layout: ReturnType<typeof putWeights> | undefined;
+  let isClosed = false;
+
+  async function putWeights(
+    on: Runtime,
+    { model, tensors }: LoadedModel,
+  ): Promise<ReturnType<typeof modelLayout>> {
+    const own = modelLayout(model);
+    for (const [vector, data] of Object.entries(packTensors(own, tensors))) {
+      await on.setState(`${slot}.${vector}`, data);
+      onClose.push(async () => on.deleteState(`${slot}.${vector}`));
+    }
+    return own;
+  }
+
+  async function make(readout: Readout, batchSize: number): Promise<Evaluator> {
+    runtime ??= createRuntime({ device, ...(threads && { threads }) });
+    const on = await runtime;
+    if ("onnx" in source) return loadForeign(on, source, { readout, batchSize });
+    const { model, normalisation } = source;
+    layout ??= putWeights(on, source);
+    const options = { model, layout: await layout, batchSize, target: on.target, normalisation };
+    const executable = await on.load(readoutProgram(options, readout, { slot }));
+    onClose.unshift(async () => executable.release());
+    return executable;
+  }
+
+  return {
+    async program(readout, batchSize) {
+      if (isClosed)
+        throw new DeitError(`${source.file} is closed: it cannot be asked any more`, {
+          code: "classifier/closed",
+          hint: "Open it again.",
+        });
+      const sizes = programs.get(readout) ?? new Map<number, Promise<Evaluator>>();
+      programs.set(readout, sizes);
+      const made = sizes.get(batchSize) ?? make(readout, batchSize);
+      sizes.set(batchSize, made);
+      made.catch(() => sizes.delete(batchSize)); // the next question tries again
+      return made;
+    },
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      const open = await runtime?.catch(() => undefined);
+      if (given === undefined) await open?.close();
+      else for (const free of onClose) await free();
+      programs.clear();
+    },
+  };
+}
+
+/** A foreign file on a device: bytes are normalised by a program of ours before it. */
+async function loadForeign(
+  runtime: Runtime,
+  source: OnnxModel,
+  { readout, batchSize }: { readout: Readout; batchSize: number },
+): Promise<Evaluator> {
+  const { name, file, inputSize, normalisation } = source;
+  if (readout !== EVALUATION)
+    throw new ConfigError("checkpoint", `${file} is a foreign ONNX file: it returns logits alone`, {
+      code: "classifier/no-intermediates",
+      hint: "Open it with { intermediates: true }, which reads its weights, or give the checkpoint that it was made of.",
+    });
+  const images = cast(input("images", "uint8", [batchSize, 3, ...inputSize]), "float32");
+  const outputs = { pixels: normalise(images, normalisation) };
+  const preparation = await runtime.load(
+    compile({ name: `${name}.pixels`, target: runtime.target, outputs }),
+  );
+  const answers = await loadOnnxAnswers(runtime, source, { batchSize });
+  return {
+    run: async (feeds) => ({ class: await answers(floats(await preparation.run(feeds), "pixels")) }),
+  };
+}
+
+/** @throws TypeError for an output that is no float32 tensor */
+export function floats(outputs: Readonly<Record<string, TensorData>>, name: string): Float32Array {
+  const data = outputs[name];
+  if (data instanceof Float32Array) return data;
+  throw new TypeError(`a program returned no float32 ${name}`);
+}
