@@ -10,7 +10,7 @@ export type AffineMatrix = readonly [number, number, number, number, number, num
 
 export interface AffineOptions {
   /** Nearest, bilinear or bicubic; maps have no box and no lanczos filter, in Pillow neither. */
-  readonly interpolation: Interpolation | "nearest";
+  readonly interpolation: Interpolation;
   /** RGB of what comes from outside. */
   readonly fill: readonly [number, number, number];
 }

@@ -6,13 +6,17 @@ import type { Random } from "../random.ts";
 import { copyRegion } from "./resize.ts";
 import type { Picture, Region } from "./picture.ts";
 
-/** The region of the picture; what lies outside is black, or the picture mirrored at its border (torchvision's paddings constant 0 and reflect). */
-export function crop(picture: Picture, region: Region, border: "black" | "reflect" = "black"): Picture {
+/** What stands outside the image: black, the image mirrored at its border (torchvision's paddings constant 0 and reflect), or an RGB colour. */
+export type Border = "black" | "reflect" | readonly [number, number, number];
+
+/** The region of the image. */
+export function crop(picture: Picture, region: Region, border: Border = "black"): Picture {
   const { left, top, width, height } = region;
   if (left >= 0 && top >= 0 && left + width <= picture.width && top + height <= picture.height)
     return copyRegion(picture, region);
   if (border === "reflect") return cropMirrored(picture, region);
   const data = new Uint8Array(width * height * 3);
+  if (border !== "black") for (let i = 0; i < data.length; i += 3) data.set(border, i);
   const from = Math.max(left, 0);
   const to = Math.min(left + width, picture.width);
   if (from >= to) return { width, height, data };

@@ -4,6 +4,7 @@
  */
 import { affine, rotate } from "./affine.ts";
 import { gaussianBlur } from "./blur.ts";
+import type { Border } from "./crop.ts";
 import { crop } from "./crop.ts";
 import { brightness, color, contrast, sharpness } from "./enhance.ts";
 import { flip } from "./flip.ts";
@@ -16,8 +17,8 @@ export type Operation =
   | {
       readonly op: "crop";
       readonly region: Region;
-      /** What is outside the picture: black, or the picture mirrored at its border. */
-      readonly border?: "reflect";
+      /** What stands outside the image, default black. */
+      readonly border?: Border;
     }
   | {
       readonly op: "resize";

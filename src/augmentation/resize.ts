@@ -1,14 +1,21 @@
 /**
  * Antialiased resampling, bit for bit as Pillow's `Image.resize` does it for 8-bit RGB: two passes of 22-bit
- * fixed-point filters with 8-bit pixels in between (Pillow's src/libImaging/Resample.c). It resamples only what
- * it must: the source may be a region of the picture, and the result a window of the resized picture.
+ * fixed-point filters with 8-bit pixels in between (Pillow's src/libImaging/Resample.c); nearest takes pixels as they
+ * are (Geometry.c). It resamples only what it must: the source may be a region of the image, and the result a window of
+ * the resized image.
  */
 import type { Picture, Region } from "./picture.ts";
 import type { Coefficients, Pass } from "./resample.ts";
 import { resample } from "./resample.ts";
 
-/** Pillow's filters: box ½, bilinear 1, bicubic 2 (a = −½) and lanczos 3 source pixels wide on each side. */
-export type Interpolation = "box" | "bilinear" | "bicubic" | "lanczos";
+/** Filters: box ½, bilinear and hamming 1, bicubic 2 (a = −½) and lanczos 3 source pixels wide on each side. */
+type FilterName = "box" | "bilinear" | "hamming" | "bicubic" | "lanczos";
+
+/** Pillow's filters, and the nearest pixel without one. */
+export type Interpolation = FilterName | "nearest";
+
+/** Pillow's names in the order of its numbers: index 3 is BICUBIC. */
+export const INTERPOLATIONS = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"] as const;
 
 export interface ResizeOptions {
   readonly width: number;
@@ -44,6 +51,17 @@ export function resize(
       `resize: box [${[left, top, right, bottom].join(", ")}] is not inside ${source.width}×${source.height}`,
     );
 
+  if (interpolation === "nearest") {
+    const columns = nearest(
+      { size: source.width, from: left, to: right, out: width, first: result.left, count: result.width },
+      source.left,
+    );
+    const rows = nearest(
+      { size: source.height, from: top, to: bottom, out: height, first: result.top, count: result.height },
+      source.top,
+    );
+    return gatherPixels(picture, columns, rows);
+  }
   const filter = FILTERS[interpolation];
   const horizontal = coefficients(
     { size: source.width, from: left, to: right, out: width, first: result.left, count: result.width },
@@ -69,6 +87,30 @@ export function resize(
   // Pillow 13's order; earlier ones always began with the rows, which can differ by a level where this order applies
   const columnsFirst = source.height > height && source.height - height > 2 * (source.width - width);
   return resample(picture, read, columnsFirst ? passes.toReversed() : passes);
+}
+
+/** The source pixel of each output of an axis. Pillow adds up the steps, and so must this. */
+function nearest({ size, from, to, out, first, count }: Axis, offset: number): Int32Array {
+  const scale = Math.fround(to - from) / out;
+  const positions = new Int32Array(count);
+  let position = from + scale * 0.5;
+  for (let i = 0; i < first + count; i++, position += scale)
+    if (i >= first) positions[i - first] = offset + Math.min(Math.trunc(position), size - 1);
+  return positions;
+}
+
+function gatherPixels(picture: Picture, columns: Int32Array, rows: Int32Array): Picture {
+  const data = new Uint8Array(columns.length * rows.length * 3);
+  let o = 0;
+  for (const y of rows) {
+    for (const x of columns) {
+      const i = (y * picture.width + x) * 3;
+      data[o++] = picture.data[i] as number;
+      data[o++] = picture.data[i + 1] as number;
+      data[o++] = picture.data[i + 2] as number;
+    }
+  }
+  return { width: columns.length, height: rows.length, data };
 }
 
 /** A copy of a region that lies inside the picture. */
@@ -107,9 +149,10 @@ interface Filter {
   readonly weight: (x: number) => number;
 }
 
-const FILTERS: Record<Interpolation, Filter> = {
+const FILTERS: Record<FilterName, Filter> = {
   box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
   bilinear: { support: 1, weight: (x) => Math.max(1 - Math.abs(x), 0) },
+  hamming: { support: 1, weight: (x) => hamming(Math.abs(x)) },
   bicubic: { support: 2, weight: (x) => cubic(Math.abs(x), -0.5) },
   lanczos: { support: 3, weight: (x) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
 };
@@ -119,16 +162,18 @@ function cubic(x: number, a: number): number {
   return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
 }
 
+/** Pillow's constants are float32. */
+function hamming(x: number): number {
+  if (x === 0 || x >= 1) return x === 0 ? 1 : 0;
+  return sinc(x) * (Math.fround(0.54) + Math.fround(0.46) * Math.cos(x * Math.PI));
+}
+
 function sinc(x: number): number {
   return x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI);
 }
 
 /** The same filter as a matrix [to, from], rows adding up to 1: for pixels that are no bytes. */
-export function resizeMatrix(
-  from: number,
-  to: number,
-  interpolation: Interpolation = "bicubic",
-): Float32Array {
+export function resizeMatrix(from: number, to: number, interpolation: FilterName = "bicubic"): Float32Array {
   const axis = { size: from, from: 0, to: from, out: to, first: 0, count: to };
   const { starts, counts, weights, stride } = coefficients(axis, FILTERS[interpolation]);
   const matrix = new Float32Array(to * from);

@@ -7,7 +7,8 @@
 import type { Random } from "../random.ts";
 import { drawAutoAugment, parseAutoAugment } from "./auto-augment.ts";
 import { drawColorJitter } from "./color-jitter.ts";
-import { centerCrop, randomCrop, randomResizedCrop } from "./crop.ts";
+import type { Border } from "./crop.ts";
+import { centerCrop, randomCrop, randomResizedCrop, roundHalfEven } from "./crop.ts";
 import { drawErasing, type ErasingOptions, writeNoise } from "./erasing.ts";
 import { applyOperation, type Draw, type Operation, sizeAfter } from "./operation.ts";
 import type { Picture } from "./picture.ts";
@@ -49,12 +50,27 @@ export interface TrainTransformOptions {
   readonly erasing?: ErasingOptions;
 }
 
+/**
+ * How evaluation brings an image to its resized size [height, width]: proportions kept until it covers that size (torchvision's
+ * Resize, timm's "center"), regardless of proportions ("squash"), proportions kept until it fits ("border"), or not at all.
+ */
+export type ResizeMode = "shorter-side" | "squash" | "longer-side" | "none";
+
+/** Made by `evaluationTransform` from a model's preprocessing. */
 export interface EvaluationTransformOptions {
   readonly mode: "evaluation";
   readonly size: readonly [height: number, width: number];
-  /** Side of the centre crop / side of the resized picture, default 0.875: 224 of 256. */
+  /** Side of the centre crop / side of the resized image, default 0.875: 224 of 256. */
   readonly cropRatio?: number;
+  /** The resized size, default ⌊size / cropRatio⌋. */
+  readonly resizedSize?: readonly [height: number, width: number];
+  /** Default shorter-side. */
+  readonly resize?: ResizeMode;
   readonly interpolation?: Interpolation;
+  /** Images of at most 32 pixels a side that have the size already are taken whole; default true. */
+  readonly smallWhole?: boolean;
+  /** What stands where an image does not reach; default black. */
+  readonly border?: Border;
 }
 
 /** JSON-able, so that a loader's worker can build the same transform. */
@@ -185,40 +201,73 @@ function policyOf(policy: string, interpolationBy: (random: Random) => Interpola
 function evaluationSteps({
   size,
   cropRatio = 0.875,
+  resizedSize = [Math.floor(size[0] / cropRatio), Math.floor(size[1] / cropRatio)],
+  resize = "shorter-side",
   interpolation = "bicubic",
+  smallWhole = true,
+  border,
 }: EvaluationTransformOptions): Step[] {
-  const target = [Math.floor(size[0] / cropRatio), Math.floor(size[1] / cropRatio)] as const;
+  const resizedTo = RESIZED[resize];
   return [
     {
       name: "centre",
-      draw: (_, picture) =>
-        isSmallAlready(picture, size) ? [] : coverAndCrop(picture, { size, target, interpolation }),
+      draw(_, picture) {
+        if (smallWhole && isSmallAlready(picture, size)) return [];
+        return resizeAndCrop(picture, {
+          resized: resizedTo(picture, resizedSize),
+          size,
+          interpolation,
+          border,
+        });
+      },
     },
   ];
 }
 
-/**
- * torchvision's Resize and CenterCrop: the picture is resized, keeping its proportions, until it just covers `target`
- * (for squares: its shorter side becomes the target's), the longer side cut to a whole number; then `size` is cut from the middle.
- */
+/** The size that an image is resized to, by the size that is asked for. */
+const RESIZED: Readonly<
+  Record<ResizeMode, (picture: Size, target: readonly [height: number, width: number]) => Size>
+> = {
+  "shorter-side": coveringSize,
+  squash: (_, [height, width]) => ({ height, width }),
+  "longer-side": fittingSize,
+  none: (picture) => picture,
+};
+
+/** torchvision's Resize and CenterCrop: resized until it just covers `target`, the longer side cut to a whole number; `size` cut from the middle. */
 function coverAndCrop(
   picture: Size,
-  {
-    size,
-    target,
-    interpolation,
-  }: { size: readonly [number, number]; target: readonly [number, number]; interpolation: Interpolation },
+  { target, ...options }: { target: readonly [number, number] } & Omit<CropOptions, "resized">,
 ): Draw {
-  const covering = coveringSize(picture, target);
-  const window = centerCrop(covering, size);
-  const whole = window.width === covering.width && window.height === covering.height;
-  const [resizing] = resizeTo(picture, covering, interpolation);
-  if (resizing === undefined) return whole ? [] : [{ op: "crop", region: window }];
+  return resizeAndCrop(picture, { ...options, resized: coveringSize(picture, target) });
+}
+
+interface CropOptions {
+  readonly resized: Size;
+  readonly size: readonly [number, number];
+  readonly interpolation: Interpolation;
+  readonly border?: Border | undefined;
+}
+
+function resizeAndCrop(picture: Size, { resized, size, interpolation, border }: CropOptions): Draw {
+  const window = centerCrop(resized, size);
+  const whole = window.width === resized.width && window.height === resized.height;
+  const [resizing] = resizeTo(picture, resized, interpolation);
+  const cut: Operation = { op: "crop", region: window, ...(border !== undefined && { border }) };
+  if (resizing === undefined) return whole ? [] : [cut];
   if (whole) return [resizing];
-  // a window that leaves the picture (crop ratio above 1) needs padding, which only `crop` does
-  return window.left < 0 || window.top < 0
-    ? [resizing, { op: "crop", region: window }]
-    : [{ ...resizing, window }];
+  // a window that leaves the image (crop ratio above 1, borders) needs filling, which only `crop` does
+  const leaves = window.width > resized.width || window.height > resized.height;
+  return leaves ? [resizing, cut] : [{ ...resizing, window }];
+}
+
+/** The largest size of the image's proportions that fits into [height, width], rounded as timm does. */
+function fittingSize(picture: Size, [height, width]: readonly [number, number]): Size {
+  const ratio = Math.max(picture.height / height, picture.width / width);
+  return {
+    height: Math.max(1, roundHalfEven(picture.height / ratio)),
+    width: Math.max(1, roundHalfEven(picture.width / ratio)),
+  };
 }
 
 /** The smallest size of the picture's proportions that covers [height, width]. */

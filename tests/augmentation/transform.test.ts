@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import { crop } from "../../src/augmentation/crop.ts";
 import { readPlanar, writePlanar } from "../../src/augmentation/picture.ts";
 import type { Draw } from "../../src/augmentation/operation.ts";
+import { completePreprocessing, evaluationTransform } from "../../src/augmentation/preprocessing.ts";
+import type { Interpolation } from "../../src/augmentation/resize.ts";
 import { createTransform, type TransformOptions } from "../../src/augmentation/transform.ts";
 import { createRandom } from "../../src/random.ts";
 import golden from "../golden/pil/crop.json" with { type: "json" };
@@ -22,6 +24,60 @@ describe("evaluation", () => {
       expect(sha(result)).toBe(expected);
     },
   );
+
+  const modes = golden.modes as unknown as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    string,
+    Interpolation,
+    string,
+  ][];
+  it.each([...Map.groupBy(modes, ([, , , , , mode, interpolation]) => `${mode}, ${interpolation}`)])(
+    "timm's crop mode %s",
+    (_, cases) => {
+      const resizes = { squash: "squash", border: "longer-side", center: "shorter-side" } as const;
+      for (const [width, height, h, w, cropRatio, mode, interpolation, expected] of cases) {
+        const transform = createTransform(
+          evaluationTransform(
+            completePreprocessing([h, w], {
+              resize: resizes[mode as keyof typeof resizes],
+              cropRatio,
+              interpolation,
+              smallWhole: false,
+            }),
+          ),
+        );
+        const result = transform.apply(
+          generate(width, height, "noise"),
+          transform.draw(createRandom(0), width, height),
+        );
+        expect([result.height, result.width]).toEqual([h, w]);
+        expect(sha(result), `${width}×${height} to ${w}×${h} of ${cropRatio}`).toBe(expected);
+      }
+    },
+  );
+
+  it("cuts or fills without resizing", () => {
+    const none = { mode: "evaluation", size: [40, 40], resize: "none" } as const;
+    expect(once(none, 50, 44)).toEqual([{ op: "crop", region: { left: 5, top: 2, width: 40, height: 40 } }]);
+    expect(once(none, 30, 50)).toEqual([{ op: "crop", region: { left: -5, top: 5, width: 40, height: 40 } }]);
+    expect(once(none, 40, 40)).toEqual([]);
+  });
+
+  it("resizes to an exact size where no ratio says it", () => {
+    const options = {
+      mode: "evaluation",
+      size: [192, 224],
+      resizedSize: [256, 256],
+      resize: "squash",
+    } as const;
+    expect(once(options, 500, 375)).toMatchObject([
+      { size: [256, 256], window: { left: 16, top: 32, width: 224, height: 192 } },
+    ]);
+  });
 
   it("resizes to 256 for 224 and to 438 for 384, the long side cut off", () => {
     expect(once({ mode: "evaluation", size: [224, 224] }, 500, 375)).toMatchObject([

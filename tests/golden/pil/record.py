@@ -12,9 +12,10 @@ from PIL import Image, ImageCms
 import torchvision
 from torchvision import transforms
 from timm.data.transforms import RandomResizedCropAndInterpolation
+from timm.data.transforms_factory import transforms_imagenet_eval
 
 HERE = pathlib.Path(__file__).parent
-FILTERS = {"box": Image.BOX, "bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC, "lanczos": Image.LANCZOS}
+FILTERS = {"nearest": Image.NEAREST, "box": Image.BOX, "bilinear": Image.BILINEAR, "hamming": Image.HAMMING, "bicubic": Image.BICUBIC, "lanczos": Image.LANCZOS}
 VERSIONS = {"pillow": PIL.__version__, "torchvision": torchvision.__version__}
 
 
@@ -67,6 +68,17 @@ def crop():
             image = generate(w, h, "noise")
             pipeline = transforms.Compose([transforms.Resize(int(s / ratio), interpolation=Image.BICUBIC), transforms.CenterCrop(s)])
             evaluation.append([w, h, s, ratio, sha(pipeline(image))])
+    # timm's three ways to bring an image to the input's size, without its normalisation
+    modes = []
+    for w, h in [(500, 375), (375, 500), (60, 61), (1000, 100), (33, 32), (48, 48), (20, 9)]:
+        for s in [(48, 48), (32, 64), (57, 40)]:
+            for ratio in (0.875, 1.0):
+                for mode in ("squash", "border") + (("center",) if s[0] == s[1] else ()):
+                    for filter in ("bicubic", "bilinear", "nearest"):
+                        image = generate(w, h, "noise")
+                        pipeline = transforms_imagenet_eval(s, crop_pct=ratio, crop_mode=mode, interpolation=filter)
+                        pipeline.transforms = pipeline.transforms[:-2]
+                        modes.append([w, h, *s, ratio, mode, filter, sha(pipeline(image))])
     # the rectangles of RandomResizedCrop with the uniforms that made them: 2 a try, then 2 integers
     drawn = []
     for w, h in [(500, 375), (375, 500), (32, 32), (1000, 60), (60, 1000), (5, 7), (224, 224)]:
@@ -88,7 +100,7 @@ def crop():
             module.random = Recorder(seed)
             top, left, height, width = RandomResizedCropAndInterpolation.get_params(Image.new("RGB", (w, h)), (0.08, 1.0), (3 / 4, 4 / 3))
             drawn.append({"size": [w, h], "uniforms": uniforms, "integers": integers, "region": [left, top, width, height]})
-    return {"versions": VERSIONS, "centre": centre, "evaluation": evaluation, "randomResized": drawn}
+    return {"versions": VERSIONS, "centre": centre, "evaluation": evaluation, "modes": modes, "randomResized": drawn}
 
 
 def files():

@@ -1,0 +1,112 @@
+/**
+ * How evaluation prepares an image for a model: resized, the middle cut out, normalised. One value for every kind of
+ * checkpoint; the readers of files (formats/preprocessor.ts, ONNX metadata) make it, evaluation and exports take it.
+ */
+import type { Normalisation } from "./normalisation.ts";
+import { IMAGENET_NORMALISATION } from "./normalisation.ts";
+import type { Interpolation } from "./resize.ts";
+import type { EvaluationTransformOptions, ResizeMode } from "./transform.ts";
+
+export interface Preprocessing extends Normalisation {
+  /** [height, width] in pixels that the model sees. */
+  readonly inputSize: readonly [height: number, width: number];
+  /** How an image is brought to its resized size, before the input is cut out of its middle. */
+  readonly resize: ResizeMode;
+  readonly interpolation: Interpolation;
+  /** Side of the input by that of the resized image: 0.875 is 224 of 256 pixels. */
+  readonly cropRatio: number;
+  /** [height, width] of the resized image, where ⌊inputSize / cropRatio⌋ is not exactly it. */
+  readonly resizedSize?: readonly [height: number, width: number] | undefined;
+  /** Images that have the input's size already, of at most 32 pixels a side, are taken whole (DeiT for CIFAR). */
+  readonly smallWhole: boolean;
+}
+
+/** What some file says of it; the rest is somebody else's, or assumed. */
+export type PartialPreprocessing = { readonly [Key in keyof Preprocessing]?: Preprocessing[Key] | undefined };
+
+/** DeiT's evaluation (main.py): shorter side by the bicubic filter, 224 of 256 pixels, ImageNet's mean and std. */
+export const DEIT_PREPROCESSING: Omit<Preprocessing, "inputSize"> = {
+  ...IMAGENET_NORMALISATION,
+  resize: "shorter-side",
+  interpolation: "bicubic",
+  cropRatio: 0.875,
+  smallWhole: true,
+};
+
+/** What `parts` say, the first that says something of each, over DeiT's evaluation. */
+export function completePreprocessing(
+  inputSize: readonly [number, number],
+  ...parts: readonly (PartialPreprocessing | undefined)[]
+): Preprocessing {
+  const said = mergePreprocessing(...parts, DEIT_PREPROCESSING);
+  return { ...DEIT_PREPROCESSING, ...defined(said), inputSize };
+}
+
+/** What `parts` say, the first that says something of each. A resized size goes with the ratio and mode of the same part. */
+export function mergePreprocessing(
+  ...parts: readonly (PartialPreprocessing | undefined)[]
+): PartialPreprocessing {
+  return parts.reduceRight<PartialPreprocessing>((merged, part = {}) => {
+    const isOther = [part.cropRatio, part.inputSize, part.resize].some((value) => value !== undefined);
+    return { ...merged, ...(isOther && { resizedSize: undefined }), ...defined(part) };
+  }, {});
+}
+
+type Defined<T> = { readonly [Key in keyof T]?: Exclude<T[Key], undefined> };
+
+function defined<T extends object>(fields: T): Defined<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>;
+}
+
+/** The transform that prepares images so. Normalising is left to the program. */
+export function evaluationTransform(preprocessing: Preprocessing): EvaluationTransformOptions {
+  const { inputSize, resize, interpolation, cropRatio, resizedSize, smallWhole, mean } = preprocessing;
+  return {
+    mode: "evaluation",
+    size: inputSize,
+    cropRatio,
+    interpolation,
+    resize,
+    smallWhole,
+    ...(resizedSize && { resizedSize }),
+    ...(resize === "longer-side" && { border: colourOf(mean) }),
+  };
+}
+
+/** In words, for notes: "shorter side to 256 (bicubic), 224×224 cut out of the middle". */
+export function describePreprocessing(preprocessing: Preprocessing): string {
+  const { inputSize, resize, interpolation, mean, std } = preprocessing;
+  const resized = resizedSizeOf(preprocessing);
+  const sides = (size: readonly number[]): string => (size[0] === size[1] ? String(size[0]) : size.join("×"));
+  const isCut = resize === "none" || resized.some((length, i) => length !== inputSize[i]);
+  const steps = {
+    "shorter-side": `shorter side to ${sides(resized)}`,
+    "longer-side": `longer side to ${sides(resized)}, the rest filled`,
+    squash: `squashed to ${resized.join("×")}`,
+    none: "not resized",
+  };
+  return [
+    `${steps[resize]}${resize === "none" ? "" : ` (${interpolation})`}`,
+    ...(isCut || resize === "shorter-side" ? [`${inputSize.join("×")} cut out of the middle`] : []),
+    `mean ${numbers(mean)}, std ${numbers(std)}`,
+  ].join(", ");
+}
+
+/** [height, width] of the resized image; of the box that it covers or fits into, where proportions are kept. */
+export function resizedSizeOf({
+  inputSize,
+  cropRatio,
+  resizedSize,
+}: Pick<Preprocessing, "inputSize" | "cropRatio" | "resizedSize">): readonly [number, number] {
+  return resizedSize ?? [Math.floor(inputSize[0] / cropRatio), Math.floor(inputSize[1] / cropRatio)];
+}
+
+function numbers(values: readonly number[]): string {
+  const shown = values.map((value) => String(Number(value.toPrecision(3))));
+  return new Set(shown).size === 1 ? (shown[0] ?? "") : shown.join(" ");
+}
+
+/** timm fills with the mean. */
+function colourOf([red, green, blue]: Normalisation["mean"]): [number, number, number] {
+  return [Math.round(255 * red), Math.round(255 * green), Math.round(255 * blue)];
+}
