@@ -20,7 +20,8 @@ import { finetuneRecipe, finetuneRows, recipe, rows } from "../recipes/table3-ci
 import { finishedLog } from "../src/analysis/ablation/run.ts";
 import { parseTrainOptions } from "../src/config/resolve.ts";
 import type { TrainInput, TrainOptions } from "../src/config/schema.ts";
-import { needsTeacher } from "../src/distillation/teacher.ts";
+import { needsTeacher } from "../src/distillation/distillation-request.ts";
+import { planTraining } from "../src/training/plan.ts";
 import { train } from "../src/training/train.ts";
 import { readTable, runTasks, sumOf, writeTable } from "./study.ts";
 
@@ -194,7 +195,7 @@ const runs = values.phase === "tune" ? tuningRuns(study, inOrder) : await finalR
 if (values.run !== undefined) {
   const chosen = runs.find(({ folder }) => folder === values.run);
   if (chosen === undefined) throw new Error(`no run ${values.run}`);
-  const { last, seconds } = await train(await optionsOf(study, chosen));
+  const { last, seconds } = await train(planTraining(await optionsOf(study, chosen)));
   const { row, setting, seed } = chosen;
   console.error(`${row.name}, ${describe(setting)}, seed ${seed}: ${last.acc1} %, ${Math.round(seconds)} s`);
 } else {

@@ -19,6 +19,7 @@ import { finishedLog } from "../src/analysis/ablation/run.ts";
 import { probe } from "../src/analysis/probe.ts";
 import { parseTrainOptions } from "../src/config/resolve.ts";
 import type { TrainInput } from "../src/config/schema.ts";
+import { planTraining } from "../src/training/plan.ts";
 import { train } from "../src/training/train.ts";
 import { readTable, runTasks, sumOf, writeTable } from "./study.ts";
 
@@ -190,7 +191,7 @@ if (values.phase === "probe") {
     ...(tuning && trial),
     outputDir: folder,
   });
-  const { last, seconds } = await train(options);
+  const { last, seconds } = await train(planTraining(options));
   console.error(
     `${describe(setting)}, ${size} pixels, seed ${seed}: ${last.acc1} %, ${Math.round(seconds)} s`,
   );

@@ -8,6 +8,7 @@ import { surveyPictures } from "./data/survey.ts";
 import { firstRunDefaults, guessRate } from "./config/first-run.ts";
 import { parseTrainOptions, resolveTrainOptions } from "./config/resolve.ts";
 import type { TrainInput, TrainOptions } from "./config/schema.ts";
+import { planTraining } from "./training/plan.ts";
 import { estimate as estimateRun, train as trainRun } from "./training/train.ts";
 import type { Estimate, TrainHooks, TrainResult } from "./training/train.ts";
 
@@ -19,12 +20,12 @@ import type { Estimate, TrainHooks, TrainResult } from "./training/train.ts";
  * more; ConfigError, DataError, DeviceError and their kin for everything else that a user can mend
  */
 export async function train(input: TrainInput, hooks?: TrainHooks): Promise<TrainResult> {
-  return trainRun(await completed(input), hooks);
+  return trainRun(planTraining(await completed(input)), hooks);
 }
 
 /** Time, memory and disk that such a run takes on this machine, from its first steps. Writes nothing. */
 export async function estimate(input: TrainInput): Promise<Estimate> {
-  return estimateRun(await completed(input));
+  return estimateRun(planTraining(await completed(input)));
 }
 
 /** All options of a run, checked; those of a first run where no model is named. */

@@ -13,6 +13,7 @@ import { parseArgs } from "node:util";
 import { createTransform } from "../../src/augmentation/transform.ts";
 import { parseTrainOptions } from "../../src/config/resolve.ts";
 import type { TrainOptions } from "../../src/config/schema.ts";
+import { buildModel } from "../../src/models/model-request.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { openDatasets } from "../../src/data/open.ts";
 import { createPlan, sampleRandom } from "../../src/data/plan.ts";
@@ -22,7 +23,7 @@ import { writeCheckpoint } from "../../src/formats/safetensors-file.ts";
 import { createDeit } from "../../src/models/registry.ts";
 import { initialVectors, unpackTensors } from "../../src/nn/layout.ts";
 import { createRandom } from "../../src/random.ts";
-import { modelFor, scheduleFor } from "../../src/training/setup.ts";
+import { planTraining } from "../../src/training/plan.ts";
 import { train } from "../../src/training/train.ts";
 
 const { values } = parseArgs({
@@ -59,9 +60,10 @@ function optionsFor(seed: number): TrainOptions {
 /** Writes the plan that bench/peers/README.md describes. */
 async function writePlan(folder: string, options: TrainOptions, pictures: Dataset): Promise<void> {
   const { seed, epochs, batchSize, smoothing, weightDecay, mean, std } = options;
-  const { model, layout } = modelFor(options, pictures.classes.length);
+  const training = planTraining(options);
+  const { model, layout } = buildModel(training.model, pictures.classes.length);
   const plan = createPlan({ length: pictures.length, batchSize, mode: "train", seed });
-  const schedule = scheduleFor(options, plan);
+  const schedule = training.schedule(plan.steps);
   const original = await originalIndices(options);
   const transform = createTransform({
     mode: "train",
@@ -131,7 +133,7 @@ for (const seed of values.seeds.split(",").map(Number)) {
   const options = optionsFor(seed);
   if (!isDone("deit-ts", seed)) {
     await rm(options.outputDir, { recursive: true, force: true });
-    await train(options);
+    await train(planTraining(options));
     const log = (await readFile(join(options.outputDir, "log.jsonl"), "utf8")).trim().split("\n");
     const rows = log.map((line) => {
       const { epoch, train_loss, test_loss, test_acc1 } = JSON.parse(line);

@@ -2,14 +2,16 @@
  * `deit bench data`: how fast pictures are read, decoded, transformed and batched, with no model beside: with crop and
  * flip alone, and with the whole recipe of the options.
  */
+import type { TrainingImages } from "../augmentation/training-images.ts";
 import type { TrainTransformOptions } from "../augmentation/transform.ts";
-import type { TrainOptions } from "../config/schema.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { createLoader } from "../data/loader.ts";
 import { openDatasets } from "../data/open.ts";
+import type { BatchSettings } from "../data/plan.ts";
+import { planBatches } from "../data/plan.ts";
 import { workersFor } from "../data/workers.ts";
 import { inputSizeOf } from "../models/model.ts";
-import { checkRecipe, trainPlan, trainTransform } from "../training/setup.ts";
+import type { ImagePlan } from "../training/plan.ts";
 
 /** Pictures a second of the loader, and of a core that does nothing else. */
 export interface LoaderRate {
@@ -29,32 +31,38 @@ export interface BenchDataReport extends LoaderRate {
 }
 
 export interface BenchDataOptions {
-  /** The loader's part of a training run's options. */
-  readonly options: TrainOptions;
+  /** The loader's part of a run's plan. */
+  readonly plan: Pick<ImagePlan, "data" | "batches" | "images">;
+  /** Side, or [height, width]; null: 224 for files that are decoded, else 32. */
+  readonly inputSize: number | readonly [number, number] | null;
+  /** Null: by the number of cores. */
+  readonly workers: number | null;
   /** Timed batches; default as many as 5 seconds take. */
   readonly rounds?: number | undefined;
 }
 
 const TIMED_SECONDS = 5;
 
-export async function benchData({ options, rounds }: BenchDataOptions): Promise<BenchDataReport> {
-  checkRecipe(options);
-  const { train } = await openDatasets(options);
-  const inputSize = options.inputSize ?? (train.decodes ? 224 : 32);
+export async function benchData({
+  plan: { data, batches, images },
+  rounds,
+  ...given
+}: BenchDataOptions): Promise<BenchDataReport> {
+  const { train } = await openDatasets(data);
+  const inputSize = given.inputSize ?? (train.decodes ? 224 : 32);
   const size = inputSizeOf({ inputSize }, 0);
-  const batchSize = Math.min(options.batchSize, train.length);
-  const {
-    augment: _,
-    threeAugment: __,
-    colorJitter: ___,
-    erasing: ____,
-    ...plain
-  } = trainTransform(options, size);
-  const workers = workersFor(train, options.workers);
-  const measure = async (transform: TrainTransformOptions): Promise<LoaderRate> =>
-    measureLoader(train, { transform, workers, options: { ...options, batchSize }, rounds });
+  const batchSize = Math.min(batches.batchSize, train.length);
+  const { augment: _, threeAugment: __, colorJitter: ___, erasing: ____, ...plain } = images.transform;
+  const workers = workersFor(train, given.workers);
+  const measure = async (transform: TrainingImages["transform"]): Promise<LoaderRate> =>
+    measureLoader(train, {
+      transform: { ...transform, size },
+      workers,
+      batches: { ...batches, batchSize, accumulationSteps: 1 },
+      rounds,
+    });
   const rate = await measure(plain);
-  const recipe = await measure(trainTransform(options, size));
+  const recipe = await measure(images.transform);
   return { dataset: train.name, inputSize, batchSize, workers, ...rate, recipe };
 }
 
@@ -63,17 +71,16 @@ async function measureLoader(
   {
     transform,
     workers,
-    options,
+    batches,
     rounds = Number.POSITIVE_INFINITY,
   }: {
     transform: TrainTransformOptions;
     workers: number;
-    options: TrainOptions;
+    batches: BatchSettings;
     rounds?: number | undefined;
   },
 ): Promise<LoaderRate> {
-  const { batchSize } = options;
-  const loader = createLoader({ dataset, transform, plan: trainPlan(options, dataset.length), workers });
+  const loader = createLoader({ dataset, transform, plan: planBatches(batches, dataset.length), workers });
   try {
     let start = performance.now();
     let cpu = process.cpuUsage();
@@ -85,7 +92,7 @@ async function measureLoader(
         if (timed >= rounds || (timed >= 1 && elapsed(start) > TIMED_SECONDS)) break;
       }
     }
-    const images = timed * batchSize;
+    const images = timed * batches.batchSize;
     const { user, system } = process.cpuUsage(cpu);
     return {
       images,

@@ -11,7 +11,8 @@ import type { TrainingView } from "./training-view.ts";
 export async function runEstimate(options: TrainOptions, output: Output): Promise<void> {
   const { estimate } = await import("../training/train.ts");
   output.note("timing a few steps…");
-  const result = await estimate(options);
+  const { planTraining } = await import("../training/plan.ts");
+  const result = await estimate(planTraining(options));
   output.result(result, () =>
     [
       `${duration(result.seconds)} for this run on this machine`,
@@ -40,9 +41,10 @@ export async function runTraining(
   { exports }: { exports: boolean },
 ): Promise<void> {
   const { train } = await import("../training/train.ts");
+  const { planTraining } = await import("../training/plan.ts");
+  const plan = planTraining(options);
   const view = trainingView(output);
-  const work = (signal: AbortSignal): ReturnType<typeof train> =>
-    train(options, { onEvent: view.show, signal });
+  const work = (signal: AbortSignal): ReturnType<typeof train> => train(plan, { onEvent: view.show, signal });
   const onFirst = (): void => view.line("stopping after this step, then saving (Ctrl-C again ends at once)");
   const result = await withInterrupt(work, onFirst).finally(view.stop);
   const report = await writeReport(result.run, view, output).finally(view.stop);

@@ -6,7 +6,7 @@
  * sample, so the copies of a picture meet in one step whether one process takes it or many. Where the reference
  * rounds an epoch down to a multiple of 256 samples (none at all below 256 pictures), here it has all whole steps.
  */
-import { DataError } from "../errors.ts";
+import { ConfigError, DataError } from "../errors.ts";
 import { createRandom, type Random } from "../random.ts";
 
 export interface PlanOptions {
@@ -18,8 +18,21 @@ export interface PlanOptions {
   readonly seed?: number;
   /** Times that a picture comes in a row (DeiT: 3). Training only. */
   readonly repeats?: number;
+  /** Batches of one update: an epoch has whole updates only. Training only. */
+  readonly accumulationSteps?: number;
   /** Which of how many processes this one is. Training only; every process has the same steps. */
   readonly process?: { readonly rank: number; readonly size: number };
+}
+
+/** What the options of a run say of its batches. */
+export interface BatchSettings {
+  readonly batchSize: number;
+  /** Batches whose gradients make one update. */
+  readonly accumulationSteps: number;
+  /** Of everything random. */
+  readonly seed: number;
+  /** Times that an image comes in an epoch that shows it: repeated augmentation. */
+  readonly repeats: number;
 }
 
 /** A place in a batch. */
@@ -39,6 +52,22 @@ export interface Plan extends Required<PlanOptions> {
   at(epoch: number, step: number): readonly PlannedSample[];
 }
 
+/** The training steps of a run on so many images. @throws ConfigError when one update takes more images than there are */
+export function planBatches(settings: BatchSettings, length: number): Plan {
+  const { batchSize, accumulationSteps } = settings;
+  const needed = batchSize * accumulationSteps;
+  if (needed <= length) return createPlan({ mode: "train", length, ...settings });
+  const product = accumulationSteps > 1 ? ` × ${accumulationSteps} accumulated` : "";
+  throw new ConfigError(
+    "batchSize",
+    `one update takes ${needed} images (batch size ${batchSize}${product}), but there are ${length} to train on`,
+    {
+      code: "data/too-few-images",
+      hint: `Use --batch-size ${Math.max(1, Math.floor(length / accumulationSteps))} or less, or more images.`,
+    },
+  );
+}
+
 /** Throws DataError for a training batch that is larger than the dataset. */
 export function createPlan({
   length,
@@ -46,6 +75,7 @@ export function createPlan({
   mode,
   seed = 0,
   repeats = 1,
+  accumulationSteps = 1,
   process = { rank: 0, size: 1 },
 }: PlanOptions): Plan {
   if (length === 0) throw new DataError("", "the dataset has no pictures");
@@ -56,7 +86,8 @@ export function createPlan({
       hint: `Use a batch size of ${evenBelow(Math.floor(length / size))} or less.`,
     });
   const training = mode === "train";
-  const steps = training ? Math.floor(length / wholeBatch) : Math.ceil(length / batchSize);
+  const updates = Math.floor(length / (wholeBatch * accumulationSteps));
+  const steps = training ? updates * accumulationSteps : Math.ceil(length / batchSize);
   let orderOf: { epoch: number; order: Uint32Array } | undefined; // the last epoch's: steps come one after another
   const orderAt = (epoch: number): Uint32Array => {
     if (orderOf?.epoch !== epoch)
@@ -69,6 +100,7 @@ export function createPlan({
     mode,
     seed,
     repeats: training ? repeats : 1,
+    accumulationSteps: training ? accumulationSteps : 1,
     process,
     steps,
     uniquePictures: training ? Math.ceil((steps * wholeBatch) / repeats) : length,

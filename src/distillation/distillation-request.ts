@@ -13,23 +13,28 @@ export interface DistillationFlags {
   readonly distillationLabels: number;
   readonly teacherPath: string | null;
   readonly teacherModel: string | null;
+  readonly teacherWeights: string | null;
   readonly teacherInputSize: number | null;
   readonly teacherMean: readonly [number, number, number] | null;
   readonly teacherStd: readonly [number, number, number] | null;
   readonly teacherCache: string | null;
   readonly teacherCacheGib: number;
+  /** Whether dropout and stochastic depth are on; without, a distilled model trains by the mean of its heads. */
+  readonly trainMode: boolean;
 }
 
 /** Which teacher answers, and how it sees the student's images. Undefined: what its file says. */
 export interface TeacherRequest {
   readonly path: string;
-  readonly model: string | undefined;
+  readonly model?: string | undefined;
+  /** Which weights of a file that holds several. */
+  readonly weights?: string | undefined;
   /** Height and width, in pixels. */
-  readonly inputSize: number | undefined;
-  readonly mean: readonly [number, number, number] | undefined;
-  readonly std: readonly [number, number, number] | undefined;
+  readonly inputSize?: number | undefined;
+  readonly mean?: readonly [number, number, number] | undefined;
+  readonly std?: readonly [number, number, number] | undefined;
   /** Where its answers are kept, up to so many bytes; undefined: nowhere. */
-  readonly cache: { readonly folder: string; readonly maxBytes: number } | undefined;
+  readonly cache?: { readonly folder: string; readonly maxBytes: number } | undefined;
 }
 
 export interface DistillationRequest {
@@ -41,6 +46,17 @@ export interface DistillationRequest {
 /** Whether options ask for a teacher: one kind of distillation has none. */
 export function needsTeacher({ distillationType }: Pick<DistillationFlags, "distillationType">): boolean {
   return distillationType !== "none" && distillationType !== "labels";
+}
+
+/** What a user of a distilled model should hear of it: its second head may have nothing to learn. */
+export function distillationWarnings(
+  { distillationType, trainMode }: DistillationFlags,
+  { config: { distilled } }: Model,
+): string[] {
+  if (!distilled || distillationType !== "none" || !trainMode) return [];
+  return [
+    "the distillation head learns nothing without a teacher (--teacher-path) or --distillation-type labels; look at the class head's results",
+  ];
 }
 
 /**
@@ -75,17 +91,11 @@ export function distillationRequest(
 }
 
 function teacherRequest(path: string, flags: DistillationFlags): TeacherRequest {
-  const {
-    teacherModel,
-    teacherInputSize,
-    teacherMean,
-    teacherStd,
-    teacherCache: folder,
-    teacherCacheGib,
-  } = flags;
+  const { teacherInputSize, teacherMean, teacherStd, teacherCache: folder, teacherCacheGib } = flags;
   return {
     path,
-    model: teacherModel ?? undefined,
+    model: flags.teacherModel ?? undefined,
+    weights: flags.teacherWeights ?? undefined,
     inputSize: teacherInputSize ?? undefined,
     mean: teacherMean ?? undefined,
     std: teacherStd ?? undefined,

@@ -6,7 +6,6 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import type { Normalisation } from "../augmentation/normalisation.ts";
-import type { TrainOptions } from "../config/schema.ts";
 import type { Classifier } from "../evaluation/classifier.ts";
 import { openClassifier } from "../evaluation/classifier.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
@@ -21,6 +20,7 @@ import { evaluationContext } from "../nn/context.ts";
 import type { PictureNeeds } from "./bridge.ts";
 import { bridge } from "./bridge.ts";
 import { classOrder } from "./class-order.ts";
+import type { TeacherRequest } from "./distillation-request.ts";
 
 export interface Teacher extends PictureNeeds {
   readonly name: string;
@@ -33,46 +33,24 @@ export interface Teacher extends PictureNeeds {
   readonly hash: string;
 }
 
-export type TeacherOptions = Pick<
-  TrainOptions,
-  | "teacherModel"
-  | "teacherPath"
-  | "teacherWeights"
-  | "teacherInputSize"
-  | "teacherMean"
-  | "teacherStd"
-  | "distillationType"
->;
-
-/** Whether options ask for a teacher: one kind of distillation has none. */
-export function needsTeacher({ distillationType }: Pick<TrainOptions, "distillationType">): boolean {
-  return distillationType !== "none" && distillationType !== "labels";
-}
-
 /**
- * Opens the teacher that options name; undefined when they want none. `student`: its classes, named as the dataset's.
+ * Opens a teacher. `student`: its classes, named as the dataset's.
  * @throws ConfigError for classes that do not fit, and what `openClassifier` throws
  */
 export async function openTeacher(
-  options: TeacherOptions,
+  { path, model, weights, inputSize, ...given }: TeacherRequest,
   { student, warn }: { student: NamedClasses; warn: (message: string) => void },
-): Promise<Teacher | undefined> {
-  const { teacherPath, teacherModel, teacherWeights, teacherInputSize, teacherMean, teacherStd } = options;
-  if (!needsTeacher(options) || teacherPath === null) return undefined; // its absence is checkRecipe's
-  const classifier = await openClassifier(teacherPath, {
-    model: teacherModel ?? undefined,
-    inputSize: teacherInputSize,
-    weights: teacherWeights,
-  });
+): Promise<Teacher> {
+  const classifier = await openClassifier(path, { model, inputSize, weights });
   const order = classOrder(classifier, student, warn);
   const { mean, std } = classifier.normalisation;
   return {
-    ...pictureNeeds(classifier, { mean: teacherMean ?? mean, std: teacherStd ?? std }),
+    ...pictureNeeds(classifier, { mean: given.mean ?? mean, std: given.std ?? std }),
     name: classifier.name,
     source: classifier.source,
     order,
     numClasses: classifier.numClasses,
-    hash: await hashOf(classifier, teacherWeights),
+    hash: await hashOf(classifier, weights),
   };
 }
 
@@ -81,9 +59,9 @@ function pictureNeeds({ inputSize }: Classifier, normalisation: Normalisation): 
 }
 
 /** Of an ONNX model's bytes with all weights, whichever file they lie in; else of the file. */
-async function hashOf({ source, file }: Classifier, weights: string | null): Promise<string> {
+async function hashOf({ source, file }: Classifier, weights: string | undefined): Promise<string> {
   const hash = createHash("sha256");
-  if (weights !== null) hash.update(`${weights}\0`); // of one file, other answers
+  if (weights !== undefined) hash.update(`${weights}\0`); // of one file, other answers
   if ("onnx" in source) hash.update(source.onnx.model);
   else await pipeline(createReadStream(file), hash);
   return hash.digest("hex");

@@ -12,14 +12,13 @@ import type { Picture } from "../augmentation/picture.ts";
 import { readPlanar } from "../augmentation/picture.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import type { Transform } from "../augmentation/transform.ts";
-import type { TrainOptions } from "../config/schema.ts";
 import { makeBatch } from "../data/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { PlannedSample } from "../data/plan.ts";
-import { sampleRandom } from "../data/plan.ts";
+import { planBatches, sampleRandom } from "../data/plan.ts";
 import { ConfigError } from "../errors.ts";
 import { mixesOf } from "../training/feeds.ts";
-import { checkBatch, checkRecipe, trainPlan, trainTransform } from "../training/setup.ts";
+import type { ImagePlan } from "../training/plan.ts";
 import { binarise, smoothTargets } from "../training/task.ts";
 
 /** A picture on its way to the model. */
@@ -54,29 +53,32 @@ export interface PreviewOptions {
   readonly sample?: PlannedSample;
 }
 
+/** The parts of a plan that decide what the model sees of an image, and its target. */
+export type PreviewPlan = Pick<ImagePlan, "batches" | "images" | "normalisation" | "targets">;
+
 /** [height, width] of the model's input. */
 type Size = readonly [number, number];
 
 /** The first rows of a training step. @throws ConfigError, DataError as training would */
 export async function previewBatch(
-  options: TrainOptions,
+  plan: PreviewPlan,
   { dataset, size }: { dataset: Dataset; size: Size },
   { epoch = 0, step = 0, rows = 8, sample }: PreviewOptions = {},
 ): Promise<PreviewRow[]> {
-  checkRecipe(options);
-  const transform = createTransform(trainTransform(options, size));
-  const normalisation: Normalisation = { mean: options.mean, std: options.std };
-  const context = { options, dataset, transform, normalisation, epoch };
+  const { batches, images } = plan;
+  const transform = createTransform({ ...images.transform, size });
+  const context = { plan, dataset, transform, epoch };
   if (sample !== undefined) {
-    checkSample(sample, { options, dataset });
+    checkSample(sample, { copies: batches.repeats, dataset });
     return [rowOf(context, await prepare(context, sample))];
   }
-  checkBatch(options, dataset);
-  const plan = trainPlan(options, dataset.length);
-  if (step >= plan.steps)
-    throw new ConfigError("step", `there is no step ${step}: an epoch has ${plan.steps}, from 0 on`);
-  const samples = plan.at(epoch, step);
-  const mixes = mixesOf(options, { epoch, step, size });
+  const { steps, at } = planBatches(batches, dataset.length);
+  if (step >= steps)
+    throw new ConfigError("step", `there is no step ${step}: an epoch has ${steps}, from 0 on`, {
+      code: "options/out-of-range",
+    });
+  const samples = at(epoch, step);
+  const mixes = mixesOf(plan, { epoch, step, size });
   return Promise.all(
     samples.slice(0, rows).map(async (own, row) => {
       const partner = samples[samples.length - 1 - row];
@@ -91,26 +93,26 @@ export async function previewBatch(
 /** @throws ConfigError for a sample that training never makes */
 function checkSample(
   { index, copy }: PlannedSample,
-  { options: { repeatedAug, augRepeats }, dataset }: { options: TrainOptions; dataset: Dataset },
+  { copies, dataset }: { copies: number; dataset: Dataset },
 ): void {
   if (index >= dataset.length)
     throw new ConfigError(
       "sample",
-      `there is no picture ${index}: the dataset has ${dataset.length}, from 0 on`,
+      `there is no image ${index}: the dataset has ${dataset.length}, from 0 on`,
+      { code: "options/out-of-range" },
     );
-  const copies = repeatedAug ? augRepeats : 1;
   if (copy >= copies)
     throw new ConfigError(
       "sample",
-      `there is no copy ${copy}: a picture has ${copies} ${copies === 1 ? "copy" : "copies"} in an epoch, from 0 on`,
+      `there is no copy ${copy}: an image has ${copies} ${copies === 1 ? "copy" : "copies"} in an epoch, from 0 on`,
+      { code: "options/out-of-range" },
     );
 }
 
 interface Context {
-  readonly options: TrainOptions;
+  readonly plan: PreviewPlan;
   readonly dataset: Dataset;
   readonly transform: Transform;
-  readonly normalisation: Normalisation;
   readonly epoch: number;
 }
 
@@ -128,9 +130,10 @@ interface Prepared {
 
 /** The end is the loader's own; the draw says how it came about. */
 async function prepare(
-  { options: { seed }, dataset, transform, epoch }: Context,
+  { plan, dataset, transform, epoch }: Context,
   sample: PlannedSample,
 ): Promise<Prepared> {
+  const { seed } = plan.batches;
   const job = { epoch, seed, mode: "train", samples: [sample], rows: 1 } as const;
   const { images, erasing: codes, samples } = await makeBatch(dataset, transform, job);
   const index = samples[0] ?? sample.index;
@@ -141,11 +144,12 @@ async function prepare(
 }
 
 function rowOf(
-  { options, dataset, normalisation }: Context,
+  { plan, dataset }: Context,
   own: Prepared,
   { mix, other }: { mix?: Mix | undefined; other?: Prepared | undefined } = {},
 ): PreviewRow {
   const { sample, index, draw, original } = own;
+  const { normalisation, targets } = plan;
   const size = `${original.width}×${original.height}`;
   const label = index === sample.index ? size : `${size}, for broken ${sample.index}`;
   const stages: Stage[] = [{ label, picture: original }];
@@ -169,7 +173,11 @@ function rowOf(
     draw,
     stages,
     ...(mixed && { mix: mixed.mix, partner: mixed.other.sample }),
-    target: targetOf([own, mixed?.other ?? own], { mix: mixed?.mix ?? { lambda: 1 }, options, dataset }),
+    target: targetOf([own, mixed?.other ?? own], {
+      mix: mixed?.mix ?? { lambda: 1 },
+      binary: targets.binary,
+      dataset,
+    }),
   };
 }
 
@@ -232,13 +240,13 @@ function seen(
 /** The target of a picture that is mixed with another, as the program gets it but without smoothing. */
 function targetOf(
   pair: readonly [own: Prepared, other: Prepared],
-  { mix, options, dataset }: { mix: Mix; options: TrainOptions; dataset: Dataset },
+  { mix, binary, dataset }: { mix: Mix; binary: boolean; dataset: Dataset },
 ): PreviewRow["target"] {
   const { classes, labels } = dataset;
   const pairLabels = pair.map(({ index }) => labels[index] ?? -1);
   const both = mixTargets(smoothTargets(pairLabels, classes.length, 0), [mix, mix], classes.length);
   const mixed = both.subarray(0, classes.length);
-  const target = options.bceLoss ? binarise(mixed) : mixed;
+  const target = binary ? binarise(mixed) : mixed;
   return classes
     .map((label, index) => ({ label, weight: target[index] ?? 0 }))
     .filter(({ weight }) => weight > 0)

@@ -10,20 +10,25 @@ import type { Executable, Runtime, TensorData } from "../runtime/runtime.ts";
 import type { TrainEvent } from "./events.ts";
 import { InterruptedError, NonFiniteError } from "./events.ts";
 import { withMemoryAdvice } from "./memory.ts";
-import type { Executables } from "./executables.ts";
+import type { FeedSettings } from "./feeds.ts";
 import { batchFeeds, hyperFeeds } from "./feeds.ts";
+import type { Executables } from "./load-programs.ts";
+import type { TrainingPlan } from "./plan.ts";
 import type { Progress, WeightsKind } from "./progress.ts";
 import { captureState, isBetter, skippedUpdates } from "./progress.ts";
 import type { EpochRecord } from "./run-log.ts";
 import type { ModelOwner } from "./run-models.ts";
 import { saveModel } from "./run-models.ts";
 import type { RunState } from "./run-state.ts";
-import { batchesPerEpoch } from "./setup.ts";
 import { Speed } from "./speed.ts";
 import { withAnswers } from "./teacher.ts";
 import { inGroups, runSteps } from "./turns.ts";
 
+/** The parts of a plan that the loop goes by. */
+export type LoopPlan = FeedSettings & Pick<TrainingPlan, "loop" | "machine">;
+
 export interface Engine extends ModelOwner {
+  readonly plan: LoopPlan;
   readonly optimizer: Optimizer;
   /** Learning rate by epoch and update of the epoch. */
   readonly schedule: Schedule;
@@ -59,11 +64,12 @@ interface Loop extends Engine {
 
 /** Trains from where `progress` stands to the last epoch. @throws InterruptedError, NonFiniteError, DataError */
 export async function runEpochs(engine: Engine): Promise<{ imagesPerSecond: number }> {
-  const { options, loaders, progress, onEvent } = engine;
+  const { plan, loaders, progress, onEvent } = engine;
+  const { epochs } = plan.loop;
   const loop: Loop = {
     ...engine,
-    steps: batchesPerEpoch(options, loaders.training),
-    speed: new Speed(options.batchSize),
+    steps: loaders.training.steps,
+    speed: new Speed(plan.batches.batchSize),
     tellWarnings: tellWarnings([loaders.training, loaders.validation], (message) =>
       onEvent({ type: "warning", message }),
     ),
@@ -74,14 +80,14 @@ export async function runEpochs(engine: Engine): Promise<{ imagesPerSecond: numb
     lossScale: undefined,
     skipped: engine.optimizer.lossScale ? await skippedUpdates(engine.runtime) : 0,
   };
-  while (progress.epoch < options.epochs && !isStalled(loop)) {
+  while (progress.epoch < epochs && !isStalled(loop)) {
     const started = performance.now();
     await trainEpoch(loop);
     const results = isEvaluated(loop) ? await validate(loop) : undefined;
     loop.tellWarnings();
     await finishEpoch(loop, { results, started });
   }
-  if (progress.epoch < options.epochs) {
+  if (progress.epoch < epochs) {
     const message = `stopped after epoch ${progress.epoch}: top-1 has not risen since epoch ${(progress.best?.since ?? 0) + 1}`;
     onEvent({ type: "note", message });
   }
@@ -89,14 +95,16 @@ export async function runEpochs(engine: Engine): Promise<{ imagesPerSecond: numb
 }
 
 /** Whether so many validations as --patience says have passed since the best one. */
-function isStalled({ options: { patience, evalEvery }, progress: { epoch, step, best } }: Loop): boolean {
+function isStalled({ plan, progress: { epoch, step, best } }: Loop): boolean {
+  const { patience, evalEvery } = plan.loop;
   if (patience === null || best === undefined || step !== 0) return false;
   return epoch - 1 - best.since >= patience * evalEvery;
 }
 
 /** The steps of one epoch that are still to do. */
 async function trainEpoch(loop: Loop): Promise<void> {
-  const { executables, loaders, progress, onEvent, options, speed, signal, steps } = loop;
+  const { executables, loaders, progress, onEvent, plan, speed, signal, steps } = loop;
+  const { accumulationSteps } = plan.batches;
   const { epoch } = progress;
   if (signal?.aborted) await stop(loop);
   loop.waited = 0;
@@ -110,7 +118,7 @@ async function trainEpoch(loop: Loop): Promise<void> {
     const { results, failure } = await runSteps(executables, feedsOf(loop, group), group.length);
     speed.stop(results.length);
     for (const [i, batch] of group.slice(0, results.length).entries()) {
-      const isUpdate = (batch.step + 1) % options.accumulationSteps === 0;
+      const isUpdate = (batch.step + 1) % accumulationSteps === 0;
       const lr = learningRate(loop, batch.step);
       const hyper = hyperFeeds(loop, { update: progress.updates + 1, lr });
       const applied = isUpdate
@@ -136,11 +144,11 @@ async function trainEpoch(loop: Loop): Promise<void> {
         skipped: progress.skipped,
         lr,
         imagesPerSecond: speed.imagesPerSecond,
-        secondsLeft: speed.secondsFor((options.epochs - epoch) * steps - progress.step),
+        secondsLeft: speed.secondsFor((plan.loop.epochs - epoch) * steps - progress.step),
       });
     }
     if (failure !== undefined) await fail(loop, failure.error);
-    const isUpdate = progress.step % options.accumulationSteps === 0;
+    const isUpdate = progress.step % accumulationSteps === 0;
     if (isUpdate && signal?.aborted) await stop(loop); // accumulated gradients are not saved
     if (progress.step === steps) break;
     if (isUpdate && isSaveDue(loop)) await save(loop);
@@ -150,20 +158,21 @@ async function trainEpoch(loop: Loop): Promise<void> {
 }
 
 /** How many steps may be one run from here on: no save and no end of an epoch lies within. */
-function stepsTogether({ executables, options: { saveSteps }, steps }: Loop, step: number): number {
+function stepsTogether({ executables, plan, steps }: Loop, step: number): number {
+  const { saveSteps } = plan.loop;
   const untilSave = saveSteps === null ? steps : saveSteps - (step % saveSteps);
   return Math.max(1, Math.min(executables.turns?.count ?? 1, steps - step, untilSave));
 }
 
 /** What each of these steps is fed with. */
 async function* feedsOf(loop: Loop, group: readonly Batch[]): AsyncGenerator<Record<string, TensorData>> {
-  const { executables, options, model, classWeights, progress } = loop;
+  const { executables, plan, model, classWeights, progress } = loop;
   const { program } = executables.batch;
   const { epoch, updates } = progress;
   const { skipped } = loop;
   for (const [i, batch] of group.entries()) {
     const { step } = batch;
-    const pictures = batchFeeds({ options, model, program, classWeights }, { epoch, ...batch });
+    const pictures = batchFeeds({ plan, model, program, classWeights }, { epoch, ...batch });
     const askedTeacher = performance.now();
     const taught = await withAnswers(executables.teacher, { epoch, step, feeds: pictures });
     loop.taught += performance.now() - askedTeacher;
@@ -175,13 +184,13 @@ async function* feedsOf(loop: Loop, group: readonly Batch[]): AsyncGenerator<Rec
 
 /** Ends a run by the error of a step. One that does not fit into memory has changed nothing, so that it can still be saved. */
 async function fail(loop: Loop, error: unknown): Promise<never> {
-  const { options, progress } = loop;
-  const isWhole = progress.step % options.accumulationSteps === 0; // accumulated gradients are not saved
+  const { plan, progress } = loop;
+  const isWhole = progress.step % plan.batches.accumulationSteps === 0; // accumulated gradients are not saved
   if (error instanceof DeviceError && error.outOfMemory && isWhole) {
     // Where the state cannot be read any more, what was saved before is what there is.
     await save(loop).catch(() => {});
   }
-  throw withMemoryAdvice(error, options, { saved: true });
+  throw withMemoryAdvice(error, { ...plan.batches, ...plan.machine }, { saved: true });
 }
 
 /** What was measured after an epoch: the trained weights, and their average where it is kept. */
@@ -202,7 +211,8 @@ async function finishEpoch(
   loop: Loop,
   { results, started }: { results: Results | undefined; started: number },
 ): Promise<void> {
-  const { options, run, progress, layout, onEvent, steps } = loop;
+  const { plan, run, progress, layout, onEvent, steps } = loop;
+  const { epochs, saveEvery } = plan.loop;
   const { epoch } = progress;
   const { loss: trainLoss = Number.NaN, ...parts } = meanLosses(loop);
   const found = results && better(results);
@@ -232,17 +242,17 @@ async function finishEpoch(
     ...scaling,
   });
   // The best weights are saved whenever they come: later ones are another model's.
-  const isDone = progress.epoch === options.epochs || isStalled(loop);
-  if (isBest || isDone || progress.epoch % options.saveEvery === 0) {
+  const isDone = progress.epoch === epochs || isStalled(loop);
+  if (isBest || isDone || progress.epoch % saveEvery === 0) {
     const state = await save(loop);
     if (isBest) await saveModel(loop, "best", state);
     await saveModel(loop, "last", state);
-    if (options.modelEma) await saveModel(loop, "ema", state);
+    if (loop.optimizer.average) await saveModel(loop, "ema", state);
   }
   onEvent({
     type: "epoch",
     epoch,
-    epochs: options.epochs,
+    epochs,
     trainLoss,
     testLoss: results?.trained.loss ?? Number.NaN,
     acc1: results?.trained.acc1 ?? Number.NaN,
@@ -272,12 +282,14 @@ async function validate(loop: Loop): Promise<Results> {
 }
 
 /** Whether the epoch that is being trained is validated. */
-function isEvaluated({ options, progress: { epoch } }: Loop): boolean {
-  return epoch === options.epochs - 1 || (epoch + 1) % options.evalEvery === 0;
+function isEvaluated({ plan, progress: { epoch } }: Loop): boolean {
+  const { epochs, evalEvery } = plan.loop;
+  return epoch === epochs - 1 || (epoch + 1) % evalEvery === 0;
 }
 
 /** Whether to save after this step, amid an epoch. */
-function isSaveDue({ options: { saveSteps, saveMinutes }, progress, savedAt }: Loop): boolean {
+function isSaveDue({ plan, progress, savedAt }: Loop): boolean {
+  const { saveSteps, saveMinutes } = plan.loop;
   if (saveSteps !== null && progress.step % saveSteps === 0) return true;
   return saveMinutes !== null && performance.now() - savedAt >= saveMinutes * 60_000;
 }
@@ -298,8 +310,8 @@ async function stop(loop: Loop): Promise<never> {
 }
 
 /** Rate of the update that a batch is part of. */
-function learningRate({ schedule, options, progress }: Loop, step: number, epoch = progress.epoch): number {
-  return schedule(epoch, Math.floor(step / options.accumulationSteps));
+function learningRate({ schedule, plan, progress }: Loop, step: number, epoch = progress.epoch): number {
+  return schedule(epoch, Math.floor(step / plan.batches.accumulationSteps));
 }
 
 /** Below this a smaller loss scale helps no more: it is not the scale that makes gradients overflow. */

@@ -1,28 +1,17 @@
 /** What a run will take on this machine, from a few of its real steps. */
-import type { TrainOptions } from "../config/schema.ts";
 import type { Loader } from "../data/loader.ts";
-import { openDatasets } from "../data/open.ts";
-import { openTeacher } from "../distillation/teacher.ts";
 import type { Precision } from "../graph/precision.ts";
 import { initialVectors } from "../nn/layout.ts";
 import { createRandom } from "../random.ts";
-import { loadPrograms } from "./executables.ts";
 import { batchFeeds, hyperFeeds } from "./feeds.ts";
+import { loadPrograms } from "./load-programs.ts";
 import { planMemory, withMemoryAdvice } from "./memory.ts";
-import { choosePrecision, optimizerIn } from "./precision.ts";
+import type { TrainingPlan } from "./plan.ts";
+import { prepare } from "./prepare.ts";
 import { clearGradients, restoreProgress } from "./progress.ts";
 import { trainingState } from "./program.ts";
 import { withAnswers } from "./teacher.ts";
 import { inGroups, runSteps } from "./turns.ts";
-import {
-  batchesPerEpoch,
-  checkBatch,
-  checkRecipe,
-  loadersFor,
-  modelFor,
-  openRuntime,
-  optimizerFor,
-} from "./setup.ts";
 
 export interface Estimate {
   readonly model: string;
@@ -53,35 +42,22 @@ const TIMED_VALIDATION_SECONDS = 1;
 const PATIENCE = 6;
 
 /** Times the first steps of a run; writes nothing. @throws what `train` would throw before its first step */
-export async function estimate(options: TrainOptions): Promise<Estimate> {
-  const { train: pictures, validation = pictures } = await openDatasets(options);
-  checkRecipe(options);
-  checkBatch(options, pictures);
-  const { model, layout } = modelFor(options, pictures.classes.length);
-  const { classes } = pictures;
-  const student = { numClasses: classes.length, classes };
-  const teacher = await openTeacher(options, { student, warn: () => {} });
-  const runtime = await openRuntime(options);
-  const loaders = loadersFor(options, { model, pictures, validation });
+export async function estimate(plan: TrainingPlan): Promise<Estimate> {
+  await using prepared = await prepare(plan);
+  const { pictures, model, layout, teacher, runtime, loaders, optimizer, precision } = prepared;
+  const { batches, loop } = plan;
   try {
-    const { precision } = await choosePrecision(options.precision, runtime.device);
-    const optimizer = optimizerIn(optimizerFor(options), precision);
-    const executables = await loadPrograms(runtime, {
-      options: { ...options, teacherCache: null },
-      model,
-      layout,
-      optimizer,
-      teacher,
-      pictures,
-    });
-    const weights = initialVectors(layout, createRandom(options.seed, "weights"));
+    const cache = undefined; // a teacher's answers take their time
+    const parts = { plan, model, layout, optimizer, teacher, cache, pictures };
+    const executables = await loadPrograms(runtime, parts);
+    const weights = initialVectors(layout, createRandom(batches.seed, "weights"));
     await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial: async () => weights });
     await clearGradients({ runtime, layout });
     const { program } = executables.batch;
     const hyper = hyperFeeds({ layout, optimizer, program }, { update: 1, lr: 0 });
     const feedsOf = async function* (group: readonly LoadedBatch[]) {
       for (const batch of group) {
-        const made = batchFeeds({ options, model, program }, batch);
+        const made = batchFeeds({ plan, model, program }, batch);
         const { epoch, step } = batch;
         const feeds = await withAnswers(executables.teacher, { epoch, step, feeds: made });
         yield executables.apply ? feeds : { ...feeds, ...hyper };
@@ -93,7 +69,7 @@ export async function estimate(options: TrainOptions): Promise<Estimate> {
       async (group) => {
         const { failure } = await runSteps(executables, feedsOf(group), group.length);
         if (failure !== undefined) throw failure.error;
-        if (executables.apply && (group[0].step + 1) % options.accumulationSteps === 0)
+        if (executables.apply && (group[0].step + 1) % batches.accumulationSteps === 0)
           await executables.apply.run(hyper);
       },
     );
@@ -104,29 +80,27 @@ export async function estimate(options: TrainOptions): Promise<Estimate> {
         await executables.evaluate.run({ images });
       },
     );
-    const plan = planMemory(executables, { layout, optimizer });
-    const stepsPerEpoch = batchesPerEpoch(options, loaders.training);
-    const steps = stepsPerEpoch * options.epochs;
-    const kinds = options.modelEma ? 2 : 1; // of weights: the trained ones and their average
-    const validations = kinds * Math.ceil(options.epochs / options.evalEvery);
+    const memory = planMemory(executables, { layout, optimizer });
+    const stepsPerEpoch = loaders.training.steps;
+    const steps = stepsPerEpoch * loop.epochs;
+    const kinds = optimizer.average ? 2 : 1; // of weights: the trained ones and their average
+    const validations = kinds * Math.ceil(loop.epochs / loop.evalEvery);
     const stateFloats = trainingState(layout, optimizer).reduce((total, { length }) => total + length, 0);
     return {
       model: model.name,
       parameters: layout.parameters,
       stepsPerEpoch,
       steps,
-      imagesPerSecond: options.batchSize / secondsPerStep,
+      imagesPerSecond: batches.batchSize / secondsPerStep,
       seconds: steps * secondsPerStep + validations * loaders.validation.steps * secondsPerValidationStep,
-      stateMiB: plan.state / 2 ** 20,
-      batchMiB: plan.batch / 2 ** 20,
+      stateMiB: memory.state / 2 ** 20,
+      batchMiB: memory.batch / 2 ** 20,
       precision,
       peakRssMiB: process.resourceUsage().maxRSS / 1024,
       diskMiB: (4 * (stateFloats + (1 + kinds) * layout.parameters)) / 2 ** 20, // the state, the best and the last models
     };
   } catch (error) {
-    throw withMemoryAdvice(error, options);
-  } finally {
-    await Promise.all([loaders.training.close(), loaders.validation.close(), runtime.close()]);
+    throw withMemoryAdvice(error, { ...batches, ...plan.machine });
   }
 }
 

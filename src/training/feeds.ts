@@ -1,7 +1,6 @@
 /** What the programs of training are fed with. All chance comes from (seed, epoch, step): resuming needs nothing from here. */
 import type { Mix } from "../augmentation/mixup.ts";
 import { drawMixes, mixFeed, mixTargets } from "../augmentation/mixup.ts";
-import type { TrainOptions } from "../config/schema.ts";
 import type { Batch } from "../data/loader.ts";
 import type { ProgramFacts } from "../graph/program.ts";
 import type { Model } from "../models/registry.ts";
@@ -12,14 +11,17 @@ import type { Optimizer } from "../optim/optimizer.ts";
 import { createRandom } from "../random.ts";
 import type { TensorData } from "../runtime/runtime.ts";
 import { ERASING_INPUT, MIX_INPUT } from "./pixels.ts";
+import type { TrainingPlan } from "./plan.ts";
 import { SKIPPED_INPUT } from "./program.ts";
-import { mixupOptions } from "./setup.ts";
 import { binarise, smoothTargets, weighTargets } from "./task.ts";
 
 type TrainingBatch = Pick<Batch, "step" | "images" | "erasing" | "labels"> & { readonly epoch: number };
 
+/** The parts of a plan that decide what a batch is fed with. */
+export type FeedSettings = Pick<TrainingPlan, "batches" | "images" | "targets" | "step">;
+
 interface BatchContext {
-  readonly options: TrainOptions;
+  readonly plan: FeedSettings;
   readonly model: Model;
   /** Of a batch: `step` or `grad`. */
   readonly program: ProgramFacts;
@@ -29,36 +31,35 @@ interface BatchContext {
 
 /** Feeds of a batch's program, but for the optimizer's numbers. */
 export function batchFeeds(
-  { options, model, program, classWeights }: BatchContext,
+  { plan, model, program, classWeights }: BatchContext,
   { epoch, step, images, erasing, labels }: TrainingBatch,
 ): Record<string, TensorData> {
   const { numClasses } = model.config;
-  const labelled = smoothTargets(labels, numClasses, options.smoothing);
-  const mixes = mixesOf(options, { epoch, step, size: model.config.inputSize });
+  const { dropPath = 0, drop = 0, attnDrop = 0 } = plan.step;
+  const labelled = smoothTargets(labels, numClasses, plan.targets.smoothing);
+  const mixes = mixesOf(plan, { epoch, step, size: model.config.inputSize });
   const mixed = mixes ? mixTargets(labelled, mixes, numClasses) : labelled;
   const weighed = classWeights ? weighTargets(mixed, classWeights) : mixed;
   return {
     images,
     ...(erasing && { [ERASING_INPUT]: erasing }),
     ...(mixes && { [MIX_INPUT]: mixFeed(mixes) }),
-    targets: options.bceLoss ? binarise(mixed) : weighed,
+    targets: plan.targets.binary ? binarise(mixed) : weighed,
     ...drawMasks(program.inputs, {
-      random: createRandom(options.seed, "masks", epoch, step),
-      dropPathRates: model.dropPathRates(options.dropPath),
-      drop: options.drop,
-      attnDrop: options.attnDrop,
+      random: createRandom(plan.batches.seed, "masks", epoch, step),
+      dropPathRates: model.dropPathRates(dropPath),
+      drop,
+      attnDrop,
     }),
   };
 }
 
 /** How the rows of a step are mixed; undefined without Mixup and CutMix. */
 export function mixesOf(
-  options: TrainOptions,
+  { images: { mixup }, batches: { seed, batchSize } }: Pick<FeedSettings, "images" | "batches">,
   { epoch, step, size }: { epoch: number; step: number; size: readonly [number, number] },
 ): Mix[] | undefined {
-  const mixup = mixupOptions(options);
   if (mixup === undefined) return undefined;
-  const { seed, batchSize } = options;
   return drawMixes(createRandom(seed, "mix", epoch, step), mixup, { batchSize, size });
 }
 

@@ -1,5 +1,4 @@
 /** What a new run starts from: drawn from its seed, and taken from a checkpoint wherever names and shapes agree, or can be made to. */
-import type { TrainOptions } from "../config/schema.ts";
 import { CheckpointError } from "../errors.ts";
 import type { Checkpoint } from "../evaluation/checkpoint.ts";
 import { openCheckpoint } from "../evaluation/checkpoint.ts";
@@ -15,79 +14,71 @@ const LEAST_SHARE = 0.5;
 /** Names in a message. */
 const NAMED = 6;
 
-/** Starting values, by vector. @throws CheckpointError for weights that are not finite */
-export async function initialWeights(
-  {
-    finetune,
-    seed,
-    weights,
-  }: Pick<TrainOptions, "finetune" | "seed"> & Partial<Pick<TrainOptions, "weights">>,
-  { model, layout }: { model: Model; layout: Layout },
-): Promise<Record<string, Float32Array>> {
-  const vectors = initialVectors(layout, createRandom(seed, "weights"));
-  if (finetune === null) return vectors;
-  await using checkpoint = await openCheckpoint(finetune, { weights: weights ?? undefined });
-  const plan = planOf(checkpoint, { model, layout });
-  for (const { segment, found } of plan) {
-    if (found === undefined) continue;
-    const data = await readFinite(checkpoint, found.source, finetune);
-    vectors[segment.vector]?.set(found.convert(data), segment.offset);
-  }
-  return vectors;
+/** Where weights come from. */
+export interface FinetuneRequest {
+  readonly path: string;
+  /** Which weights of a file that holds several; undefined: the trained ones. */
+  readonly weights?: string | undefined;
+}
+
+export interface InitialWeightsOptions {
+  readonly seed: number;
+  /** Undefined: random weights alone. */
+  readonly finetune?: FinetuneRequest | undefined;
+  readonly warn?: (message: string) => void;
+  readonly note?: (message: string) => void;
 }
 
 /**
- * Names what is changed or starts fresh although there is a checkpoint; reads it once, and keeps nothing.
+ * Starting values, by vector. Says what is changed or starts fresh although there is a checkpoint.
  * @throws CheckpointError when too little of it fits, or is not finite; DataError, FormatError
  */
-export async function checkFinetune(
-  { finetune, weights }: Pick<TrainOptions, "finetune"> & Partial<Pick<TrainOptions, "weights">>,
-  {
-    model,
-    layout,
-    warn,
-    note,
-  }: {
-    model: Model;
-    layout: Layout;
-    warn: (message: string) => void;
-    note: (message: string) => void;
-  },
-): Promise<void> {
-  if (finetune === null) return;
-  await using checkpoint = await openCheckpoint(finetune, { weights: weights ?? undefined });
-  const plan = planOf(checkpoint, { model, layout });
-  const fresh = plan.flatMap(({ segment, found }) => (found === undefined ? [segment] : []));
-  const total = plan.reduce((sum, { segment: { length } }) => sum + length, 0);
+export async function initialWeights(
+  { seed, finetune, warn = () => {}, note = () => {} }: InitialWeightsOptions,
+  { model, layout }: { model: Model; layout: Layout },
+): Promise<Record<string, Float32Array>> {
+  const vectors = initialVectors(layout, createRandom(seed, "weights"));
+  if (finetune === undefined) return vectors;
+  const { path, weights } = finetune;
+  await using checkpoint = await openCheckpoint(path, { weights });
+  const sources = sourcesOf(checkpoint, { model, layout });
+  const fresh = sources.flatMap(({ segment, found }) => (found === undefined ? [segment] : []));
+  const total = sources.reduce((sum, { segment: { length } }) => sum + length, 0);
   const lost = fresh.reduce((sum, { length }) => sum + length, 0);
-  if (lost > (1 - LEAST_SHARE) * total) throw unlike(finetune, { checkpoint, model, fresh });
-  for (const { found } of plan) if (found !== undefined) await readFinite(checkpoint, found.source, finetune);
+  if (lost > (1 - LEAST_SHARE) * total) throw unlike(path, { checkpoint, model, fresh });
+  for (const { segment, found } of sources) {
+    if (found === undefined) continue;
+    const data = await readFinite(checkpoint, found.source, path);
+    vectors[segment.vector]?.set(found.convert(data), segment.offset);
+  }
   checkpoint.notes.forEach(warn);
-  for (const { found } of plan) if (found?.note !== undefined) note(found.note);
-  const used = new Set(plan.flatMap(({ segment, found }) => [segment.name, found?.source]));
+  for (const { found } of sources) if (found?.note !== undefined) note(found.note);
+  const used = new Set(sources.flatMap(({ segment, found }) => [segment.name, found?.source]));
   const unused = [...checkpoint.file.tensors.keys()].filter((name) => !used.has(name));
   if (unused.length > 0) note(`left out, as ${model.name} has no place for it: ${shortList(unused)}`);
   if (fresh.length > 0) note(`starts fresh: ${describe(fresh, checkpoint)}`);
+  return vectors;
 }
 
 async function readFinite({ file }: Checkpoint, name: string, finetune: string): Promise<Float32Array> {
   const { data } = await file.readFloat32(name);
   if (data.every(Number.isFinite)) return data;
   throw new CheckpointError(`${name} of ${finetune} has values that are not finite`, {
+    code: "checkpoint/not-finite",
     hint: "Its training diverged, or the file is damaged: take an earlier checkpoint.",
   });
 }
 
-interface Planned {
+interface Source {
   readonly segment: Segment;
   readonly found: Adaptation | undefined;
 }
 
 /** Where each of the model's parameters and buffers comes from. */
-function planOf(
+function sourcesOf(
   { file, metadata }: Checkpoint,
   { model, layout }: { model: Model; layout: Layout },
-): Planned[] {
+): Source[] {
   const grid = gridOf(metadata.inputSize, model);
   return model.parameters.flatMap(({ name }) => {
     const segment = layout.segments.get(name);
@@ -105,6 +96,7 @@ function unlike(
   return new CheckpointError(
     `${finetune} is no ${model.name}; these tensors do not fit: ${describe(fresh, checkpoint)}`,
     {
+      code: "checkpoint/wrong-tensors",
       missing,
       hint: `It is a ${own}: choose that with --model.`,
     },

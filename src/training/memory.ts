@@ -1,10 +1,9 @@
 /** Memory of a run: what a step will want, whether it is there, and what to change when it was not. */
-import type { TrainOptions } from "../config/schema.ts";
 import { DeviceError } from "../errors.ts";
 import type { Layout } from "../nn/layout.ts";
 import { trainedVectors } from "../nn/layout.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
-import type { Executables } from "./executables.ts";
+import type { Executables } from "./load-programs.ts";
 import { trainingState } from "./program.ts";
 
 /** Bytes, estimated. */
@@ -15,10 +14,13 @@ export interface MemoryPlan {
   readonly batch: number;
 }
 
-type SizeOptions = Pick<
-  TrainOptions,
-  "batchSize" | "accumulationSteps" | "recompute" | "precision" | "inputSize"
->;
+/** What decides how much a step takes. */
+export interface SizeSettings {
+  readonly batchSize: number;
+  readonly accumulationSteps: number;
+  readonly recompute: boolean;
+  readonly precision: "float32" | "float16" | "auto";
+}
 
 export function planMemory(
   { batch, apply, evaluate }: Pick<Executables, "batch" | "apply" | "evaluate">,
@@ -34,15 +36,15 @@ export function planMemory(
 /** A warning when a plan does not fit into what is free; undefined when it does. */
 export function memoryWarning(
   { state, batch }: MemoryPlan,
-  { available, options }: { available: number; options: SizeOptions },
+  { available, sizes }: { available: number; sizes: SizeSettings },
 ): string | undefined {
   const needed = state + batch;
   if (needed <= available) return undefined;
-  return `a step wants about ${gibibytes(needed)} of memory, and ${gibibytes(available)} are free. ${memoryAdvice(options)}`;
+  return `a step wants about ${gibibytes(needed)} of memory, and ${gibibytes(available)} are free. ${memoryAdvice(sizes)}`;
 }
 
 /** What would make a step smaller, the cheapest first. */
-export function memoryAdvice({ batchSize, accumulationSteps, recompute, precision }: SizeOptions): string {
+export function memoryAdvice({ batchSize, accumulationSteps, recompute, precision }: SizeSettings): string {
   const half = Math.ceil(batchSize / 2);
   const changes = [
     ...(recompute ? [] : ["--recompute (the same numbers)"]),
@@ -58,16 +60,17 @@ export function memoryAdvice({ batchSize, accumulationSteps, recompute, precisio
 /** The same error with advice in the words of a run's options, when it is one of memory. `saved`: in the midst of a run. */
 export function withMemoryAdvice(
   error: unknown,
-  options: SizeOptions,
+  sizes: SizeSettings,
   { saved = false }: { saved?: boolean } = {},
 ): unknown {
   if (!(error instanceof DeviceError) || !error.outOfMemory) return error;
   const message = error.hint === undefined ? error.message : error.message.slice(0, -error.hint.length - 1);
   return new DeviceError(
     error.device,
-    `the memory of ${error.device} is not enough for a batch of ${options.batchSize}: ${message}`,
+    `the memory of ${error.device} is not enough for a batch of ${sizes.batchSize}: ${message}`,
     {
-      hint: `${memoryAdvice(options)}${saved ? " What was saved stays: --recompute and --precision may be added to the same command, and it goes on." : ""}`,
+      code: "device/out-of-memory",
+      hint: `${memoryAdvice(sizes)}${saved ? " What was saved stays: --recompute and --precision may be added to the same command, and it goes on." : ""}`,
       cause: error,
       outOfMemory: true,
     },

@@ -8,8 +8,9 @@ import { trainingImages } from "../augmentation/training-images.ts";
 import type { EvaluationTransformOptions } from "../augmentation/transform.ts";
 import type { TrainOptions } from "../config/schema.ts";
 import type { DataOptions } from "../data/open.ts";
+import type { BatchSettings } from "../data/plan.ts";
 import type { TeacherRequest } from "../distillation/distillation-request.ts";
-import { distillationRequest } from "../distillation/distillation-request.ts";
+import { distillationRequest, distillationWarnings } from "../distillation/distillation-request.ts";
 import { distillation } from "../distillation/losses.ts";
 import type { ModelRequest } from "../models/model-request.ts";
 import { modelRequest } from "../models/model-request.ts";
@@ -18,6 +19,7 @@ import { createOptimizer } from "../optim/create-optimizer.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Schedule } from "../optim/schedule.ts";
 import { scheduleOf } from "../optim/schedule.ts";
+import type { FinetuneRequest } from "./initial-weights.ts";
 import type { TrainingOptions } from "./program.ts";
 import type { TargetOptions } from "./task.ts";
 import { classification, targetOptions } from "./task.ts";
@@ -36,7 +38,7 @@ export interface TrainingPlan {
   readonly targets: TargetOptions;
   readonly model: ModelRequest;
   /** The checkpoint that a new run starts from; undefined: random weights. */
-  readonly finetune: string | undefined;
+  readonly finetune: FinetuneRequest | undefined;
   /** Loss and forward pass of the training programs; the optimizer depends on the precision, the teacher on its file. */
   readonly step: Omit<TrainingOptions, "optimizer" | "teacher" | "ahead">;
   readonly teacher: TeacherRequest | undefined;
@@ -47,16 +49,8 @@ export interface TrainingPlan {
   readonly loop: LoopSettings;
   readonly machine: MachineSettings;
   readonly run: RunSettings;
-}
-
-export interface BatchSettings {
-  readonly batchSize: number;
-  /** Batches whose gradients make one update. */
-  readonly accumulationSteps: number;
-  /** Of everything random. */
-  readonly seed: number;
-  /** Times that an image comes in an epoch that shows it: repeated augmentation. */
-  readonly repeats: number;
+  /** What the user should hear of these options. */
+  readonly warnings: readonly string[];
 }
 
 /** How long the loop goes on, and how often it validates and saves. */
@@ -88,31 +82,47 @@ export interface MachineSettings {
 export interface RunSettings {
   readonly folder: string;
   /** What args.yaml records, and a resume compares: every option by name. */
-  readonly args: TrainOptions;
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
+/** What a plan says of images, from the file to the program: all that loaders and previews need. */
+export type ImagePlan = Pick<
+  TrainingPlan,
+  "data" | "batches" | "images" | "evaluation" | "normalisation" | "targets"
+>;
+
+/** @throws ConfigError for options that contradict each other */
+export function planImages(options: TrainOptions): ImagePlan {
+  const { dataPath, dataSet, valSplit, holdOut, numTrain, seed, batchSize, accumulationSteps } = options;
+  return {
+    data: { dataPath, dataSet, valSplit, holdOut, numTrain, seed },
+    batches: {
+      batchSize,
+      accumulationSteps,
+      seed,
+      repeats: options.repeatedAug ? options.augRepeats : 1,
+    },
+    images: trainingImages(options),
+    evaluation: { mode: "evaluation", cropRatio: options.evalCropRatio },
+    normalisation: { mean: options.mean, std: options.std },
+    targets: targetOptions(options),
+  };
 }
 
 /** @throws ConfigError for options that contradict each other, before anything is opened or written */
 export function planTraining(options: TrainOptions): TrainingPlan {
   const { request, model } = modelRequest(options);
   const distilled = distillationRequest(options, model);
-  const images = trainingImages(options);
-  const targets = targetOptions(options);
+  const imagePlan = planImages(options);
+  const { images, targets } = imagePlan;
   const criterion = targets.binary ? binaryCrossEntropy : softTargetCrossEntropy;
-  const { dataPath, dataSet, valSplit, holdOut, numTrain, seed } = options;
   return {
-    data: { dataPath, dataSet, valSplit, holdOut, numTrain, seed },
-    batches: {
-      batchSize: options.batchSize,
-      accumulationSteps: options.accumulationSteps,
-      seed,
-      repeats: options.repeatedAug ? options.augRepeats : 1,
-    },
-    images,
-    evaluation: { mode: "evaluation", cropRatio: options.evalCropRatio },
-    normalisation: { mean: options.mean, std: options.std },
-    targets,
+    ...imagePlan,
     model: request,
-    finetune: options.finetune ?? undefined,
+    finetune:
+      options.finetune === null
+        ? undefined
+        : { path: options.finetune, weights: options.weights ?? undefined },
     step: {
       task: distilled
         ? distillation(distilled.losses, criterion)
@@ -147,5 +157,6 @@ export function planTraining(options: TrainOptions): TrainingPlan {
       stepsPerRun: options.stepsPerRun,
     },
     run: { folder: options.outputDir, args: options },
+    warnings: distillationWarnings(options, model),
   };
 }

@@ -1,5 +1,4 @@
 /** Which precision a run computes in: the one asked for, or the best of the device. */
-import type { TrainOptions } from "../config/schema.ts";
 import { DeviceError } from "../errors.ts";
 import type { Precision } from "../graph/precision.ts";
 import { withLossScale } from "../optim/loss-scale.ts";
@@ -16,7 +15,7 @@ export interface PrecisionChoice {
 
 /** @throws DeviceError when the device cannot do what is asked */
 export async function choosePrecision(
-  asked: TrainOptions["precision"],
+  asked: Precision | "auto",
   device: DeviceName,
 ): Promise<PrecisionChoice> {
   return asked === "float32"
@@ -36,6 +35,7 @@ export function resolvePrecision(
   }
   if (!usable) {
     throw new DeviceError(device, `--precision float16 cannot be used on ${device}: ${reason}`, {
+      code: "device/no-float16",
       hint: "Take --precision float32; auto takes float16 where it is known to be faster.",
     });
   }

@@ -2,7 +2,7 @@
  * The models of a run folder, last.safetensors, best.safetensors and ema.safetensors: each the weights of a saved
  * state with what is needed to predict with them.
  */
-import type { TrainOptions } from "../config/schema.ts";
+import type { Normalisation } from "../augmentation/normalisation.ts";
 import type { Model } from "../models/registry.ts";
 import type { Layout } from "../nn/layout.ts";
 import { unpackTensors } from "../nn/layout.ts";
@@ -12,7 +12,9 @@ import type { ModelKind, RunFolder } from "./run-folder.ts";
 import type { RunState } from "./run-state.ts";
 
 export interface ModelOwner {
-  readonly options: TrainOptions;
+  /** How evaluation prepares an image: part of the resized image that it looks at. */
+  readonly cropRatio: number;
+  readonly normalisation: Normalisation;
   readonly run: RunFolder;
   readonly model: Model;
   readonly layout: Layout;
@@ -22,7 +24,7 @@ export interface ModelOwner {
 
 /** Writes the weights of a state as a model that can be used by itself. They are those of the epoch that was logged last. */
 export async function saveModel(
-  { run, model, layout, classes, options }: ModelOwner,
+  { run, model, layout, classes, normalisation, cropRatio }: ModelOwner,
   kind: ModelKind,
   state: RunState,
 ): Promise<void> {
@@ -39,15 +41,14 @@ export async function saveModel(
     model: model.name,
     classes,
     inputSize: model.config.inputSize,
-    mean: options.mean,
-    std: options.std,
+    ...normalisation,
     epoch: record?.epoch ?? 0,
     metrics: {
       ...(acc1 !== undefined && { acc1 }),
       ...(acc5 !== undefined && { acc5 }),
       ...(loss !== undefined && { loss }),
     },
-    extra: { crop_ratio: String(options.evalCropRatio), weights },
+    extra: { crop_ratio: String(cropRatio), weights },
   });
 }
 

@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { TrainOptions } from "../config/schema.ts";
 import type { Dataset, DatasetSource } from "../data/dataset.ts";
+import { planBatches } from "../data/plan.ts";
 import type { TeacherCache } from "../distillation/teacher-cache.ts";
 import { openTeacherCache } from "../distillation/teacher-cache.ts";
 import { bridge } from "../distillation/bridge.ts";
@@ -16,9 +16,8 @@ import { compile } from "../graph/program.ts";
 import { reorderClasses } from "../models/match-classes.ts";
 import type { Runtime, TensorData } from "../runtime/runtime.ts";
 import { VERSION } from "../version.ts";
-import type { BatchInputs } from "./program.ts";
+import type { TrainingPlan } from "./plan.ts";
 import { batchPixels, TEACHER_INPUT } from "./program.ts";
-import { mixupOptions, trainPlan, trainTransform } from "./setup.ts";
 
 /** Feeds of a batch's program → the teacher's logits [B, K], in the student's order. */
 type Answer = (feeds: Readonly<Record<string, TensorData>>) => Promise<Float32Array>;
@@ -37,9 +36,15 @@ export interface TeacherAnswers {
 
 export interface TeacherSetup {
   readonly teacher: Teacher;
-  readonly options: TrainOptions;
+  readonly plan: Pick<TrainingPlan, "batches" | "images" | "step">;
+  readonly cache: TeacherCacheSettings | undefined;
   readonly pictures: Dataset;
-  readonly batch: BatchInputs;
+}
+
+/** Where a teacher's answers are kept, up to so many bytes. */
+export interface TeacherCacheSettings {
+  readonly folder: string;
+  readonly maxBytes: number;
 }
 
 /** Feeds of a batch's program, with the answers of a teacher that runs beside it. */
@@ -54,19 +59,18 @@ export async function withAnswers(
 export async function loadTeacher(
   runtime: Runtime,
   shared: ProgramOptions,
-  { teacher, options, pictures, batch }: TeacherSetup,
+  { teacher, plan, cache: settings, pictures }: TeacherSetup,
 ): Promise<TeacherAnswers> {
-  const compute = await loadAnswer(runtime, shared, { teacher, batch });
+  const compute = await loadAnswer(runtime, shared, { teacher, plan });
   const cache =
-    options.teacherCache === null
+    settings === undefined
       ? undefined
       : await openTeacherCache({
-          folder: options.teacherCache,
-          key: await cacheKey({ teacher, options, pictures, shared, device: runtime.device }),
+          ...settings,
+          key: await cacheKey({ teacher, plan, pictures, shared, device: runtime.device }),
           batchSize: shared.batchSize,
           numClasses: shared.model.config.numClasses,
-          stepsPerEpoch: trainPlan(options, pictures.length).steps,
-          maxBytes: options.teacherCacheGib * 2 ** 30,
+          stepsPerEpoch: planBatches(plan.batches, pictures.length).steps,
         });
   return {
     cache,
@@ -86,9 +90,9 @@ export async function loadTeacher(
 async function loadAnswer(
   runtime: Runtime,
   shared: ProgramOptions,
-  { teacher, batch }: Pick<TeacherSetup, "teacher" | "batch">,
+  { teacher, plan }: Pick<TeacherSetup, "teacher" | "plan">,
 ): Promise<Answer> {
-  const pixels = batchPixels(shared, batch);
+  const pixels = batchPixels(shared, plan.step);
   const load = async (outputs: Parameters<typeof compile>[0]["outputs"]): Promise<Answer> => {
     const program = compile({ name: `${teacher.name}.teacher`, target: runtime.target, outputs });
     const executable = await runtime.load(program);
@@ -113,23 +117,23 @@ function pick(feeds: Readonly<Record<string, TensorData>>, { inputs }: Program):
 /** Everything that decides the answers: the teacher, the pictures, and all that is done to them on the way. */
 async function cacheKey({
   teacher: { hash, name, inputSize, normalisation, order },
-  options,
+  plan: { batches, images },
   pictures,
   shared,
   device,
-}: Pick<TeacherSetup, "teacher" | "options" | "pictures"> & {
+}: Pick<TeacherSetup, "teacher" | "plan" | "pictures"> & {
   shared: ProgramOptions;
   device: string;
 }): Promise<object> {
-  const { seed, batchSize } = options;
+  const { seed, batchSize, repeats } = batches;
   return {
     version: VERSION,
     device,
     teacher: { hash, name, inputSize, normalisation, order: order && [...order] },
     pictures: { source: pictures.source, name: pictures.name, hash: await hashPictures(pictures) },
-    plan: { seed, batchSize, repeats: trainPlan(options, pictures.length).repeats },
-    transform: trainTransform(options, shared.model.config.inputSize),
-    mixup: mixupOptions(options),
+    plan: { seed, batchSize, repeats },
+    transform: { ...images.transform, size: shared.model.config.inputSize },
+    mixup: images.mixup,
     normalisation: shared.normalisation,
   };
 }

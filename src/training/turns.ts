@@ -4,7 +4,6 @@
  * before: a batch is uploaded while another is computed, and losses are read after the last. Nothing else changes: steps,
  * losses, saves and what a resume gives are the same, bit for bit.
  */
-import type { TrainOptions } from "../config/schema.ts";
 import { ConfigError } from "../errors.ts";
 import type { Program } from "../graph/program.ts";
 import { repeat } from "../graph/repeat.ts";
@@ -19,13 +18,20 @@ export interface Turns {
 
 type Feeds = Readonly<Record<string, TensorData>>;
 
+/** What options say of it. */
+export interface TurnSettings {
+  /** Null: as many as suit the device. */
+  readonly stepsPerRun: number | null;
+  readonly accumulationSteps: number;
+}
+
 /** Without --steps-per-run: as many as this, while their batches stay below that. */
 const MOST_TURNS = { cpu: 1, cuda: 16, webgpu: 4 } as const;
 const MOST_BYTES = 256 * 2 ** 20;
 
 /** The most that `turnsFor` may give on a device: a step is traced before its batches are measured. */
 export function mostTurns(
-  { stepsPerRun, accumulationSteps }: Pick<TrainOptions, "stepsPerRun" | "accumulationSteps">,
+  { stepsPerRun, accumulationSteps }: TurnSettings,
   device: Runtime["device"],
 ): number {
   return accumulationSteps > 1 ? 1 : (stepsPerRun ?? MOST_TURNS[device]);
@@ -33,7 +39,7 @@ export function mostTurns(
 
 /** How many steps should go together. @throws ConfigError where it cannot be several */
 export function turnsFor(
-  options: Pick<TrainOptions, "stepsPerRun" | "accumulationSteps">,
+  options: TurnSettings,
   { device, step }: { device: Runtime["device"]; step: Program },
 ): number {
   const { stepsPerRun, accumulationSteps } = options;
@@ -46,6 +52,7 @@ export function turnsFor(
       "stepsPerRun",
       `--steps-per-run ${stepsPerRun} does not go with --accumulation-steps`,
       {
+        code: "options/conflict",
         hint: "Accumulation has runs of two kinds; leave one of the two out.",
       },
     );

@@ -3,9 +3,8 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import type { LabelStability } from "../../src/analysis/label-stability.ts";
 import { measureLabelStability } from "../../src/analysis/label-stability.ts";
-import { train } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { tinyRun, writePhotos } from "../training/photos.ts";
+import { tinyRun, train, writePhotos } from "../training/photos.ts";
 
 let teacher = "";
 let photos = "";

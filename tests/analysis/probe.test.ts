@@ -6,9 +6,8 @@ import { fitLogistic, logitsOf } from "../../src/analysis/logistic-regression.ts
 import { linearProbe, nearestNeighbours, probe } from "../../src/analysis/probe.ts";
 import type { Features } from "../../src/evaluation/classifier.ts";
 import { createRandom } from "../../src/random.ts";
-import { train } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { tinyRun, writePhotos } from "../training/photos.ts";
+import { tinyRun, train, writePhotos } from "../training/photos.ts";
 
 interface Golden {
   readonly width: number;

@@ -10,9 +10,8 @@ import { writeTokens } from "../../src/analysis/tokens-files.ts";
 import { analyzeTokens } from "../../src/analysis/tokens.ts";
 import { generate } from "../augmentation/generated.ts";
 import { createRandom } from "../../src/random.ts";
-import { train } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { tinyRun, writePhotos } from "../training/photos.ts";
+import { tinyRun, train, writePhotos } from "../training/photos.ts";
 
 const CPU = { device: "cpu", threads: 1, workers: 0 } as const;
 let root = "";

@@ -3,10 +3,10 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
 import { benchInfer, benchTrain } from "../../src/benchmark/throughput.ts";
-import { estimate } from "../../src/training/estimate.ts";
+
 import * as turns from "../../src/training/turns.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { tinyRun, writePhotos } from "../training/photos.ts";
+import { estimate, tinyRun, writePhotos } from "../training/photos.ts";
 
 vi.mock("../../src/training/turns.ts", { spy: true });
 beforeEach(() => vi.clearAllMocks());

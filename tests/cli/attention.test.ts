@@ -3,9 +3,8 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { train } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { tinyRun, writePhotos } from "../training/photos.ts";
+import { tinyRun, train, writePhotos } from "../training/photos.ts";
 import type { Outcome } from "./run-command.ts";
 import { runCommand } from "./run-command.ts";
 

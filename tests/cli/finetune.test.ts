@@ -2,9 +2,8 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { train } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { tinyRun, writePhotos } from "../training/photos.ts";
+import { tinyRun, train, writePhotos } from "../training/photos.ts";
 import { runCommand as deit } from "./run-command.ts";
 
 let root = "";

@@ -178,15 +178,7 @@ it("a teacher may be an address", async () => {
   const address = server.address();
   const port = typeof address === "object" && address ? address.port : 0;
   const teacher = await openTeacher(
-    {
-      distillationType: "hard",
-      teacherPath: `http://127.0.0.1:${port}/regnety-${hash}.safetensors`,
-      teacherModel: null,
-      teacherWeights: null,
-      teacherInputSize: null,
-      teacherMean: null,
-      teacherStd: null,
-    },
+    { path: `http://127.0.0.1:${port}/regnety-${hash}.safetensors` },
     { student: { numClasses: 10, classes: undefined }, warn: () => {} },
   );
   expect(teacher).toMatchObject({

@@ -55,7 +55,7 @@ describe("wrong usage exits with 2, says how to fix it and shows no stack", () =
     ],
     [["train", "cifar10-deit", "--aa", "rand-x3"], 'has the section "x3", which is none of RandAugment\'s'],
     [["train", "cifar10-deit", "--batch-size", "63"], "a batch of 63 cannot be mixed"],
-    [["train", "cifar10-deit", "--bce-loss"], "--bce-loss wants labels without smoothing"],
+    [["train", "cifar10-deit", "--bce-loss"], "--bce-loss cannot be combined with label smoothing"],
     [["eval", "x.safetensors"], "which pictures?"],
     [["eval", "x.safetensors", "--batch-size", "0", "--data-path", "."], "--batch-size: got 0"],
     [["predict", "x.safetensors"], "missing required argument 'image'"],

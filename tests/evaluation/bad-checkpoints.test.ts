@@ -10,7 +10,7 @@ import { createModel } from "../../src/models/registry.ts";
 import { initialVectors, unpackTensors } from "../../src/nn/layout.ts";
 import { modelLayout } from "../../src/optim/groups.ts";
 import { createRandom } from "../../src/random.ts";
-import { checkFinetune } from "../../src/training/initial-weights.ts";
+import { initialWeights } from "../../src/training/initial-weights.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { FLOAT32, INT64, onnxFile } from "../helpers/onnx-file.ts";
 
@@ -84,9 +84,7 @@ describe("what is no file of weights is called by its name:", () => {
 
   test("an ONNX file of no model that is known", async () => {
     const path = await write("model.onnx", onnxFile({ inputs: {}, outputs: {} }));
-    expect(
-      await message(checkFinetune({ finetune: path }, { model, layout, warn: () => {}, note: () => {} })),
-    ).toMatch(
+    expect(await message(initialWeights({ seed: 0, finetune: { path } }, { model, layout }))).toMatch(
       /has no constants that are named as a model's tensors\nIt will do for eval, predict and --teacher-path/,
     );
   });
@@ -192,7 +190,7 @@ describe("weights that are no numbers", () => {
   test("for fine-tuning, before a run is made", async () => {
     const finetune = await write("nan.safetensors", broken(Number.NaN));
     expect(
-      await message(checkFinetune({ finetune }, { model, layout, warn: () => {}, note: () => {} })),
+      await message(initialWeights({ seed: 0, finetune: { path: finetune } }, { model, layout })),
     ).toMatch(/blocks\.0\.mlp\.fc1\.weight of .*nan\.safetensors has values that are not finite/);
   });
 });

@@ -15,7 +15,7 @@ import type { Model } from "../../src/models/registry.ts";
 import { initialVectors, unpackTensors } from "../../src/nn/layout.ts";
 import { modelLayout } from "../../src/optim/groups.ts";
 import { createRandom } from "../../src/random.ts";
-import { checkFinetune } from "../../src/training/initial-weights.ts";
+import { initialWeights } from "../../src/training/initial-weights.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { torchFile } from "../helpers/torch-file.ts";
 import type { TorchValue } from "../helpers/torch-file.ts";
@@ -230,9 +230,7 @@ test("fine-tuning says of a foreign file what predict says", async () => {
   );
   const layout = modelLayout(model);
   const said = await refusal(loadModel(path));
-  const finetune = await refusal(
-    checkFinetune({ finetune: path }, { model, layout, warn: () => {}, note: () => {} }),
-  );
+  const finetune = await refusal(initialWeights({ seed: 0, finetune: { path } }, { model, layout }));
   expect(finetune.message).toBe(said.message);
   expect([said.code, finetune.code]).toEqual(["checkpoint/unknown-model", "checkpoint/unknown-model"]);
 });

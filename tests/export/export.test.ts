@@ -10,9 +10,8 @@ import { compare } from "../../src/export/check.ts";
 import type { ExportEvent, ExportOptions, ExportResult } from "../../src/export/export.ts";
 import { exportModel } from "../../src/export/export.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/safetensors-file.ts";
-import { train } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { CLASSES, tinyRun, writePhotos } from "../training/photos.ts";
+import { CLASSES, tinyRun, train, writePhotos } from "../training/photos.ts";
 
 let root = "";
 let photos = "";

@@ -19,7 +19,8 @@ import { writeSheet } from "../../src/preview/sheet.ts";
 import { text } from "../../src/figures/text.ts";
 import { mixesOf } from "../../src/training/feeds.ts";
 import { preparePixels } from "../../src/training/pixels.ts";
-import { trainPlan, trainTransform } from "../../src/training/setup.ts";
+import { planBatches } from "../../src/data/plan.ts";
+import { planImages } from "../../src/training/plan.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { sharedRuntime } from "../helpers/devices.ts";
 import { tinyRun, writePhotos } from "../training/photos.ts";
@@ -45,11 +46,11 @@ beforeAll(async () => {
 });
 
 test("its rows are the loader's pictures, and the program's mixture of them", async () => {
-  const rows = await previewBatch(options, { dataset, size: SIZE }, { epoch, step, rows: 8 });
+  const rows = await previewBatch(planImages(options), { dataset, size: SIZE }, { epoch, step, rows: 8 });
   const loader = createLoader({
     dataset,
-    transform: trainTransform(options, SIZE),
-    plan: trainPlan(options, dataset.length),
+    transform: { ...planImages(options).images.transform, size: SIZE },
+    plan: planBatches(planImages(options).batches, dataset.length),
   });
   let batch: { images: Uint8Array; erasing?: Uint8Array; samples: Uint32Array } | undefined;
   for await (const made of loader.epoch(epoch, { from: step })) {
@@ -59,7 +60,7 @@ test("its rows are the loader's pictures, and the program's mixture of them", as
   await loader.close();
   if (batch?.erasing === undefined) throw new Error("no batch with erasing");
   const { images, erasing } = batch;
-  const mixes = mixesOf(options, { epoch, step, size: SIZE }) ?? [];
+  const mixes = mixesOf(planImages(options), { epoch, step, size: SIZE }) ?? [];
   const [height, width] = SIZE;
   const plane = 3 * height * width;
   const bytes = (name: string): ReturnType<typeof input> =>
@@ -112,21 +113,25 @@ test("its rows are the loader's pictures, and the program's mixture of them", as
 });
 
 test("a sample's number and copy are enough to draw it again", async () => {
-  const [first] = await previewBatch(options, { dataset, size: SIZE }, { epoch, step, rows: 1 });
+  const [first] = await previewBatch(planImages(options), { dataset, size: SIZE }, { epoch, step, rows: 1 });
   if (first === undefined) throw new Error("no row");
-  const [again] = await previewBatch(options, { dataset, size: SIZE }, { epoch, sample: first.sample });
+  const [again] = await previewBatch(
+    planImages(options),
+    { dataset, size: SIZE },
+    { epoch, sample: first.sample },
+  );
   expect(again?.draw).toEqual(first.draw);
   expect(again?.mix).toBeUndefined();
 });
 
 test("a sample that is drawn alone has exactly the loader's pixels, erased where the loader erases", async () => {
   const [height, width] = SIZE;
-  const transform = createTransform(trainTransform(options, SIZE));
+  const transform = createTransform({ ...planImages(options).images.transform, size: SIZE });
   let erased = 0;
-  for (const sample of trainPlan(options, dataset.length).at(epoch, step)) {
+  for (const sample of planBatches(planImages(options).batches, dataset.length).at(epoch, step)) {
     const job = { epoch, seed: options.seed, mode: "train", samples: [sample], rows: 1 } as const;
     const { images, erasing = new Uint8Array(images.length) } = await makeBatch(dataset, transform, job);
-    const [row] = await previewBatch(options, { dataset, size: SIZE }, { epoch, sample });
+    const [row] = await previewBatch(planImages(options), { dataset, size: SIZE }, { epoch, sample });
     const shown = row?.stages.at(-1);
     expect([shown?.label, shown?.picture.width, shown?.picture.height]).toEqual(["not mixed", width, height]);
     // the loader's bytes, and noise codes as pixel values
@@ -145,7 +150,7 @@ test("a sample that is drawn alone has exactly the loader's pixels, erased where
 
 test("the stages before erasing lead to the loader's picture", async () => {
   const plain = { ...options, reprob: 0, mixup: 0, cutmix: 0 };
-  const rows = await previewBatch(plain, { dataset, size: SIZE }, { epoch, step });
+  const rows = await previewBatch(planImages(plain), { dataset, size: SIZE }, { epoch, step });
   expect(rows).toHaveLength(8);
   for (const { stages, target, label } of rows) {
     const [before, end] = stages.slice(-2);
@@ -159,12 +164,20 @@ test("an unreadable picture is replaced by the one that training puts there", as
   await cp(join(root, "photos"), dataPath, { recursive: true });
   const broken = { ...options, dataPath };
   const { train } = await openDatasets(broken);
-  const [sample] = trainPlan(broken, train.length).at(epoch, step);
+  const [sample] = planBatches(planImages(broken).batches, train.length).at(epoch, step);
   if (sample === undefined) throw new Error("no sample");
   await writeFile(join(dataPath, train.describe(sample.index)), "no picture");
-  const [row] = await previewBatch(broken, { dataset: train, size: SIZE }, { epoch, step, rows: 1 });
+  const [row] = await previewBatch(
+    planImages(broken),
+    { dataset: train, size: SIZE },
+    { epoch, step, rows: 1 },
+  );
   const job = { epoch, seed: broken.seed, mode: "train", samples: [sample], rows: 1 } as const;
-  const made = await makeBatch(train, createTransform(trainTransform(broken, SIZE)), job);
+  const made = await makeBatch(
+    train,
+    createTransform({ ...planImages(broken).images.transform, size: SIZE }),
+    job,
+  );
   const [index = -1] = made.samples;
   expect(index).not.toBe(sample.index);
   expect([row?.sample, row?.file]).toEqual([sample, train.describe(index)]);
@@ -175,8 +188,8 @@ test("an unreadable picture is replaced by the one that training puts there", as
 test("targets of binary cross-entropy are 1 for every class with a part", async () => {
   const mixed = { ...options, mixupProb: 1, smoothing: 0 };
   const at = { dataset, size: SIZE };
-  const soft = await previewBatch(mixed, at, { epoch, step });
-  const hard = await previewBatch({ ...mixed, bceLoss: true }, at, { epoch, step });
+  const soft = await previewBatch(planImages(mixed), at, { epoch, step });
+  const hard = await previewBatch(planImages({ ...mixed, bceLoss: true }), at, { epoch, step });
   expect(soft.some(({ target }) => target.length === 2)).toBe(true);
   for (const [row, { target }] of hard.entries()) {
     const labels = soft[row]?.target.map(({ label }) => label) ?? [];
@@ -186,24 +199,24 @@ test("targets of binary cross-entropy are 1 for every class with a part", async 
 });
 
 test("says what a picture is mixed with", async () => {
-  const rows = await previewBatch(options, { dataset, size: SIZE }, { epoch, step });
-  const samples = trainPlan(options, dataset.length).at(epoch, step);
+  const rows = await previewBatch(planImages(options), { dataset, size: SIZE }, { epoch, step });
+  const samples = planBatches(planImages(options).batches, dataset.length).at(epoch, step);
   for (const [row, { mix, partner }] of rows.entries())
     expect(partner).toEqual(mix === undefined ? undefined : samples[7 - row]);
 });
 
 test("says what is not there", async () => {
   const at = { dataset, size: SIZE };
-  await expect(previewBatch(options, at, { step: 99 })).rejects.toThrow("there is no step 99");
-  await expect(previewBatch(options, at, { sample: { index: 999, copy: 0 } })).rejects.toThrow(
-    "there is no picture 999: the dataset has 48",
+  await expect(previewBatch(planImages(options), at, { step: 99 })).rejects.toThrow("there is no step 99");
+  await expect(previewBatch(planImages(options), at, { sample: { index: 999, copy: 0 } })).rejects.toThrow(
+    "there is no image 999: the dataset has 48",
   );
-  await expect(previewBatch(options, at, { sample: { index: 1, copy: 3 } })).rejects.toThrow(
-    "there is no copy 3: a picture has 3 copies",
+  await expect(previewBatch(planImages(options), at, { sample: { index: 1, copy: 3 } })).rejects.toThrow(
+    "there is no copy 3: an image has 3 copies",
   );
   const once = { ...options, repeatedAug: false };
-  await expect(previewBatch(once, at, { sample: { index: 1, copy: 1 } })).rejects.toThrow(
-    "there is no copy 1: a picture has 1 copy",
+  await expect(previewBatch(planImages(once), at, { sample: { index: 1, copy: 1 } })).rejects.toThrow(
+    "there is no copy 1: an image has 1 copy",
   );
   const nowhere = join(root, "nowhere", "sheet.png");
   const words = { title: "", subtitle: "", names: () => "" };
@@ -211,7 +224,7 @@ test("says what is not there", async () => {
 });
 
 test("the sheet is a picture, its text drawn without the machine's fonts", async () => {
-  const rows = await previewBatch(options, { dataset, size: SIZE }, { rows: 3 });
+  const rows = await previewBatch(planImages(options), { dataset, size: SIZE }, { rows: 3 });
   const file = join(root, "sheet.png");
   await writeSheet(file, rows, { title: "photos <&>", subtitle: "猫 κ", names: () => "x".repeat(500) });
   const { width, height, format } = await sharp(await readFile(file)).metadata();

@@ -4,11 +4,12 @@ import { recipe, rows } from "../../recipes/ablation-cifar10.ts";
 import { parseTrainOptions } from "../../src/config/resolve.ts";
 import type { TrainInput, TrainOptions } from "../../src/config/schema.ts";
 import { TRAIN_OPTION_NAMES } from "../../src/config/schema.ts";
+import { planBatches } from "../../src/data/plan.ts";
 import type { Program } from "../../src/graph/program.ts";
+import { buildModel } from "../../src/models/model-request.ts";
 import { batchFeeds } from "../../src/training/feeds.ts";
-import { trainingOptions } from "../../src/training/executables.ts";
 import { stepProgram } from "../../src/training/program.ts";
-import { mixupOptions, modelFor, optimizerFor, trainPlan, trainTransform } from "../../src/training/setup.ts";
+import { planTraining } from "../../src/training/plan.ts";
 
 const SIZE = [32, 32] as const;
 const base = options({});
@@ -26,25 +27,27 @@ function rowNamed(name: string): TrainOptions {
 /** Everything that the options decide, by part. */
 function partsOf(given: TrainOptions): Record<string, unknown> {
   const program = programOf(given);
+  const { images, batches, optimizer } = planTraining(given);
   return {
-    transform: trainTransform(given, SIZE),
-    plan: trainPlan(given, 1000).uniquePictures,
-    mixing: mixupOptions(given),
-    optimizer: [optimizerFor(given).name, optimizerFor(given).slots],
+    transform: { ...images.transform, size: SIZE },
+    plan: planBatches(batches, 1000).uniquePictures,
+    mixing: images.mixup,
+    optimizer: [optimizer.name, optimizer.slots],
     inputs: Object.keys(program.inputs).filter((name) => !(name in program.state)),
   };
 }
 
 function programOf(given: TrainOptions): Program {
-  const { model, layout } = modelFor(given, 10);
+  const { model: request, normalisation, step, optimizer } = planTraining(given);
+  const { model, layout } = buildModel(request, 10);
   const shared = {
     model,
     layout,
     batchSize: given.batchSize,
     target: "cpu",
-    normalisation: { mean: given.mean, std: given.std },
+    normalisation,
   } as const;
-  return stepProgram(shared, trainingOptions(given, optimizerFor(given)));
+  return stepProgram(shared, { ...step, optimizer });
 }
 
 /** The parts in which a row differs from the whole recipe. */
@@ -58,12 +61,12 @@ function changed(name: string): Record<string, unknown> {
 const INPUTS = ["dropPathMask", "erasing", "images", "mix", "targets"];
 
 test("the whole recipe is the paper's", () => {
-  expect(trainTransform(base, SIZE)).toMatchObject({
+  expect(planTraining(base).images.transform).toMatchObject({
     augment: "rand-m9-mstd0.5-inc1",
     flip: 0.5,
     erasing: { probability: 0.25, mode: "pixel", count: 1 },
   });
-  expect(mixupOptions(base)).toEqual({
+  expect(planTraining(base).images.mixup).toEqual({
     mixup: 0.8,
     cutmix: 1,
     cutmixMinmax: null,
@@ -74,7 +77,7 @@ test("the whole recipe is the paper's", () => {
   expect(base).toMatchObject({ opt: "adamw", smoothing: 0.1, dropPath: 0.1, drop: 0, weightDecay: 0.05 });
   const inputs = partsOf(base)["inputs"] as string[];
   expect(inputs.filter((name) => !name.startsWith("hyper.")).toSorted()).toEqual(INPUTS);
-  expect(trainPlan(base, 1000).repeats).toBe(3);
+  expect(planTraining(base).batches.repeats).toBe(3);
 });
 
 describe("each row differs from the whole recipe in its options alone, and in the parts that these decide", () => {
@@ -105,8 +108,8 @@ describe("each row differs from the whole recipe in its options alone, and in th
   });
 
   test("Mixup and CutMix change the mixing; without both it leaves the program", () => {
-    expect(changed("no Mixup")).toEqual({ mixing: { ...mixupOptions(base), mixup: 0 } });
-    expect(changed("no CutMix")).toEqual({ mixing: { ...mixupOptions(base), cutmix: 0 } });
+    expect(changed("no Mixup")).toEqual({ mixing: { ...planTraining(base).images.mixup, mixup: 0 } });
+    expect(changed("no CutMix")).toEqual({ mixing: { ...planTraining(base).images.mixup, cutmix: 0 } });
     const neither = changed("no Mixup, no CutMix");
     expect(Object.keys(neither)).toEqual(["mixing", "inputs"]);
     expect(inputsIn(neither)).toEqual(without("mix"));
@@ -148,9 +151,10 @@ test("a switched-off part leaves the draws of the others as they were", () => {
   const labels = Int32Array.from({ length: 8 }, (_, i) => i);
   const images = new Uint8Array(8 * 3 * 32 * 32);
   const feedsOf = (given: TrainOptions): Record<string, unknown> => {
-    const { model } = modelFor(given, 10);
+    const plan = planTraining(given);
+    const { model } = buildModel(plan.model, 10);
     const program = programOf(given);
-    return batchFeeds({ options: given, model, program }, { epoch: 1, step: 2, images, labels });
+    return batchFeeds({ plan, model, program }, { epoch: 1, step: 2, images, labels });
   };
   const whole = feedsOf(base);
   expect(feedsOf(rowNamed("dropout"))["dropPathMask"]).toEqual(whole["dropPathMask"]);

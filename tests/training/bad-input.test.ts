@@ -3,11 +3,10 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { openRunFolder } from "../../src/training/run-folder.ts";
-import { train } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { canMountSmallDisk, mountSmallDisk } from "../formats/small-disk.ts";
 import type { SmallDisk } from "../formats/small-disk.ts";
-import { runContent, tinyRun, writePhotos } from "./photos.ts";
+import { runContent, tinyRun, train, writePhotos } from "./photos.ts";
 import type { Outcome } from "../cli/run-command.ts";
 import { runCommand } from "../cli/run-command.ts";
 
@@ -78,13 +77,13 @@ describe("what is given, what was expected, how to fix it", () => {
       "a batch larger than the dataset",
       `${TRAIN} --batch-size 28`,
       2,
-      [/one update takes 28 pictures .*but there are 27 to train on/, /--batch-size 27 or less/],
+      [/one update takes 28 images .*but there are 27 to train on/, /--batch-size 27 or less/],
     ],
     [
       "accumulated batches larger than the dataset",
       `${TRAIN} --batch-size 10 --accumulation-steps 3`,
       2,
-      [/one update takes 30 pictures \(batch size 10 × 3 accumulated\)/, /--batch-size 9 or less/],
+      [/one update takes 30 images \(batch size 10 × 3 accumulated\)/, /--batch-size 9 or less/],
     ],
     [
       "an input size that the patch does not divide",

@@ -7,10 +7,9 @@ import { loadModel } from "../../src/evaluation/load-model.ts";
 import { readCheckpoint } from "../../src/formats/safetensors-file.ts";
 import { deployedProgram } from "../../src/models/deploy.ts";
 import { readRun } from "../../src/training/run-folder.ts";
-import { train } from "../../src/training/train.ts";
 import type { TrainEvent, TrainResult } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { CLASSES, tinyRun, writePhotos } from "./photos.ts";
+import { CLASSES, tinyRun, train, writePhotos } from "./photos.ts";
 
 const PLAIN = "deit_w64d4_patch4_32";
 const DISTILLED = "deit_w64d4_distilled_patch4_32";
@@ -185,7 +184,7 @@ describe("is refused before anything is written:", () => {
   };
 
   test("no teacher", async () => {
-    expect(await refused({ teacherPath: null })).toMatch(/wants a teacher.*--teacher-path/);
+    expect(await refused({ teacherPath: null })).toMatch(/needs a teacher.*--teacher-path/);
   });
   test("a teacher for nothing", async () => {
     expect(await refused({ distillationType: "none" })).toMatch(

@@ -15,11 +15,11 @@ import type { TrainingOptions } from "../../src/training/program.ts";
 import { applyProgram, gradProgram, stepProgram } from "../../src/training/program.ts";
 import { readState } from "../../src/training/run-state.ts";
 import { classification } from "../../src/training/task.ts";
-import { InterruptedError, train } from "../../src/training/train.ts";
+import { InterruptedError } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { danglingNames, graphOf, operatorsOf, repeatedNodes } from "../graph/parse.ts";
 import { sharedRuntime } from "../helpers/devices.ts";
-import { runContent, tinyRun, writePhotos } from "./photos.ts";
+import { runContent, tinyRun, train, writePhotos } from "./photos.ts";
 import { convolutional, programOptions, runSteps, stepFeeds, transformer } from "./steps.ts";
 
 const full: TrainingOptions = {

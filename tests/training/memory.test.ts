@@ -13,9 +13,8 @@ import type { TrainingOptions } from "../../src/training/program.ts";
 import { stepProgram } from "../../src/training/program.ts";
 import { readState } from "../../src/training/run-state.ts";
 import { classification } from "../../src/training/task.ts";
-import { train } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { tinyRun, writePhotos } from "./photos.ts";
+import { tinyRun, train, writePhotos } from "./photos.ts";
 import { NORMALISATION } from "./steps.ts";
 
 const options = {
@@ -62,8 +61,8 @@ describe("advice", () => {
 
   test("comes before the run when the plan does not fit, and not when it does", () => {
     const plan = { state: 2 ** 30, batch: 5 * 2 ** 30 };
-    expect(memoryWarning(plan, { available: 7 * 2 ** 30, options })).toBeUndefined();
-    expect(memoryWarning(plan, { available: 4 * 2 ** 30, options })).toMatch(
+    expect(memoryWarning(plan, { available: 7 * 2 ** 30, sizes: options })).toBeUndefined();
+    expect(memoryWarning(plan, { available: 4 * 2 ** 30, sizes: options })).toMatch(
       /^a step wants about 6\.0 GiB of memory, and 4\.0 GiB are free\. To want less: --recompute/,
     );
   });

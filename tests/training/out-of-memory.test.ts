@@ -6,10 +6,9 @@ import type { TrainInput } from "../../src/config/schema.ts";
 import { DeviceError } from "../../src/errors.ts";
 import type { Executable } from "../../src/runtime/runtime.ts";
 import { readState } from "../../src/training/run-state.ts";
-import { train } from "../../src/training/train.ts";
 import * as turns from "../../src/training/turns.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { runContent, tinyRun, writePhotos } from "./photos.ts";
+import { runContent, tinyRun, train, writePhotos } from "./photos.ts";
 
 vi.mock("../../src/training/turns.ts", { spy: true });
 

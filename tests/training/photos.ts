@@ -6,8 +6,11 @@ import sharp from "sharp";
 import { parseTrainOptions } from "../../src/config/resolve.ts";
 import type { TrainInput, TrainOptions } from "../../src/config/schema.ts";
 import { createRandom } from "../../src/random.ts";
+import { planTraining } from "../../src/training/plan.ts";
 import { parseLog } from "../../src/training/run-log.ts";
 import type { EpochRecord } from "../../src/training/run-log.ts";
+import * as training from "../../src/training/train.ts";
+import type { Estimate, TrainHooks, TrainResult } from "../../src/training/train.ts";
 
 /** Red, green or blue 0 to 255 at a place of a picture of side 1. */
 type Paint = (x: number, y: number) => readonly [number, number, number];
@@ -93,4 +96,14 @@ export async function runContent(
     ema: await hash("ema.safetensors"),
     log: log.map((record) => ({ ...record, seconds: 0, waiting_seconds: 0 })),
   };
+}
+
+/** Trains by all options of a run. */
+export async function train(options: TrainOptions, hooks?: TrainHooks): Promise<TrainResult> {
+  return training.train(planTraining(options), hooks);
+}
+
+/** Estimates by all options of a run. */
+export async function estimate(options: TrainOptions): Promise<Estimate> {
+  return training.estimate(planTraining(options));
 }

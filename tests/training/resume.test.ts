@@ -9,10 +9,10 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { TrainInput } from "../../src/config/schema.ts";
 import { createRandom } from "../../src/random.ts";
-import { InterruptedError, train } from "../../src/training/train.ts";
+import { InterruptedError } from "../../src/training/train.ts";
 import type { TrainEvent } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { runContent, tinyRun, writePhotos } from "./photos.ts";
+import { runContent, tinyRun, train, writePhotos } from "./photos.ts";
 
 let root = "";
 let photos = "";

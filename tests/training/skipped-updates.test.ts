@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import type { TrainInput } from "../../src/config/schema.ts";
 import * as lossScale from "../../src/optim/loss-scale.ts";
-import { InterruptedError, train } from "../../src/training/train.ts";
+import { InterruptedError } from "../../src/training/train.ts";
 import * as turns from "../../src/training/turns.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { runContent, tinyRun, writePhotos } from "./photos.ts";
+import { runContent, tinyRun, train, writePhotos } from "./photos.ts";
 
 vi.mock("../../src/optim/loss-scale.ts", { spy: true });
 vi.mock("../../src/training/turns.ts", { spy: true });

@@ -9,10 +9,10 @@ import type { TrainInput } from "../../src/config/schema.ts";
 import { evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
 import { readCheckpoint } from "../../src/formats/safetensors-file.ts";
 import { readState } from "../../src/training/run-state.ts";
-import { estimate, NonFiniteError, train } from "../../src/training/train.ts";
+import { NonFiniteError } from "../../src/training/train.ts";
 import type { TrainEvent, TrainResult } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { CLASSES, runContent, tinyRun, writePhotos } from "./photos.ts";
+import { CLASSES, estimate, runContent, tinyRun, train, writePhotos } from "./photos.ts";
 
 let root = "";
 let photos = "";

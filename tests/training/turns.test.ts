@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { TrainInput } from "../../src/config/schema.ts";
 import type { Program } from "../../src/graph/program.ts";
-import { InterruptedError, train } from "../../src/training/train.ts";
+import { InterruptedError } from "../../src/training/train.ts";
 import type { TrainEvent } from "../../src/training/train.ts";
 import { inGroups, turnsFor } from "../../src/training/turns.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { runContent, tinyRun, writePhotos } from "./photos.ts";
+import { runContent, tinyRun, train, writePhotos } from "./photos.ts";
 
 const EVERYTHING: TrainInput = {
   epochs: 2,

@@ -1,6 +1,7 @@
 /** What an ablation will take, from a few real steps of every row. */
 import { locateCheckpoint } from "../../evaluation/locate-checkpoint.ts";
 import { estimate } from "../../training/estimate.ts";
+import { planTraining } from "../../training/plan.ts";
 import type { AblationPlan, PlannedRun } from "./plan.ts";
 import { finishedRun } from "./run.ts";
 
@@ -38,7 +39,7 @@ export async function costOfAblation(
     signal?.throwIfAborted();
     onRow?.(name);
     const withoutTeacher = await lacksTeacher(first);
-    const found = await estimate(withoutTeacher ? untaught(first) : first.options);
+    const found = await estimate(planTraining(withoutTeacher ? untaught(first) : first.options));
     const count = 1 + others.length;
     rows.push({
       name,

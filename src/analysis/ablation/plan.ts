@@ -5,9 +5,9 @@ import { kebabCase } from "../../config/names.ts";
 import type { Layer } from "../../config/resolve.ts";
 import { optionNamed, requirePictures, resolveTrainOptions } from "../../config/resolve.ts";
 import type { TrainInput, TrainOptionName, TrainOptions } from "../../config/schema.ts";
-import { needsTeacher } from "../../distillation/teacher.ts";
+import { needsTeacher } from "../../distillation/distillation-request.ts";
 import { ConfigError } from "../../errors.ts";
-import { checkDistillation, checkModelOptions, checkRecipe, modelFor } from "../../training/setup.ts";
+import { planTraining } from "../../training/plan.ts";
 import type { AblationRow, AblationTable } from "./table.ts";
 
 /** One training. */
@@ -201,12 +201,9 @@ function slug(words: string): string {
 function check(label: string, options: TrainOptions): void {
   try {
     requirePictures(options, "deit analyze ablation RECIPE --data-path ./photos");
-    const { model } = modelFor(options);
-    checkModelOptions(options, model);
-    checkDistillation(options, model);
-    checkRecipe(options);
+    planTraining(options);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    throw new ConfigError(error.path, `${label}: ${error.message}`, { cause: error });
+    throw new ConfigError(error.path, `${label}: ${error.message}`, { code: error.code, cause: error });
   }
 }

@@ -163,7 +163,9 @@ async function runData(flags: BenchFlags, command: Command): Promise<void> {
   const { options } = resolveTrainOptions([flagLayer(command)]);
   requirePictures(options, "deit bench data --data-path ./photos");
   const { benchData } = await import("../../benchmark/data.ts");
-  const result = await benchData({ options, rounds: flags.rounds });
+  const { planImages } = await import("../../training/plan.ts");
+  const { inputSize, workers } = options;
+  const result = await benchData({ plan: planImages(options), inputSize, workers, rounds: flags.rounds });
   const rate = ({ imagesPerSecond, imagesPerCpuSecond }: LoaderRate): string =>
     `${integer(imagesPerSecond)} images/s, ${integer(imagesPerCpuSecond)} a second of one core`;
   output.result(result, () =>

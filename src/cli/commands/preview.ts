@@ -73,12 +73,14 @@ async function runPreview(source: string | undefined, flags: PreviewFlags, comma
   const { openDatasets } = await import("../../data/open.ts");
   const { previewBatch } = await import("../../preview/preview.ts");
   const { writeSheet } = await import("../../preview/sheet.ts");
-  const { modelFor } = await import("../../training/setup.ts");
-  const { train: dataset } = await openDatasets(options);
-  const { model } = modelFor(options, dataset.classes.length);
+  const { planImages } = await import("../../training/plan.ts");
+  const { buildModel, modelRequest } = await import("../../models/model-request.ts");
+  const plan = planImages(options);
+  const { train: dataset } = await openDatasets(plan.data);
+  const { model } = buildModel(modelRequest(options).request, dataset.classes.length);
   const { epoch, step } = flags;
   const rows = await previewBatch(
-    options,
+    plan,
     { dataset, size: model.config.inputSize },
     { epoch, step, rows: flags.rows, ...(sample && { sample }) },
   );

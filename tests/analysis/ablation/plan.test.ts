@@ -64,11 +64,11 @@ describe("the plan", () => {
   test("what is wrong in a row is told with its name", () => {
     const wrong = { ...table, rows: [{ name: "odd", change: { model: "resnet20_cifar", drop: 0.1 } }] };
     expect(() => planAblation(wrong, { seeds: [0], out: "o" })).toThrow(
-      /odd, seed 0: resnet20_cifar is a convnet/,
+      /odd, seed 0: --drop 0.1 is not supported for convnets/,
     );
     const untaught = { ...table, rows: [{ name: "taught", change: { distillationType: "hard" } as const }] };
     expect(() => planAblation(untaught, { seeds: [0], out: "o" })).toThrow(
-      /taught, seed 0: hard distillation wants/,
+      /taught, seed 0: hard distillation needs/,
     );
   });
 

@@ -77,7 +77,7 @@ test("goes on after a run that fails, stops in the middle, goes on, and is count
   expect(before).toContainEqual(
     expect.objectContaining({
       type: "failed",
-      message: expect.stringContaining("one update takes 4096 pictures"),
+      message: expect.stringContaining("one update takes 4096 images"),
     }),
   );
   expect(before.filter(({ type }) => type === "finished")).toEqual([

@@ -1,0 +1,93 @@
+/** What training and estimates begin with: a plan's images, model, teacher, device and loaders. */
+import type { Dataset } from "../data/dataset.ts";
+import type { Loader } from "../data/loader.ts";
+import { createLoader } from "../data/loader.ts";
+import { openDatasets } from "../data/open.ts";
+import { createPlan, planBatches } from "../data/plan.ts";
+import { workersFor } from "../data/workers.ts";
+import type { Teacher } from "../distillation/teacher.ts";
+import { openTeacher } from "../distillation/teacher.ts";
+import type { Precision } from "../graph/precision.ts";
+import { buildModel } from "../models/model-request.ts";
+import type { Model } from "../models/registry.ts";
+import type { Layout } from "../nn/layout.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
+import { createRuntime } from "../runtime/node.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { TrainingPlan } from "./plan.ts";
+import { choosePrecision, optimizerIn } from "./precision.ts";
+
+export interface Prepared extends AsyncDisposable {
+  readonly pictures: Dataset;
+  /** Those that it is measured with; the training images where there are no others. */
+  readonly validation: Dataset;
+  readonly onTraining: boolean;
+  readonly model: Model;
+  readonly layout: Layout;
+  readonly teacher: Teacher | undefined;
+  readonly runtime: Runtime;
+  readonly precision: Precision;
+  /** As the precision needs it. */
+  readonly optimizer: Optimizer;
+  readonly loaders: { readonly training: Loader; readonly validation: Loader };
+}
+
+/** What it says while it prepares. */
+export interface PrepareHooks {
+  readonly warn?: (message: string) => void;
+  readonly note?: (message: string) => void;
+}
+
+/** @throws DataError, ConfigError for too few images, DeviceError, and what a teacher's file is refused for */
+export async function prepare(
+  plan: TrainingPlan,
+  { warn = () => {}, note = () => {} }: PrepareHooks = {},
+): Promise<Prepared> {
+  const { train: pictures, validation = pictures } = await openDatasets(plan.data, { onNote: warn });
+  const steps = planBatches(plan.batches, pictures.length);
+  const { classes } = pictures;
+  const { model, layout } = buildModel(plan.model, classes.length);
+  const student = { numClasses: classes.length, classes };
+  const teacher = plan.teacher && (await openTeacher(plan.teacher, { student, warn }));
+  const { device, threads, workers } = plan.machine;
+  const runtime = await createRuntime({ device, ...(threads !== null && { threads }) });
+  const size = model.config.inputSize;
+  const { length } = validation;
+  const loaders = {
+    training: createLoader({
+      dataset: pictures,
+      transform: { ...plan.images.transform, size },
+      plan: steps,
+      workers: workersFor(pictures, workers),
+    }),
+    validation: createLoader({
+      dataset: validation,
+      transform: { ...plan.evaluation, size },
+      plan: createPlan({ mode: "evaluation", length, batchSize: plan.batches.batchSize }),
+      workers: workersFor(validation, workers),
+    }),
+  };
+  const close = async (): Promise<void> => {
+    await Promise.all([loaders.training.close(), loaders.validation.close(), runtime.close()]);
+  };
+  try {
+    const { precision, note: choice } = await choosePrecision(plan.machine.precision, runtime.device);
+    if (choice !== undefined) note(choice);
+    return {
+      pictures,
+      validation,
+      onTraining: validation === pictures,
+      model,
+      layout,
+      teacher,
+      runtime,
+      precision,
+      optimizer: optimizerIn(plan.optimizer, precision),
+      loaders,
+      [Symbol.asyncDispose]: close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
