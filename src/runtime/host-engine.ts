@@ -13,6 +13,8 @@ import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { DeitError } from "../errors.ts";
 import type { Program } from "../graph/program.ts";
 import { channelBlock } from "./blocks.ts";
+import type { ContentionMeter } from "./contention.ts";
+import { createContentionMeter } from "./contention.ts";
 import type { Engine, LoadedProgram } from "./engine.ts";
 import { allocate, checkState } from "./feeds.ts";
 import { identityModel, leadingSequence, withLeadingSequence } from "./identity-model.ts";
@@ -32,6 +34,9 @@ import type { OnnxRuntime, Surroundings } from "./sessions.ts";
 /** What onnxruntime-node says when it meets the leading output. */
 const STOPPED = "Non tensor type is temporarily not supported.";
 
+/** Programs larger than this, with the weights of a teacher inside, keep the threads that they were loaded with. */
+const KEPT_BYTES = 2 ** 25;
+
 interface HostState {
   current: Float32Array<ArrayBuffer>;
   spare: Float32Array<ArrayBuffer> | undefined;
@@ -48,6 +53,8 @@ export async function createHostEngine(
   const inPlace = settings.device === "cpu" && (await writesOutputs(ort));
   const block = settings.device === "cpu" && surroundings.blocks ? await channelBlock(ort) : undefined;
 
+  const contention = contentionOf(surroundings, settings);
+
   function stateOf(program: Program, name: string): HostState {
     const state = states.get(name);
     checkState(program, name, state?.current.length);
@@ -61,9 +68,14 @@ export async function createHostEngine(
     );
     const replacedBy = new Map(updates.map(([name, output]) => [output, name]));
     const written = inPlace && updates.length > 0;
-    const model = written ? withLeadingSequence(program.model) : program.model;
+    const given = written ? withLeadingSequence(program.model) : program.model;
+    // The request's bytes are let go after loading; a copy serves to load the session again.
+    const model =
+      contention === undefined || given.byteLength > KEPT_BYTES || written ? given : given.slice();
+    const canAdapt = contention !== undefined && given.byteLength <= KEPT_BYTES;
+    let spinning = !(contention?.isContended() ?? false);
     const create = (fallback: boolean): Promise<InferenceSession> => {
-      const wanted = { name: program.name, training: updates.length > 0, fallback };
+      const wanted = { name: program.name, training: updates.length > 0, fallback, spinning };
       return ort.InferenceSession.create(model, sessionOptions(settings, wanted));
     };
     let session: InferenceSession;
@@ -78,6 +90,14 @@ export async function createHostEngine(
       });
     } catch (error) {
       throw sessionError(settings.device, program, "load", error);
+    }
+
+    /** Loads the session again, where other programs began or ceased to need its cores. Its numbers stay the same. */
+    async function adapt(): Promise<void> {
+      if (!canAdapt || contention.isContended() === !spinning) return;
+      spinning = !spinning;
+      await session.release(); // first, so that two are never in memory
+      session = await create(false);
     }
 
     /** Runs with every output in memory of ours. */
@@ -102,6 +122,7 @@ export async function createHostEngine(
         }
         const results = new Map<string, TensorData>();
         try {
+          await adapt();
           if (written) {
             for (const [name, type] of Object.entries(program.outputs)) {
               const replaced = replacedBy.get(name);
@@ -151,6 +172,15 @@ export async function createHostEngine(
       if (!states.delete(name)) throw unknownState(name, states.keys());
     },
   };
+}
+
+/** A meter, where spinning can be seen to do harm: on the CPU, with several threads, and no profile in the making. */
+function contentionOf(
+  { cpu }: Surroundings,
+  { device, threads, profile }: SessionSettings,
+): ContentionMeter | undefined {
+  if (cpu === undefined || device !== "cpu" || threads === 1 || profile !== undefined) return undefined;
+  return createContentionMeter({ threads, ...cpu });
 }
 
 /** The error of asking for a vector that was never set. */

@@ -1,7 +1,9 @@
 /** Worker thread that holds the ONNX Runtime sessions: `session.run` blocks its thread, and this one may block. */
 
+import { availableParallelism, cpus } from "node:os";
 import { parentPort } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
+import type { CpuTimes } from "./contention.ts";
 import type { Envelope } from "./messages.ts";
 import { newestProfile, unsupportedNodes } from "./probe.ts";
 import { createSessionHost } from "./session-host.ts";
@@ -17,9 +19,16 @@ const handle = createSessionHost(
     warn: (message) => process.emitWarning(message),
     profileFile: newestProfile,
     blocks: process.arch === "x64",
+    cpu: { cores: availableParallelism(), read: cpuTimes },
   },
   (answer, transfer) => {
     port.postMessage(answer, transfer);
   },
 );
 port.on("message", (message: Envelope) => handle(message));
+
+function cpuTimes(): CpuTimes {
+  const { user, system } = process.cpuUsage();
+  const all = cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
+  return { now: performance.now(), all, own: (user + system) / 1000 };
+}

@@ -6,6 +6,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { DeviceError } from "../errors.ts";
 import type { Program, TensorType } from "../graph/program.ts";
+import type { CpuTimes } from "./contention.ts";
 import type { SessionSettings } from "./messages.ts";
 import type { TensorData } from "./runtime.ts";
 
@@ -21,6 +22,8 @@ export interface Surroundings {
   warn?(message: string): void;
   /** Whether ONNX Runtime has convolutions over blocks of channels for this kind of processor. */
   readonly blocks?: boolean;
+  /** CPU time of all programs and of this one; where it cannot be read, threads always spin. */
+  readonly cpu?: { readonly cores: number; readonly read: () => CpuTimes };
   /** The newest file that the profiler wrote for this prefix. */
   profileFile?(prefix: string): string | undefined;
 }
@@ -42,6 +45,7 @@ export function sessionOptions(
     outputs = [],
     training = false,
     fallback = false,
+    spinning = true,
   }: {
     name: string;
     deviceOutputs?: readonly string[];
@@ -50,6 +54,8 @@ export function sessionOptions(
     training?: boolean;
     /** Whether nodes that have no kernel on the device may run on the CPU. */
     fallback?: boolean;
+    /** Whether a thread that waits for others spins, which is fastest where no other program needs its core. */
+    spinning?: boolean;
   },
 ): InferenceSession.SessionOptions {
   return {
@@ -69,6 +75,7 @@ export function sessionOptions(
         ...(device !== "cpu" && !fallback && { disable_cpu_ep_fallback: "1" }),
         // Every session has threads of its own; spinning on after a run, they would slow the next session's.
         ...(device !== "webgpu" && { force_spinning_stop: "1", set_denormal_as_zero: "1" }),
+        ...(!spinning && { intra_op: { allow_spinning: "0" } }),
       },
     },
     ...(deviceOutputs.length === 0
