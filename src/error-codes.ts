@@ -25,12 +25,18 @@ export const ERROR_CODES = {
   "device/out-of-memory": "the memory of a device is not enough for a batch",
   "eval/real-labels": "ReaL's labels cannot be read, or are not of these images or classes",
   "export/input-size": "an exported file takes images of another size than the model",
+  "data/broken-images": "too many images of a dataset cannot be read",
+  "data/changed-in-use": "a dataset changed while it was being read",
+  "data/loader-closed": "batches were asked of a loader that was closed",
+  "data/loader-failed": "a thread that prepares images ended",
   "graph/shape": "an operation was given shapes that it cannot combine",
   "model/no-tokens": "a convnet was asked for its tokens or its attention",
   "options/conflict": "options that exclude each other",
   "options/missing": "an option that others need was not given",
   "options/out-of-range": "a number names something that is not there: a step, an image, a copy",
   "options/unsupported-by-model": "an option that this model has no place for",
+  "run/damaged-state": "the saved state of a run is damaged",
+  "run/no-state": "a file is no state of a run, or one of another version",
   unclassified: "an error without a code of its own yet",
 } as const;
 

@@ -5,6 +5,7 @@
 import type { TrainingImages } from "../augmentation/training-images.ts";
 import type { TrainTransformOptions } from "../augmentation/transform.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { workerPool } from "../data/loader-pool.ts";
 import { createLoader } from "../data/loader.ts";
 import { openDatasets } from "../data/open.ts";
 import type { BatchSettings } from "../data/plan.ts";
@@ -80,7 +81,12 @@ async function measureLoader(
     rounds?: number | undefined;
   },
 ): Promise<LoaderRate> {
-  const loader = createLoader({ dataset, transform, plan: planBatches(batches, dataset.length), workers });
+  const loader = createLoader({
+    dataset,
+    transform,
+    plan: planBatches(batches, dataset.length),
+    pool: workerPool(workers),
+  });
   try {
     let start = performance.now();
     let cpu = process.cpuUsage();

@@ -4,9 +4,11 @@
  */
 import { Worker } from "node:worker_threads";
 import type { TransformOptions } from "../augmentation/transform.ts";
+import type { ErrorCode } from "../error-codes.ts";
 import { DataError } from "../errors.ts";
 import type { BatchJob, MadeBatch } from "./batch.ts";
 import type { Dataset, DatasetSource } from "./dataset.ts";
+import type { BatchMaker, BatchPool } from "./loader.ts";
 
 export interface WorkerSetup {
   readonly source: DatasetSource;
@@ -20,18 +22,19 @@ export interface JobMessage {
   readonly job: BatchJob;
 }
 
+/** What a DataError has besides its message. */
+interface DataFailure {
+  readonly path: string;
+  readonly code: ErrorCode;
+}
+
 /** An error crosses threads as its parts. */
 export type ResultMessage =
   | { readonly id: number; readonly made: MadeBatch }
   | {
       readonly id: number;
-      readonly failure: { readonly path: string | undefined; readonly message: string };
+      readonly failure: { readonly data: DataFailure | undefined; readonly message: string };
     };
-
-export interface WorkerPool {
-  make(job: BatchJob): Promise<MadeBatch>;
-  close(): Promise<void>;
-}
 
 interface Pending {
   readonly message: JobMessage;
@@ -44,13 +47,19 @@ interface Member {
   current: Pending | undefined;
 }
 
-// beside this file: loader-worker.ts in the sources, loader-worker.js when built
+// Beside this file: loader-worker.ts in the sources, loader-worker.js when built
 const WORKER_FILE = new URL(
   import.meta.url.endsWith(".ts") ? "./loader-worker.ts" : "./loader-worker.js",
   import.meta.url,
 );
 
-export function createWorkerPool(dataset: Dataset, transform: TransformOptions, count: number): WorkerPool {
+/** So many threads for a loader; undefined for none, so that batches are made in this thread. */
+export function workerPool(workers: number): BatchPool | undefined {
+  if (workers === 0) return undefined;
+  return { workers, open: (dataset, transform) => openPool(dataset, transform, workers) };
+}
+
+function openPool(dataset: Dataset, transform: TransformOptions, count: number): BatchMaker {
   const setup: WorkerSetup = {
     source: dataset.source,
     length: dataset.length,
@@ -76,10 +85,19 @@ export function createWorkerPool(dataset: Dataset, transform: TransformOptions, 
       give(member);
     });
     worker.on("error", (cause) =>
-      fail(new DataError(dataset.name, `a loader worker failed: ${String(cause)}`, { cause })),
+      fail(
+        new DataError(dataset.name, `a loader worker failed: ${String(cause)}`, {
+          code: "data/loader-failed",
+          cause,
+        }),
+      ),
     );
     worker.on("exit", (code) =>
-      fail(new DataError(dataset.name, `a loader worker ended (exit code ${code})`)),
+      fail(
+        new DataError(dataset.name, `a loader worker ended (exit code ${code})`, {
+          code: "data/loader-failed",
+        }),
+      ),
     );
     return member;
   }
@@ -118,14 +136,14 @@ export function createWorkerPool(dataset: Dataset, transform: TransformOptions, 
     },
     close: async () => {
       const ended = members.map(async ({ worker }) => worker.terminate());
-      fail(new DataError(dataset.name, "the loader was closed"));
+      fail(new DataError(dataset.name, "the loader was closed", { code: "data/loader-closed" }));
       await Promise.all(ended);
     },
   };
 }
 
-function toError({ path, message }: { path: string | undefined; message: string }): Error {
-  return path === undefined ? new Error(message) : new DataError(path, message);
+function toError({ data, message }: { data: DataFailure | undefined; message: string }): Error {
+  return data === undefined ? new Error(message) : new DataError(data.path, message, { code: data.code });
 }
 
 /** Node 22 warns in every worker that runs a .ts file. */

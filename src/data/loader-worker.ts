@@ -7,7 +7,7 @@ import { makeBatch } from "./batch.ts";
 import { openDataset } from "./dataset.ts";
 import type { JobMessage, ResultMessage, WorkerSetup } from "./loader-pool.ts";
 
-// workers are the parallelism; a picture is read once, so nothing is worth keeping
+// workers are the parallelism; an image is read once, so nothing is worth keeping
 sharp.concurrency(1);
 sharp.cache(false);
 
@@ -22,16 +22,17 @@ async function run({ id, job }: JobMessage): Promise<void> {
     if (dataset.length !== length)
       throw new DataError(
         dataset.name,
-        `${dataset.name} changed while it was in use: ${dataset.length} pictures, not ${length}`,
+        `${dataset.name} changed while it was in use: ${dataset.length} images, not ${length}`,
+        { code: "data/changed-in-use" },
       );
     const made = await makeBatch(dataset, transform, job);
     const { images, erasing, labels, samples } = made;
     const buffers = [images, erasing, labels, samples].flatMap((array) => (array ? [array.buffer] : []));
     parentPort?.postMessage({ id, made } satisfies ResultMessage, buffers);
   } catch (error) {
-    const path = error instanceof DataError ? error.path : undefined;
+    const data = error instanceof DataError ? { path: error.path, code: error.code } : undefined;
     const message = error instanceof Error ? error.message : String(error);
-    parentPort?.postMessage({ id, failure: { path, message } } satisfies ResultMessage);
+    parentPort?.postMessage({ id, failure: { data, message } } satisfies ResultMessage);
   }
 }
 

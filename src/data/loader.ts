@@ -1,25 +1,24 @@
 /**
- * Batches of a dataset, in order, made ahead of their use in worker threads (or in this one). The pictures in them
+ * Batches of a dataset, in order, made ahead of their use by a pool of workers (or in this thread). The images in them
  * depend on dataset, transform and plan alone: the number of workers, and where an epoch is begun, change nothing.
  */
 import { createTransform, type TransformOptions } from "../augmentation/transform.ts";
 import { DataError } from "../errors.ts";
 import { type BatchJob, type MadeBatch, makeBatch } from "./batch.ts";
 import type { Dataset } from "./dataset.ts";
-import { createWorkerPool } from "./loader-pool.ts";
 import type { Plan } from "./plan.ts";
 
 export interface Batch {
   readonly step: number;
   /** Rows that hold samples; the rest is padding. */
   readonly size: number;
-  /** [B, 3, H, W], raw 0…255; zeros in padding and for unreadable pictures. */
+  /** [B, 3, H, W], raw 0…255; zeros in padding and for unreadable images. */
   readonly images: Uint8Array<ArrayBuffer>;
   /** [B, 3, H, W], noise codes of erased pixels (Transform.erase), when the transform erases. */
   readonly erasing?: Uint8Array<ArrayBuffer>;
-  /** [B], −1 in padding and for unreadable pictures. */
+  /** [B], −1 in padding and for unreadable images. */
   readonly labels: Int32Array<ArrayBuffer>;
-  /** [B], dataset index of each row's picture (0 in padding). */
+  /** [B], dataset index of each row's image (0 in padding). */
   readonly samples: Uint32Array<ArrayBuffer>;
 }
 
@@ -27,11 +26,11 @@ export interface Loader {
   readonly batchSize: number;
   /** Batches of an epoch. */
   readonly steps: number;
-  /** The batches of an epoch, from step `from` on. Throws DataError when too many pictures are broken. */
+  /** The batches of an epoch, from step `from` on. Throws DataError when too many images are broken. */
   epoch(epoch: number, options?: { from?: number }): AsyncIterable<Batch>;
   /** Ends the workers. */
   close(): Promise<void>;
-  /** A line for each broken picture met so far. */
+  /** A line for each broken image met so far. */
   readonly warnings: readonly string[];
   /** The same by dataset index; those of a batch are in it when the batch is handed out. */
   readonly broken: ReadonlyMap<number, string>;
@@ -42,16 +41,23 @@ export interface LoaderOptions {
   readonly transform: TransformOptions;
   /** From `createPlan`: it holds batch size, mode, seed and repeats. */
   readonly plan: Plan;
-  /** Threads; 0 makes the batches in this one. */
-  readonly workers?: number;
+  /** What makes the batches: `workerPool` in Node. Default: this thread. */
+  readonly pool?: BatchPool | undefined;
   /** Batches made ahead; default one for each worker and one more. */
   readonly prefetch?: number;
-  /** Different broken pictures to put up with; default a hundredth of the dataset, but at least 10. */
+  /** Different broken images to put up with; default a hundredth of the dataset, but at least 10. */
   readonly maxBroken?: number;
 }
 
-/** What makes batches: this thread or a pool of others. */
-interface Maker {
+/** Workers that make the batches of a loader: threads in Node, web workers in a browser. */
+export interface BatchPool {
+  readonly workers: number;
+  /** Starts the workers for a dataset; called at the first batch, and again after a close. */
+  open(dataset: Dataset, transform: TransformOptions): BatchMaker;
+}
+
+/** What makes batches: this thread or a pool's workers. */
+export interface BatchMaker {
   make(job: BatchJob): Promise<MadeBatch>;
   close(): Promise<void>;
 }
@@ -60,12 +66,12 @@ export function createLoader({
   dataset,
   transform,
   plan,
-  workers = 0,
-  prefetch = workers + 1,
+  pool,
+  prefetch = (pool?.workers ?? 0) + 1,
   maxBroken = Math.max(10, Math.floor(dataset.length / 100)),
 }: LoaderOptions): Loader {
   const { batchSize, steps, seed, mode } = plan;
-  let maker: Maker | undefined;
+  let maker: BatchMaker | undefined;
   const broken = new Map<number, string>();
 
   const report = (made: MadeBatch): void => {
@@ -74,10 +80,8 @@ export function createLoader({
     const named = [...broken.values()].slice(0, 3).join("\n");
     throw new DataError(
       dataset.name,
-      `${broken.size} pictures of ${dataset.name} cannot be read, more than ${maxBroken}:\n${named}`,
-      {
-        hint: "Repair or remove them.",
-      },
+      `${broken.size} images of ${dataset.name} cannot be read, more than ${maxBroken}:\n${named}`,
+      { code: "data/broken-images", hint: "Repair or remove them." },
     );
   };
 
@@ -89,8 +93,7 @@ export function createLoader({
     },
     broken,
     async *epoch(epoch, { from = 0 } = {}) {
-      maker ??=
-        workers > 0 ? createWorkerPool(dataset, transform, workers) : createInline(dataset, transform);
+      maker ??= pool ? pool.open(dataset, transform) : createInline(dataset, transform);
       const { make } = maker;
       const ahead: Promise<MadeBatch>[] = [];
       let begun = from;
@@ -118,7 +121,7 @@ export function createLoader({
   };
 }
 
-function createInline(dataset: Dataset, options: TransformOptions): Maker {
+function createInline(dataset: Dataset, options: TransformOptions): BatchMaker {
   const transform = createTransform(options);
   return { make: async (job) => makeBatch(dataset, transform, job), close: async () => undefined };
 }

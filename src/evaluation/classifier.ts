@@ -5,6 +5,7 @@ import type { Picture } from "../augmentation/picture.ts";
 import type { EvaluationTransformOptions } from "../augmentation/transform.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { workerPool } from "../data/loader-pool.ts";
 import { createLoader } from "../data/loader.ts";
 import type { EvaluationDataOptions } from "../data/open.ts";
 import { openEvaluation } from "../data/open.ts";
@@ -226,7 +227,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
           dataset: images,
           transform,
           plan: createPlan({ mode: "evaluation", length: total, batchSize: rows }),
-          workers: workersFor(images, workers),
+          pool: workerPool(workersFor(images, workers)),
           ...(maxBroken !== undefined && { maxBroken }),
         })
       : undefined;

@@ -1,6 +1,7 @@
 /** The pictures that an export is checked with: some of a dataset, prepared as evaluation does, or noise when there are none. */
 import type { Picture } from "../augmentation/picture.ts";
 import { readPlanar } from "../augmentation/picture.ts";
+import { workerPool } from "../data/loader-pool.ts";
 import { createLoader } from "../data/loader.ts";
 import { createPlan } from "../data/plan.ts";
 import type { Dataset } from "../data/dataset.ts";
@@ -53,7 +54,7 @@ export async function takeSample(
     dataset: some,
     transform: { mode: "evaluation", size, cropRatio },
     plan: createPlan({ mode: "evaluation", length: some.length, batchSize: BATCH }),
-    workers: workersFor(some, null),
+    pool: workerPool(workersFor(some, null)),
   });
   const pixels = new Uint8Array(some.length * pictureLength);
   const labels: number[] = [];

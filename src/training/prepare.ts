@@ -1,6 +1,7 @@
 /** What training and estimates begin with: a plan's images, model, teacher, device and loaders. */
 import type { Dataset } from "../data/dataset.ts";
 import type { Loader } from "../data/loader.ts";
+import { workerPool } from "../data/loader-pool.ts";
 import { createLoader } from "../data/loader.ts";
 import { openDatasets } from "../data/open.ts";
 import { createPlan, planBatches } from "../data/plan.ts";
@@ -58,13 +59,13 @@ export async function prepare(
       dataset: pictures,
       transform: { ...plan.images.transform, size },
       plan: steps,
-      workers: workersFor(pictures, workers),
+      pool: workerPool(workersFor(pictures, workers)),
     }),
     validation: createLoader({
       dataset: validation,
       transform: { ...plan.evaluation, size },
       plan: createPlan({ mode: "evaluation", length, batchSize: plan.batches.batchSize }),
-      workers: workersFor(validation, workers),
+      pool: workerPool(workersFor(validation, workers)),
     }),
   };
   const close = async (): Promise<void> => {

@@ -1,12 +1,11 @@
 /**
  * state.safetensors: everything that a resume needs in one file, replaced as a whole. Vectors are float32
  * tensors by name; counters, the log so far and the options are JSON in the metadata. It is the only truth
- * about how far a run is; the other files of the folder follow it.
+ * about how far a run is; the other files of the folder follow it. Reading it from disk is run-state-file.ts.
  */
 import { z } from "zod";
 import { FormatError } from "../errors.ts";
 import type { Checkpoint, FloatTensor } from "../formats/safetensors.ts";
-import { openSafetensors } from "../formats/safetensors-file.ts";
 import type { EpochRecord, Json } from "./run-log.ts";
 import { isEpochRecord } from "./run-log.ts";
 
@@ -61,30 +60,23 @@ export function encodeState(
   };
 }
 
-/**
- * Reads the small part of a state file.
- * @throws FormatError when it is damaged or no state file
- */
-export async function readStateHeader(path: string): Promise<StateHeader> {
-  await using file = await openSafetensors(path);
-  return decodeHeader(path, file.metadata);
+/** The state back from a file's content. @throws FormatError naming `file` */
+export function decodeState(file: string, { tensors, metadata }: Checkpoint): RunState {
+  const { counters } = decodeHeader(file, metadata);
+  return {
+    vectors: Object.fromEntries([...tensors].map(([name, { data }]) => [name, data])),
+    counters,
+  };
 }
 
-/** Reads a state file whole. Throws FormatError. */
-export async function readState(path: string): Promise<RunState> {
-  await using file = await openSafetensors(path);
-  const { counters } = decodeHeader(path, file.metadata);
-  const vectors: Record<string, Float32Array> = {};
-  for (const name of file.tensors.keys()) vectors[name] = (await file.readFloat32(name)).data;
-  return { vectors, counters };
-}
-
-function decodeHeader(path: string, metadata: Readonly<Record<string, string>>): StateHeader {
+/** All but the vectors, from a file's metadata. @throws FormatError naming `file` when it is damaged or no state file */
+export function decodeHeader(file: string, metadata: Readonly<Record<string, string>>): StateHeader {
   if (metadata["kind"] !== FORMAT) {
     throw new FormatError(
-      path,
+      file,
       `is no training state of this version (expected ${FORMAT}, found ${metadata["kind"] ?? "none"})`,
       {
+        code: "run/no-state",
         hint: "Choose another --output-dir, or resume with the version of deit-ts that wrote it (see args.yaml).",
       },
     );
@@ -93,7 +85,8 @@ function decodeHeader(path: string, metadata: Readonly<Record<string, string>>):
     try {
       return schema.parse(JSON.parse(metadata[key] ?? ""));
     } catch (cause) {
-      throw new FormatError(path, `its metadata "${key}" is damaged`, {
+      throw new FormatError(file, `its metadata "${key}" is damaged`, {
+        code: "run/damaged-state",
         hint: "The run cannot be resumed from this file. Choose another --output-dir, or delete the folder to start anew.",
         cause,
       });

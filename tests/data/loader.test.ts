@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { readPlanar } from "../../src/augmentation/picture.ts";
 import { createTransform, type TransformOptions } from "../../src/augmentation/transform.ts";
 import { type Dataset, openDataset } from "../../src/data/dataset.ts";
+import { workerPool } from "../../src/data/loader-pool.ts";
 import { type Batch, createLoader, type Loader } from "../../src/data/loader.ts";
 import { createPlan, sampleRandom } from "../../src/data/plan.ts";
 import { DataError } from "../../src/errors.ts";
@@ -78,12 +79,15 @@ describe("training batches", () => {
       [2, 3],
       [3, 8],
     ] as const) {
-      await withLoader({ dataset, transform: TRAIN, plan: planOf(), workers, prefetch }, async (loader) => {
-        expect(await collect(loader, 3)).toEqual(expected);
-        expect(await collect(loader, 3, 4)).toEqual(expected.slice(4)); // resumed
-        expect(await collect(loader, 4)).not.toEqual(expected);
-        expect(await collect(loader, 3, 6)).toEqual([]);
-      });
+      await withLoader(
+        { dataset, transform: TRAIN, plan: planOf(), pool: workerPool(workers), prefetch },
+        async (loader) => {
+          expect(await collect(loader, 3)).toEqual(expected);
+          expect(await collect(loader, 3, 4)).toEqual(expected.slice(4)); // resumed
+          expect(await collect(loader, 4)).not.toEqual(expected);
+          expect(await collect(loader, 3, 6)).toEqual([]);
+        },
+      );
     }
     await withLoader({ dataset, transform: TRAIN, plan: planOf(1) }, async (loader) =>
       expect(await collect(loader, 3)).not.toEqual(expected),
@@ -91,7 +95,7 @@ describe("training batches", () => {
   });
 
   it("may be left in the middle of an epoch, and begun again", async () => {
-    await withLoader({ dataset, transform: TRAIN, plan: planOf(), workers: 2 }, async (loader) => {
+    await withLoader({ dataset, transform: TRAIN, plan: planOf(), pool: workerPool(2) }, async (loader) => {
       const all = await collect(loader);
       for await (const batch of loader.epoch(0)) if (batch.step === 1) break;
       expect(await collect(loader)).toEqual(all);
@@ -103,7 +107,10 @@ describe("evaluation batches", () => {
   it("keep the order; the last is padded with zeros and masked", async () => {
     for (const workers of [0, 2]) {
       const plan = createPlan({ length: 37, batchSize: 10, mode: "evaluation" });
-      const batches = await withLoader({ dataset, transform: EVALUATION, plan, workers }, collect);
+      const batches = await withLoader(
+        { dataset, transform: EVALUATION, plan, pool: workerPool(workers) },
+        collect,
+      );
       expect(batches.flatMap(({ labels }) => [...labels])).toEqual([...dataset.labels, -1, -1, -1]);
       const last = batches[3];
       expect(last?.size).toBe(7);
@@ -127,16 +134,19 @@ describe("broken pictures", () => {
     const found = await brokenDataset([3, 20]);
     const plan = createPlan({ length: 30, batchSize: 8, mode: "evaluation" });
     for (const workers of [0, 2]) {
-      await withLoader({ dataset: found, transform: EVALUATION, plan, workers }, async (loader) => {
-        const batches = await collect(loader);
-        expect(batches.flatMap(({ labels }) => [...labels]).slice(0, 30)).toEqual(
-          [...found.labels].map((label, index) => (index === 3 || index === 20 ? -1 : label)),
-        );
-        expect(batches[0]?.images.subarray(3 * 768, 4 * 768).every((x) => x === 0)).toBe(true);
-        await collect(loader, 1);
-        expect(loader.warnings.length).toBe(2); // each once
-        expect(loader.warnings[0]).toMatch(/a.11\.png is not a whole picture/);
-      });
+      await withLoader(
+        { dataset: found, transform: EVALUATION, plan, pool: workerPool(workers) },
+        async (loader) => {
+          const batches = await collect(loader);
+          expect(batches.flatMap(({ labels }) => [...labels]).slice(0, 30)).toEqual(
+            [...found.labels].map((label, index) => (index === 3 || index === 20 ? -1 : label)),
+          );
+          expect(batches[0]?.images.subarray(3 * 768, 4 * 768).every((x) => x === 0)).toBe(true);
+          await collect(loader, 1);
+          expect(loader.warnings.length).toBe(2); // each once
+          expect(loader.warnings[0]).toMatch(/a.11\.png is not a whole picture/);
+        },
+      );
     }
   });
 
@@ -145,7 +155,7 @@ describe("broken pictures", () => {
     const plan = createPlan({ length: 30, batchSize: 6, mode: "train" });
     const all = await Promise.all(
       [0, 1, 3].map(async (workers) =>
-        withLoader({ dataset: found, transform: TRAIN, plan, workers }, async (loader) => {
+        withLoader({ dataset: found, transform: TRAIN, plan, pool: workerPool(workers) }, async (loader) => {
           const batches = await collect(loader);
           expect(loader.warnings.length).toBe(2);
           return batches;
@@ -167,11 +177,12 @@ describe("broken pictures", () => {
     const plan = createPlan({ length: 30, batchSize: 5, mode: "evaluation" });
     for (const workers of [0, 2])
       await withLoader(
-        { dataset: found, transform: EVALUATION, plan, workers, maxBroken: 3 },
+        { dataset: found, transform: EVALUATION, plan, pool: workerPool(workers), maxBroken: 3 },
         async (loader) => {
-          await expect(collect(loader)).rejects.toThrow(
-            /4 pictures of .* cannot be read, more than 3:\n.*1\.png/,
-          );
+          await expect(collect(loader)).rejects.toMatchObject({
+            code: "data/broken-images",
+            message: expect.stringMatching(/4 images of .* cannot be read, more than 3:\n.*1\.png/),
+          });
         },
       );
     const nothing = await brokenDataset(Array.from({ length: 30 }, (_, i) => i));
@@ -181,7 +192,7 @@ describe("broken pictures", () => {
           dataset: nothing,
           transform: TRAIN,
           plan: createPlan({ length: 30, batchSize: 5, mode: "train" }),
-          workers,
+          pool: workerPool(workers),
         },
         async (loader) => {
           await expect(collect(loader)).rejects.toThrow(DataError);
@@ -197,11 +208,14 @@ describe("workers", () => {
     const found = await openDataset({ kind: "folder", path });
     const plan = createPlan({ length: 8, batchSize: 4, mode: "train" });
     await rm(join(path, "a", "0.png"));
-    await withLoader({ dataset: found, transform: TRAIN, plan, workers: 1 }, async (loader) => {
-      await expect(collect(loader)).rejects.toThrow(/changed while it was in use: 7 pictures, not 8/);
+    await withLoader({ dataset: found, transform: TRAIN, plan, pool: workerPool(1) }, async (loader) => {
+      await expect(collect(loader)).rejects.toMatchObject({
+        code: "data/changed-in-use",
+        message: expect.stringMatching(/changed while it was in use: 7 images, not 8/),
+      });
     });
     await rm(path, { recursive: true });
-    await withLoader({ dataset: found, transform: TRAIN, plan, workers: 2 }, async (loader) => {
+    await withLoader({ dataset: found, transform: TRAIN, plan, pool: workerPool(2) }, async (loader) => {
       await expect(collect(loader)).rejects.toThrow(/there is no folder/);
       await expect(collect(loader)).rejects.toThrow(DataError);
     });
@@ -212,7 +226,7 @@ describe("workers", () => {
       dataset,
       transform: TRAIN,
       plan: createPlan({ length: 37, batchSize: 6, mode: "train" }),
-      workers: 2,
+      pool: workerPool(2),
     });
     const iterator = loader.epoch(0)[Symbol.asyncIterator]();
     await iterator.next();
@@ -222,7 +236,7 @@ describe("workers", () => {
       (async () => {
         while (!(await iterator.next()).done);
       })(),
-    ).rejects.toThrow(/closed/);
+    ).rejects.toMatchObject({ code: "data/loader-closed" });
   });
 
   it("share pixels that are in memory", async () => {
@@ -233,7 +247,7 @@ describe("workers", () => {
     await rm(folder, { recursive: true }); // workers cannot read it again
     const plan = createPlan({ length: 10_000, batchSize: 256, mode: "evaluation" });
     await withLoader(
-      { dataset: cifar, transform: { mode: "evaluation", size: [32, 32] }, plan, workers: 2 },
+      { dataset: cifar, transform: { mode: "evaluation", size: [32, 32] }, plan, pool: workerPool(2) },
       async (loader) => {
         for await (const { labels, images } of loader.epoch(0)) {
           expect(labels[0]).toBe(6);

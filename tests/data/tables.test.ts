@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { createLoader } from "../../src/data/loader.ts";
 import { openDatasets, openEvaluation } from "../../src/data/open.ts";
 import { createPlan } from "../../src/data/plan.ts";
+import { workerPool } from "../../src/data/loader-pool.ts";
 import { workersFor } from "../../src/data/workers.ts";
 import { DataError } from "../../src/errors.ts";
 import { generate } from "../augmentation/generated.ts";
@@ -101,7 +102,7 @@ describe("parquet", () => {
         dataset: train,
         transform: { mode: "train", size: [8, 8] },
         plan,
-        workers,
+        pool: workerPool(workers),
       });
       const sums: number[] = [];
       for await (const { images } of loader.epoch(0)) sums.push(...images);

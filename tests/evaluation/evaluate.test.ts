@@ -5,6 +5,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
+import { workerPool } from "../../src/data/loader-pool.ts";
 import { createLoader } from "../../src/data/loader.ts";
 import { openEvaluation } from "../../src/data/open.ts";
 import { createPlan } from "../../src/data/plan.ts";
@@ -235,7 +236,7 @@ describe.skipIf(!existsSync(data))("the real DeiT-Ti on 650 real pictures (needs
         dataset,
         transform: { mode: "evaluation", size: model.config.inputSize, cropRatio },
         plan: createPlan({ mode: "evaluation", length: dataset.length, batchSize }),
-        workers: 1,
+        pool: workerPool(1),
       });
       const runtime = await createRuntime({ device: "cpu", threads: availableParallelism() });
       try {

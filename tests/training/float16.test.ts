@@ -13,7 +13,7 @@ import { createRandom } from "../../src/random.ts";
 import { resolvePrecision } from "../../src/training/precision.ts";
 import type { TrainingOptions } from "../../src/training/program.ts";
 import { applyProgram, gradProgram, stepProgram } from "../../src/training/program.ts";
-import { readState } from "../../src/training/run-state.ts";
+import { readState } from "../../src/training/run-state-file.ts";
 import { classification } from "../../src/training/task.ts";
 import { InterruptedError } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";

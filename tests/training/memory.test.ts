@@ -11,7 +11,7 @@ import { modelLayout } from "../../src/optim/groups.ts";
 import { memoryAdvice, memoryWarning, withMemoryAdvice } from "../../src/training/memory.ts";
 import type { TrainingOptions } from "../../src/training/program.ts";
 import { stepProgram } from "../../src/training/program.ts";
-import { readState } from "../../src/training/run-state.ts";
+import { readState } from "../../src/training/run-state-file.ts";
 import { classification } from "../../src/training/task.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { tinyRun, train, writePhotos } from "./photos.ts";

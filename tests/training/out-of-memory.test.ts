@@ -5,7 +5,7 @@ import { expect, test, vi } from "vitest";
 import type { TrainInput } from "../../src/config/schema.ts";
 import { DeviceError } from "../../src/errors.ts";
 import type { Executable } from "../../src/runtime/runtime.ts";
-import { readState } from "../../src/training/run-state.ts";
+import { readState } from "../../src/training/run-state-file.ts";
 import * as turns from "../../src/training/turns.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { runContent, tinyRun, train, writePhotos } from "./photos.ts";

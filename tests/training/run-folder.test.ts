@@ -243,7 +243,10 @@ describe("refused", () => {
       tensors,
       metadata: { kind: "deit-state/1", counters: '{"epoch":-1}', log: "[]", args: "{}" },
     });
-    await expect(open()).rejects.toThrow(/"counters" is damaged/);
+    await expect(open()).rejects.toMatchObject({
+      code: "run/damaged-state",
+      message: expect.stringMatching(/"counters" is damaged/),
+    });
     await rm(state);
     await rm(join(path, "best.safetensors"));
     await rm(join(path, "last.safetensors"));

@@ -8,7 +8,7 @@ import { parse } from "yaml";
 import type { TrainInput } from "../../src/config/schema.ts";
 import { evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
 import { readCheckpoint } from "../../src/formats/safetensors-file.ts";
-import { readState } from "../../src/training/run-state.ts";
+import { readState } from "../../src/training/run-state-file.ts";
 import { NonFiniteError } from "../../src/training/train.ts";
 import type { TrainEvent, TrainResult } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
@@ -233,7 +233,7 @@ describe("broken pictures", () => {
     await writePhotos(broken, { perClass: 8 });
     for (let i = 0; i < 14; i++) await writeFile(join(broken, "ring", `bad${i}.png`), "no picture");
     await expect(trained({ dataPath: broken, epochs: 2, workers: 2 })).rejects.toThrow(
-      /^1\d pictures of many cannot be read, more than 10:\n.*bad\d+\.png[^]*Repair or remove them\.$/,
+      /^1\d images of many cannot be read, more than 10:\n.*bad\d+\.png[^]*Repair or remove them\.$/,
     );
   });
 });
