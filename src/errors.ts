@@ -22,10 +22,23 @@ export class DeitError extends Error {
   /** One line: what to do about it. */
   readonly hint: string | undefined;
   constructor(message: string, { code = "unclassified", hint, cause }: ErrorDetails = {}) {
-    super(hint === undefined ? message : `${message}\n${hint}`, cause === undefined ? undefined : { cause });
+    super(
+      hint === undefined ? bounded(message) : `${bounded(message)}\n${bounded(hint)}`,
+      cause === undefined ? undefined : { cause },
+    );
     this.code = code;
     this.hint = hint;
   }
+}
+
+/** Names in a message may be of any length; what a reader needs stands at its ends. */
+const LONGEST_MESSAGE = 4000;
+
+function bounded(message: string): string {
+  const more = message.length - LONGEST_MESSAGE;
+  if (more <= 0) return message;
+  const half = LONGEST_MESSAGE / 2;
+  return `${message.slice(0, half)} … (${more} characters left out) … ${message.slice(-half)}`;
 }
 
 /** Shapes that an operation cannot combine. */

@@ -92,7 +92,13 @@ export type { DeviceName, Executable, Runtime, RuntimeOptions, TensorData } from
 
 // Weights in memory.
 export { parseCheckpoint, parseSafetensors, serializeSafetensors } from "./formats/safetensors.ts";
-export type { Checkpoint, FloatTensor, Safetensors, Tensor, TensorDType } from "./formats/safetensors.ts";
+export type {
+  CheckpointContent,
+  FloatTensor,
+  Safetensors,
+  Tensor,
+  TensorDType,
+} from "./formats/safetensors.ts";
 export { decodeModelMetadata, encodeModelMetadata } from "./formats/model-metadata.ts";
 export type { ModelMetadata } from "./formats/model-metadata.ts";
 

@@ -1,5 +1,7 @@
 /** Numbers, times and tables as people read them. Pure. */
 
+import { oneLine } from "../printable.ts";
+
 /** `45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return "unknown";
@@ -39,6 +41,7 @@ export function table(
   { right = [] }: { right?: readonly number[] } = {},
 ): string {
   const widths: number[] = [];
+  rows = rows.map((row) => row.map(oneLine));
   for (const row of rows)
     for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
   const pad = (cell: string, i: number): string =>

@@ -3,6 +3,7 @@
  * stderr. Colours where the stream is a terminal, unless NO_COLOR is set; FORCE_COLOR overrules the terminal.
  */
 import pc from "picocolors";
+import { printable, printableJson } from "../printable.ts";
 
 export type Colours = ReturnType<typeof pc.createColors>;
 
@@ -25,14 +26,33 @@ export function coloursFor(
   return pc.createColors(wanted);
 }
 
+/** What {@link coloursFor} writes: bold, dim, underlined, and the colours of letters. */
+const COLOUR = /(\p{Cc}\[(?:0|1|2|4|2[24]|3[0-79]|9[0-7])m)/u;
+
+/** Text with names of any origin, safe to show: colours stay where they are shown at all, other controls are signs. */
+export function forTerminal(stream: { readonly isTTY?: boolean }, text: string): string {
+  if (!coloursFor(stream).isColorSupported) return printable(text);
+  return text
+    .split(COLOUR)
+    .map((part, i) => (i % 2 === 1 ? part : printable(part)))
+    .join("");
+}
+
+/** Prints lines for people. Everything that is no machine's goes through here. */
+export function printLine(stream: NodeJS.WritableStream & { readonly isTTY?: boolean }, text: string): void {
+  stream.write(`${forTerminal(stream, text)}\n`);
+}
+
 export function createOutput({ json = false }: { json?: boolean | undefined } = {}): Output {
   const colours = coloursFor(process.stderr);
-  const note = (line: string): void => void process.stderr.write(`${line}\n`);
+  const note = (line: string): void => printLine(process.stderr, line);
   return {
     json,
     note,
     warn: (line) => note(`${colours.yellow("warning:")} ${line}`),
-    result: (value, text) =>
-      void process.stdout.write(json ? `${JSON.stringify(value, null, 2)}\n` : `${text()}\n`),
+    result(value, text) {
+      if (json) process.stdout.write(`${printableJson(JSON.stringify(value, null, 2))}\n`);
+      else printLine(process.stdout, text());
+    },
   };
 }

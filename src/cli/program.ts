@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { kebabCase } from "../config/names.ts";
+import { printable } from "../printable.ts";
 import { addAnalyzeCommand } from "./commands/analyze/index.ts";
 import { addBenchCommand } from "./commands/bench.ts";
 import { addDataCommand } from "./commands/data.ts";
@@ -41,7 +42,7 @@ export function createProgram(): Command {
     .configureOutput({
       getOutHasColors: () => out.isColorSupported,
       getErrHasColors: () => err.isColorSupported,
-      outputError: (text, write) => write(text.replace(/^error:/, err.red("error:"))),
+      outputError: (text, write) => write(printable(text).replace(/^error:/, err.red("error:"))),
     })
     .exitOverride();
   addTrainCommand(program);

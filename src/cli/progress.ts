@@ -4,6 +4,7 @@
  */
 import { Presets, SingleBar } from "cli-progress";
 import { duration } from "./format.ts";
+import { printLine } from "./output.ts";
 
 const SPARSE_MS = 10_000;
 
@@ -58,7 +59,7 @@ function bar(label: string, stream: NodeJS.WriteStream): Progress {
     },
     line(text) {
       stop();
-      stream.write(`${text}\n`);
+      printLine(stream, text);
     },
     stop,
   };
@@ -72,7 +73,7 @@ function sparseLines(label: string, stream: NodeJS.WriteStream): Progress {
       next = performance.now() + SPARSE_MS;
       stream.write(`${label} ${Math.floor((100 * done) / Math.max(1, total))}%  ${text}\n`);
     },
-    line: (text) => void stream.write(`${text}\n`),
+    line: (text) => printLine(stream, text),
     stop() {},
   };
 }

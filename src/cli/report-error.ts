@@ -4,7 +4,7 @@
  */
 import { CommanderError } from "commander";
 import { ConfigError, DeitError } from "../errors.ts";
-import { coloursFor } from "./output.ts";
+import { coloursFor, printLine } from "./output.ts";
 
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
@@ -24,7 +24,7 @@ const SYSTEM_ADVICE: Readonly<Record<string, string>> = {
 /** Prints `error` on stderr as its reader needs it and returns the exit code. */
 export function reportError(error: unknown, { version }: { version: string }): number {
   const colours = coloursFor(process.stderr);
-  const print = (text: string): void => void process.stderr.write(`${text}\n`);
+  const print = (text: string): void => printLine(process.stderr, text);
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage; // commander has printed it
   if (isInterrupted(error)) {
     print(error.name === "AbortError" ? "interrupted" : error.message);

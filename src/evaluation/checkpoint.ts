@@ -91,7 +91,7 @@ export async function openCheckpoint(
           inputSize: metadata.inputSize,
         });
       if (architecture === undefined) return identifyConvnet(file.tensors);
-      const { numHeads } = config?.dims ?? {};
+      const numHeads = config?.dims?.numHeads ?? config?.numHeads;
       return identifyModel(architecture, { numHeads, inputSize, numClasses: config?.numClasses });
     };
     return {

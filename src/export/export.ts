@@ -19,6 +19,7 @@ import { deployedModel } from "./onnx.ts";
 import { answersOfPrepared, comparePrepared } from "./prepared.ts";
 import { quantizedModel } from "./quantized.ts";
 import { areWhole, takeSample } from "./sample.ts";
+import { checkTimmFolder } from "./timm.ts";
 import type { Sample } from "./sample.ts";
 import { answersOfPipeline, loadTransformersJs, PRECISIONS } from "./transformers-js.ts";
 import type { Precision } from "./transformers-js.ts";
@@ -147,7 +148,9 @@ const WRITERS: Readonly<Record<ExportFormat, (context: Context) => Promise<Compa
   },
   async timm(context) {
     await mkdir(context.staged, { recursive: true });
-    await writeTimm(context.staged, context.loaded);
+    const { staged, loaded } = context;
+    await writeTimm(staged, loaded);
+    await checkTimmFolder(staged, { weights: WEIGHTS, model: loaded.model });
     return [await checkFile(context, { path: join(context.staged, WEIGHTS), file: WEIGHTS })];
   },
   async huggingface(context) {
@@ -234,7 +237,10 @@ async function checkFile(
   if (precision === "fp32" ? !(largestDifference <= TOLERANCE) : !Number.isFinite(largestDifference)) {
     throw new DeitError(
       `${file} does not answer as the model does: a logit differs by ${largestDifference}; nothing was exported`,
-      { hint: "This is a fault of deit-ts: please report it with the model's name." },
+      {
+        code: "export/wrong-answers",
+        hint: "This is a fault of deit-ts: please report it with the model's name.",
+      },
     );
   }
   return comparison;

@@ -1,6 +1,7 @@
 /** README.md of an exported model: what it is, how to use it, what was measured. */
 import type { LoadedModel } from "../evaluation/load-model.ts";
 import { countParameters } from "../models/registry.ts";
+import { markdownText, oneLine, printable, printableJson } from "../printable.ts";
 import { VERSION } from "../version.ts";
 import type { Comparison } from "./check.ts";
 import { classNames } from "./weights.ts";
@@ -34,6 +35,7 @@ export function modelCard(options: ModelCardOptions): string {
   const { model } = loaded;
   const classes = classNames(loaded);
   const [height, width] = model.config.inputSize;
+  const path = JSON.stringify(`./${oneLine(printable(folder)).replaceAll("`", "")}`);
   const own = comparisons.find(({ file, by }) => by === "deit" && file === "onnx/model.onnx");
   const front = [
     "---",
@@ -49,7 +51,7 @@ export function modelCard(options: ModelCardOptions): string {
   return `${[
     ...front,
     "",
-    `# ${name}`,
+    `# ${markdownText(name)}`,
     "",
     `${model.name}${model.config.distilled ? ", with a distillation token: its answer is the mean of both heads" : ""}; ` +
       `${countParameters(model).toLocaleString("en")} parameters, ${height} × ${width} pixels, ${classes.length} classes. ` +
@@ -60,11 +62,11 @@ export function modelCard(options: ModelCardOptions): string {
     "```js",
     'import { pipeline } from "@huggingface/transformers";',
     "",
-    `const classify = await pipeline("image-classification", "./${folder}", { dtype: "fp32" }); // fp16, q8`,
+    `const classify = await pipeline("image-classification", ${path}, { dtype: "fp32" }); // fp16, q8`,
     'console.log(await classify("picture.jpg"));',
     "```",
     "",
-    `In Python: \`transformers.pipeline("image-classification", model="./${folder}")\`.`,
+    `In Python: \`transformers.pipeline("image-classification", model=${path})\`.`,
     "",
     "## Measured",
     "",
@@ -95,12 +97,12 @@ function resultLines({
     "metrics:",
     "  - accuracy",
     "model-index:",
-    `  - name: ${JSON.stringify(name)}`,
+    `  - name: ${printableJson(JSON.stringify(name))}`,
     "    results:",
     "      - task:",
     "          type: image-classification",
     "        dataset:",
-    `          name: ${JSON.stringify(dataName)}`,
+    `          name: ${printableJson(JSON.stringify(dataName))}`,
     `          type: ${id ?? "imagefolder"}`,
     "        metrics:",
     "          - type: accuracy",
@@ -110,7 +112,7 @@ function resultLines({
 
 function shortList(classes: readonly string[]): string {
   const more = classes.length - NAMED;
-  return classes.slice(0, NAMED).join(", ") + (more > 0 ? `, and ${more} more` : "");
+  return classes.slice(0, NAMED).map(markdownText).join(", ") + (more > 0 ? `, and ${more} more` : "");
 }
 
 function measured(comparisons: readonly Comparison[], dataName: string | undefined): string[] {
@@ -129,7 +131,7 @@ function measured(comparisons: readonly Comparison[], dataName: string | undefin
   return [
     dataName === undefined
       ? `On ${images} pictures of noise: that the files compute the same, not how often they are right.`
-      : `On ${images} pictures of ${dataName}; change is against the model that was exported, in points, with its 95 % interval.`,
+      : `On ${images} pictures of ${markdownText(dataName)}; change is against the model that was exported, in points, with its 95 % interval.`,
     "",
     "| file | size | pictures | top-1 | change | same answer | largest difference of a logit |",
     "|---|---|---|---|---|---|---|",

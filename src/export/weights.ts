@@ -8,6 +8,7 @@ import { encodeModelMetadata } from "../formats/model-metadata.ts";
 import { preprocessorConfig } from "../formats/preprocessor.ts";
 import { writeCheckpoint } from "../formats/safetensors-file.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
+import { timmModel } from "./timm.ts";
 import type { VisionTransformerConfig } from "../models/vision-transformer.ts";
 
 /** The file of weights in a model's folder, as Hugging Face's libraries look for it. */
@@ -35,15 +36,21 @@ export async function writeOwn(path: string, loaded: LoadedModel): Promise<void>
   });
 }
 
-/** A folder that `timm.create_model("local-dir:…")` loads. */
+/**
+ * A folder that `timm.create_model("local-dir:…", pretrained=True)` loads.
+ * @throws ConfigError (export/no-counterpart) for a model that timm cannot make
+ */
 export async function writeTimm(folder: string, loaded: LoadedModel): Promise<void> {
   const { model, tensors, normalisation, cropRatio } = loaded;
-  const config = transformerOf(loaded, "timm");
+  const { inputSize } = model.config;
+  const config = timmConfig(timmModel(model), {
+    inputSize,
+    cropRatio,
+    ...normalisation,
+    classes: classNames(loaded),
+  });
   await writeCheckpoint(join(folder, WEIGHTS), { tensors, metadata: { format: "pt" } });
-  await writeJson(
-    join(folder, "config.json"),
-    timmConfig(model.name, config, { ...normalisation, cropRatio, classes: classNames(loaded) }),
-  );
+  await writeJson(join(folder, "config.json"), config);
 }
 
 /** A folder that transformers' `from_pretrained` loads. `whole`: nothing is to be cut off pictures (preprocessorConfig). */
@@ -70,6 +77,7 @@ export async function writeHuggingFace(
 function transformerOf({ model }: LoadedModel, format: string): VisionTransformerConfig {
   if (model.transformer !== undefined) return model.transformer;
   throw new ConfigError("format", `${model.name} is a convnet: --format ${format} is for transformers`, {
+    code: "export/no-counterpart",
     hint: "Use --format onnx or safetensors.",
   });
 }

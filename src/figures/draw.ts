@@ -6,6 +6,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import type { Config, TopLevelSpec } from "vega-lite";
+import { printable } from "../printable.ts";
 import { outlineText } from "./outline.ts";
 import type { Palette, Theme } from "./palette.ts";
 import { paletteOf, THEMES } from "./palette.ts";
@@ -76,7 +77,7 @@ export async function drawSvg(figure: Figure, theme: Theme): Promise<string> {
   const spec = compile(figure(palette), { config: configOf(palette, theme) }).spec;
   const view = new vega.View(vega.parse(spec), { renderer: "none" });
   try {
-    return await view.toSVG();
+    return printable(await view.toSVG());
   } finally {
     view.finalize();
   }

@@ -1,7 +1,9 @@
 /**
- * HTML as tagged templates: whatever is put into one is escaped, unless it is HTML itself. Class names, paths and
+ * HTML as tagged templates: whatever is put into one is escaped and printable, unless it is HTML itself. Class names, paths and
  * option values come from users and their folders.
  */
+
+import { printable } from "../printable.ts";
 
 /** Text that is HTML, not to be escaped again. */
 export class Html {
@@ -21,7 +23,7 @@ export function html(parts: TemplateStringsArray, ...values: readonly HtmlValue[
 
 /** Text as HTML shows it, inside elements and quoted attributes. */
 function escapeHtml(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => ESCAPES[character] ?? "");
+  return printable(text).replaceAll(/[&<>"']/g, (character) => ESCAPES[character] ?? "");
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {

@@ -191,7 +191,7 @@ export async function describeWriteFailure(
   const detail = space.length === 0 ? "" : ` (${space.join(", ")})`;
   return new DeitError(
     `Cannot save ${what} to ${path}: ${reason}${detail}. What was there before is unchanged.`,
-    { hint, cause: error },
+    { code: "files/not-written", hint, cause: error },
   );
 }
 

@@ -39,6 +39,7 @@ export function huggingFaceConfig(
   const { embedDim, inputSize, patchSize, distilled } = model;
   if (classes.length !== model.numClasses) {
     throw new ConfigError("classes", `${classes.length} names for ${model.numClasses} classes`, {
+      code: "model/class-names",
       hint: "Give one name for each output of the model, in their order.",
     });
   }
@@ -73,6 +74,8 @@ export interface HuggingFaceConfig {
   readonly architecture?: string | undefined;
   /** The dimensions, in transformers' files alone. */
   readonly dims?: Omit<DescribedModel, "inputSize" | "numClasses"> | undefined;
+  /** Where dimensions are not all said. */
+  readonly numHeads?: number | undefined;
   /** [height, width] in pixels. */
   readonly inputSize?: readonly [number, number] | undefined;
   readonly numClasses?: number | undefined;
@@ -122,6 +125,7 @@ export function readHuggingFaceConfig(
         ? "says no model_type"
         : `is of a ${JSON.stringify(kind.model_type.slice(0, 40))} model`;
     throw new FormatError(file, `${given}; "vit" or "deit" was expected`, {
+      code: "checkpoint/unknown-model",
       hint: "DeiTs and plain vision transformers are read. As a teacher, any classifier works as an .onnx file.",
     });
   }
@@ -133,7 +137,7 @@ function readTransformers(text: string, file: string, modelType: "vit" | "deit")
   const { hidden_size: embedDim, num_attention_heads: numHeads, layer_norm_eps: layerNormEps } = fields;
   const [patchSize, patchWidth] = fields.patch_size;
   const reject = (message: string, hint: string): never => {
-    throw new FormatError(file, message, { hint });
+    throw new FormatError(file, message, { code: "checkpoint/damaged-settings", hint });
   };
   if (fields.hidden_act !== "gelu") {
     reject(
@@ -178,6 +182,7 @@ function labelsByIndex(id2label: Readonly<Record<string, string>>, file: string)
     throw new FormatError(
       file,
       `its id2label has ${entries.length} entries; 1 to ${MAX_CLASSES} were expected`,
+      { code: "checkpoint/damaged-settings" },
     );
   }
   const names: string[] = [];
@@ -186,7 +191,10 @@ function labelsByIndex(id2label: Readonly<Record<string, string>>, file: string)
       throw new FormatError(
         file,
         `its id2label has the id ${JSON.stringify(id.slice(0, 40))}; with ${entries.length} labels, ids from 0 to ${entries.length - 1} were expected`,
-        { hint: "Every output of the model needs its label. Mend id2label." },
+        {
+          code: "checkpoint/damaged-settings",
+          hint: "Every output of the model needs its label. Mend id2label.",
+        },
       );
     }
     names[Number(id)] = name;
@@ -205,6 +213,7 @@ const PRETRAINED = z.object({
 });
 const TIMM = PRETRAINED.extend({
   architecture: z.string(),
+  model_args: z.object({ num_heads: count(4096).optional(), img_size: side.optional() }).optional(),
   pretrained_cfg: z.preprocess(withoutNulls, PRETRAINED).optional(),
 });
 
@@ -212,9 +221,10 @@ function readTimm(text: string, file: string): HuggingFaceConfig {
   const { pretrained_cfg: pretrained, ...own } = parseFields(text, TIMM, { file });
   const { input_size: size, mean, std, crop_pct: cropRatio } = { ...own, ...pretrained };
   const classes = own.label_names ?? pretrained?.label_names;
-  const inputSize = size && ([size[1], size[2]] as const);
+  const inputSize = own.model_args?.img_size ?? (size && ([size[1], size[2]] as const));
   return {
     architecture: own.architecture,
+    numHeads: own.model_args?.num_heads,
     inputSize,
     numClasses: own.num_classes ?? pretrained?.num_classes,
     classes,
@@ -224,33 +234,40 @@ function readTimm(text: string, file: string): HuggingFaceConfig {
   };
 }
 
-/**
- * The content of config.json as `timm.create_model("local-dir:…")` and `hf-hub:` read it.
- * @param architecture timm's name of the model
- */
+/** A model as timm makes it: one of its names, and what is changed of it. */
+export interface TimmModel {
+  /** A name that `timm.list_models()` has. */
+  readonly architecture: string;
+  /** Arguments of timm's model that differ from the name's, or say it again. */
+  readonly args: Readonly<Record<string, number | readonly number[]>>;
+  /** Width of what the head sees. */
+  readonly numFeatures: number;
+  readonly firstConv: string;
+  readonly classifier: string | readonly string[];
+}
+
+/** The content of config.json as `timm.create_model("local-dir:…")` and `hf-hub:` read it. */
 export function timmConfig(
-  architecture: string,
-  { embedDim, numClasses, inputSize }: Pick<DescribedModel, "embedDim" | "numClasses" | "inputSize">,
-  { classes, mean, std, cropRatio }: Omit<Preprocessing, "inputSize"> & { classes: readonly string[] },
+  { architecture, args, numFeatures, firstConv, classifier }: TimmModel,
+  { classes, inputSize, mean, std, cropRatio }: Preprocessing & { classes: readonly string[] },
 ): Record<string, unknown> {
-  const distilled = architecture.includes("_distilled");
   return {
     architecture,
-    num_classes: numClasses,
-    num_features: embedDim,
-    model_args: { img_size: [...inputSize] },
+    num_classes: classes.length,
+    num_features: numFeatures,
+    ...(Object.keys(args).length > 0 && { model_args: args }),
     label_names: classes,
     pretrained_cfg: {
-      num_classes: numClasses,
+      num_classes: classes.length,
       input_size: [3, ...inputSize],
-      fixed_input_size: true,
+      fixed_input_size: "img_size" in args,
       interpolation: "bicubic",
       crop_pct: cropRatio,
       crop_mode: "center",
       mean: [...mean],
       std: [...std],
-      first_conv: "patch_embed.proj",
-      classifier: distilled ? ["head", "head_dist"] : "head",
+      first_conv: firstConv,
+      classifier,
     },
   };
 }

@@ -24,6 +24,7 @@ export const triple = z.tuple([z.number(), z.number(), z.number()]);
 export function parseFields<T>(text: string, schema: z.ZodType<T>, { file }: { file: string }): T {
   if (text.length > MAX_CHARACTERS) {
     throw new FormatError(file, `has ${text.length} characters; at most ${MAX_CHARACTERS} are read`, {
+      code: "checkpoint/damaged-settings",
       hint: "Such a file holds settings and class names. Is it the right one?",
     });
   }
@@ -32,6 +33,7 @@ export function parseFields<T>(text: string, schema: z.ZodType<T>, { file }: { f
     value = JSON.parse(text);
   } catch (cause) {
     throw new FormatError(file, "is no JSON", {
+      code: "checkpoint/damaged-settings",
       hint: `It begins with ${JSON.stringify(text.slice(0, 40))}. Get it again.`,
       cause,
     });
@@ -51,6 +53,7 @@ export function parseFields<T>(text: string, schema: z.ZodType<T>, { file }: { f
       ? `${field} is missing`
       : `${field} is ${shown(given)}: ${lowerFirst(issue?.message ?? "")}`,
     {
+      code: "checkpoint/damaged-settings",
       hint: "The file is damaged, was changed by hand, or is not the model's. Get it again, or mend that field.",
     },
   );

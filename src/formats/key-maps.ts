@@ -141,6 +141,7 @@ function stackQueriesKeysValues(file: string, origins: Map<string, Origin>): voi
     if (!equal || first.shape.length === 0) {
       const shown = found.map(({ parts, dtype, shape }) => `${parts.join()} ${dtype} [${shape.join(", ")}]`);
       throw new FormatError(file, `its queries, keys and values differ: ${shown.join("; ")}`, {
+        code: "checkpoint/damaged",
         hint: "A DeiT has one width and one type for all three. The file is damaged or of another model.",
       });
     }
@@ -176,6 +177,7 @@ function view(file: TensorFile, origins: ReadonlyMap<string, Origin>): TensorFil
     const origin = origins.get(name);
     if (origin !== undefined) return origin;
     throw new FormatError(file.path, `has no tensor ${JSON.stringify(name)}`, {
+      code: "checkpoint/no-tensor",
       hint: `Under timm's names it has ${origins.size}: ${[...origins.keys()].slice(0, 5).join(", ")}${origins.size > 5 ? ", …" : ""}`,
     });
   };
@@ -220,6 +222,7 @@ function stacked<T extends Uint8Array | Float32Array>(parts: readonly T[], creat
 
 function ambiguous(file: string, name: string, ...stored: string[]): FormatError {
   return new FormatError(file, `has two tensors for ${name}: ${stored.join(" and ")}`, {
+    code: "checkpoint/several-models",
     hint: "It holds more than one model. Save the one that is wanted by itself.",
   });
 }
@@ -275,6 +278,7 @@ export function huggingFaceTensors<T extends Tensor | FloatTensor>(
     throw new CheckpointError(
       `these are not the tensors of a ${distilled ? "distilled" : "plain"} DeiT: ${lines.filter(Boolean).join("; ")}`,
       {
+        code: "export/no-counterpart",
         missing,
         unexpected,
         hint: "Hugging Face's vit and deit hold DeiTs alone; other models go as safetensors.",

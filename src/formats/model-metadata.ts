@@ -77,6 +77,7 @@ export function decodeModelMetadata(
         file,
         `its metadata "${KEYS[field]}" is ${JSON.stringify(text.slice(0, 80))}, which is no ${field}`,
         {
+          code: "checkpoint/damaged-settings",
           hint: "The checkpoint was changed by hand or written by another program. Save it again, or remove that key.",
           cause,
         },

@@ -183,6 +183,7 @@ class PickleReader {
 
   fail(message: string): never {
     throw new FormatError(this.file, message, {
+      code: "checkpoint/damaged",
       offset: this.position,
       hint: "It is damaged, or no checkpoint of tensors. Save it again: torch.save(model.state_dict(), …) or safetensors.",
     });

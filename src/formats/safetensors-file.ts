@@ -7,7 +7,7 @@ import { open } from "node:fs/promises";
 import { DeitError, FormatError } from "../errors.ts";
 import { writeFileAtomic } from "./atomic-file.ts";
 import { fromFloat32, safetensorsChunks, toFloat32 } from "./safetensors.ts";
-import type { Checkpoint, FloatTensor, Safetensors, Tensor, TensorDType } from "./safetensors.ts";
+import type { CheckpointContent, FloatTensor, Safetensors, Tensor, TensorDType } from "./safetensors.ts";
 import { parseHeader, readHeaderLength } from "./safetensors-header.ts";
 import type { Header, TensorEntry } from "./safetensors-header.ts";
 
@@ -35,6 +35,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
     const stats = await handle.stat();
     if (!stats.isFile()) {
       throw new DeitError(`${path} is no file; a .safetensors file was expected.`, {
+        code: "checkpoint/unreadable",
         hint: "Give the path of the checkpoint itself.",
       });
     }
@@ -58,6 +59,7 @@ function openedFile(
     const entry = entries.get(name);
     if (entry !== undefined) return entry;
     throw new FormatError(path, `has no tensor ${JSON.stringify(name)}`, {
+      code: "checkpoint/no-tensor",
       hint: `It has ${entries.size}: ${[...entries.keys()].slice(0, 5).join(", ")}${entries.size > 5 ? ", …" : ""}`,
     });
   };
@@ -86,7 +88,7 @@ function openedFile(
 }
 
 /** Reads a whole file, every tensor as float32. Throws FormatError, DeitError. */
-export async function readCheckpoint(path: string): Promise<Checkpoint> {
+export async function readCheckpoint(path: string): Promise<CheckpointContent> {
   await using file = await openSafetensors(path);
   const tensors = new Map<string, FloatTensor>();
   for (const name of file.tensors.keys()) tensors.set(name, await file.readFloat32(name));
@@ -109,7 +111,7 @@ export async function writeSafetensors(
 /** Writes float32 tensors; see {@link writeSafetensors}. */
 export async function writeCheckpoint(
   path: string,
-  { tensors, metadata }: Checkpoint,
+  { tensors, metadata }: CheckpointContent,
   options: { what?: string } = {},
 ): Promise<void> {
   const stored = new Map([...tensors].map(([name, tensor]) => [name, fromFloat32(tensor)]));
@@ -126,6 +128,7 @@ async function openForReading(path: string): Promise<FileHandle> {
         ? `${path} is not there.`
         : `Cannot open ${path}: ${cause instanceof Error ? cause.message : String(cause)}.`,
       {
+        code: "checkpoint/unreadable",
         hint: missing ? "Check the path." : "Check the path and its permissions.",
         cause,
       },
@@ -154,6 +157,7 @@ async function readExactly(
     );
     if (bytesRead === 0) {
       throw new FormatError(path, `ended early: ${length - done} bytes are missing`, {
+        code: "checkpoint/damaged",
         offset: position + done,
         hint: "The file changed while it was read, or is cut off. Get it again.",
       });

@@ -67,6 +67,7 @@ export interface HeaderSource {
 export function readHeaderLength(prefix: Uint8Array, { file, fileSize }: HeaderSource): number {
   if (fileSize < 8 || prefix.byteLength < 8) {
     throw new FormatError(file, `is ${fileSize} bytes long; a safetensors file has at least 8`, {
+      code: "checkpoint/damaged",
       offset: 0,
       hint: "The file is cut off or is no safetensors file. Get it again.",
     });
@@ -77,6 +78,7 @@ export function readHeaderLength(prefix: Uint8Array, { file, fileSize }: HeaderS
       file,
       `announces a header of ${length} bytes; at most ${MAX_HEADER_BYTES} are allowed`,
       {
+        code: "checkpoint/damaged",
         offset: 0,
         hint: "This is most likely no safetensors file (a .pth or .bin, perhaps).",
       },
@@ -84,6 +86,7 @@ export function readHeaderLength(prefix: Uint8Array, { file, fileSize }: HeaderS
   }
   if (Number(length) > fileSize - 8) {
     throw new FormatError(file, `announces a header of ${length} bytes but only ${fileSize - 8} follow`, {
+      code: "checkpoint/damaged",
       offset: 0,
       hint: "The file is cut off. Get it again.",
     });
@@ -255,6 +258,7 @@ class HeaderReader {
   /** Throws; `position` is relative to the header text. */
   fail(message: string, position: number | undefined = this.position, hint?: string): never {
     throw new FormatError(this.file, `bad safetensors header: ${message}`, {
+      code: "checkpoint/damaged",
       ...(position === undefined ? {} : { offset: 8 + position }),
       ...(hint === undefined ? {} : { hint }),
     });

@@ -37,7 +37,7 @@ export interface Safetensors {
 }
 
 /** The same with every tensor as float32: what models are loaded from and saved to. */
-export interface Checkpoint {
+export interface CheckpointContent {
   readonly tensors: ReadonlyMap<string, FloatTensor>;
   readonly metadata: Readonly<Record<string, string>>;
 }
@@ -64,7 +64,7 @@ export function parseSafetensors(
 }
 
 /** Reads a whole file in memory and converts every tensor with {@link toFloat32}. Throws FormatError. */
-export function parseCheckpoint(bytes: Uint8Array, options: { file?: string } = {}): Checkpoint {
+export function parseCheckpoint(bytes: Uint8Array, options: { file?: string } = {}): CheckpointContent {
   const { tensors, metadata } = parseSafetensors(bytes, options);
   return {
     tensors: new Map(
@@ -205,5 +205,5 @@ function compareCodePoints(a: string, b: string): number {
 }
 
 function unwritable(message: string): FormatError {
-  return new FormatError("safetensors", `cannot be written: ${message}`);
+  return new FormatError("safetensors", `cannot be written: ${message}`, { code: "checkpoint/unwritable" });
 }

@@ -14,13 +14,20 @@ const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 export async function readShardIndex(path: string): Promise<ReadonlyMap<string, string>> {
   const { size } = await stat(path);
   if (size > LARGEST_INDEX)
-    throw new FormatError(path, `has ${size} bytes, too many for an index of tensors`);
+    throw new FormatError(path, `has ${size} bytes, too many for an index of tensors`, {
+      code: "checkpoint/damaged",
+    });
   const map = parseIndex(await readFile(path, "utf8"), path);
   const names = new Set(map.values());
-  if (names.size > MOST_SHARDS) throw new FormatError(path, `names ${names.size} files, more than any model`);
+  if (names.size > MOST_SHARDS)
+    throw new FormatError(path, `names ${names.size} files, more than any model`, {
+      code: "checkpoint/damaged",
+    });
   for (const name of names) {
     if (name !== basename(name) || name.includes("\\") || name === "" || name === "." || name === "..")
-      throw new FormatError(path, `names ${JSON.stringify(name.slice(0, 100))}, which is not beside it`);
+      throw new FormatError(path, `names ${JSON.stringify(name.slice(0, 100))}, which is not beside it`, {
+        code: "checkpoint/damaged",
+      });
   }
   return map;
 }
@@ -35,6 +42,7 @@ function parseIndex(text: string, path: string): ReadonlyMap<string, string> {
     return new Map(Object.entries(indexSchema.parse(JSON.parse(text)).weight_map));
   } catch (cause) {
     throw new FormatError(path, "is JSON, but no index of tensors with a weight_map", {
+      code: "checkpoint/damaged",
       hint: "Give the .safetensors file itself, or its model.safetensors.index.json.",
       cause,
     });

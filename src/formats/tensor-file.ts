@@ -33,7 +33,8 @@ export async function openTensorFile(path: string, options: OpenTensorFileOption
       return file;
     }
     const foreign = foreignFile(head);
-    if (foreign !== undefined) throw new FormatError(path, foreign.what, { hint: foreign.hint });
+    if (foreign !== undefined)
+      throw new FormatError(path, foreign.what, { code: "checkpoint/foreign-file", hint: foreign.hint });
     if (at(0x7b) && options.sharded !== false) return await openSharded(path);
     return await openSafetensors(path);
   } finally {
@@ -55,12 +56,16 @@ async function openForReading(path: string): Promise<{ handle: FileHandle; head:
     await handle?.close();
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DataError(path, `cannot open ${path}: ${reason}`, {
+      code: "checkpoint/unreadable",
       hint: "Check the path and its permissions.",
       cause,
     });
   }
   await handle.close();
-  throw new DataError(path, `${path} is no file`, { hint: "Give the path of the weights themselves." });
+  throw new DataError(path, `${path} is no file`, {
+    code: "checkpoint/unreadable",
+    hint: "Give the path of the weights themselves.",
+  });
 }
 
 /** The tensors of `model.safetensors.index.json`, from the files beside it. */
@@ -78,9 +83,7 @@ async function openSharded(path: string): Promise<TensorFile> {
       throw new FormatError(
         path,
         `says that ${JSON.stringify(tensor.slice(0, 80))} is in ${map.get(tensor) ?? "no file"}, which has it not`,
-        {
-          hint: "A shard is of another model, or damaged: get them again.",
-        },
+        { code: "checkpoint/damaged", hint: "A shard is of another model, or damaged: get them again." },
       );
     };
     const tensors = new Map<string, TensorInfo>();

@@ -44,12 +44,14 @@ export async function openTorchFile(handle: FileHandle, path: string): Promise<T
   const pickle = [...entries.values()].find(({ name }) => /^(?:[^/]+\/)?data\.pkl$/.test(name));
   if (pickle === undefined) {
     throw new FormatError(path, "is a ZIP archive without data.pkl", {
+      code: "checkpoint/foreign-file",
       hint: "A file of torch.save was expected; unpack an archive of something else first.",
     });
   }
   const root = pickle.name.slice(0, -"data.pkl".length);
   if (entries.has(`${root}constants.pkl`)) {
     throw new FormatError(path, "is a TorchScript model, whose code would have to be run", {
+      code: "checkpoint/unsupported",
       hint: "Save its weights: torch.save(torch.jit.load(…).state_dict(), …), or export it to ONNX.",
     });
   }
@@ -58,9 +60,14 @@ export async function openTorchFile(handle: FileHandle, path: string): Promise<T
     order !== undefined &&
     new TextDecoder().decode(await order.read(0, Math.min(16, order.size))) === "big"
   )
-    throw new FormatError(path, "was written on a big-endian machine", { hint: "Save it again on another." });
+    throw new FormatError(path, "was written on a big-endian machine", {
+      code: "checkpoint/unsupported",
+      hint: "Save it again on another.",
+    });
   if (pickle.size > LARGEST_PICKLE)
-    throw new FormatError(path, `describes its tensors in ${pickle.size} bytes, more than any checkpoint`);
+    throw new FormatError(path, `describes its tensors in ${pickle.size} bytes, more than any checkpoint`, {
+      code: "checkpoint/damaged",
+    });
   const { value } = readPickle(await pickle.read(0, pickle.size), { file: path });
   const tensors = tensorsOf(value, path);
   const infos = new Map<string, { dtype: TensorDType; shape: readonly number[] }>();
@@ -68,10 +75,13 @@ export async function openTorchFile(handle: FileHandle, path: string): Promise<T
     infos.set(name, { dtype: dtypeOf(tensor, path), shape: tensor.shape });
   const read = async (name: string): Promise<Tensor> => {
     const tensor = tensors.get(name);
-    if (tensor === undefined) throw new FormatError(path, `has no tensor ${JSON.stringify(name)}`);
+    if (tensor === undefined)
+      throw new FormatError(path, `has no tensor ${JSON.stringify(name)}`, { code: "checkpoint/no-tensor" });
     const entry = entries.get(`${root}data/${tensor.storage.key}`);
     if (entry === undefined)
-      throw new FormatError(path, `lacks the record data/${tensor.storage.key} of ${JSON.stringify(name)}`);
+      throw new FormatError(path, `lacks the record data/${tensor.storage.key} of ${JSON.stringify(name)}`, {
+        code: "checkpoint/damaged",
+      });
     return readTensor(tensor, { entry, dtype: dtypeOf(tensor, path), path, name });
   };
   return {
@@ -92,6 +102,7 @@ function dtypeOf({ storage: { type } }: PickledTensor, path: string): TensorDTyp
   const dtype = DTYPES[type];
   if (dtype !== undefined) return dtype;
   throw new FormatError(path, `has a tensor of ${type.slice(0, 40)}`, {
+    code: "checkpoint/unsupported",
     hint: `Numbers of ${Object.keys(DTYPES).join(", ")} are read: convert it with .float() before saving.`,
   });
 }
@@ -157,7 +168,10 @@ function checkTensor(
   throw new FormatError(
     path,
     `says that ${JSON.stringify(name.slice(0, 80))} is [${shape.join(", ")}] in a storage of ${storage.length} elements`,
-    { hint: "It is damaged; get it again. Expanded tensors have to be saved as .contiguous()." },
+    {
+      code: "checkpoint/damaged",
+      hint: "It is damaged; get it again. Expanded tensors have to be saved as .contiguous().",
+    },
   );
 }
 
@@ -170,7 +184,7 @@ async function readTensor(
     throw new FormatError(
       path,
       `has ${entry.size} bytes for ${JSON.stringify(name.slice(0, 80))}, where ${storage.length * bytes} belong`,
-      { hint: "It is damaged; get it again." },
+      { code: "checkpoint/damaged", hint: "It is damaged; get it again." },
     );
   }
   const elements = shape.reduce((product, size) => product * size, 1);

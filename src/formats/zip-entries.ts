@@ -28,7 +28,10 @@ const IN_ZIP64 = 0xffffffff;
 export async function readZipEntries(handle: FileHandle, path: string): Promise<Map<string, ZipEntry>> {
   const { size: fileSize } = await handle.stat();
   const fail = (message: string): never => {
-    throw new FormatError(path, message, { hint: "It is cut off or damaged; get it again." });
+    throw new FormatError(path, message, {
+      code: "checkpoint/damaged",
+      hint: "It is cut off or damaged; get it again.",
+    });
   };
   const readAt = async (position: number, length: number): Promise<DataView> => {
     if (!Number.isSafeInteger(position) || position < 0 || length < 0 || position + length > fileSize)
@@ -86,6 +89,7 @@ export async function readZipEntries(handle: FileHandle, path: string): Promise<
       async read(offset, length) {
         if (method !== 0 || stored !== size) {
           throw new FormatError(path, `holds ${JSON.stringify(name.slice(0, 80))} compressed`, {
+            code: "checkpoint/unsupported",
             hint: "torch.save does not compress: unpack the archive, or save the weights again.",
           });
         }

@@ -29,7 +29,8 @@ export async function calibrate(
       const results = await session.run({ ...feeds });
       for (const name of names) {
         const { data } = results[name] ?? feeds[name] ?? {};
-        if (!(data instanceof Float32Array)) throw new DeitError(`${name} is no float32 activation`);
+        if (!(data instanceof Float32Array))
+          throw new DeitError(`${name} is no float32 activation`, { code: "export/calibration" });
         ranges[name] = widened(ranges[name], data, name);
       }
     }
@@ -37,7 +38,7 @@ export async function calibrate(
     await session.release();
   }
   if (Object.keys(ranges).length < names.length)
-    throw new DeitError("there are no pictures to calibrate with");
+    throw new DeitError("there are no pictures to calibrate with", { code: "export/calibration" });
   return ranges;
 }
 
@@ -49,5 +50,7 @@ function widened(range: Range | undefined, data: Float32Array, name: string): Ra
     if (Number.isNaN(value)) min = Number.NaN;
   }
   if (Number.isFinite(min) && Number.isFinite(max)) return { min, max };
-  throw new DeitError(`the activation ${name} is not finite on these pictures`);
+  throw new DeitError(`the activation ${name} is not finite on these pictures`, {
+    code: "export/calibration",
+  });
 }

@@ -40,6 +40,7 @@ function halved(tensor: TensorProto): TensorProto {
   const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   if (largest > LARGEST && Number.isFinite(largest)) {
     throw new CheckpointError(`${tensor.name} has a value of ${largest}, beyond the ${LARGEST} of float16`, {
+      code: "export/not-float16",
       hint: "Such a model stays in float32.",
     });
   }

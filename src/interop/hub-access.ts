@@ -1,6 +1,7 @@
 /** How the Hugging Face Hub is asked: where, as whom, and what its refusals mean. Settings are those of its own programs. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { ErrorCode } from "../error-codes.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import type { HubId } from "./hub-cache.ts";
 import { hubHome } from "./hub-cache.ts";
@@ -18,6 +19,7 @@ export async function hubAccess(env: Environment = process.env): Promise<HubAcce
   const hubUrl = (env["HF_ENDPOINT"] || "https://huggingface.co").replace(/\/+$/, "");
   if (!URL.canParse(hubUrl) || !/^https?:/.test(hubUrl)) {
     throw new ConfigError("HF_ENDPOINT", `HF_ENDPOINT is ${JSON.stringify(hubUrl)}; expected an address`, {
+      code: "hub/settings",
       hint: "Write it as https://host, or unset it.",
     });
   }
@@ -40,6 +42,7 @@ async function findToken(env: Environment): Promise<HubAccess["token"]> {
   if (value === "") return undefined;
   if (/^hf_\w+$/.test(value)) return { value, from };
   throw new ConfigError("HF_TOKEN", `what ${from} holds is no token of the Hub: they begin with hf_`, {
+    code: "hub/settings",
     hint: "Mend it, or take it away: public models need none.",
   });
 }
@@ -80,28 +83,33 @@ function refusal(
   const code = headers.get("x-error-code") ?? "";
   const page = `${hubUrl}/${repository}`;
   const sent = token === undefined ? "No token was sent" : `The token of ${token.from} was sent`;
-  const error = (message: string, hint: string): DataError => new DataError(repository, message, { hint });
+  const error = (problem: ErrorCode, message: string, hint: string): DataError =>
+    new DataError(repository, message, { code: problem, hint });
   if (code === "RevisionNotFound" || (status === 404 && revision !== "main" && code !== "RepoNotFound"))
     return error(
+      "hub/not-found",
       `${repository} has no revision ${revision} on ${hubUrl}`,
       `See ${page}/commits, or leave out @${revision}.`,
     );
   if (code === "GatedRepo" || status === 403) {
     return error(
+      "hub/forbidden",
       `${repository} is only for those who agreed to its conditions (${status})`,
       `Agree at ${page}, then hf auth login, or set HF_TOKEN to a token of that account. ${sent}.`,
     );
   }
   if (status === 401 || status === 404) {
     return error(
+      "hub/not-found",
       `${repository} is not on ${hubUrl}, or not for you to see (${status})`,
       `Check the spelling at ${page}. If it is private or gated: hf auth login, or set HF_TOKEN. ${sent}.`,
     );
   }
   return error(
+    status === 429 ? "hub/rate-limited" : "hub/bad-answer",
     `${hubUrl} answered ${`${status} ${statusText}`.trim()} about ${repository}`,
     status === 429
-      ? `It wants a pause: try again in some minutes. ${sent}.`
+      ? `Rate limited: retry in a few minutes. ${sent}.`
       : "That is its trouble: try again later.",
   );
 }

@@ -39,6 +39,7 @@ export async function downloadModel(id: HubId, options: DownloadModelOptions = {
       id.repository,
       `${id.repository} is not in the Hub's cache, ${cache.folder}, and HF_HUB_OFFLINE forbids to fetch it`,
       {
+        code: "hub/offline",
         hint: `Unset HF_HUB_OFFLINE, or copy models--${id.repository.replace("/", "--")} there from a machine that has it.`,
       },
     );
@@ -77,6 +78,7 @@ async function fetchModel(context: Context): Promise<string> {
       repository,
       `${repository} has no weights under a usual name (${MODEL_WEIGHTS.join(", ")})`,
       {
+        code: "hub/no-weights",
         hint:
           others.length > 0
             ? `It has ${others.slice(0, 4).join(", ")}: give the address of one, ${access.hubUrl}/${repository}/resolve/${revision}/${others[0]}.`
@@ -117,6 +119,7 @@ async function fetchFiles(paths: readonly string[], sha: string, context: Contex
     const info = found.find((one) => one.path === path);
     if (info === undefined) {
       throw new DataError(id.repository, `${id.repository} names ${path}, which it has not`, {
+        code: "hub/incomplete",
         hint: "The repository is incomplete: take another model, or another revision of it (owner/name@revision).",
       });
     }
@@ -175,12 +178,13 @@ function unanswered(cause: unknown, { id, access }: { id: HubId; access: HubAcce
     return new DataError(
       id.repository,
       `${id.repository} is not in the Hub's cache, and ${access.hubUrl} cannot be reached (${reason})`,
-      { hint: networkAdvice(), cause },
+      { code: "hub/unreachable", hint: networkAdvice(), cause },
     );
   }
   const isOther = cause instanceof SyntaxError || cause.message.startsWith("malformed response");
   if (!isOther) return undefined;
   return new DataError(id.repository, `${access.hubUrl} does not answer as the Hub does (${cause.message})`, {
+    code: "hub/bad-answer",
     hint: "A log-in page or a proxy may stand in between; or HF_ENDPOINT is wrong.",
     cause,
   });

@@ -93,6 +93,7 @@ function parse(bytes: Uint8Array): ModelProto {
 
 function noModel(cause?: unknown): FormatError {
   return new FormatError("the model", "these bytes are no ONNX model", {
+    code: "onnx/damaged",
     hint: "The file may be cut off or of another format. Export or download it again.",
     cause,
   });
@@ -123,6 +124,7 @@ function checkInside({ name, dataType, dims, rawData, floatData }: TensorProto):
   const values = dims.reduce((product, dim) => product * Number(dim), 1);
   if (rawData.byteLength === 4 * values || floatData.length === values) return;
   throw new CheckpointError(`the model's weight ${JSON.stringify(name.slice(0, 60))} is not inside it`, {
+    code: "onnx/weights-outside",
     hint: "Save it with its weights inside: torch.onnx.export(…, external_data=False), or onnx.save(onnx.load(path), one_file).",
   });
 }

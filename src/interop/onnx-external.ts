@@ -66,6 +66,7 @@ export async function externalBytes(
       path,
       `says that ${JSON.stringify(name)} lies at ${JSON.stringify(location.slice(0, 80))}, ${offset.slice(0, 20)}`,
       {
+        code: "onnx/weights-outside",
         hint: "Weights may lie in a file beside the model, by its name alone. Save it with its weights inside.",
       },
     );
@@ -75,12 +76,14 @@ export async function externalBytes(
     throw new FormatError(
       path,
       `has a weight ${JSON.stringify(name)} of an unknown type (${tensor.dataType})`,
+      { code: "onnx/weights-outside" },
     );
   }
   const expected = Math.ceil((dimsOf(tensor).reduce((product, dim) => product * dim, 1) * bits) / 8);
   const file = join(dirname(path), location);
   const handle = await open(file, "r").catch((cause: unknown) => {
     throw new DataError(file, `the weights of ${path} lie in ${location}, which is not beside it`, {
+      code: "onnx/weights-outside",
       hint: "Copy or download both files into one folder.",
       cause,
     });
@@ -93,6 +96,7 @@ export async function externalBytes(
         file,
         `has ${size} bytes; ${JSON.stringify(name)} would be ${bytes} of them from ${start}, ${expected} by its shape`,
         {
+          code: "onnx/weights-outside",
           hint: "It is damaged, cut off, or belongs to another model: get both files again.",
         },
       );
@@ -119,6 +123,7 @@ export async function withWeightsInside(model: Uint8Array, path: string): Promis
     total += data.byteLength;
     if (total >= LARGEST) {
       throw new FormatError(path, "and the weights beside it are 2 GiB or more together", {
+        code: "onnx/too-large",
         hint: "Models that large are not run here; give one of less, or in float16.",
       });
     }

@@ -128,6 +128,7 @@ function merged(file: string, name: string): FormatError {
     file,
     `has two matrices for ${name}: its exporter has merged tensors that were equal`,
     {
+      code: "onnx/no-named-weights",
       hint: "So it is with models that were never trained. Give the weights that it was made from.",
     },
   );

@@ -107,6 +107,7 @@ function scopeOf({ name }: NodeProto): string {
 
 function noDeit(file: string): FormatError {
   return new FormatError(file, "is an exported model whose tensors cannot be had back: it is no DeiT", {
+    code: "onnx/no-named-weights",
     hint: "A convnet's normalisations are part of its convolutions after export. Give the weights that it was made from.",
   });
 }

@@ -27,6 +27,7 @@ export async function openOnnxWeights(path: string): Promise<TensorFile> {
   const whole = edit.graph.node.find(({ opType }) => INTEGER_PRODUCT.test(opType));
   if (whole !== undefined) {
     throw new FormatError(path, `is quantized (${whole.opType}): its weights are rounded to integers`, {
+      code: "checkpoint/unsupported",
       hint: "Give the file in float32 that it was made from; transformers.js calls it onnx/model.onnx.",
     });
   }
@@ -34,13 +35,14 @@ export async function openOnnxWeights(path: string): Promise<TensorFile> {
   const weights = ours ? ownWeights(edit, path) : exportedWeights(edit, path);
   if (weights.size === 0) {
     throw new FormatError(path, "has no constants that are named as a model's tensors", {
+      code: "onnx/no-named-weights",
       hint: "It will do for eval, predict and --teacher-path. To go on training, give the weights that it was made from.",
     });
   }
   const find = (name: string): NamedWeight => {
     const weight = weights.get(name);
     if (weight !== undefined) return weight;
-    throw new FormatError(path, `has no tensor ${JSON.stringify(name)}`);
+    throw new FormatError(path, `has no tensor ${JSON.stringify(name)}`, { code: "checkpoint/no-tensor" });
   };
   const read = async (name: string): Promise<Tensor> => readWeight(find(name), { path, name });
   const close = async (): Promise<void> => {};
@@ -68,6 +70,7 @@ async function openFile(path: string): Promise<OnnxEdit> {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DataError(path, `cannot open ${path}: ${reason}`, {
+      code: "checkpoint/unreadable",
       hint: "Check the path and its permissions.",
       cause,
     });
@@ -77,6 +80,7 @@ async function openFile(path: string): Promise<OnnxEdit> {
   } catch (cause) {
     if (!(cause instanceof FormatError)) throw cause;
     throw new FormatError(path, "is no ONNX model, or only a part of one", {
+      code: "onnx/damaged",
       ...(cause.hint !== undefined && { hint: cause.hint }),
       cause,
     });
@@ -135,7 +139,7 @@ async function valuesOf(
   throw new FormatError(
     path,
     `has ${data.byteLength} bytes for ${JSON.stringify(name)} [${tensor.dims.join(", ")}], where ${expected} belong`,
-    { hint: "It is damaged, or cut off: get it again." },
+    { code: "onnx/damaged", hint: "It is damaged, or cut off: get it again." },
   );
 }
 

@@ -59,6 +59,7 @@ export function toInt8(model: Uint8Array, { ranges = {} }: QuantizeOptions = {})
   const layers = new Map(linearLayers(edit).map((layer) => [layer.node, layer]));
   if (layers.size === 0) {
     throw new CheckpointError("the model has no linear layers to compute with integers", {
+      code: "export/calibration",
       hint: "Export it in float32 or float16.",
     });
   }
@@ -163,6 +164,7 @@ function quantiseWeight({ weight, inputsFirst }: LinearLayer): {
     }
     if (!Number.isFinite(most)) {
       throw new CheckpointError(`${weight.name} has values that are not finite`, {
+        code: "checkpoint/not-finite",
         hint: "Its training diverged, or the file is damaged.",
       });
     }

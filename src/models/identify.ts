@@ -62,12 +62,14 @@ export function identifyModel(dims: ModelDimensions, options: IdentifyOptions = 
 
   if (classes === undefined) {
     throw new ConfigError("numClasses", "the weights have no classifier", {
+      code: "checkpoint/no-classes",
       hint: "Say how many classes the model should have.",
     });
   }
   const numHeads = options.numHeads ?? embedDim / HEAD_DIM;
   if (!Number.isInteger(numHeads)) {
     throw new ConfigError("numHeads", `weights of width ${embedDim} do not say how many heads they have`, {
+      code: "checkpoint/heads-unknown",
       hint: "Keep the config.json that belongs to them beside them.",
     });
   }
@@ -98,7 +100,10 @@ function inputSizeOf(
     "inputSize",
     `the weights are for ${numPatches} patches of ${patchSize} pixels, which make no square` +
       (given === undefined ? "" : `, nor ${given.join("×")} pixels`),
-    { hint: "Say which height and width in pixels the weights are for." },
+    {
+      code: "checkpoint/input-size-unknown",
+      hint: "Say which height and width in pixels the weights are for.",
+    },
   );
 }
 

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { FormatError } from "../errors.ts";
-import type { Checkpoint, FloatTensor } from "../formats/safetensors.ts";
+import type { CheckpointContent, FloatTensor } from "../formats/safetensors.ts";
 import type { EpochRecord, Json } from "./run-log.ts";
 import { isEpochRecord } from "./run-log.ts";
 
@@ -46,7 +46,7 @@ const argsSchema = z.record(z.string(), json);
 export function encodeState(
   { vectors, counters }: RunState,
   { log, args }: Omit<StateHeader, "counters">,
-): Checkpoint {
+): CheckpointContent {
   const tensors = new Map<string, FloatTensor>();
   for (const [name, data] of Object.entries(vectors)) tensors.set(name, { shape: [data.length], data });
   return {
@@ -61,7 +61,7 @@ export function encodeState(
 }
 
 /** The state back from a file's content. @throws FormatError naming `file` */
-export function decodeState(file: string, { tensors, metadata }: Checkpoint): RunState {
+export function decodeState(file: string, { tensors, metadata }: CheckpointContent): RunState {
   const { counters } = decodeHeader(file, metadata);
   return {
     vectors: Object.fromEntries([...tensors].map(([name, { data }]) => [name, data])),

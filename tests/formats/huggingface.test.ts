@@ -159,12 +159,19 @@ describe("timm's config.json", () => {
   const { config } = createDeit("deit_tiny_distilled_patch16_224", { numClasses: 2 });
 
   test("what is written is read", () => {
-    const written = timmConfig("deit_tiny_distilled_patch16_224", config, {
-      classes: ["a", "b"],
-      ...preprocessing,
-    });
+    const written = timmConfig(
+      {
+        architecture: "deit_tiny_distilled_patch16_224",
+        args: { img_size: config.inputSize, num_heads: config.numHeads },
+        numFeatures: config.embedDim,
+        firstConv: "patch_embed.proj",
+        classifier: ["head", "head_dist"],
+      },
+      { classes: ["a", "b"], ...preprocessing },
+    );
     expect(readHuggingFaceConfig(JSON.stringify(written))).toEqual({
       architecture: "deit_tiny_distilled_patch16_224",
+      numHeads: 3,
       inputSize: [224, 224],
       numClasses: 2,
       classes: ["a", "b"],

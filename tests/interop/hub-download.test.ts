@@ -304,7 +304,7 @@ describe("what cannot be had is said with what helps:", () => {
       /does not answer as the Hub does .*\nA log-in page or a proxy/,
     );
     hub.intercept = (_, response) => (response.writeHead(429).end(), true);
-    expect(await message(locateCheckpoint("timm/tiny"))).toMatch(/answered 429 .*\nIt wants a pause/);
+    expect(await message(locateCheckpoint("timm/tiny"))).toMatch(/answered 429 .*\nRate limited/);
     hub.intercept = (_, response) => (response.writeHead(503).end(), true);
     expect(await message(locateCheckpoint("timm/tiny"))).toMatch(/answered 503 .*\n.*try again later/);
     hub.intercept = (_, response) => (response.end(JSON.stringify({ sha: "../..", siblings: [] })), true);

@@ -5,11 +5,12 @@ import { Option } from "commander";
 import type { Command } from "commander";
 import { ConfigError } from "../../errors.ts";
 import type { PicturePredictions } from "../../evaluation/predict.ts";
+import { oneLine } from "../../printable.ts";
 import { csv } from "../../formats/csv.ts";
 import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { integer, table } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";
-import { coloursFor, createOutput } from "../output.ts";
+import { coloursFor, createOutput, forTerminal } from "../output.ts";
 import type { Output } from "../output.ts";
 import { createProgress, rateMeter } from "../progress.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
@@ -99,7 +100,8 @@ async function runPredict(
     output.note(`table of ${counted(results.length)}: ${flags.out}`);
   }
   if (flags.json) output.result(results, () => "");
-  else if (flags.out === undefined && flags.csv) process.stdout.write(csv(csvRows(results)));
+  else if (flags.out === undefined && flags.csv)
+    process.stdout.write(tableFor(process.stdout, csv(csvRows(results))));
   else if (flags.out === undefined) output.result(results, () => results.map(described).join("\n"));
 }
 
@@ -143,7 +145,12 @@ function counted(pictures: number): string {
 function described({ image, predictions }: PicturePredictions): string {
   const { bold } = coloursFor(process.stdout);
   const rows = predictions.map(({ label, score }) => [`${(100 * score).toFixed(1)} %`, label]);
-  return `${bold(image)}\n${table(rows, { right: [0] }).replaceAll(/^/gm, "  ")}`;
+  return `${bold(oneLine(image))}\n${table(rows, { right: [0] }).replaceAll(/^/gm, "  ")}`;
+}
+
+/** Names as they are for programs, as signs for people. */
+function tableFor(stream: NodeJS.WriteStream, text: string): string {
+  return stream.isTTY ? forTerminal(stream, text) : text;
 }
 
 /** Digits of a score: those that float32 logits are good for. */

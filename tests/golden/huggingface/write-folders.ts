@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { huggingFaceConfig, timmConfig } from "../../../src/formats/huggingface.ts";
+import { timmModel } from "../../../src/export/timm.ts";
 import { huggingFaceTensors } from "../../../src/formats/key-maps.ts";
 import { preprocessorConfig } from "../../../src/formats/preprocessor.ts";
 import { writeCheckpoint } from "../../../src/formats/safetensors-file.ts";
@@ -28,5 +29,5 @@ for (const { name, model, classes, preprocessing, timmName } of OURS) {
   const timm = join(folder, "timm");
   await mkdir(timm, { recursive: true });
   await writeCheckpoint(join(timm, "model.safetensors"), { tensors, metadata });
-  await write(timm, "config.json", timmConfig(timmName, model.config, { ...preprocessing, classes }));
+  await write(timm, "config.json", timmConfig(timmModel(model), { ...preprocessing, classes }));
 }
