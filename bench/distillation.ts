@@ -7,7 +7,7 @@
 import { parseArgs } from "node:util";
 import { median } from "../src/benchmark/timing.ts";
 import { distillation } from "../src/distillation/losses.ts";
-import { teacherLogits } from "../src/distillation/teacher.ts";
+import { teacherLogits } from "../src/distillation/teacher-program.ts";
 import { compile } from "../src/graph/program.ts";
 import { createModel } from "../src/models/registry.ts";
 import type { Model } from "../src/models/registry.ts";

@@ -52,8 +52,7 @@ export type { RunArgs, RunRecord, RunSession } from "./training/run-folder.ts";
 export type { EpochRecord } from "./training/run-log.ts";
 
 // Evaluation and prediction.
-export { evaluate, evaluateCheckpoint } from "./evaluation/evaluate.ts";
-export type { EvaluateCheckpointOptions } from "./evaluation/evaluate.ts";
+export { evaluate } from "./evaluation/evaluate.ts";
 export { streamAnswers } from "./evaluation/logits.ts";
 export type {
   AnsweredBatch,
@@ -64,8 +63,13 @@ export type {
 } from "./evaluation/logits.ts";
 export { differenceInterval, intervalOf, resampleShares } from "./evaluation/bootstrap.ts";
 export type { BootstrapOptions, Interval } from "./evaluation/bootstrap.ts";
-export { comparisonReport, measureCheckpoints } from "./evaluation/measure-checkpoints.ts";
+export {
+  comparisonReport,
+  evaluateCheckpoint,
+  measureCheckpoints,
+} from "./evaluation/measure-checkpoints.ts";
 export type {
+  EvaluateCheckpointOptions,
   MeasureCheckpointsOptions,
   MeasuredCheckpoint,
   MeasuredCheckpoints,

@@ -2,8 +2,8 @@
 import { createModel } from "../models/registry.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { DeviceName, Executable, TensorData } from "../runtime/runtime.ts";
-import { loadTurns, runSteps } from "../training/turns.ts";
-import type { Turns } from "../training/turns.ts";
+import { loadStepGroup, runSteps } from "../training/step-groups.ts";
+import type { StepGroup } from "../training/step-groups.ts";
 import { createGemmTimer, gemmShapes } from "./gemm.ts";
 import type { GemmPeak } from "./gemm.ts";
 import { median, seconds } from "./timing.ts";
@@ -65,8 +65,8 @@ async function bench(
   try {
     const { program, feeds, passes, stepsPerRun } = await prepare({ model, batchSize, runtime });
     const together = stepsPerRun ?? 1;
-    const turns = await loadTurns(runtime, program, together);
-    const executables = { batch: await runtime.load(program), turns };
+    const group = await loadStepGroup(runtime, program, together);
+    const executables = { batch: await runtime.load(program), group };
     const work = (groups: number): Promise<void> => repeat(executables, { feeds, together, groups });
     const gemm = await createGemmTimer(runtime, gemmShapes(model, batchSize));
     for (let i = 0; i < 3; i++) await work(1);
@@ -101,7 +101,7 @@ async function bench(
 
 /** Single runs are handed over ahead of their turn, as in evaluation; steps that go together as training hands them over. */
 async function repeat(
-  executables: { readonly batch: Executable; readonly turns: Turns | undefined },
+  executables: { readonly batch: Executable; readonly group: StepGroup | undefined },
   { feeds, together, groups }: { feeds: Feeds; together: number; groups: number },
 ): Promise<void> {
   if (together === 1) {

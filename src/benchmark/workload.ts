@@ -18,7 +18,7 @@ import { stepProgram } from "../training/program.ts";
 import { restoreProgress } from "../training/progress.ts";
 import { smoothTargets } from "../training/task.ts";
 import type { Task } from "../training/task.ts";
-import { mostTurns, turnsFor } from "../training/turns.ts";
+import { largestGroup, groupSize } from "../training/step-groups.ts";
 
 /** A program with feeds for it, ready to run again and again. */
 export interface Workload {
@@ -85,7 +85,7 @@ export async function trainWorkload(
       target: runtime.target,
       normalisation: IMAGENET_NORMALISATION,
     },
-    { task: everyHead, optimizer, recompute, ahead: mostTurns(together, runtime.device) },
+    { task: everyHead, optimizer, recompute, ahead: largestGroup(together, runtime.device) },
   );
   const weights = initialVectors(layout, createRandom(0, "weights"));
   await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial: async () => weights });
@@ -100,7 +100,7 @@ export async function trainWorkload(
       ...hyperFeeds({ layout, optimizer, program }, { update: 1000, lr: 1e-6 }),
     },
     passes: 3,
-    stepsPerRun: turnsFor(together, { device: runtime.device, step: program }),
+    stepsPerRun: groupSize(together, { device: runtime.device, step: program }),
   };
 }
 

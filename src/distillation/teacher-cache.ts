@@ -37,7 +37,8 @@ export interface TeacherCacheOptions {
   readonly maxBytes: number;
 }
 
-export interface TeacherCache {
+/** Close it, or declare it with `await using`. */
+export interface TeacherCache extends AsyncDisposable {
   /** The logits [B, K] of a step, bit for bit as they were written; undefined when they are not there. */
   read(epoch: number, step: number): Promise<Float32Array | undefined>;
   /** Keeps them; does nothing once the folder is full. They must not change until the promise settles. */
@@ -165,6 +166,13 @@ export async function openTeacherCache({
     return result;
   };
 
+  const close = async (): Promise<void> =>
+    inTurn(async () => {
+      isClosed = true;
+      await closeEpoch();
+      await rm(mark, { force: true });
+    });
+
   return {
     async read(epoch, step) {
       check(epoch, step);
@@ -192,13 +200,8 @@ export async function openTeacherCache({
     get full() {
       return full;
     },
-    async close() {
-      await inTurn(async () => {
-        isClosed = true;
-        await closeEpoch();
-        await rm(mark, { force: true });
-      });
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
@@ -224,6 +227,7 @@ function unusable(folder: string, cause: unknown): ConfigError {
   const code = codeOf(cause instanceof DeitError ? cause.cause : cause);
   const reason = reasons[code ?? ""] ?? (cause instanceof Error ? cause.message : String(cause));
   return new ConfigError("teacherCache", `${folder} cannot keep the teacher's answers: ${reason}.`, {
+    code: "distillation/cache-unusable",
     hint: "Give a folder that can be written to, or leave out --teacher-cache.",
     cause,
   });
@@ -242,6 +246,7 @@ async function claim(folder: string, key: string): Promise<void> {
   }
   if (there !== key) {
     throw new ConfigError("teacherCache", `${path} is the key of other answers`, {
+      code: "distillation/cache-unusable",
       hint: `Remove the folder ${folder}.`,
     });
   }

@@ -78,6 +78,21 @@ function rightOnes(ranks: Int32Array): Uint32Array {
   return Uint32Array.from([...ranks.keys()].filter((i) => ranks[i] === 0));
 }
 
+export interface EvaluateCheckpointOptions extends Omit<MeasureCheckpointsOptions, "checkpoints"> {
+  readonly checkpoint: string;
+}
+
+/** What `deit eval` does with one checkpoint: opens it and the images, evaluates, closes. */
+export async function evaluateCheckpoint(
+  { checkpoint, ...options }: EvaluateCheckpointOptions,
+  hooks: EvaluateHooks = {},
+): Promise<CheckpointReport> {
+  const { models } = await measureCheckpoints({ ...options, checkpoints: [checkpoint] }, hooks);
+  const [measured] = models;
+  if (measured === undefined) throw new Error("one checkpoint was measured");
+  return measured.report;
+}
+
 /** The document of several checkpoints; that of one is its report. */
 export function comparisonReport({ models, differences }: MeasuredCheckpoints): ComparisonReport {
   return { models: models.map(({ report }) => report), differences };

@@ -21,8 +21,8 @@ import type { ModelOwner } from "./run-models.ts";
 import { saveModel } from "./run-models.ts";
 import type { RunState } from "./run-state.ts";
 import { Speed } from "./speed.ts";
-import { withAnswers } from "./teacher.ts";
-import { inGroups, runSteps } from "./turns.ts";
+import { withAnswers } from "./teacher-answers.ts";
+import { inGroups, runSteps } from "./step-groups.ts";
 
 /** The parts of a plan that the loop goes by. */
 export type LoopPlan = FeedSettings & Pick<TrainingPlan, "loop" | "machine">;
@@ -161,7 +161,7 @@ async function trainEpoch(loop: Loop): Promise<void> {
 function stepsTogether({ executables, plan, steps }: Loop, step: number): number {
   const { saveSteps } = plan.loop;
   const untilSave = saveSteps === null ? steps : saveSteps - (step % saveSteps);
-  return Math.max(1, Math.min(executables.turns?.count ?? 1, steps - step, untilSave));
+  return Math.max(1, Math.min(executables.group?.count ?? 1, steps - step, untilSave));
 }
 
 /** What each of these steps is fed with. */

@@ -10,8 +10,8 @@ import type { TrainingPlan } from "./plan.ts";
 import { prepare } from "./prepare.ts";
 import { clearGradients, restoreProgress } from "./progress.ts";
 import { trainingState } from "./program.ts";
-import { withAnswers } from "./teacher.ts";
-import { inGroups, runSteps } from "./turns.ts";
+import { withAnswers } from "./teacher-answers.ts";
+import { inGroups, runSteps } from "./step-groups.ts";
 
 export interface Estimate {
   readonly model: string;
@@ -44,12 +44,11 @@ const PATIENCE = 6;
 /** Times the first steps of a run; writes nothing. @throws what `train` would throw before its first step */
 export async function estimate(plan: TrainingPlan): Promise<Estimate> {
   await using prepared = await prepare(plan);
-  const { pictures, model, layout, teacher, runtime, loaders, optimizer, precision } = prepared;
+  const { model, layout, teacher, runtime, loaders, optimizer, precision } = prepared;
   const { batches, loop } = plan;
   try {
-    const cache = undefined; // a teacher's answers take their time
-    const parts = { plan, model, layout, optimizer, teacher, cache, pictures };
-    const executables = await loadPrograms(runtime, parts);
+    // No cache: a teacher's answers take their time.
+    const executables = await loadPrograms(runtime, { plan, model, layout, optimizer, teacher });
     const weights = initialVectors(layout, createRandom(batches.seed, "weights"));
     await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial: async () => weights });
     await clearGradients({ runtime, layout });
@@ -65,7 +64,7 @@ export async function estimate(plan: TrainingPlan): Promise<Estimate> {
     };
     const secondsPerStep = await secondsPerBatch(
       loaders.training,
-      { enough: TIMED_SECONDS, together: executables.turns?.count ?? 1 },
+      { enough: TIMED_SECONDS, together: executables.group?.count ?? 1 },
       async (group) => {
         const { failure } = await runSteps(executables, feedsOf(group), group.length);
         if (failure !== undefined) throw failure.error;

@@ -1,7 +1,6 @@
 /** The compiled programs of a run, loaded on its device. */
-import type { Dataset } from "../data/dataset.ts";
-import type { Teacher } from "../distillation/teacher.ts";
-import { isOurs, teacherLogits } from "../distillation/teacher.ts";
+import type { Teacher } from "../distillation/teacher-program.ts";
+import { isTraced, teacherLogits } from "../distillation/teacher-program.ts";
 import { evaluationProgram } from "../evaluation/program.ts";
 import type { ProgramOptions } from "../evaluation/program.ts";
 import type { Model } from "../models/registry.ts";
@@ -11,16 +10,16 @@ import type { Executable, Runtime } from "../runtime/runtime.ts";
 import { applyProgram, gradProgram, stepProgram } from "./program.ts";
 import type { TrainingPlan } from "./plan.ts";
 import type { TrainingOptions } from "./program.ts";
-import type { TeacherAnswers, TeacherCacheSettings } from "./teacher.ts";
-import { loadTeacher } from "./teacher.ts";
-import { loadTurns, mostTurns, turnsFor } from "./turns.ts";
-import type { Turns } from "./turns.ts";
+import type { AnswerCache, TeacherAnswers } from "./teacher-answers.ts";
+import { loadTeacherAnswers } from "./teacher-answers.ts";
+import { loadStepGroup, largestGroup, groupSize } from "./step-groups.ts";
+import type { StepGroup } from "./step-groups.ts";
 
 export interface Executables {
   /** Forward, backward and update of a batch; or with accumulation, its first two thirds. */
   readonly batch: Executable;
   /** How several batches go together; undefined where that is not done. */
-  readonly turns: Turns | undefined;
+  readonly group: StepGroup | undefined;
   /** The update after accumulated batches; undefined when `batch` does it itself. */
   readonly apply: Executable | undefined;
   readonly evaluate: Executable;
@@ -31,7 +30,7 @@ export interface Executables {
 }
 
 /** The parts of a plan that decide the programs. */
-export type ProgramSettings = Pick<TrainingPlan, "batches" | "images" | "normalisation" | "step" | "machine">;
+export type ProgramSettings = Pick<TrainingPlan, "batches" | "normalisation" | "step" | "machine">;
 
 interface ProgramSetup {
   readonly plan: ProgramSettings;
@@ -40,14 +39,12 @@ interface ProgramSetup {
   readonly optimizer: Optimizer;
   readonly teacher: Teacher | undefined;
   /** Where the teacher's answers are kept; undefined: nowhere. */
-  readonly cache: TeacherCacheSettings | undefined;
-  /** The training pictures. */
-  readonly pictures: Dataset;
+  readonly cache?: AnswerCache | undefined;
 }
 
 export async function loadPrograms(
   runtime: Runtime,
-  { plan, model, layout, optimizer, teacher, cache, pictures }: ProgramSetup,
+  { plan, model, layout, optimizer, teacher, cache }: ProgramSetup,
 ): Promise<Executables> {
   const { batchSize, accumulationSteps } = plan.batches;
   const shared: ProgramOptions = {
@@ -57,9 +54,9 @@ export async function loadPrograms(
     target: runtime.target,
     normalisation: plan.normalisation,
   };
-  const turnSettings = { accumulationSteps, stepsPerRun: plan.machine.stepsPerRun };
-  // A teacher of ours is part of the program, unless its answers are to be kept.
-  const inside = teacher !== undefined && isOurs(teacher) && cache === undefined;
+  const groupSettings = { accumulationSteps, stepsPerRun: plan.machine.stepsPerRun };
+  // A teacher that can be traced is part of the program, unless its answers are to be kept.
+  const inside = teacher !== undefined && isTraced(teacher) && cache === undefined;
   const training: TrainingOptions = {
     ...plan.step,
     optimizer,
@@ -69,23 +66,23 @@ export async function loadPrograms(
     teacher:
       teacher === undefined || inside
         ? undefined
-        : await loadTeacher(runtime, shared, { teacher, plan, cache, pictures }),
+        : await loadTeacherAnswers(runtime, shared, { teacher, inputs: plan.step, cache }),
     evaluate: await runtime.load(evaluationProgram(shared)),
     evaluateAverage: optimizer.average
       ? await runtime.load(evaluationProgram(shared, { slot: optimizer.average.slot }))
       : undefined,
   };
   if (accumulationSteps === 1) {
-    const step = stepProgram(shared, { ...training, ahead: mostTurns(turnSettings, runtime.device) });
-    const count = turnsFor(turnSettings, { device: runtime.device, step });
-    const turns = await loadTurns(runtime, step, count);
-    return { batch: await runtime.load(step), turns, apply: undefined, ...beside };
+    const step = stepProgram(shared, { ...training, ahead: largestGroup(groupSettings, runtime.device) });
+    const count = groupSize(groupSettings, { device: runtime.device, step });
+    const group = await loadStepGroup(runtime, step, count);
+    return { batch: await runtime.load(step), group, apply: undefined, ...beside };
   }
   const grad = gradProgram(shared, training, { batches: accumulationSteps });
-  turnsFor(turnSettings, { device: runtime.device, step: grad });
+  groupSize(groupSettings, { device: runtime.device, step: grad });
   return {
     batch: await runtime.load(grad),
-    turns: undefined,
+    group: undefined,
     apply: await runtime.load(applyProgram(shared, training)),
     ...beside,
   };

@@ -7,6 +7,7 @@ import type { Optimizer } from "../optim/optimizer.ts";
 import { freeMemory } from "../runtime/free-memory.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { VERSION } from "../version.ts";
+import { openAnswerCache } from "./answer-cache.ts";
 import { runEpochs } from "./engine.ts";
 import type { TrainEvent } from "./events.ts";
 import { initialWeights } from "./initial-weights.ts";
@@ -113,22 +114,16 @@ export async function train(
   }
   // 5. Programs.
   const sizes = { ...plan.batches, ...plan.machine };
-  const cache = plan.teacher?.cache;
-  const executables = await loadPrograms(runtime, {
-    plan,
-    model,
-    layout,
-    optimizer,
-    teacher,
-    cache,
-    pictures,
-  }).catch((error: unknown) => {
+  const kept = { plan, student: model, images: pictures, device: runtime.device };
+  await using cache =
+    plan.teacher?.cache && teacher && (await openAnswerCache(plan.teacher.cache, { teacher, ...kept }));
+  const parts = { plan, model, layout, optimizer, teacher, cache };
+  const executables = await loadPrograms(runtime, parts).catch((error: unknown) => {
     throw withMemoryAdvice(error, sizes);
   });
   const tight = memoryWarning(planMemory(executables, { layout, optimizer }), { available, sizes });
   if (tight !== undefined) warn(tight);
   if (executables.apply) await clearGradients({ runtime, layout });
-  await using _ = { [Symbol.asyncDispose]: async () => executables.teacher?.close() };
   const { uniquePictures: uniqueImages, repeats, steps } = planBatches(plan.batches, pictures.length);
   onEvent({
     type: "start",

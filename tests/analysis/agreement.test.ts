@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Ballot } from "../../src/analysis/agreement.ts";
 import { countAgreement, measureAgreement, mostDisputed } from "../../src/analysis/agreement.ts";
 import { writeAgreement } from "../../src/analysis/agreement-files.ts";
-import { evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
+import { evaluateCheckpoint } from "../../src/evaluation/measure-checkpoints.ts";
 import type { EvaluateEvent } from "../../src/evaluation/logits.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { temporaryFolder } from "../data/temporary.ts";

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
 import { benchInfer, benchTrain } from "../../src/benchmark/throughput.ts";
 
-import * as turns from "../../src/training/turns.ts";
+import * as stepGroups from "../../src/training/step-groups.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { estimate, tinyRun, writePhotos } from "../training/photos.ts";
 
-vi.mock("../../src/training/turns.ts", { spy: true });
+vi.mock("../../src/training/step-groups.ts", { spy: true });
 beforeEach(() => vi.clearAllMocks());
 
 const small = {
@@ -21,8 +21,8 @@ const small = {
 
 /** How many steps each call of runSteps had, and whether these were one run. */
 function groups(): Set<string> {
-  const { calls } = vi.mocked(turns.runSteps).mock;
-  return new Set(calls.map(([{ turns: loaded }, , count]) => `${count} ${loaded?.executable !== undefined}`));
+  const { calls } = vi.mocked(stepGroups.runSteps).mock;
+  return new Set(calls.map(([{ group: loaded }, , count]) => `${count} ${loaded?.executable !== undefined}`));
 }
 
 test("bench train runs steps together, and says how many", async () => {

@@ -11,7 +11,7 @@ import { readPicture } from "../../src/data/decode.ts";
 import { DeitError } from "../../src/errors.ts";
 import type { Classifier } from "../../src/evaluation/classifier.ts";
 import { openClassifier } from "../../src/evaluation/classifier.ts";
-import { evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
+import { evaluateCheckpoint } from "../../src/evaluation/measure-checkpoints.ts";
 import type { ImageInput } from "../../src/evaluation/image-input.ts";
 import type { Readout } from "../../src/evaluation/intermediates.ts";
 import { stack } from "../../src/evaluation/intermediates.ts";

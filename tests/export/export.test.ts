@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
+import { evaluateCheckpoint } from "../../src/evaluation/measure-checkpoints.ts";
 import { loadModel } from "../../src/evaluation/load-model.ts";
 import type { Answers, Comparison } from "../../src/export/check.ts";
 import { compare } from "../../src/export/check.ts";

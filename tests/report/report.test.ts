@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { run as deit } from "../../src/cli/run.ts";
-import { evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
+import { evaluateCheckpoint } from "../../src/evaluation/measure-checkpoints.ts";
 import type { TrainInput } from "../../src/config/schema.ts";
 import { createModel } from "../../src/models/registry.ts";
 import { initialVectors, unpackTensors } from "../../src/nn/layout.ts";

@@ -3,7 +3,7 @@ import { copyFile, mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { TrainInput } from "../../src/config/schema.ts";
-import { evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
+import { evaluateCheckpoint } from "../../src/evaluation/measure-checkpoints.ts";
 import { readCheckpoint } from "../../src/formats/safetensors-file.ts";
 import type { TrainResult } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";

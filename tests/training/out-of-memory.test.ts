@@ -6,11 +6,11 @@ import type { TrainInput } from "../../src/config/schema.ts";
 import { DeviceError } from "../../src/errors.ts";
 import type { Executable } from "../../src/runtime/runtime.ts";
 import { readState } from "../../src/training/run-state-file.ts";
-import * as turns from "../../src/training/turns.ts";
+import * as stepGroups from "../../src/training/step-groups.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { runContent, tinyRun, train, writePhotos } from "./photos.ts";
 
-vi.mock("../../src/training/turns.ts", { spy: true });
+vi.mock("../../src/training/step-groups.ts", { spy: true });
 
 /** Runs as those on WebGPU, whose `failing`th finds no memory, and none of its group after it. */
 function scarce({ run, ...executable }: Executable, failing: number): Executable {
@@ -34,10 +34,13 @@ test("the third of four steps finds no memory: two are counted and saved, and th
     tinyRun({ dataPath, outputDir: join(root, folder), epochs: 1, batchSize: 2, drop: 0.1, ...changes });
   await train(options("whole"));
 
-  vi.mocked(turns.loadTurns).mockImplementation(async (_, __, count) => ({ count, executable: undefined }));
-  const { runSteps } = await vi.importActual<typeof turns>("../../src/training/turns.ts");
+  vi.mocked(stepGroups.loadStepGroup).mockImplementation(async (_, __, count) => ({
+    count,
+    executable: undefined,
+  }));
+  const { runSteps } = await vi.importActual<typeof stepGroups>("../../src/training/step-groups.ts");
   let batch: Executable | undefined;
-  vi.mocked(turns.runSteps).mockImplementation(async (executables, steps, count) => {
+  vi.mocked(stepGroups.runSteps).mockImplementation(async (executables, steps, count) => {
     batch ??= scarce(executables.batch, 7);
     return runSteps({ ...executables, batch }, steps, count);
   });
@@ -51,8 +54,8 @@ test("the third of four steps finds no memory: two are counted and saved, and th
   expect(told).toEqual([1, 2, 3, 4, 5, 6]);
   expect((await readState(join(root, "scarce", "state.safetensors"))).counters["step"]).toBe(6);
 
-  vi.mocked(turns.loadTurns).mockRestore();
-  vi.mocked(turns.runSteps).mockRestore();
+  vi.mocked(stepGroups.loadStepGroup).mockRestore();
+  vi.mocked(stepGroups.runSteps).mockRestore();
   await train(options("scarce"));
   expect(await runContent(join(root, "scarce"))).toEqual(await runContent(join(root, "whole")));
   await rm(root, { recursive: true, force: true });

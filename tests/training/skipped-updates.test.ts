@@ -5,12 +5,12 @@ import { expect, test, vi } from "vitest";
 import type { TrainInput } from "../../src/config/schema.ts";
 import * as lossScale from "../../src/optim/loss-scale.ts";
 import { InterruptedError } from "../../src/training/train.ts";
-import * as turns from "../../src/training/turns.ts";
+import * as stepGroups from "../../src/training/step-groups.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { runContent, tinyRun, train, writePhotos } from "./photos.ts";
 
 vi.mock("../../src/optim/loss-scale.ts", { spy: true });
-vi.mock("../../src/training/turns.ts", { spy: true });
+vi.mock("../../src/training/step-groups.ts", { spy: true });
 
 test("whole, and stopped among them and gone on", async () => {
   const { withLossScale } = await vi.importActual<typeof lossScale>("../../src/optim/loss-scale.ts");
@@ -18,7 +18,7 @@ test("whole, and stopped among them and gone on", async () => {
     withLossScale(optimizer, { start: 2 ** 34 }),
   );
   // As on WebGPU: each is a run of its own, and none waits for the one before.
-  vi.mocked(turns.loadTurns).mockImplementation(async (_, __, count) =>
+  vi.mocked(stepGroups.loadStepGroup).mockImplementation(async (_, __, count) =>
     count === 1 ? undefined : { count, executable: undefined },
   );
   const root = await temporaryFolder();

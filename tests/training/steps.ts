@@ -15,7 +15,7 @@ import type { TrainingOptions } from "../../src/training/program.ts";
 import { stepProgram, TEACHER_INPUT, trainingState } from "../../src/training/program.ts";
 import { restoreProgress } from "../../src/training/progress.ts";
 import { smoothTargets } from "../../src/training/task.ts";
-import { loadTurns, runSteps as runTogether } from "../../src/training/turns.ts";
+import { loadStepGroup, runSteps as runTogether } from "../../src/training/step-groups.ts";
 
 export const BATCH = 4;
 const CLASSES = 3;
@@ -100,7 +100,7 @@ export async function runSteps(
   await restoreProgress({ runtime, layout, optimizer }, { saved: null, initial });
   const program = stepProgram(options, { ...training, ahead: together });
   const step = await runtime.load(program);
-  const turns = asOne ? await loadTurns(runtime, program, together) : undefined;
+  const inOneRun = asOne ? await loadStepGroup(runtime, program, together) : undefined;
   const outputs: Record<string, TensorData>[] = [];
   let skipped = 0;
   while (outputs.length < steps) {
@@ -108,13 +108,17 @@ export async function runSteps(
     const group = Array.from({ length: Math.min(together, steps + 1 - from) }, (_, i) =>
       stepFeeds(options, training, { s: from + i, program, skipped }),
     );
-    const { results, failure } = await runTogether({ batch: step, turns }, inTurn(group), group.length);
+    const { results, failure } = await runTogether(
+      { batch: step, group: inOneRun },
+      inTurn(group),
+      group.length,
+    );
     if (failure !== undefined) throw failure.error;
     outputs.push(...results);
     skipped += results.filter(({ overflow }) => overflow?.[0] === 1).length;
   }
   await step.release();
-  await turns?.executable?.release();
+  await inOneRun?.executable?.release();
   const state: Record<string, Float32Array> = {};
   for (const { name } of trainingState(layout, optimizer)) state[name] = await runtime.getState(name);
   const numbers = (name: string): number[] => outputs.map((output) => Number(output[name]?.[0]));

@@ -6,7 +6,7 @@ import { runInNewContext } from "node:vm";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import type { TrainInput } from "../../src/config/schema.ts";
-import { evaluateCheckpoint } from "../../src/evaluation/evaluate.ts";
+import { evaluateCheckpoint } from "../../src/evaluation/measure-checkpoints.ts";
 import { readCheckpoint } from "../../src/formats/safetensors-file.ts";
 import { readState } from "../../src/training/run-state-file.ts";
 import { NonFiniteError } from "../../src/training/train.ts";

@@ -1,7 +1,7 @@
 /** Whether the teachers of an ablation are about as accurate, so that what their students differ in comes from something else. */
 import { DeitError } from "../../errors.ts";
 import type { EvaluateEvent } from "../../evaluation/logits.ts";
-import { evaluateCheckpoint } from "../../evaluation/evaluate.ts";
+import { evaluateCheckpoint } from "../../evaluation/measure-checkpoints.ts";
 import { measuredOn } from "./measured-on.ts";
 import type { AblationPlan } from "./plan.ts";
 

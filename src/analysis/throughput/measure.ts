@@ -8,7 +8,7 @@ import { stat } from "node:fs/promises";
 import { median } from "../../benchmark/timing.ts";
 import type { ForwardJob, ForwardTimes } from "../../benchmark/forward.ts";
 import type { EvaluationDataOptions } from "../../data/open.ts";
-import { evaluateCheckpoint } from "../../evaluation/evaluate.ts";
+import { evaluateCheckpoint } from "../../evaluation/measure-checkpoints.ts";
 import { locateCheckpoint } from "../../evaluation/locate-checkpoint.ts";
 import type { DeviceName } from "../../runtime/runtime.ts";
 import { VERSION } from "../../version.ts";

@@ -8,7 +8,7 @@ import type { AblationEvent } from "../../../src/analysis/ablation/run.ts";
 import { runAblation } from "../../../src/analysis/ablation/run.ts";
 import { checkTeachers } from "../../../src/analysis/ablation/teachers.ts";
 import { DeitError } from "../../../src/errors.ts";
-import { evaluateCheckpoint } from "../../../src/evaluation/evaluate.ts";
+import { evaluateCheckpoint } from "../../../src/evaluation/measure-checkpoints.ts";
 import { temporaryFolder } from "../../data/temporary.ts";
 import { writeRandomModel } from "../../helpers/random-model.ts";
 import { CLASSES, writePhotos } from "../../training/photos.ts";

@@ -1,6 +1,6 @@
 /**
- * Several runs of a program as one: an ONNX `Loop` whose body is the program, with the state carried from one turn to the
- * next. Where state crosses a bus at every run (CUDA in Node), it then crosses once for all of them. Each turn runs the
+ * Several runs of a program as one: an ONNX `Loop` whose body is the program, with the state carried from one step to the
+ * next. Where state crosses a bus at every run (CUDA in Node), it then crosses once for all of them. Each step runs the
  * very nodes of the program, so that the results are those of as many runs, bit for bit.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -24,16 +24,17 @@ const GRAPH = 5;
 
 /**
  * The program `count` times in one run. Inputs and outputs that are no state get one more dimension in front, [count, …]:
- * the batches of the turns, and what each turn returned. State keeps its shape.
+ * the batches of the steps, and what each step returned. State keeps its shape.
  */
-export function repeat(program: Program, count: number): Program {
+export function unrollSteps(program: Program, count: number): Program {
   if (!Number.isInteger(count) || count < 1)
     throw new DeitError(
       `${program.name} cannot be repeated ${count} times; expected a whole number from 1 on`,
+      { code: "graph/unroll" },
     );
   const model = fromBinary(ModelProtoSchema, program.model);
   const { graph } = model;
-  if (graph === undefined) throw new DeitError(`${program.name} has no graph`);
+  if (graph === undefined) throw new DeitError(`${program.name} has no graph`, { code: "graph/unroll" });
   const updates = Object.entries(program.state).filter(
     (entry): entry is [string, string] => entry[1] !== null,
   );
@@ -101,7 +102,7 @@ interface Roles {
 }
 
 /**
- * One turn: inputs are its number, whether it should run, and the state; outputs whether to go on, the next state, and what
+ * One step: inputs are its number, whether it should run, and the state; outputs whether to go on, the next state, and what
  * is collected. Its own part of the stacked inputs is taken by the number; state that is only read comes from outside.
  */
 function bodyOf(graph: GraphProto, { program, updates, fed, returned }: Roles): GraphProto {
@@ -111,18 +112,20 @@ function bodyOf(graph: GraphProto, { program, updates, fed, returned }: Roles): 
     const type = types[name];
     return type === undefined ? [] : [valueInfo(inner(name), type)];
   };
-  const [turn, goOn] = [`${INNER}number`, `${INNER}go_on`];
-  const takeTurns = fed.map((name) =>
+  const [step, goOn] = [`${INNER}number`, `${INNER}go_on`];
+  const takeBatch = fed.map((name) =>
     create(NodeProtoSchema, {
       opType: "Gather",
       name: `${INNER}take_${name}`,
-      input: [name, turn],
+      input: [name, step],
       output: [inner(name)],
     }),
   );
   const nodes = graph.node.map((node): NodeProto => {
     if (node.attribute.some(({ g }) => g !== undefined))
-      throw new DeitError(`${program.name} has a loop or a branch inside and cannot be repeated`);
+      throw new DeitError(`${program.name} has a loop or a branch inside and cannot be repeated`, {
+        code: "graph/unroll",
+      });
     return create(NodeProtoSchema, { ...node, input: node.input.map(inner), output: node.output.map(inner) });
   });
   const next = create(NodeProtoSchema, {
@@ -133,12 +136,12 @@ function bodyOf(graph: GraphProto, { program, updates, fed, returned }: Roles): 
   });
   return create(GraphProtoSchema, {
     name: `${graph.name}.turn`,
-    node: [next, ...takeTurns, ...nodes],
+    node: [next, ...takeBatch, ...nodes],
     initializer: graph.initializer.map((tensor) =>
       create(TensorProtoSchema, { ...tensor, name: inner(tensor.name) }),
     ),
     input: [
-      valueInfo(turn, { dtype: "int64", shape: [] }),
+      valueInfo(step, { dtype: "int64", shape: [] }),
       valueInfo(goOn, { dtype: "bool", shape: [] }),
       ...updates.flatMap(([name]) => info(name, program.inputs)),
     ],

@@ -6,7 +6,7 @@ import type { TrainInput } from "../../src/config/schema.ts";
 import type { Program } from "../../src/graph/program.ts";
 import { InterruptedError } from "../../src/training/train.ts";
 import type { TrainEvent } from "../../src/training/train.ts";
-import { inGroups, turnsFor } from "../../src/training/turns.ts";
+import { inGroups, groupSize } from "../../src/training/step-groups.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { runContent, tinyRun, train, writePhotos } from "./photos.ts";
 
@@ -71,21 +71,21 @@ describe("how many steps", () => {
   const free = { stepsPerRun: null, accumulationSteps: 1 };
 
   it("are one, but on a graphics card several, by the size of a batch", () => {
-    expect(turnsFor(free, { device: "cpu", step })).toBe(1);
-    expect(turnsFor(free, { device: "webgpu", step })).toBe(4);
-    expect(turnsFor(free, { device: "cuda", step })).toBe(16);
-    expect(turnsFor({ ...free, accumulationSteps: 2 }, { device: "cuda", step })).toBe(1);
+    expect(groupSize(free, { device: "cpu", step })).toBe(1);
+    expect(groupSize(free, { device: "webgpu", step })).toBe(4);
+    expect(groupSize(free, { device: "cuda", step })).toBe(16);
+    expect(groupSize({ ...free, accumulationSteps: 2 }, { device: "cuda", step })).toBe(1);
     const large = {
       ...step,
       inputs: { images: { dtype: "float32", shape: [256, 3, 384, 384] } },
     } as unknown as Program;
-    expect(turnsFor(free, { device: "cuda", step: large })).toBe(1);
+    expect(groupSize(free, { device: "cuda", step: large })).toBe(1);
   });
 
   it("are as asked, or refused where they cannot be", () => {
-    expect(turnsFor({ ...free, stepsPerRun: 5 }, { device: "cpu", step })).toBe(5);
-    expect(turnsFor({ ...free, stepsPerRun: 5 }, { device: "webgpu", step })).toBe(5);
-    expect(() => turnsFor({ stepsPerRun: 5, accumulationSteps: 2 }, { device: "cpu", step })).toThrow(
+    expect(groupSize({ ...free, stepsPerRun: 5 }, { device: "cpu", step })).toBe(5);
+    expect(groupSize({ ...free, stepsPerRun: 5 }, { device: "webgpu", step })).toBe(5);
+    expect(() => groupSize({ stepsPerRun: 5, accumulationSteps: 2 }, { device: "cpu", step })).toThrow(
       "does not go with --accumulation-steps",
     );
   });

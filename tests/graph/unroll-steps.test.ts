@@ -5,7 +5,7 @@ import { constant, input } from "../../src/graph/graph.ts";
 import { add, gemm, mean, mul, reshape, slice, sub } from "../../src/graph/ops.ts";
 import type { Program } from "../../src/graph/program.ts";
 import { compile } from "../../src/graph/program.ts";
-import { repeat } from "../../src/graph/repeat.ts";
+import { unrollSteps } from "../../src/graph/unroll-steps.ts";
 import { createModel } from "../../src/models/registry.ts";
 import { initialVectors, zeroVectors } from "../../src/nn/layout.ts";
 import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
@@ -54,10 +54,10 @@ function stacked(feeds: readonly Feeds[]): Record<string, TensorData> {
 async function both(
   runtime: Runtime,
   { program, state, feeds }: { program: Program; state: Feeds; feeds: readonly Feeds[] },
-): Promise<{ once: unknown; turns: unknown }> {
+): Promise<{ once: unknown; unrolled: unknown }> {
   const results: unknown[] = [];
   for (const together of [false, true]) {
-    const executable = await runtime.load(together ? repeat(program, feeds.length) : program);
+    const executable = await runtime.load(together ? unrollSteps(program, feeds.length) : program);
     for (const [name, value] of Object.entries(state)) await runtime.setState(name, value as Float32Array);
     const outputs: Record<string, number[]> = {};
     for (const feed of together ? [stacked(feeds)] : feeds) {
@@ -69,7 +69,7 @@ async function both(
     await executable.release();
     results.push({ outputs, after });
   }
-  return { once: results[0], turns: results[1] };
+  return { once: results[0], unrolled: results[1] };
 }
 
 describe.each(devices)("on %s", (device) => {
@@ -89,9 +89,9 @@ describe.each(devices)("on %s", (device) => {
       await expect(loop).rejects.toThrow("cannot be loaded on webgpu");
       return;
     }
-    const { once, turns } = await loop;
-    expect(turns).toEqual(once);
-    expect(turns).toMatchObject({ outputs: { loss: expect.objectContaining({ length: 5 }) } });
+    const { once, unrolled } = await loop;
+    expect(unrolled).toEqual(once);
+    expect(unrolled).toMatchObject({ outputs: { loss: expect.objectContaining({ length: 5 }) } });
   });
 });
 
@@ -125,15 +125,19 @@ it("training steps of a distilled DeiT with AdamW", async () => {
       return [name, (slot === "W" ? weights : zeros)[vector] ?? new Float32Array(0)];
     }),
   );
-  const { once, turns } = await both(runtime, { program, state, feeds });
-  expect(turns).toEqual(once);
-  const { outputs } = turns as { outputs: { loss: number[] } };
+  const { once, unrolled } = await both(runtime, { program, state, feeds });
+  expect(unrolled).toEqual(once);
+  const { outputs } = unrolled as { outputs: { loss: number[] } };
   expect(outputs.loss).toHaveLength(3);
   expect(new Set(outputs.loss).size).toBe(3);
 });
 
 it("what cannot be repeated is refused", () => {
   const program = regression("cpu");
-  expect(() => repeat(program, 0)).toThrow("expected a whole number from 1 on");
-  expect(() => repeat(repeat(program, 2), 2)).toThrow("has a loop or a branch inside");
+  expect(() => unrollSteps(program, 0)).toThrow("expected a whole number from 1 on");
+  const nested = expect.objectContaining({
+    code: "graph/unroll",
+    message: expect.stringContaining("has a loop or a branch inside"),
+  });
+  expect(() => unrollSteps(unrollSteps(program, 2), 2)).toThrow(nested);
 });

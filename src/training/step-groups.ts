@@ -1,16 +1,16 @@
 /**
  * Several steps together, so that a device has work while the host prepares more. On CUDA the state crosses the bus at every
- * run, so they are one run (graph/repeat.ts). On WebGPU they are runs that are handed over without waiting for the one
+ * run, so they are one run (graph/unroll-steps.ts). On WebGPU they are runs that are handed over without waiting for the one
  * before: a batch is uploaded while another is computed, and losses are read after the last. Nothing else changes: steps,
  * losses, saves and what a resume gives are the same, bit for bit.
  */
 import { ConfigError } from "../errors.ts";
 import type { Program } from "../graph/program.ts";
-import { repeat } from "../graph/repeat.ts";
+import { unrollSteps } from "../graph/unroll-steps.ts";
 import type { Executable, Runtime, TensorData } from "../runtime/runtime.ts";
 
-/** So many steps together. */
-export interface Turns {
+/** So many steps handed to the device together. */
+export interface StepGroup {
   readonly count: number;
   /** The step's program so many times in one run; undefined where they are as many runs. */
   readonly executable: Executable | undefined;
@@ -19,33 +19,33 @@ export interface Turns {
 type Feeds = Readonly<Record<string, TensorData>>;
 
 /** What options say of it. */
-export interface TurnSettings {
+export interface GroupSettings {
   /** Null: as many as suit the device. */
   readonly stepsPerRun: number | null;
   readonly accumulationSteps: number;
 }
 
 /** Without --steps-per-run: as many as this, while their batches stay below that. */
-const MOST_TURNS = { cpu: 1, cuda: 16, webgpu: 4 } as const;
+const LARGEST_GROUP = { cpu: 1, cuda: 16, webgpu: 4 } as const;
 const MOST_BYTES = 256 * 2 ** 20;
 
-/** The most that `turnsFor` may give on a device: a step is traced before its batches are measured. */
-export function mostTurns(
-  { stepsPerRun, accumulationSteps }: TurnSettings,
+/** The most that `groupSize` may give on a device: a step is traced before its batches are measured. */
+export function largestGroup(
+  { stepsPerRun, accumulationSteps }: GroupSettings,
   device: Runtime["device"],
 ): number {
-  return accumulationSteps > 1 ? 1 : (stepsPerRun ?? MOST_TURNS[device]);
+  return accumulationSteps > 1 ? 1 : (stepsPerRun ?? LARGEST_GROUP[device]);
 }
 
 /** How many steps should go together. @throws ConfigError where it cannot be several */
-export function turnsFor(
-  options: TurnSettings,
+export function groupSize(
+  options: GroupSettings,
   { device, step }: { device: Runtime["device"]; step: Program },
 ): number {
   const { stepsPerRun, accumulationSteps } = options;
   if (stepsPerRun === null) {
     if (accumulationSteps > 1) return 1;
-    return Math.max(1, Math.min(MOST_TURNS[device], Math.floor(MOST_BYTES / batchBytes(step))));
+    return Math.max(1, Math.min(LARGEST_GROUP[device], Math.floor(MOST_BYTES / batchBytes(step))));
   }
   if (stepsPerRun > 1 && accumulationSteps > 1) {
     throw new ConfigError(
@@ -72,10 +72,14 @@ function batchBytes({ inputs, state }: Program): number {
   );
 }
 
-export async function loadTurns(runtime: Runtime, step: Program, count: number): Promise<Turns | undefined> {
+export async function loadStepGroup(
+  runtime: Runtime,
+  step: Program,
+  count: number,
+): Promise<StepGroup | undefined> {
   if (count === 1) return undefined;
   if (runtime.device === "webgpu") return { count, executable: undefined };
-  return { count, executable: await runtime.load(repeat(step, count)) };
+  return { count, executable: await runtime.load(unrollSteps(step, count)) };
 }
 
 /** What became of steps that went together: the outputs of those that were done, and why the next one was not. */
@@ -88,19 +92,19 @@ export interface StepResults {
 let groups = 0;
 
 /**
- * Runs `count` steps in order, in one run where that is what turns are; else each is handed over when its feeds are there.
+ * Runs `count` steps in order, in one run where the group has one; else each is handed over when its feeds are there.
  * After one that fails none is run, so state is that after the last of `results`.
  */
 export async function runSteps(
-  { batch, turns }: { batch: Executable; turns: Turns | undefined },
+  { batch, group: together }: { batch: Executable; group: StepGroup | undefined },
   steps: AsyncIterable<Feeds>,
   count: number,
 ): Promise<StepResults> {
   const running: Promise<Record<string, TensorData>>[] = [];
   let failure: StepResults["failure"];
   try {
-    if (turns?.executable !== undefined && count === turns.count) {
-      const outputs = await turns.executable.run(stack(await Array.fromAsync(steps)));
+    if (together?.executable !== undefined && count === together.count) {
+      const outputs = await together.executable.run(stack(await Array.fromAsync(steps)));
       return { results: unstack(outputs, count), failure };
     }
     const group = groups++;
