@@ -67,6 +67,7 @@ export const ERROR_CODES = {
   "options/unsupported-by-model": "an option that this model has no place for",
   "run/damaged-state": "the saved state of a run is damaged",
   "run/no-state": "a file is no state of a run, or one of another version",
+  "run/epochs-passed": "a run is to end before an epoch that it has trained already",
   unclassified: "an error without a code of its own yet",
 } as const;
 

@@ -3,11 +3,10 @@
  * `train`, `estimate`, `evaluateCheckpoint`, `predict`, and the parts that they are made of. They print nothing;
  * what goes on is told to `onEvent`, what a user can mend is thrown as a DeitError.
  */
-import { availableParallelism } from "node:os";
-import { surveyPictures } from "./data/survey.ts";
-import { firstRunDefaults, guessRate } from "./config/first-run.ts";
-import { parseTrainOptions, resolveTrainOptions } from "./config/resolve.ts";
-import type { TrainInput, TrainOptions } from "./config/schema.ts";
+import type { TrainInput } from "./config/schema.ts";
+import { requirePictures } from "./config/resolve.ts";
+import type { ChosenOptions, ChooseRequest } from "./training/choose-options.ts";
+import { chooseOptions } from "./training/choose-options.ts";
 import { planTraining } from "./training/plan.ts";
 import { estimate as estimateRun, train as trainRun } from "./training/train.ts";
 import type { Estimate, TrainHooks, TrainResult } from "./training/train.ts";
@@ -15,30 +14,55 @@ import type { Estimate, TrainHooks, TrainResult } from "./training/train.ts";
 /**
  * Trains a model as `deit train` does, or goes on with the run in `outputDir`. With a `model`, DeiT's defaults hold
  * for every option that is left out; without one, a model and a run of about five minutes are chosen that suit the
- * pictures.
+ * images, or with `finetune` the checkpoint and the images. What was chosen is a `note` event.
  * @throws InterruptedError after saving, when `signal` is aborted; NonFiniteError when the loss is no number any
  * more; ConfigError, DataError, DeviceError and their kin for everything else that a user can mend
  */
 export async function train(input: TrainInput, hooks?: TrainHooks): Promise<TrainResult> {
-  return trainRun(planTraining(await completed(input)), hooks);
+  return trainChosen({ given: asLayer(input) }, hooks);
+}
+
+/**
+ * Fine-tunes as `deit finetune` does: from `finetune`, or from the pretrained DeiT-Ti where none is named. Options that
+ * are left out are chosen for checkpoint and images. Throws as `train`.
+ */
+export async function finetune(input: TrainInput, hooks?: TrainHooks): Promise<TrainResult> {
+  return trainChosen({ given: asLayer(input), finetuning: true }, hooks);
+}
+
+/**
+ * Goes on with a run by its recorded options, as `deit train RUN` does. `changes` may make it longer (`epochs`), and
+ * say where and how it is computed. Throws as `train`.
+ */
+export async function resume(
+  run: string,
+  changes: TrainInput = {},
+  hooks?: TrainHooks,
+): Promise<TrainResult> {
+  return trainChosen({ source: run, given: asLayer(changes) }, hooks);
 }
 
 /** Time, memory and disk that such a run takes on this machine, from its first steps. Writes nothing. */
 export async function estimate(input: TrainInput): Promise<Estimate> {
-  return estimateRun(planTraining(await completed(input)));
+  const { options } = await chosenOptions({ given: asLayer(input) });
+  return estimateRun(planTraining(options));
 }
 
-/** All options of a run, checked; those of a first run where no model is named. */
-async function completed(input: TrainInput): Promise<TrainOptions> {
-  const options = parseTrainOptions(input);
-  if (input.model !== undefined) return options;
-  const { images, medianSize } = await surveyPictures(options);
-  const rate = guessRate(options.threads ?? availableParallelism());
-  const chosen = firstRunDefaults({ images, medianSize, imagesPerSecondEstimate: rate });
-  return resolveTrainOptions([
-    { source: "first run", spelling: "key", values: chosen },
-    { source: "code", spelling: "key", values: input },
-  ]).options;
+async function trainChosen(request: ChooseRequest, hooks: TrainHooks = {}): Promise<TrainResult> {
+  const input = await chosenOptions(request);
+  for (const message of input.notes) hooks.onEvent?.({ type: "warning", message });
+  for (const message of input.chosen) hooks.onEvent?.({ type: "note", message });
+  return trainRun(planTraining(input.options, input), hooks);
+}
+
+async function chosenOptions(request: ChooseRequest): Promise<ChosenOptions> {
+  const chosen = await chooseOptions(request);
+  requirePictures(chosen.options);
+  return chosen;
+}
+
+function asLayer(values: TrainInput): ChooseRequest["given"] {
+  return { source: "code", spelling: "key", values };
 }
 
 export * from "./index.ts";

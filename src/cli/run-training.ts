@@ -1,6 +1,7 @@
 /** A training, or an estimate of one, as the commands show it: progress, result, report. */
 import { join } from "node:path";
-import type { TrainOptions } from "../config/schema.ts";
+import type { TrainingPlan } from "../training/plan.ts";
+import type { DataOptions } from "../data/open.ts";
 import { duration, facts, integer, mebibytes, short } from "./format.ts";
 import { withInterrupt } from "./interrupt.ts";
 import type { Output } from "./output.ts";
@@ -8,11 +9,10 @@ import { trainingView } from "./training-view.ts";
 import type { TrainingView } from "./training-view.ts";
 
 /** What a run would take; nothing is trained. */
-export async function runEstimate(options: TrainOptions, output: Output): Promise<void> {
+export async function runEstimate(plan: TrainingPlan, output: Output): Promise<void> {
   const { estimate } = await import("../training/train.ts");
   output.note("timing a few steps…");
-  const { planTraining } = await import("../training/plan.ts");
-  const result = await estimate(planTraining(options));
+  const result = await estimate(plan);
   output.result(result, () =>
     [
       `${duration(result.seconds)} for this run on this machine`,
@@ -20,7 +20,7 @@ export async function runEstimate(options: TrainOptions, output: Output): Promis
         ["model", `${result.model}, ${integer(result.parameters)} parameters`],
         [
           "steps",
-          `${integer(result.steps)} (${integer(result.stepsPerEpoch)} an epoch, ${options.epochs} epochs)`,
+          `${integer(result.steps)} (${integer(result.stepsPerEpoch)} an epoch, ${plan.loop.epochs} epochs)`,
         ],
         ["images/s", short(result.imagesPerSecond)],
         [
@@ -36,20 +36,18 @@ export async function runEstimate(options: TrainOptions, output: Output): Promis
 
 /** Trains, then writes the report. */
 export async function runTraining(
-  options: TrainOptions,
+  plan: TrainingPlan,
   output: Output,
   { exports }: { exports: boolean },
 ): Promise<void> {
   const { train } = await import("../training/train.ts");
-  const { planTraining } = await import("../training/plan.ts");
-  const plan = planTraining(options);
   const view = trainingView(output);
   const work = (signal: AbortSignal): ReturnType<typeof train> => train(plan, { onEvent: view.show, signal });
   const onFirst = (): void => view.line("stopping after this step, then saving (Ctrl-C again ends at once)");
   const result = await withInterrupt(work, onFirst).finally(view.stop);
   const report = await writeReport(result.run, view, output).finally(view.stop);
   const exported = exports
-    ? await writeExport(result.run, options, { view, output }).finally(view.stop)
+    ? await writeExport(result.run, plan.data, { view, output }).finally(view.stop)
     : null;
   output.result({ ...result, report, ...(exports && { exported }) }, () =>
     [
@@ -90,20 +88,19 @@ async function writeReport(run: string, view: TrainingView, output: Output): Pro
 /** Path of the folder for transformers.js, made of the best model. As the report: that there is none is no failure. */
 async function writeExport(
   run: string,
-  { dataPath, dataSet, valSplit, seed, numTrain, holdOut }: TrainOptions,
+  data: DataOptions,
   { view, output }: { view: TrainingView; output: Output },
 ): Promise<string | null> {
   const { exportModel } = await import("../export/export.ts");
   const out = join(run, "transformers-js");
   try {
-    const pictures = { dataPath, dataSet, valSplit, seed, numTrain, holdOut };
     await withInterrupt(
       (signal) =>
         exportModel({
           checkpoint: run,
           format: "transformers-js",
           out,
-          ...pictures,
+          ...data,
           overwrite: true,
           signal,
           onEvent: ({ type, message }) =>

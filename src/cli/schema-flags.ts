@@ -79,13 +79,17 @@ function describe(name: TrainOptionName, defaults: boolean): string {
   const { choices } = typeOf(type);
   const { help, nullMeans } = infoOf(type);
   const value: unknown = type.parse(undefined);
-  const numbers = (Array.isArray(value) ? value : [value]).map(shortNumber).join(" ");
+  const numbers = (Array.isArray(value) ? value : [value]).map(exactText).join(" ");
   const shown = value === null ? nullMeans : numbers;
   const standard = value === false || !defaults || shown === undefined ? "" : ` (default: ${shown})`;
   return (choices.length === 0 ? help : `${choices.join(" | ")}; ${help}`) + standard;
 }
 
-function shortNumber(value: unknown): string {
+/** The shortest text that is read back as the very value: 5e-4, 0.99996, 4/3. */
+function exactText(value: unknown): string {
   if (typeof value !== "number") return String(value);
-  return value > 0 && value < 1e-3 ? value.toExponential() : String(Number(value.toPrecision(4)));
+  if (value > 0 && value < 1e-3) return value.toExponential();
+  const divisor = [3, 6, 7, 9].find((candidate) => Math.round(value * candidate) / candidate === value);
+  const isPlain = Number.isInteger(value) || divisor === undefined || String(value).length < 8;
+  return isPlain ? String(value) : `${Math.round(value * divisor)}/${divisor}`;
 }

@@ -3,10 +3,8 @@ import { Option } from "commander";
 import type { Command } from "commander";
 import { optionsToYaml, optionsWithSources } from "../config/print.ts";
 import { requirePictures } from "../config/resolve.ts";
-import type { Layer, ResolvedOptions } from "../config/resolve.ts";
-import type { TrainOptions } from "../config/schema.ts";
 import { TRAIN_OPTION_NAMES, trainJsonSchema } from "../config/schema.ts";
-import type { Output } from "./output.ts";
+import type { TrainingPlan } from "../training/plan.ts";
 import { createOutput } from "./output.ts";
 import { fetchCheckpoint } from "./fetch-checkpoint.ts";
 import { runEstimate, runTraining } from "./run-training.ts";
@@ -22,12 +20,12 @@ interface TrainingFlags {
 
 interface TrainingCommand {
   readonly help: string;
-  /** The options of the run, from its source and the flags. */
-  readonly resolve: (source: string | undefined, flags: Layer, output: Output) => Promise<ResolvedOptions>;
+  /** From a pretrained checkpoint, also where none is named. */
+  readonly finetuning: boolean;
 }
 
 /** Adds flags and action to a command whose one argument is the source of options. */
-export function asTrainingCommand(command: Command, { help, resolve }: TrainingCommand): void {
+export function asTrainingCommand(command: Command, { help, finetuning }: TrainingCommand): void {
   addSchemaFlags(command, TRAIN_OPTION_NAMES);
   addMissingFlags(command);
   command
@@ -49,25 +47,29 @@ export function asTrainingCommand(command: Command, { help, resolve }: TrainingC
         process.stdout.write(`${JSON.stringify(trainJsonSchema(), null, 2)}\n`);
         return;
       }
-      const resolved = await resolve(source, flagLayer(command), output);
-      const { options, sources, notes } = resolved;
-      for (const note of notes) output.warn(note);
+      const { chooseOptions, isChosen } = await import("../training/choose-options.ts");
+      const given = flagLayer(command);
+      const resolved = await chooseOptions({ source, given, finetuning, fetch: fetchCheckpoint });
+      const { options, sources, notes, chosen } = resolved;
+      notes.forEach(output.warn);
+      chosen.forEach(output.note);
       if (flags.printConfig) {
         output.result(optionsWithSources(options, sources), () => optionsToYaml(options, sources).trimEnd());
         return;
       }
       requirePictures(options);
-      await fetchWeights(options);
-      if (flags.estimate) return runEstimate(options, output);
-      const isChosen = Object.values(sources).some((from) => from === "first run" || from === "fine-tuning");
-      return runTraining(options, output, { exports: flags.export ?? isChosen });
+      const { planTraining } = await import("../training/plan.ts");
+      const plan = planTraining(options, resolved);
+      await fetchWeights(plan);
+      if (flags.estimate) return runEstimate(plan, output);
+      return runTraining(plan, output, { exports: flags.export ?? isChosen(resolved) });
     });
 }
 
 /** What a run starts and learns from. One that goes on has its own weights, and needs its teacher only. */
-async function fetchWeights({ finetune, teacherPath, outputDir }: TrainOptions): Promise<void> {
-  if (teacherPath !== null) await fetchCheckpoint(teacherPath);
-  if (finetune === null) return;
+async function fetchWeights({ finetune, teacher, run }: TrainingPlan): Promise<void> {
+  if (teacher !== undefined) await fetchCheckpoint(teacher.path);
+  if (finetune === undefined) return;
   const { isRunFolder } = await import("../training/run-folder.ts");
-  if (!(await isRunFolder(outputDir))) await fetchCheckpoint(finetune);
+  if (!(await isRunFolder(run.folder))) await fetchCheckpoint(finetune.path);
 }

@@ -69,7 +69,7 @@ function startLines(event: Event<"start">): string[] {
     lines.push(
       repeats > 1
         ? `repeated augmentation: an epoch shows ${integer(uniqueImages)} different pictures, several times each`
-        : `an epoch shows ${integer(uniqueImages)} of them, each time others: a short last batch is left out`,
+        : `an epoch shows ${integer(uniqueImages)} of them, each time others: what fills no whole update is left out`,
     );
   }
   if (event.teacher !== undefined) lines.push(`teacher: ${event.teacher}`);

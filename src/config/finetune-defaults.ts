@@ -2,7 +2,7 @@
  * What `deit finetune --data-path ./photos` does when nothing else is said: pretrained weights, a fitting picture size and a
  * run of minutes. Recipes and flags win over all of it. Pure: the same pictures and weights give the same choice.
  */
-import type { TrainOptions } from "./schema.ts";
+import type { TrainInput } from "./schema.ts";
 
 export interface FinetuneFacts {
   /** Training pictures. */
@@ -23,8 +23,6 @@ export interface FinetuneFacts {
   readonly cores: number;
 }
 
-export type FinetuneDefaults = Partial<TrainOptions>;
-
 const BUDGET_SECONDS = 600;
 const MAX_EPOCHS = 20;
 const MIN_EPOCHS = 3;
@@ -35,7 +33,7 @@ const FEW = 400;
 /** Classes are weighed when the largest has this many times the pictures of the smallest. */
 const UNBALANCED = 2;
 
-export function finetuneDefaults(facts: FinetuneFacts): FinetuneDefaults {
+export function finetuneDefaults(facts: FinetuneFacts): TrainInput {
   const { images, model, inputSize, distilled, macs, cores, imbalance } = facts;
   const rate = (RATE / macs) * Math.min(8, Math.max(1, cores));
   const affordable = Math.floor((BUDGET_SECONDS * rate) / Math.max(1, images));

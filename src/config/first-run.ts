@@ -3,7 +3,7 @@
  * of minutes, chosen from the pictures alone. DeiT's own defaults (two days on eight GPUs) hold as soon as a
  * model or a recipe is named. Pure: the same pictures and speed give the same choice.
  */
-import type { TrainOptions } from "./schema.ts";
+import type { TrainInput } from "./schema.ts";
 
 export interface FirstRunFacts {
   /** Training pictures. */
@@ -14,26 +14,12 @@ export interface FirstRunFacts {
   readonly imagesPerSecondEstimate: number;
 }
 
-export type FirstRunDefaults = Pick<
-  TrainOptions,
-  | "model"
-  | "batchSize"
-  | "epochs"
-  | "lr"
-  | "unscaleLr"
-  | "schedUnit"
-  | "warmupEpochs"
-  | "dropPath"
-  | "crop"
-  | "scale"
-  | "aa"
-  | "colorJitter"
-  | "reprob"
-  | "mixup"
-  | "cutmix"
-  | "repeatedAug"
-  | "modelEma"
-> & { inputSize: number };
+export type FirstRunDefaults = TrainInput & {
+  readonly model: string;
+  readonly inputSize: number;
+  readonly batchSize: number;
+  readonly epochs: number;
+};
 
 const BUDGET_SECONDS = 300;
 const MAX_EPOCHS = 100;

@@ -140,7 +140,8 @@ function readText(name: TrainOptionName, value: unknown): unknown {
 
 function readNumber(value: unknown): unknown {
   if (typeof value !== "string" || value.trim() === "") return value;
-  const number = Number(value);
+  const [, numerator, denominator] = /^\s*(\d+)\/(\d+)\s*$/.exec(value) ?? [];
+  const number = denominator === undefined ? Number(value) : Number(numerator) / Number(denominator);
   return Number.isNaN(number) ? value : number;
 }
 

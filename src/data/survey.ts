@@ -1,6 +1,6 @@
 /** A quick look at a dataset before the first run: how many pictures, and how large they are. */
-import type { TrainOptions } from "../config/schema.ts";
 import type { Dataset } from "./dataset.ts";
+import type { DataOptions } from "./open.ts";
 
 /** Decoded to learn the size; enough for a median, quick even with photographs. */
 const SAMPLES = 24;
@@ -15,7 +15,7 @@ export interface Survey {
 }
 
 /** Opens the dataset of `options`. Throws DataError as opening does. */
-export async function surveyPictures(options: TrainOptions): Promise<Survey> {
+export async function surveyPictures(options: DataOptions): Promise<Survey> {
   const { openDatasets } = await import("./open.ts");
   const { train } = await openDatasets(options);
   return { images: train.length, medianSize: await medianSide(train), imbalance: imbalanceOf(train) };

@@ -7,6 +7,7 @@ import type { TrainingImages } from "../augmentation/training-images.ts";
 import { trainingImages } from "../augmentation/training-images.ts";
 import type { EvaluationTransformOptions } from "../augmentation/transform.ts";
 import type { TrainOptions } from "../config/schema.ts";
+import { MAY_DIFFER_ON_RESUME } from "../config/schema.ts";
 import type { DataOptions } from "../data/open.ts";
 import type { BatchSettings } from "../data/plan.ts";
 import type { TeacherRequest } from "../distillation/distillation-request.ts";
@@ -83,6 +84,8 @@ export interface RunSettings {
   readonly folder: string;
   /** What args.yaml records, and a resume compares: every option by name. */
   readonly args: Readonly<Record<string, unknown>>;
+  /** Options that a resume may change. */
+  readonly mayDiffer: readonly string[];
 }
 
 /** What a plan says of images, from the file to the program: all that loaders and previews need. */
@@ -109,8 +112,14 @@ export function planImages(options: TrainOptions): ImagePlan {
   };
 }
 
-/** @throws ConfigError for options that contradict each other, before anything is opened or written */
-export function planTraining(options: TrainOptions): TrainingPlan {
+/**
+ * `continues`: the run in `outputDir` goes on, and may be longer than it was planned.
+ * @throws ConfigError for options that contradict each other, before anything is opened or written
+ */
+export function planTraining(
+  options: TrainOptions,
+  { continues = false }: { continues?: boolean } = {},
+): TrainingPlan {
   const { request, model } = modelRequest(options);
   const distilled = distillationRequest(options, model);
   const imagePlan = planImages(options);
@@ -156,7 +165,11 @@ export function planTraining(options: TrainOptions): TrainingPlan {
       recompute: options.recompute,
       stepsPerRun: options.stepsPerRun,
     },
-    run: { folder: options.outputDir, args: options },
+    run: {
+      folder: options.outputDir,
+      args: options,
+      mayDiffer: continues ? [...MAY_DIFFER_ON_RESUME, "epochs"] : MAY_DIFFER_ON_RESUME,
+    },
     warnings: distillationWarnings(options, model),
   };
 }

@@ -83,6 +83,7 @@ export async function train(
   await using run = await openRunFolder(plan.run.folder, {
     args: plan.run.args,
     ...SAME_TRAINING,
+    mayDiffer: plan.run.mayDiffer,
     versions: { "deit-ts": VERSION },
     command: process.argv.slice(2),
   });
@@ -109,7 +110,9 @@ export async function train(
     imagesPerSecond,
   });
   if (progress.epoch >= epochs) {
-    warn(`this run is complete: its ${epochs} epochs are trained`);
+    warn(
+      `this run is complete: its ${epochs} epochs are trained (longer: deit train ${run.path} --epochs N)`,
+    );
     return result(0);
   }
   // 5. Programs.

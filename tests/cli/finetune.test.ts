@@ -26,7 +26,7 @@ describe("deit finetune", () => {
       out: text,
       err,
     } = await deit(["finetune", photos, "--finetune", first, "--output-dir", out, "--json", ...QUICK]);
-    expect(err).toContain(`fine-tuning ${first}: deit_w64d4_patch4_32 at 16 × 16 pixels, 1 epochs`);
+    expect(err).toContain(`fine-tuning ${first}: deit_w64d4_patch4_32 at 16 × 16 pixels, 1 epoch `);
     expect(code, err).toBe(0);
     const result: unknown = JSON.parse(text);
     expect(result).toMatchObject({

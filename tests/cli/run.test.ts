@@ -177,7 +177,7 @@ describe("a folder of pictures", () => {
   it("alone gets a small model and a short run; flags still win, a model brings back the reference's defaults", async () => {
     const photos = await makePhotos();
     const first = await deit(["train", photos, "--epochs", "3", "--print-config", "--json"]);
-    expect(first.err).toMatch(/^chosen for these pictures: deit_w\d+d\d_patch4_32 at 64 pixels, 3 epochs/);
+    expect(first.err).toMatch(/^chosen for these images: deit_w\d+d\d_patch4_32 at 64 pixels, 3 epochs/);
     expect(JSON.parse(first.out)).toMatchObject({
       dataPath: { value: photos, source: "command line" },
       model: { value: expect.stringMatching(/^deit_w\d+d\d_patch4_32$/), source: "first run" },

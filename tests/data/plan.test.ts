@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createPlan, sampleRandom } from "../../src/data/plan.ts";
+import { planBatches, createPlan, sampleRandom } from "../../src/data/plan.ts";
 import { createRandom } from "../../src/random.ts";
 
 function epochOf(plan: ReturnType<typeof createPlan>, epoch: number): { index: number; copy: number }[] {
@@ -101,5 +101,34 @@ describe("evaluation", () => {
     expect(plan.steps).toBe(3);
     expect(epochOf(plan, 4)).toEqual(Array.from({ length: 23 }, (_, index) => ({ index, copy: 0 })));
     expect(plan.at(0, 2).length).toBe(3);
+  });
+});
+
+describe("with accumulation", () => {
+  const settings = { batchSize: 8, accumulationSteps: 2, seed: 0, repeats: 1 };
+
+  it("an epoch has whole updates, and shows as many images", () => {
+    const plan = planBatches(settings, 31); // three batches, of which two are an update
+    expect([plan.steps, plan.uniquePictures]).toEqual([2, 16]);
+    expect(planBatches({ ...settings, accumulationSteps: 1 }, 31).uniquePictures).toBe(24);
+    expect(planBatches({ ...settings, repeats: 3 }, 31).uniquePictures).toBe(6);
+    expect(planBatches({ ...settings, accumulationSteps: 3 }, 31).uniquePictures).toBe(24);
+    expect(() => plan.at(0, 2)).toThrow(RangeError);
+  });
+
+  it("the samples are those of the same step without it", () => {
+    const [plain, accumulated] = [1, 2].map((accumulationSteps) =>
+      planBatches({ ...settings, accumulationSteps }, 31),
+    );
+    for (const step of [0, 1]) expect(accumulated?.at(3, step)).toEqual(plain?.at(3, step));
+  });
+
+  it("more images an update than there are is an error", () => {
+    expect(() => planBatches({ ...settings, accumulationSteps: 4 }, 31)).toThrow(
+      expect.objectContaining({
+        code: "data/too-few-images",
+        hint: expect.stringContaining("--batch-size 7 or less"),
+      }),
+    );
   });
 });

@@ -1,14 +1,13 @@
 /** `deit finetune`: the same as `deit train` from pretrained weights, with defaults that fit these and the pictures. */
 import type { Command } from "commander";
-import { resolveFinetuning } from "../train-sources.ts";
 import { asTrainingCommand } from "../training-command.ts";
 
 export function addFinetuneCommand(program: Command): void {
   const command = program
     .command("finetune")
-    .description("Fine-tune a pretrained model on a folder of pictures.")
-    .argument("[source]", "folder of pictures, recipe (by name or file), or run folder to continue");
-  asTrainingCommand(command, { help: HELP, resolve: resolveFinetuning });
+    .description("Fine-tune a pretrained model on a folder of images.")
+    .argument("[source]", "folder of images, recipe (by name or file), or run folder to continue");
+  asTrainingCommand(command, { help: HELP, finetuning: true });
 }
 
 const HELP = `

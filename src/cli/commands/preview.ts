@@ -1,14 +1,13 @@
 /** `deit data preview`: a contact sheet of what the model sees of a training step, stage by stage. */
-import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
-import { loadRecipe } from "../../config/recipe.ts";
-import { requirePictures, resolveTrainOptions } from "../../config/resolve.ts";
-import type { Layer } from "../../config/resolve.ts";
-import type { TrainOptionName, TrainOptions } from "../../config/schema.ts";
+import { requirePictures } from "../../config/resolve.ts";
+import type { TrainOptionName } from "../../config/schema.ts";
+import type { ImagePlan } from "../../training/plan.ts";
 import type { PlannedSample } from "../../data/plan.ts";
 import { ConfigError } from "../../errors.ts";
+import { fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { createOutput } from "../output.ts";
 import { addSchemaFlags, flagLayer } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
@@ -42,8 +41,11 @@ interface PreviewFlags {
 export function addPreviewCommand(data: Command): void {
   const command = data
     .command("preview")
-    .description("Draw a sheet of training pictures as the model sees them, stage by stage.")
-    .argument("[source]", "folder of pictures or recipe (by name or file); without a recipe: DeiT's own");
+    .description("Draw a sheet of training images as the model sees them, stage by stage.")
+    .argument(
+      "[source]",
+      "folder of images, recipe (by name or file) or run, as deit train takes it: its training images are shown",
+    );
   addSchemaFlags(command, OPTIONS, { groups: false });
   const number = (flag: string, words: string, standard: number): Option =>
     new Option(`--${flag} <N>`, words)
@@ -67,7 +69,13 @@ async function runPreview(source: string | undefined, flags: PreviewFlags, comma
   const output = createOutput({ json: flags.json });
   const { checkSheetFile } = await import("../../preview/drawing.ts");
   await checkSheetFile(flags.out, "out");
-  const options = await optionsOf(source, flagLayer(command));
+  const { chooseOptions } = await import("../../training/choose-options.ts");
+  const { options, chosen } = await chooseOptions({
+    source,
+    given: flagLayer(command),
+    fetch: fetchCheckpoint,
+  });
+  chosen.forEach(output.note);
   requirePictures(options, "deit data preview ./photos");
   const sample = flags.sample === undefined ? undefined : readSample(flags.sample);
   const { openDatasets } = await import("../../data/open.ts");
@@ -79,21 +87,22 @@ async function runPreview(source: string | undefined, flags: PreviewFlags, comma
   const { train: dataset } = await openDatasets(plan.data);
   const { model } = buildModel(modelRequest(options).request, dataset.classes.length);
   const { epoch, step } = flags;
+  const { seed } = plan.batches;
   const rows = await previewBatch(
     plan,
     { dataset, size: model.config.inputSize },
     { epoch, step, rows: flags.rows, ...(sample && { sample }) },
   );
   const spec = ({ index, copy }: PlannedSample): string =>
-    `seed ${options.seed} · epoch ${epoch} · picture ${index} · copy ${copy}`;
+    `seed ${seed} · epoch ${epoch} · image ${index} · copy ${copy}`;
   const file = resolve(flags.out);
   await writeSheet(file, rows, {
-    title: sample ? `${nameOf(options)}, one picture` : `${nameOf(options)}, epoch ${epoch}, step ${step}`,
-    subtitle: subtitleOf(options),
+    title: sample ? `${nameOf(plan.data)}, one image` : `${nameOf(plan.data)}, epoch ${epoch}, step ${step}`,
+    subtitle: subtitleOf(plan),
     names: (row) => `${spec(row.sample)} · ${row.file}`,
   });
   const samples = rows.map(({ sample: { index, copy }, file: name, label, draw, mix, target }) => ({
-    seed: options.seed,
+    seed,
     epoch,
     picture: index,
     copy,
@@ -103,22 +112,24 @@ async function runPreview(source: string | undefined, flags: PreviewFlags, comma
     mix: mix ?? null,
     target,
   }));
-  output.result({ sheet: file, epoch, step, smoothing: options.smoothing, samples }, () =>
-    [
-      `training pictures, stage by stage: ${file}`,
-      "",
-      ...rows.map(({ sample: own }) => `  ${spec(own)}`),
-    ].join("\n"),
+  const { name: modelName, config } = model;
+  output.result(
+    {
+      sheet: file,
+      model: modelName,
+      inputSize: config.inputSize,
+      epoch,
+      step,
+      smoothing: plan.targets.smoothing,
+      samples,
+    },
+    () =>
+      [
+        `training images, stage by stage: ${file}`,
+        "",
+        ...rows.map(({ sample: own }) => `  ${spec(own)}`),
+      ].join("\n"),
   );
-}
-
-async function optionsOf(source: string | undefined, flags: Layer): Promise<TrainOptions> {
-  if (source === undefined) return resolveTrainOptions([flags]).options;
-  const isFolder = (await stat(source).catch(() => undefined))?.isDirectory() ?? false;
-  const layer: Layer = isFolder
-    ? { source: "command line", spelling: "flag", values: { dataPath: source } }
-    : await loadRecipe(source);
-  return resolveTrainOptions([layer, flags]).options;
 }
 
 function readSample(text: string): PlannedSample {
@@ -130,19 +141,21 @@ function readSample(text: string): PlannedSample {
   );
 }
 
-function nameOf({ dataPath, dataSet }: TrainOptions): string {
-  return dataPath === null ? dataSet : basename(resolve(dataPath));
+function nameOf({ dataPath, dataSet = "auto" }: ImagePlan["data"]): string {
+  return dataPath == null ? dataSet : basename(resolve(dataPath));
 }
 
-function subtitleOf(options: TrainOptions): string {
-  const { aa, threeAugment, reprob, mixup, cutmix, smoothing, repeatedAug, augRepeats } = options;
+function subtitleOf({ images: { transform, mixup }, targets, batches }: ImagePlan): string {
+  const { augment, threeAugment, colorJitter = 0, erasing } = transform;
+  const jitters = colorJitter > 0 && (threeAugment === true || augment === undefined);
   const parts = [
-    threeAugment ? "3-Augment" : aa === null ? "no RandAugment" : aa,
-    reprob > 0 ? `erasing ${reprob}` : "no erasing",
-    mixup > 0 ? `Mixup ${mixup}` : "no Mixup",
-    cutmix > 0 ? `CutMix ${cutmix}` : "no CutMix",
-    ...(repeatedAug ? [`each picture ${augRepeats} times`] : []),
-    ...(smoothing > 0 ? [`smoothing ${smoothing} (not shown)`] : []),
+    threeAugment ? "3-Augment" : (augment ?? "no RandAugment"),
+    ...(jitters ? [`colour jitter ${colorJitter}`] : []),
+    erasing ? `erasing ${erasing.probability}` : "no erasing",
+    mixup && mixup.mixup > 0 ? `Mixup ${mixup.mixup}` : "no Mixup",
+    mixup && (mixup.cutmix > 0 || mixup.cutmixMinmax !== null) ? `CutMix ${mixup.cutmix}` : "no CutMix",
+    ...(batches.repeats > 1 ? [`each image ${batches.repeats} times`] : []),
+    ...(targets.smoothing > 0 ? [`smoothing ${targets.smoothing} (not shown)`] : []),
   ];
   return `From the file to what the model sees: ${parts.join(", ")}`;
 }

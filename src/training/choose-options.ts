@@ -1,0 +1,167 @@
+/**
+ * The input of a plan: what is given (a folder of images, a recipe, a run, flags or code) over what suits these images or
+ * this checkpoint, where nobody says which model. Used by the command line and the library alike.
+ */
+import { readdir, stat } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { finetuneDefaults, fittingSize } from "../config/finetune-defaults.ts";
+import { firstRunDefaults, guessRate } from "../config/first-run.ts";
+import { loadRecipe } from "../config/recipe.ts";
+import type { Layer, ResolvedOptions } from "../config/resolve.ts";
+import { namesPictures, resolveTrainOptions } from "../config/resolve.ts";
+import type { TrainInput } from "../config/schema.ts";
+import { surveyPictures } from "../data/survey.ts";
+import { ConfigError } from "../errors.ts";
+import { openCheckpoint } from "../evaluation/checkpoint.ts";
+import { inputSizeOf } from "../models/model.ts";
+import { createModel } from "../models/registry.ts";
+import { defaultCheckpoint, fetchSilently } from "./default-checkpoint.ts";
+import type { FetchCheckpoint } from "./default-checkpoint.ts";
+import { freeRunFolder } from "./free-run-folder.ts";
+import { isRunFolder, readRun, RUN_FILES } from "./run-folder.ts";
+
+/** Options with where each comes from, and what was chosen. */
+export interface ChosenOptions extends ResolvedOptions {
+  /** What was chosen or assumed, a line each. */
+  readonly chosen: readonly string[];
+  /** Whether it is a run that goes on, which may be trained longer than it was planned. */
+  readonly continues: boolean;
+}
+
+export interface ChooseRequest {
+  /** A folder of images, a recipe by name or file, or a run to continue. */
+  readonly source?: string | undefined;
+  /** Over the source: flags, or the input of the library. */
+  readonly given: Layer;
+  /** From a pretrained checkpoint, also where none is named. */
+  readonly finetuning?: boolean;
+  /** Brings a checkpoint onto this machine. */
+  readonly fetch?: FetchCheckpoint;
+}
+
+const FIRST_RUN = "first run";
+const FINETUNING = "fine-tuning";
+
+/** Whether model and length of the run were left to us. */
+export function isChosen({ sources }: ResolvedOptions): boolean {
+  return Object.values(sources).some((source) => source === FIRST_RUN || source === FINETUNING);
+}
+
+/**
+ * A recipe or a named model means DeiT's defaults; else model, image size and epochs are chosen from the images, or from
+ * checkpoint and images. @throws ConfigError, and what opening the images or the checkpoint throws
+ */
+export async function chooseOptions({
+  source,
+  given,
+  finetuning = false,
+  fetch = fetchSilently,
+}: ChooseRequest): Promise<ChosenOptions> {
+  const from = await sourceLayer(source);
+  if (from.kind === "run") return continued(from, given);
+  const layers = [...from.layers, given];
+  const resolved = resolveTrainOptions(layers);
+  if (!namesPictures(resolved.options)) return { ...resolved, chosen: [], continues: false };
+  const isOpen = from.kind !== "recipe" && resolved.sources.model === "default";
+  const isFinetuning = finetuning || (isOpen && resolved.options.finetune !== null);
+  if (!isFinetuning && !isOpen) return inFreeFolder({ ...resolved, chosen: [], continues: false });
+  const suitable = await (isFinetuning ? finetuneChoice(resolved, fetch) : firstRunChoice(resolved));
+  const recorded = await recordedChoice(suitable, resolved);
+  const layer = { source: isFinetuning ? FINETUNING : FIRST_RUN, spelling: "key" } as const;
+  const found = resolveTrainOptions([{ ...layer, values: recorded ?? suitable }, ...layers]);
+  const { model, inputSize, epochs, finetune, outputDir } = found.options;
+  const what =
+    recorded !== undefined
+      ? `as ${outputDir} began`
+      : isFinetuning
+        ? `fine-tuning ${finetune}`
+        : "chosen for these images";
+  const size = [inputSize ?? "their own"].flat().join(" × ");
+  const line = `${what}: ${model} at ${size} pixels, ${epochs} ${epochs === 1 ? "epoch" : "epochs"} (--print-config shows all options)`;
+  return inFreeFolder({ ...found, chosen: [line], continues: false });
+}
+
+type Source = { readonly kind: "images" | "recipe" | "none"; readonly layers: readonly Layer[] };
+type RunSource = { readonly kind: "run"; readonly path: string; readonly layers: readonly Layer[] };
+
+/** A folder is images, or a run to continue; everything else is a recipe. */
+async function sourceLayer(source: string | undefined): Promise<Source | RunSource> {
+  if (source === undefined) return { kind: "none", layers: [] };
+  const isFolder = (await stat(source).catch(() => undefined))?.isDirectory() ?? false;
+  if (!isFolder) return { kind: "recipe", layers: [await loadRecipe(source)] };
+  const folder = { source: "command line", spelling: "flag" } as const;
+  if (!(await readdir(source)).includes(RUN_FILES.args))
+    return { kind: "images", layers: [{ ...folder, values: { dataPath: source } }] };
+  const recorded = await loadRecipe(join(source, RUN_FILES.args));
+  return { kind: "run", path: source, layers: [recorded, { ...folder, values: { outputDir: source } }] };
+}
+
+/** A run says everything itself; its length may be changed. @throws ConfigError for fewer epochs than it has */
+async function continued({ path: run, layers }: RunSource, given: Layer): Promise<ChosenOptions> {
+  const [before, resolved] = [resolveTrainOptions(layers), resolveTrainOptions([...layers, given])];
+  const [planned, { epochs }] = [before.options.epochs, resolved.options];
+  if (planned === epochs) return { ...resolved, chosen: [], continues: true };
+  const { log } = await readRun(run);
+  const done = (log.at(-1)?.epoch ?? -1) + 1;
+  if (epochs < done) {
+    throw new ConfigError("epochs", `${run} has trained ${done} epochs already, ${epochs} are given`, {
+      code: "run/epochs-passed",
+      hint: `Name more than ${done} to train longer; a shorter run needs another --output-dir.`,
+    });
+  }
+  const line = `${run} was planned for ${planned} epochs: after ${done} of them it goes on to ${epochs}, with the learning rate of a run of ${epochs} epochs from here on`;
+  return { ...resolved, chosen: [line], continues: true };
+}
+
+/** The same options as they are in the run that --output-dir names: images that were added since do not change its choice. */
+async function recordedChoice(
+  suitable: TrainInput,
+  { options: { outputDir }, sources }: ResolvedOptions,
+): Promise<Layer["values"] | undefined> {
+  if (sources.outputDir === "default" || !(await isRunFolder(outputDir))) return undefined;
+  const { args } = await readRun(outputDir);
+  return Object.fromEntries(Object.entries(suitable).map(([name, value]) => [name, args[name] ?? value]));
+}
+
+/** Without --output-dir: the run of these options, or the next number. */
+async function inFreeFolder(resolved: ChosenOptions): Promise<ChosenOptions> {
+  if (resolved.sources.outputDir !== "default") return resolved;
+  const { folder, taken } = await freeRunFolder(resolved.options);
+  const options = { ...resolved.options, outputDir: folder };
+  const line = taken && `${taken}: this one goes to ${folder}`;
+  return { ...resolved, options, chosen: [...resolved.chosen, ...(line === undefined ? [] : [line])] };
+}
+
+async function firstRunChoice({ options }: ResolvedOptions): Promise<TrainInput> {
+  const { images, medianSize } = await surveyPictures(options);
+  const cores = options.threads ?? availableParallelism();
+  return firstRunDefaults({ images, medianSize, imagesPerSecondEstimate: guessRate(cores) });
+}
+
+async function finetuneChoice(
+  { options, sources }: ResolvedOptions,
+  fetch: FetchCheckpoint,
+): Promise<TrainInput> {
+  const finetune = options.finetune ?? (await defaultCheckpoint(fetch));
+  await fetch(finetune);
+  const survey = await surveyPictures(options);
+  await using checkpoint = await openCheckpoint(finetune, { weights: options.weights ?? undefined });
+  const size = options.inputSize === null ? undefined : inputSizeOf({ inputSize: options.inputSize }, 0);
+  const model =
+    sources.model === "default" ? checkpoint.expectModel({ inputSize: size }) : createModel(options.model);
+  const { mean, std } = { ...options, ...checkpoint.metadata };
+  const patchSize = model.transformer?.patchSize ?? 1;
+  const inputSize = size ?? fittingSize(model.config.inputSize, { medianSize: survey.medianSize, patchSize });
+  const chosen = finetuneDefaults({
+    ...survey,
+    mean,
+    std,
+    model: model.name,
+    inputSize,
+    distilled: model.config.distilled,
+    macs: createModel(model.name, { inputSize }).macs,
+    cores: options.threads ?? availableParallelism(),
+  });
+  return { finetune, ...chosen };
+}
