@@ -1,15 +1,18 @@
 /**
- * Where a classifier computes: a device of its own, opened when first needed, or one that was given; the weights there,
- * once; and a program for each readout and size of batch.
+ * Where a classifier computes: a device of its own, opened when first needed, or one that was given; and there a program for
+ * each readout and size of batch, with the weights inside.
  */
 import { ConfigError, DeitError } from "../errors.ts";
 import { input } from "../graph/graph.ts";
 import { cast } from "../graph/ops.ts";
 import { compile } from "../graph/program.ts";
+import type { Layout } from "../nn/layout.ts";
 import { packTensors } from "../nn/layout.ts";
 import { modelLayout } from "../optim/groups.ts";
+import { letGo } from "../runtime/messages.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { DeviceName, Runtime, TensorData } from "../runtime/runtime.ts";
+import { frozenProgram } from "./frozen-program.ts";
 import type { Readout } from "./intermediates.ts";
 import { readoutProgram } from "./intermediates.ts";
 import type { LoadedModel } from "./load-model.ts";
@@ -33,30 +36,43 @@ export interface ClassifierDevice {
   close(): Promise<void>;
 }
 
+/** Bytes of weights that a program may hold; protocol buffers, and so programs, end at 2 GiB. */
+const LARGEST_INSIDE = 2 ** 30;
+
+interface Weights {
+  readonly layout: Layout;
+  /** By the names of the program's inputs; undefined where they are state. */
+  readonly inside: Readonly<Record<string, Float32Array>> | undefined;
+}
+
 /** Classifiers of one runtime keep their weights under names of their own. */
 let shared = 0;
 
 export function classifierDevice(
   source: LoadedModel | OnnxModel,
   { device = "auto", threads, runtime: given }: DeviceOptions,
+  { largestInside = LARGEST_INSIDE }: { largestInside?: number } = {},
 ): ClassifierDevice {
   const slot = given === undefined ? "W" : `W${++shared}`;
   const programs = new Map<Readout, Map<number, Promise<Evaluator>>>();
   const onClose: (() => Promise<unknown>)[] = [];
   let runtime = given && Promise.resolve(given);
-  let layout: ReturnType<typeof putWeights> | undefined;
+  let weights: Promise<Weights> | undefined;
   let isClosed = false;
 
-  async function putWeights(
-    on: Runtime,
-    { model, tensors }: LoadedModel,
-  ): Promise<ReturnType<typeof modelLayout>> {
-    const own = modelLayout(model);
-    for (const [vector, data] of Object.entries(packTensors(own, tensors))) {
-      await on.setState(`${slot}.${vector}`, data);
-      onClose.push(async () => on.deleteState(`${slot}.${vector}`));
+  /** The weights as vectors; those of a very large model are put on the device, once for all programs. */
+  async function vectorsOf(on: Runtime, { model, tensors }: LoadedModel): Promise<Weights> {
+    const layout = modelLayout(model);
+    const named = Object.entries(packTensors(layout, tensors)).map(
+      ([vector, data]) => [`${slot}.${vector}`, data] as const,
+    );
+    if (named.reduce((sum, [, { byteLength }]) => sum + byteLength, 0) < largestInside)
+      return { layout, inside: Object.fromEntries(named) };
+    for (const [name, data] of named) {
+      await on.setState(name, data);
+      onClose.push(async () => on.deleteState(name));
     }
-    return own;
+    return { layout, inside: undefined };
   }
 
   async function make(readout: Readout, batchSize: number): Promise<Evaluator> {
@@ -64,9 +80,13 @@ export function classifierDevice(
     const on = await runtime;
     if ("onnx" in source) return loadForeign(on, source, { readout, batchSize });
     const { model, normalisation } = source;
-    layout ??= putWeights(on, source);
-    const options = { model, layout: await layout, batchSize, target: on.target, normalisation };
-    const executable = await on.load(readoutProgram(options, readout, { slot }));
+    weights ??= vectorsOf(on, source);
+    const { layout, inside } = await weights;
+    const options = { model, layout, batchSize, target: on.target, normalisation };
+    const reading = readoutProgram(options, readout, { slot });
+    const program = inside === undefined ? reading : frozenProgram(reading, inside);
+    const executable = await on.load(program);
+    letGo(program.model);
     onClose.unshift(async () => executable.release());
     return executable;
   }

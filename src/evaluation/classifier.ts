@@ -221,7 +221,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
   ): AsyncGenerator<ReadoutBatch> {
     const total = images.length;
     const isDataset = "read" in images;
-    const rows = Math.min(batchSize, isDataset ? total : powerOfTwo(total));
+    const rows = Math.min(batchSize, isDataset ? total : rowsFor(total));
     const loader = isDataset
       ? createLoader({
           dataset: images,
@@ -326,7 +326,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
           code: "classifier/pixels",
           hint: `Expected bytes [n, 3, ${inputSize.join(", ")}].`,
         });
-      const rows = Math.min(BATCH, powerOfTwo(n));
+      const rows = rowsFor(n);
       const executable = await program(EVALUATION, rows);
       const heads: Record<string, Float32Array> = {};
       for (let from = 0; from < n; from += rows) {
@@ -353,7 +353,8 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
   };
 }
 
-/** The least one that is at least n, so that few programs serve lists of any length. */
-function powerOfTwo(n: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(1, n)));
+/** Images at a time for a list of n: few sizes, as each is a program with weights of its own. */
+function rowsFor(n: number): number {
+  if (n <= 6) return 1; // one by one is faster than padding
+  return n < BATCH ? 8 : BATCH;
 }

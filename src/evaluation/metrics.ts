@@ -237,17 +237,24 @@ export function topPredictions(
   logits: Float32Array,
   { topk = 5, classes = [] }: { topk?: number; classes?: readonly string[] } = {},
 ): Prediction[] {
-  const scores = softmax(logits);
+  const { max, sum } = exponentials(logits);
+  const least = logits.toSorted().at(-topk) ?? -Infinity; // NaN last, thus the largest
+  const isCandidate = (logit: number): boolean => Number.isNaN(logit) || logit >= least;
+  const candidates = [...logits.keys()].filter((index) => isCandidate(logits[index] ?? NaN));
   // NaN first and lower index first on ties: the order that the accuracy counts by.
-  const rank = (index: number): number => logits[index] ?? NaN;
-  const order = [...scores.keys()].sort((a, b) => {
-    if (Number.isNaN(rank(a)) || Number.isNaN(rank(b)))
-      return Number(Number.isNaN(rank(b))) - Number(Number.isNaN(rank(a))) || a - b;
-    return rank(a) === rank(b) ? a - b : rank(b) - rank(a);
-  });
-  return order
+  return candidates
+    .sort((a, b) => {
+      const [own = NaN, other = NaN] = [logits[a], logits[b]];
+      if (Number.isNaN(own) || Number.isNaN(other))
+        return Number(Number.isNaN(other)) - Number(Number.isNaN(own)) || a - b;
+      return own === other ? a - b : other - own;
+    })
     .slice(0, topk)
-    .map((index) => ({ index, label: classes[index] ?? String(index), score: scores[index] ?? NaN }));
+    .map((index) => ({
+      index,
+      label: classes[index] ?? String(index),
+      score: Math.exp((logits[index] ?? NaN) - max) / sum,
+    }));
 }
 
 /** The answer to one picture, as accuracy counts it. */

@@ -11,11 +11,13 @@ import { readPicture } from "../../src/data/decode.ts";
 import { DeitError } from "../../src/errors.ts";
 import type { Classifier } from "../../src/evaluation/classifier.ts";
 import { openClassifier } from "../../src/evaluation/classifier.ts";
+import { classifierDevice } from "../../src/evaluation/classifier-device.ts";
 import { evaluateCheckpoint } from "../../src/evaluation/measure-checkpoints.ts";
 import type { ImageInput } from "../../src/evaluation/image-input.ts";
 import type { Readout } from "../../src/evaluation/intermediates.ts";
 import { stack } from "../../src/evaluation/intermediates.ts";
 import { loadModel } from "../../src/evaluation/load-model.ts";
+import { EVALUATION } from "../../src/evaluation/program.ts";
 import { deployedModel } from "../../src/export/onnx.ts";
 import { createRuntime } from "../../src/runtime/node.ts";
 import { temporaryFolder } from "../data/temporary.ts";
@@ -180,6 +182,24 @@ describe("intermediates", () => {
     await using original = await openClassifier(checkpoint, CPU);
     expect(await sumOf(inside)).toEqual(await sumOf(original));
   });
+});
+
+test("weights that are too large for a program are state, and the answers the same", async () => {
+  const source = await loadModel(checkpoint);
+  const images = Uint8Array.from({ length: 3 * 16 * 16 }, (_, i) => (i * 7) % 256);
+  const runtime = await createRuntime(CPU);
+  const ask = async (largestInside: number): Promise<Float32Array> => {
+    const device = classifierDevice(source, { runtime }, { largestInside });
+    const { class: logits } = await (await device.program(EVALUATION, 1)).run({ images });
+    await device.close();
+    return logits as Float32Array;
+  };
+  try {
+    const [inside, beside] = [await ask(2 ** 30), await ask(0)];
+    for (const [i, logit] of inside.entries()) expect(beside[i]).toBeCloseTo(logit, 4);
+  } finally {
+    await runtime.close();
+  }
 });
 
 test("classifiers share a runtime that is given, and leave it open", async () => {
