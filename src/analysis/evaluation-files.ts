@@ -7,6 +7,7 @@ import { calibrate } from "../evaluation/calibration.ts";
 import { confusionMatrix, mostConfused } from "../evaluation/confusion.ts";
 import { evaluationDocument } from "../evaluation/evaluation-document.ts";
 import type { MeasuredCheckpoint, MeasuredCheckpoints } from "../evaluation/measure-checkpoints.ts";
+import { countOf, shareOf } from "../evaluation/share.ts";
 import type { Figure } from "../figures/draw.ts";
 import { writeFigure } from "../figures/draw.ts";
 import type { PageSection, PageTable } from "../figures/page.ts";
@@ -150,7 +151,9 @@ function accuracyTable(models: readonly MeasuredCheckpoint[]): PageTable {
       report.name,
       report.inputSize.join(" × "),
       report.acc1.toFixed(2),
-      interval === undefined ? "" : interval.acc1.map((bound) => bound.toFixed(1)).join(" to "),
+      interval === undefined
+        ? ""
+        : `${interval.acc1.map((bound) => bound.toFixed(1)).join(" to ")} (${countOf(shareOf(report.acc1, report.images))})`,
       report.acc5.toFixed(2),
       ...ks.map((k) => (topk[k] ?? Number.NaN).toFixed(2)),
       ...(withReal ? [real === undefined ? "" : real.acc1.toFixed(2)] : []),

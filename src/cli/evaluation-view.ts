@@ -1,5 +1,6 @@
 /** Results of `deit eval` for people: one checkpoint in lines, several in a table. */
 import type { CheckpointReport, ComparisonReport } from "../evaluation/checkpoint-report.ts";
+import { countOf, intervalText, shareOf } from "../evaluation/share.ts";
 import { facts, integer, short, table } from "./format.ts";
 
 /** Heads of a distilled model, as they are shown. */
@@ -22,16 +23,13 @@ export function describeReport(
   report: CheckpointReport,
   { perClass = false }: ReportViewOptions = {},
 ): string {
-  const { model, images, loss, heads, tokens, interval, topk = {}, calibration, real, confusions } = report;
-  const [low, high] = interval?.acc1 ?? [];
+  const { model, images, loss, heads, tokens, topk = {}, calibration, real, confusions } = report;
+  const share = shareOf(report.acc1, images);
   const { temperature, crossFitted, ece, overconfidence } = calibration;
   const surer = `${overconfidence >= 0 ? "too sure" : "not sure enough"} by ${(100 * Math.abs(overconfidence)).toFixed(1)} points`;
   const rows: (readonly [string, string | undefined])[] = [
     ...HEADS.map(([head, name]) => [name, heads[head] && percent(heads[head])] as const),
-    [
-      "top-1, 95 % interval",
-      low === undefined || high === undefined ? undefined : `${low.toFixed(2)} to ${high.toFixed(2)} %`,
-    ],
+    ["top-1, 95 % interval", `${intervalText(share)} (${countOf(share)})`],
     ...Object.entries(topk).map(([k, share]) => [`top-${k}`, `${share.toFixed(3)} %`] as const),
     ["ReaL labels", real && `${percent(real)} on ${integer(real.images)} pictures`],
     ["calibration error", `${(100 * ece).toFixed(2)} % (${surer})`],
@@ -86,12 +84,12 @@ export function describeComparison({ models, differences }: ComparisonReport): s
   const withReal = models.some(({ real }) => real !== undefined);
   const ks = Object.keys(first?.topk ?? {});
   const rows = models.flatMap((report) => {
-    const { name, inputSize, loss, acc1, acc5, calibration, heads, real, topk = {}, interval } = report;
-    const half = interval === undefined ? "" : ` ±${((interval.acc1[1] - interval.acc1[0]) / 2).toFixed(2)}`;
+    const { name, inputSize, loss, acc1, acc5, calibration, heads, real, topk = {} } = report;
     const main = [
       name,
       inputSize.join("×"),
-      `${acc1.toFixed(2)}${half}`,
+      acc1.toFixed(2),
+      intervalText(shareOf(acc1, report.images)).replace(" %", ""),
       acc5.toFixed(2),
       ...ks.map((k) => (topk[k] ?? Number.NaN).toFixed(2)),
       ...(withReal ? [real?.acc1.toFixed(2) ?? ""] : []),
@@ -109,6 +107,7 @@ export function describeComparison({ models, differences }: ComparisonReport): s
           `  ${label}`,
           "",
           figures.acc1.toFixed(2),
+          "",
           figures.acc5.toFixed(2),
           ...gap,
           ...(withReal ? [""] : []),
@@ -122,6 +121,7 @@ export function describeComparison({ models, differences }: ComparisonReport): s
     "",
     "pixels",
     "top-1 %",
+    "95 % interval",
     "top-5 %",
     ...ks.map((k) => `top-${k} %`),
     ...(withReal ? ["ReaL %"] : []),

@@ -12,7 +12,9 @@ export interface CheckpointReport extends EvaluationReport {
   /** [height, width]. */
   readonly inputSize: readonly [number, number];
   readonly cropRatio: number;
-  /** Bootstrap over pictures. */
+  /** Images whose class was answered first. */
+  readonly correct?: number;
+  /** Of top-1, in percent (Wilson). `resamples` are those of differences between models. */
   readonly interval?: {
     readonly level: number;
     readonly resamples: number;

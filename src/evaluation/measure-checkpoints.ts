@@ -6,7 +6,7 @@ import { isImageNet } from "../data/class-keys.ts";
 import { ConfigError } from "../errors.ts";
 import type { PictureAnswers } from "./answer-sheet.ts";
 import { AnswerSheet, mainAnswers } from "./answer-sheet.ts";
-import { differenceInterval, intervalOf, LEVEL, RESAMPLES, resampleShares } from "./bootstrap.ts";
+import { differenceInterval, LEVEL, RESAMPLES, resampleShares } from "./bootstrap.ts";
 import { calibrate } from "./calibration.ts";
 import type { CheckpointReport, ComparisonReport, Difference } from "./checkpoint-report.ts";
 import type { AskedModel, Comparison, ComparisonOptions } from "./comparison.ts";
@@ -17,6 +17,7 @@ import type { RealLabels } from "./imagenet-real.ts";
 import { ImageNetRealMeter, readRealLabels } from "./imagenet-real.ts";
 import type { EvaluateHooks } from "./logits.ts";
 import { EvaluationMeter, evaluationReport, mainLogits } from "./metrics.ts";
+import { shareReport } from "./share.ts";
 import { TemperatureMeter } from "./temperature.ts";
 
 export interface MeasureCheckpointsOptions extends ComparisonOptions {
@@ -59,9 +60,9 @@ export async function measureCheckpoints(
   const shares = resampleShares(rights, models[0]?.answers.pictures.length ?? 0, { resamples, seed });
   const none = new Float64Array();
   const withIntervals = models.map(({ report, answers }, i) => {
-    const { low, high } = intervalOf(shares[i] ?? none);
-    const interval = { level: LEVEL, resamples, acc1: [100 * low, 100 * high] as const };
-    return { answers, report: { ...report, interval } };
+    const share = { correct: rights[i]?.length ?? 0, images: answers.labels.length };
+    const { correct, interval: acc1 } = shareReport(share);
+    return { answers, report: { ...report, correct, interval: { level: LEVEL, resamples, acc1 } } };
   });
   const differences = withIntervals.flatMap(({ report: from }, i) =>
     withIntervals.slice(i + 1).map(({ report: to }, k): Difference => {

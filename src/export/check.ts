@@ -4,6 +4,8 @@ import type { Classifier } from "../evaluation/classifier.ts";
 import { classifierOf, openClassifier } from "../evaluation/classifier.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
 import { mainLogits } from "../evaluation/metrics.ts";
+import type { ShareReport } from "../evaluation/share.ts";
+import { shareReport } from "../evaluation/share.ts";
 import type { Sample } from "./sample.ts";
 
 /** Logits [n, K] of the joint classifier. */
@@ -22,7 +24,9 @@ export interface Comparison {
   readonly images: number;
   /** Top-1 in percent of the labels; undefined without labels. */
   readonly acc1: number | undefined;
-  /** Difference from the model's own, in points, with the half width of its 95 % interval over the pictures. */
+  /** The same as a count, with its interval. */
+  readonly share: ShareReport | undefined;
+  /** Difference from the model's own, in points, with the half width of its paired 95 % interval over the images. */
   readonly change: { readonly points: number; readonly interval: number } | undefined;
   /** Part of the pictures that are given the same class, in percent. */
   readonly agreement: number;
@@ -91,6 +95,7 @@ export function compare(
     ...file,
     images: classes.length,
     acc1: after.length === 0 ? undefined : 100 * mean(after),
+    share: after.length === 0 ? undefined : shareReport({ correct: sum(after), images: after.length }),
     change:
       changes.length === 0
         ? undefined
@@ -100,8 +105,12 @@ export function compare(
   };
 }
 
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
 function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+  return sum(values) / values.length;
 }
 
 /**

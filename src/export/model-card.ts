@@ -1,5 +1,6 @@
 /** README.md of an exported model: what it is, how to use it, what was measured. */
 import type { LoadedModel } from "../evaluation/load-model.ts";
+import { countOf, intervalText, percentText, shareOf } from "../evaluation/share.ts";
 import { countParameters } from "../models/registry.ts";
 import { markdownText, oneLine, printable, printableJson } from "../printable.ts";
 import { VERSION } from "../version.ts";
@@ -117,24 +118,26 @@ function shortList(classes: readonly string[]): string {
 
 function measured(comparisons: readonly Comparison[], dataName: string | undefined): string[] {
   const images = comparisons[0]?.images ?? 0;
-  const rows = comparisons.map(({ file, by, bytes, acc1, change, agreement, largestDifference }) =>
+  const rows = comparisons.map(({ file, by, bytes, share, change, agreement, largestDifference }) =>
     [
       `\`${file}\``,
       `${(bytes / 1e6).toFixed(1)} MB`,
       by === "deit" ? "as in evaluation" : "transformers.js' own preparation",
-      acc1 === undefined ? "" : `${acc1.toFixed(2)} %`,
-      change === undefined ? "" : `${signed(change.points)} ± ${change.interval.toFixed(2)}`,
-      `${agreement.toFixed(2)} %`,
+      ...(share === undefined
+        ? ["", ""]
+        : [`${percentText(share)} (${countOf(share)})`, intervalText(share)]),
+      change === undefined ? "" : signed(change.points),
+      countOf(shareOf(agreement, images)),
       largestDifference === undefined ? "" : largestDifference.toPrecision(2),
     ].join(" | "),
   );
   return [
     dataName === undefined
-      ? `On ${images} pictures of noise: that the files compute the same, not how often they are right.`
-      : `On ${images} pictures of ${markdownText(dataName)}; change is against the model that was exported, in points, with its 95 % interval.`,
+      ? `On ${images} images of noise: that the files compute the same, not how often they are right.`
+      : `On ${images} images of ${markdownText(dataName)}; the interval is Wilson's, change is against the model that was exported, in points.`,
     "",
-    "| file | size | pictures | top-1 | change | same answer | largest difference of a logit |",
-    "|---|---|---|---|---|---|---|",
+    "| file | size | images prepared | top-1 | 95 % interval | change | same answer | largest difference of a logit |",
+    "|---|---|---|---|---|---|---|---|",
     ...rows.map((row) => `| ${row} |`),
   ];
 }

@@ -9,10 +9,16 @@ import type { EvaluateEvent } from "../../src/evaluation/logits.ts";
 import { evaluationDocument } from "../../src/evaluation/evaluation-document.ts";
 import type { MeasureCheckpointsOptions } from "../../src/evaluation/measure-checkpoints.ts";
 import { comparisonReport, measureCheckpoints } from "../../src/evaluation/measure-checkpoints.ts";
+import { shareOf, shareReport } from "../../src/evaluation/share.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { writeRandomModel } from "../helpers/random-model.ts";
 import { CLASSES, writePhotos } from "../training/photos.ts";
 
+/** Wilson's interval, not the bootstrap's: of width 0 when all are right. */
+const shareReportOf = (acc1: number): object => {
+  const { correct, interval } = shareReport(shareOf(acc1, 24));
+  return { correct, interval: { level: 0.95, acc1: interval } };
+};
 const CPU = { device: "cpu", threads: 1, workers: 0, resamples: 200 } as const;
 const PLAIN = "deit_w64d4_patch4_32";
 const DISTILLED = "deit_w64d4_distilled_patch4_32";
@@ -55,6 +61,7 @@ describe("one checkpoint", () => {
     const [low = 0, high = 0] = report.interval?.acc1 ?? [];
     expect(low).toBeLessThanOrEqual(report.acc1);
     expect(high).toBeGreaterThanOrEqual(report.acc1);
+    expect(report).toMatchObject(shareReportOf(report.acc1));
     expect(report.perClass.map(({ class: name, images }) => [name, images])).toEqual(
       CLASSES.map((name) => [name, 8]),
     );

@@ -126,7 +126,7 @@ describe("transformers-js", () => {
     expect(result.comparisons[0]?.acc1).toBeUndefined();
     expect(result.files.map(({ file }) => file)).not.toContain("confusion.png");
     const card = await readFile(join(root, "blind/README.md"), "utf8");
-    expect(card).toContain("pictures of noise");
+    expect(card).toContain("images of noise");
     expect(card).toContain("finds the ranges of its activations in every run");
   });
 });

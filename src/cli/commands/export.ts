@@ -8,6 +8,7 @@ import type { DataOptions } from "../../data/open.ts";
 import { ConfigError } from "../../errors.ts";
 import type { ExportFormat } from "../../export/export.ts";
 import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
+import { countOf, describeShare, shareOf } from "../../evaluation/share.ts";
 import { facts } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
@@ -137,13 +138,10 @@ const WAYS: Readonly<Record<Comparison["by"], string>> = {
 
 /** What a model's files answer, a line each. */
 function comparisonLines(comparisons: readonly Comparison[]): string[] {
-  return comparisons.map(({ file, by, acc1, change, agreement, largestDifference, images }) => {
+  return comparisons.map(({ file, by, share, agreement, largestDifference, images }) => {
     const parts = [
-      acc1 === undefined ? undefined : `top-1 ${acc1.toFixed(2)} %`,
-      change === undefined
-        ? undefined
-        : `${change.points < 0 ? "−" : "+"}${Math.abs(change.points).toFixed(2)} ± ${change.interval.toFixed(2)} points`,
-      `same answer for ${agreement.toFixed(1)} % of ${images}`,
+      share && `top-1 ${describeShare(share)}`,
+      `same answer for ${countOf(shareOf(agreement, images))}`,
       largestDifference === undefined ? undefined : `logits within ${largestDifference.toPrecision(2)}`,
     ];
     return `  ${file}${WAYS[by]}: ${parts.filter((part) => part !== undefined).join(", ")}`;
