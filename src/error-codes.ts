@@ -68,6 +68,7 @@ export const ERROR_CODES = {
   "run/damaged-state": "the saved state of a run is damaged",
   "run/no-state": "a file is no state of a run, or one of another version",
   "run/epochs-passed": "a run is to end before an epoch that it has trained already",
+  "study/teachers-apart": "the teachers of a study differ more than its table allows",
   unclassified: "an error without a code of its own yet",
 } as const;
 

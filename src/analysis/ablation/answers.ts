@@ -110,9 +110,9 @@ async function ask(
         ...named.flatMap(({ run, name }) => weightsOf(run, name)),
         ...Object.entries(others).map(([name, path]) => `${name}=${path}`),
       ],
-      device: first?.options.device,
-      workers: first?.options.workers,
-      batchSize: first?.options.batchSize,
+      device: first?.plan.machine.device,
+      workers: first?.plan.machine.workers,
+      batchSize: first?.plan.batches.batchSize,
     },
     hooks,
   );
@@ -122,9 +122,11 @@ async function ask(
 }
 
 /** The last weights, not the best: what is measured is the end of the training, not an epoch chosen on these pictures. */
-function weightsOf({ folder, row, options }: PlannedRun, name: string): string[] {
+function weightsOf({ folder, row, plan }: PlannedRun, name: string): string[] {
   const averaged =
-    options.modelEma && row !== undefined && linesOf(row).some(({ head }) => head === "average");
+    plan.optimizer.average !== undefined &&
+    row !== undefined &&
+    linesOf(row).some(({ head }) => head === "average");
   return [
     `${name}=${join(folder, RUN_FILES.last)}`,
     ...(averaged ? [`${averageOf(name)}=${join(folder, RUN_FILES.ema)}`] : []),

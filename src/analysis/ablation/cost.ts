@@ -1,6 +1,8 @@
 /** What an ablation will take, from a few real steps of every row. */
 import { locateCheckpoint } from "../../evaluation/locate-checkpoint.ts";
 import { estimate } from "../../training/estimate.ts";
+import { resolveTrainOptions } from "../../config/resolve.ts";
+import type { TrainingPlan } from "../../training/plan.ts";
 import { planTraining } from "../../training/plan.ts";
 import type { AblationPlan, PlannedRun } from "./plan.ts";
 import { finishedRun } from "./run.ts";
@@ -39,7 +41,7 @@ export async function costOfAblation(
     signal?.throwIfAborted();
     onRow?.(name);
     const withoutTeacher = await lacksTeacher(first);
-    const found = await estimate(planTraining(withoutTeacher ? untaught(first) : first.options));
+    const found = await estimate(withoutTeacher ? untaught(first) : first.plan);
     const count = 1 + others.length;
     rows.push({
       name,
@@ -55,12 +57,17 @@ export async function costOfAblation(
   return { rows, seconds, peakRssMiB, diskMiB };
 }
 
-async function lacksTeacher({ options: { teacherPath }, after }: PlannedRun): Promise<boolean> {
-  if (teacherPath === null || after.length === 0) return false;
-  return (await locateCheckpoint(teacherPath).catch(() => undefined)) === undefined;
+async function lacksTeacher({ plan: { teacher }, after }: PlannedRun): Promise<boolean> {
+  if (teacher === undefined || after.length === 0) return false;
+  return (await locateCheckpoint(teacher.path).catch(() => undefined)) === undefined;
 }
 
-function untaught({ options }: PlannedRun): PlannedRun["options"] {
-  const type = options.distillationHead === "token" ? "labels" : "none";
-  return { ...options, distillationType: type, teacherPath: null, teacherCache: null };
+/** The same training by the true labels alone. */
+function untaught({ plan: { run } }: PlannedRun): TrainingPlan {
+  const type = run.args["distillationHead"] === "token" ? "labels" : "none";
+  const { options } = resolveTrainOptions([
+    { source: "the study", spelling: "key", values: run.args },
+    { source: "the estimate", spelling: "key", values: { distillationType: type, teacherPath: null } },
+  ]);
+  return planTraining(options);
 }

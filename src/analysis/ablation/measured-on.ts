@@ -10,11 +10,12 @@ export interface MeasuredOn {
 }
 
 /** Its validation pictures, as training finds or splits them. */
-export async function measuredOn({ options }: PlannedRun): Promise<MeasuredOn> {
-  const { dataPath, dataSet, valSplit, holdOut, seed } = options;
-  const isSplit = await splitsByChance(options);
+export async function measuredOn({ plan: { data } }: PlannedRun): Promise<MeasuredOn> {
+  const { dataPath, dataSet, valSplit, seed } = data;
+  const isSplit = await splitsByChance(data);
+  const { numTrain: _, ...pictures } = data;
   return {
-    pictures: { ...(dataPath !== null && { dataPath }), dataSet, valSplit, holdOut, seed },
+    pictures,
     key: JSON.stringify([dataPath, dataSet, isSplit && [valSplit, seed]]),
   };
 }

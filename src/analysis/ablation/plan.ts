@@ -2,11 +2,12 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { kebabCase } from "../../config/names.ts";
-import type { Layer } from "../../config/resolve.ts";
+import type { Layer, ResolvedOptions } from "../../config/resolve.ts";
 import { optionNamed, requirePictures, resolveTrainOptions } from "../../config/resolve.ts";
-import type { TrainInput, TrainOptionName, TrainOptions } from "../../config/schema.ts";
+import type { TrainInput, TrainOptionName } from "../../config/schema.ts";
 import { needsTeacher } from "../../distillation/distillation-request.ts";
 import { ConfigError } from "../../errors.ts";
+import type { TrainingPlan } from "../../training/plan.ts";
 import { planTraining } from "../../training/plan.ts";
 import type { AblationRow, AblationTable } from "./table.ts";
 
@@ -17,7 +18,7 @@ export interface PlannedRun {
   /** Undefined for a teacher. */
   readonly row: AblationRow | undefined;
   readonly seed: number;
-  readonly options: TrainOptions;
+  readonly plan: TrainingPlan;
   readonly folder: string;
   /** Runs that have to be finished first. */
   readonly after: readonly PlannedRun[];
@@ -77,15 +78,9 @@ export function planAblation(table: AblationTable, options: AblationPlanOptions)
     const isGated = table.teachersWithin !== undefined;
     const after = isGated ? [...teacherRuns.values()] : own === undefined ? [] : [own];
     const teacherPath = row.teacher === undefined ? undefined : teachers[row.teacher];
-    const resolved = rowOptions(row, { table, options, seed, teacherPath });
-    return {
-      label: `${row.name}, seed ${seed}`,
-      row,
-      seed,
-      options: resolved,
-      folder: resolved.outputDir,
-      after,
-    };
+    const label = `${row.name}, seed ${seed}`;
+    const plan = rowPlan(row, { label, table, options, seed, teacherPath });
+    return { label, row, seed, plan, folder: plan.run.folder, after };
   };
   const [first] = table.rows;
   const compared = new Set(table.rows.map(({ against }) => against ?? first?.name));
@@ -96,7 +91,6 @@ export function planAblation(table: AblationTable, options: AblationPlanOptions)
     ...seeds.flatMap((seed) => baselines.map((row) => plannedRun(row, seed))),
     ...seeds.flatMap((seed) => others.map((row) => plannedRun(row, seed))),
   ];
-  for (const { label, options } of runs) check(label, options);
   checkFolders(runs);
   return { table, runs, teachers };
 }
@@ -130,64 +124,80 @@ function checkFlags({ rows }: AblationTable, flags: Layer | undefined): void {
 }
 
 interface RowContext {
+  readonly label: string;
   readonly table: AblationTable;
   readonly options: AblationPlanOptions;
   readonly seed: number;
   readonly teacherPath: string | undefined;
 }
 
-function rowOptions(row: AblationRow, { table, options, seed, teacherPath }: RowContext): TrainOptions {
-  const { flags, out, jobs = 1 } = options;
-  const { options: resolved, sources } = resolveTrainOptions([
+function rowPlan(row: AblationRow, { label, table, options, seed, teacherPath }: RowContext): TrainingPlan {
+  const { flags, out } = options;
+  const layers: Layer[] = [
     { source: table.name, spelling: "key", values: table.recipe },
     ...(flags === undefined ? [] : [flags]),
     { source: `row "${row.name}"`, spelling: "key", values: { ...row.change, ...row.setting } },
-  ]);
-  const scaled = withBudget(resolved, options.budget);
-  const words = `${row.name}-${scaled.epochs}-epochs-seed-${seed}`;
-  const taught = needsTeacher(scaled);
-  return {
-    ...scaled,
-    seed,
-    outputDir: join(out, "runs", slug(words)),
-    threads: threadsFor(scaled, jobs),
-    // no teacher for the rows that want none, where the table or a flag names one for all
-    teacherPath: taught ? (teacherPath ?? scaled.teacherPath) : null,
-    teacherCache: taught && sources.teacherCache === "default" ? join(out, "answers") : scaled.teacherCache,
-  };
+  ];
+  return planOf(label, layers, {
+    ...options,
+    folder: (epochs) => join(out, "runs", slug(`${row.name}-${epochs}-epochs-seed-${seed}`)),
+    more: ({ options: { distillationType, ...given }, sources }) => {
+      // no teacher for the rows that want none, where the table or a flag names one for all
+      const isTaught = needsTeacher({ distillationType });
+      const cache = sources.teacherCache === "default" ? join(out, "answers") : given.teacherCache;
+      return {
+        seed,
+        teacherPath: isTaught ? (teacherPath ?? given.teacherPath) : null,
+        teacherCache: isTaught ? cache : given.teacherCache,
+      };
+    },
+  });
 }
 
 function teacherRun(name: string, change: TrainInput, options: AblationPlanOptions): PlannedRun {
-  const { flags, out, jobs = 1 } = options;
+  const { flags, out } = options;
   const values = Object.entries(flags?.values ?? {}).filter(([key]) => OF_TEACHERS.some((of) => of === key));
-  const { options: resolved } = resolveTrainOptions([
+  const layers: Layer[] = [
     { source: `teacher "${name}"`, spelling: "key", values: change },
     ...(flags === undefined ? [] : [{ ...flags, values: Object.fromEntries(values) }]),
-  ]);
-  const scaled = withBudget(resolved, options.budget);
-  const folder = join(out, "runs", slug(`teacher-${name}-${scaled.epochs}-epochs`));
-  return {
-    label: `teacher ${name}`,
-    row: undefined,
-    seed: scaled.seed,
-    options: { ...scaled, outputDir: folder, threads: threadsFor(scaled, jobs) },
-    folder,
-    after: [],
-  };
-}
-
-function withBudget(options: TrainOptions, budget = 1): TrainOptions {
-  if (budget === 1) return options;
-  const { epochs, warmupEpochs } = options;
-  return {
+  ];
+  const label = `teacher ${name}`;
+  const plan = planOf(label, layers, {
     ...options,
-    epochs: Math.max(1, Math.round(budget * epochs)),
-    warmupEpochs: budget * warmupEpochs,
-  };
+    folder: (epochs) => join(out, "runs", slug(`teacher-${name}-${epochs}-epochs`)),
+  });
+  return { label, row: undefined, seed: plan.batches.seed, plan, folder: plan.run.folder, after: [] };
 }
 
-function threadsFor({ threads }: TrainOptions, jobs: number): number | null {
-  return threads ?? (jobs > 1 ? Math.max(1, Math.floor(availableParallelism() / jobs)) : null);
+interface StudyOptions extends Pick<AblationPlanOptions, "budget" | "jobs"> {
+  readonly folder: (epochs: number) => string;
+  readonly more?: (resolved: ResolvedOptions) => TrainInput;
+}
+
+/** The plan of layers with what the study says of every run. @throws what training would find wrong at a glance, with the run's label */
+function planOf(
+  label: string,
+  layers: readonly Layer[],
+  { budget = 1, jobs = 1, folder, more }: StudyOptions,
+): TrainingPlan {
+  const given = resolveTrainOptions(layers);
+  const { threads, warmupEpochs } = given.options;
+  const epochs = budget === 1 ? given.options.epochs : Math.max(1, Math.round(budget * given.options.epochs));
+  const values: TrainInput = {
+    epochs,
+    warmupEpochs: budget * warmupEpochs,
+    threads: threads ?? (jobs > 1 ? Math.max(1, Math.floor(availableParallelism() / jobs)) : null),
+    outputDir: folder(epochs),
+    ...more?.(given),
+  };
+  const { options } = resolveTrainOptions([...layers, { source: "the study", spelling: "key", values }]);
+  try {
+    requirePictures(options, "deit analyze ablation RECIPE --data-path ./photos");
+    return planTraining(options);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(error.path, `${label}: ${error.message}`, { code: error.code, cause: error });
+  }
 }
 
 function slug(words: string): string {
@@ -195,15 +205,4 @@ function slug(words: string): string {
     .toLowerCase()
     .replaceAll(/[^\p{L}\p{N}.]+/gu, "-")
     .replaceAll(/^-|-$/g, "");
-}
-
-/** What training would find wrong at a glance, with the row's name. */
-function check(label: string, options: TrainOptions): void {
-  try {
-    requirePictures(options, "deit analyze ablation RECIPE --data-path ./photos");
-    planTraining(options);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    throw new ConfigError(error.path, `${label}: ${error.message}`, { code: error.code, cause: error });
-  }
 }

@@ -88,7 +88,7 @@ const metricsSchema = z.object({ acc1: z.number(), acc5: z.number(), loss: z.num
 const headsSchema = z.record(z.string(), metricsSchema);
 const tokensSchema = z.object({ lastLayer: z.number(), parameters: z.number() });
 
-function recordsOf({ row, label, seed, options }: PlannedRun, log: readonly EpochRecord[]): ResultRecord[] {
+function recordsOf({ row, label, seed, plan }: PlannedRun, log: readonly EpochRecord[]): ResultRecord[] {
   const last = log.at(-1);
   if (last === undefined) return [];
   const total = (key: string): number => log.reduce((sum, record) => sum + Number(record[key] ?? 0), 0);
@@ -100,7 +100,7 @@ function recordsOf({ row, label, seed, options }: PlannedRun, log: readonly Epoc
       line: line.name,
       row: row?.name ?? label,
       seed: String(seed),
-      epochs: String(options.epochs),
+      epochs: String(plan.loop.epochs),
       change: row === undefined ? "" : describeChange({ ...row.change, ...row.setting }),
       acc1: metrics?.acc1.toFixed(2) ?? "",
       acc5: metrics?.acc5.toFixed(2) ?? "",

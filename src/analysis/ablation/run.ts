@@ -61,15 +61,15 @@ function isWhole(log: readonly EpochRecord[], epochs: number): boolean {
  */
 export async function finishedRun({
   folder,
-  options,
+  plan,
   row,
 }: PlannedRun): Promise<readonly EpochRecord[] | undefined> {
   if (!(await isRunFolder(folder))) return undefined;
   const { args, log } = await readRun(folder);
   if (log.length === 0) return undefined;
-  const differing = differingOptions(args, asJson(options), SAME_TRAINING);
+  const differing = differingOptions(args, asJson(plan.run.args), SAME_TRAINING);
   if (differing.length > 0) throw otherOptions(folder, differing, adviceOn(differing, row));
-  return isWhole(log, options.epochs) ? log : undefined;
+  return isWhole(log, plan.loop.epochs) ? log : undefined;
 }
 
 function adviceOn(differing: readonly OptionDifference[], row: PlannedRun["row"]): string {
@@ -179,23 +179,24 @@ export async function runAblation(
 }
 
 async function trainOne(
-  { options, label }: PlannedRun,
+  { plan, label }: PlannedRun,
   { signal, onEvent, onPart }: AblationHooks & { onPart: (part: number, text: string) => void },
 ): Promise<number> {
+  const { epochs } = plan.loop;
   const onMessage = (message: unknown): void => {
     const event = message as TrainEvent; // train-child.ts sends them
     if (event.type === "warning") onEvent?.({ type: "warning", message: `${label}: ${event.message}` });
     if (event.type !== "step") return;
     const { epoch, step, steps, loss } = event;
     onPart(
-      Math.min(0.999, (epoch + step / steps) / options.epochs),
-      `epoch ${epoch + 1} of ${options.epochs}, loss ${loss.toFixed(3)}`,
+      Math.min(0.999, (epoch + step / steps) / epochs),
+      `epoch ${epoch + 1} of ${epochs}, loss ${loss.toFixed(3)}`,
     );
   };
   const result = await runJob({
     beside: import.meta.url,
     module: "train-child",
-    job: options,
+    job: plan.run.args,
     onMessage,
     signal,
   });

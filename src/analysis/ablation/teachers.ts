@@ -23,7 +23,8 @@ export async function checkTeachers(
     const own = runs.find(({ row, folder }) => row === undefined && folder === checkpoint);
     const run = own ?? runs.find(({ row }) => row !== undefined);
     if (run === undefined) continue;
-    const { device, workers, batchSize } = run.options;
+    const { device, workers } = run.plan.machine;
+    const { batchSize } = run.plan.batches;
     const { pictures } = await measuredOn(run);
     const report = await evaluateCheckpoint(
       { ...pictures, checkpoint, device, workers, batchSize, resamples: 1 },
@@ -37,6 +38,7 @@ export async function checkTeachers(
   throw new DeitError(
     `the teachers are ${apart.toFixed(2)} points of top-1 apart, and the table allows ${teachersWithin}: ${found.join(", ")}; no student is trained`,
     {
+      code: "study/teachers-apart",
       hint: "Change the epochs of one of them in the table, which trains it again, or give other weights: --teacher NAME=RUN.",
     },
   );

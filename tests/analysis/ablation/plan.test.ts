@@ -40,7 +40,7 @@ describe("the plan", () => {
     ]);
     expect(new Set(runs.map(({ folder }) => folder)).size).toBe(8);
     const wide = runs[1];
-    expect(wide?.options).toMatchObject({ lr: 1e-3, seed: 3, epochs: 10, outputDir: wide?.folder });
+    expect(wide?.plan.run.args).toMatchObject({ lr: 1e-3, seed: 3, epochs: 10, outputDir: wide?.folder });
     expect(wide?.folder).toBe(join("o", "runs", "wide-10-epochs-seed-3"));
   });
 
@@ -52,7 +52,7 @@ describe("the plan", () => {
       budget: 0.5,
       jobs: 200,
     });
-    expect(runs[0]?.options).toMatchObject({ batchSize: 32, epochs: 5, warmupEpochs: 1, threads: 1 });
+    expect(runs[0]?.plan.run.args).toMatchObject({ batchSize: 32, epochs: 5, warmupEpochs: 1, threads: 1 });
   });
 
   test("a flag that the rows differ in is refused", () => {
@@ -105,13 +105,13 @@ describe("the plan", () => {
       "taught, seed 0",
       "taught, seed 1",
     ]);
-    expect(runs[0]?.options).toMatchObject({ model: "resnet20_cifar", epochs: 2, batchSize: 64 });
+    expect(runs[0]?.plan.run.args).toMatchObject({ model: "resnet20_cifar", epochs: 2, batchSize: 64 });
     expect(runs[3]?.after).toEqual([runs[0]]);
-    expect(runs[3]?.options).toMatchObject({
+    expect(runs[3]?.plan.run.args).toMatchObject({
       teacherPath: runs[0]?.folder,
       teacherCache: join("o", "answers"),
     });
-    expect(runs[1]?.options).toMatchObject({ teacherPath: null, teacherCache: null });
+    expect(runs[1]?.plan.run.args).toMatchObject({ teacherPath: null, teacherCache: null });
     // alike they have to be before anyone learns from them
     const gated = planAblation({ ...taught, teachersWithin: 1 }, { seeds: [0], out: "o" });
     expect(gated.runs.map(({ label, after }) => [label, after.map((run) => run.label)])).toEqual([
@@ -125,7 +125,7 @@ describe("the plan", () => {
       teachers: { convnet: "weights.safetensors" },
     });
     expect(given.runs).toHaveLength(2);
-    expect(given.runs[1]?.options.teacherPath).toBe("weights.safetensors");
+    expect(given.runs[1]?.plan.teacher?.path).toBe("weights.safetensors");
     expect(() => planAblation(taught, { seeds: [0], out: "o", teachers: { other: "x" } })).toThrow(
       'the table has no teacher "other"',
     );

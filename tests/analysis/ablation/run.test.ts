@@ -8,7 +8,10 @@ import { planAblation } from "../../../src/analysis/ablation/plan.ts";
 import { RESULTS_FILE, recordResults, summariseResults } from "../../../src/analysis/ablation/results.ts";
 import type { AblationEvent } from "../../../src/analysis/ablation/run.ts";
 import { finishedRun, runAblation } from "../../../src/analysis/ablation/run.ts";
+import { resolveTrainOptions } from "../../../src/config/resolve.ts";
+import type { TrainInput } from "../../../src/config/schema.ts";
 import { ConfigError } from "../../../src/errors.ts";
+import { planTraining } from "../../../src/training/plan.ts";
 import { openRunFolder } from "../../../src/training/run-folder.ts";
 import type { AblationTable } from "../../../src/analysis/ablation/table.ts";
 import type { EvaluateEvent } from "../../../src/evaluation/logits.ts";
@@ -143,7 +146,7 @@ test("goes on after a run that fails, stops in the middle, goes on, and is count
   // every seed splits off validation pictures of its own: these were asked about, and training never saw them
   for (const seed of [0, 1]) {
     const student = plan.runs.find((run) => run.label === `taught, seed ${seed}`)?.folder ?? "";
-    const { dataPath = null, valSplit = 0 } = plan.runs[0]?.options ?? {};
+    const { dataPath = null, valSplit = 0 } = plan.runs[0]?.plan.data ?? {};
     const { agreement } = await measureAgreement({
       checkpoints: [`s=${join(student, "last.safetensors")}`, `t=${plan.teachers["transformer"]}`],
       dataPath,
@@ -186,18 +189,24 @@ test("a folder is reported, or gone on with, under its own options alone", async
   );
   const [run] = plan.runs;
   if (run === undefined) throw new Error("one run was planned");
-  const { saveMinutes: _, holdOut: __, ...older } = run.options;
+  const { saveMinutes: _, holdOut: __, ...older } = run.plan.run.args;
   const logged = async (epochs: number): Promise<void> => {
     await using there = await openRunFolder(run.folder, { args: { ...older, device: "webgpu", threads: 5 } });
     for (let epoch = 0; epoch < epochs; epoch++)
       await there.appendEpoch({ epoch, train_loss: 1, train_lr: 1, test_acc1: 50, n_parameters: 1 });
   };
   await logged(0);
-  const other = { ...run, options: { ...run.options, numTrain: null, lr: 1 } };
+  const changed = (values: TrainInput): typeof run => {
+    const layers = [run.plan.run.args, values].map(
+      (each) => ({ source: "test", spelling: "key", values: each }) as const,
+    );
+    return { ...run, plan: planTraining(resolveTrainOptions(layers).options) };
+  };
+  const other = changed({ numTrain: null, lr: 1 });
   expect(await finishedRun(other)).toBeUndefined(); // nothing to lose
   await logged(1);
   expect(await finishedRun(run)).toHaveLength(1);
-  expect(await finishedRun({ ...run, options: { ...run.options, epochs: 1, threads: 2 } })).toHaveLength(1);
+  expect(await finishedRun(changed({ epochs: 1, threads: 2 }))).toHaveLength(1);
   await expect(finishedRun(other)).rejects.toThrow(
     /numTrain: 12 there, null given\n.*lr: .* there, 1 given\nChoose another --out, or go on with the options as they were: --num-train 12 --lr/,
   );
@@ -205,7 +214,7 @@ test("a folder is reported, or gone on with, under its own options alone", async
   await expect(runAblation({ ...plan, runs: [other] }, { out: folder, recorded })).rejects.toThrow(
     ConfigError,
   );
-  await expect(finishedRun({ ...run, options: { ...run.options, mixup: 0 } })).rejects.toThrow(
+  await expect(finishedRun(changed({ mixup: 0 }))).rejects.toThrow(
     /mixup: 0\.5 there, 0 given\nChoose another --out, or go on with the table as it was$/,
   );
 });
