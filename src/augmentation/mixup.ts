@@ -38,7 +38,7 @@ export function checkPairs(batchSize: number): void {
   throw new ConfigError(
     "batchSize",
     `a batch of ${batchSize} cannot be mixed: Mixup and CutMix pair pictures`,
-    { hint: "Use an even --batch-size, or --mixup 0 --cutmix 0." },
+    { code: "options/odd-batch", hint: "Use an even --batch-size, or --mixup 0 --cutmix 0." },
   );
 }
 

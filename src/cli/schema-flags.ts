@@ -5,7 +5,7 @@
 import { Option } from "commander";
 import type { Command } from "commander";
 import { kebabCase } from "../config/names.ts";
-import { MEANINGLESS_OPTIONS, MISSING_OPTIONS } from "../config/not-yet.ts";
+import { MEANINGLESS_OPTIONS, MISSING_OPTIONS } from "../config/unsupported-options.ts";
 import { infoOf, typeOf } from "../config/option.ts";
 import { KNOWN_NAMES, resolveTrainOptions } from "../config/resolve.ts";
 import type { Layer } from "../config/resolve.ts";
@@ -35,7 +35,7 @@ export function addSchemaFlags(
   }
 }
 
-/** Adds the reference's other options, hidden, so that they are refused or passed over by name (not-yet.ts). */
+/** Adds the reference's other options, hidden, so that they are refused or passed over by name (unsupported-options.ts). */
 export function addMissingFlags(command: Command): void {
   for (const [name, { boolean, list }] of Object.entries({ ...MISSING_OPTIONS, ...MEANINGLESS_OPTIONS })) {
     command.addOption(new Option(boolean ? `--${name}` : `--${name} <VALUE${list ? "..." : ""}>`).hideHelp());

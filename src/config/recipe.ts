@@ -43,6 +43,7 @@ export async function loadRecipe(given: string): Promise<Layer> {
     throw new ConfigError(
       "recipe",
       `${given}: expected options such as { lr: 0.001 }, got ${JSON.stringify(values)}`,
+      { code: "recipe/not-options" },
     );
   }
   const ofRun = optionsOfRun(values);
@@ -76,6 +77,7 @@ async function findRecipe(given: string): Promise<string> {
     throw new ConfigError(
       "recipe",
       `${given} is no recipe: its name ends in ${extname(path) || "nothing"}, expected ${EXTENSIONS.join(", ")}`,
+      { code: "recipe/not-a-recipe" },
     );
   }
   const recipes = await listRecipes();
@@ -84,6 +86,7 @@ async function findRecipe(given: string): Promise<string> {
   const names = recipes.map(({ name }) => name);
   const suggestion = didYouMean(given, names);
   throw new ConfigError("recipe", `${given}: no such folder, file or recipe`, {
+    code: "recipe/not-found",
     hint: suggestion === "" ? `Recipes by name: ${names.join(", ")}` : suggestion,
   });
 }
@@ -91,7 +94,9 @@ async function findRecipe(given: string): Promise<string> {
 async function readOptions(path: string): Promise<unknown> {
   const { size } = await stat(path);
   if (size > MAX_BYTES)
-    throw new ConfigError("recipe", `${path} has ${size} bytes, too many for a file of options`);
+    throw new ConfigError("recipe", `${path} has ${size} bytes, too many for a file of options`, {
+      code: "recipe/not-a-recipe",
+    });
   try {
     switch (extname(path)) {
       case ".json":
@@ -105,7 +110,10 @@ async function readOptions(path: string): Promise<unknown> {
   } catch (cause) {
     if (cause instanceof ConfigError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError("recipe", `${path} cannot be read: ${reason}`, { cause });
+    throw new ConfigError("recipe", `${path} cannot be read: ${reason}`, {
+      code: "recipe/unreadable",
+      cause,
+    });
   }
 }
 
@@ -124,12 +132,17 @@ export async function loadRecipeModule(given: string): Promise<RecipeModule> {
   const path = await findRecipe(given);
   const name = basename(path, extname(path));
   if (!/^\.m?[jt]s$/.test(extname(path)))
-    throw new ConfigError("recipe", `${given}: expected a .ts or .js file, got ${extname(path)}`);
+    throw new ConfigError("recipe", `${given}: expected a .ts or .js file, got ${extname(path)}`, {
+      code: "recipe/not-a-recipe",
+    });
   try {
     return { path, name, module: await importModule(path) };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError("recipe", `${path} cannot be read: ${reason}`, { cause });
+    throw new ConfigError("recipe", `${path} cannot be read: ${reason}`, {
+      code: "recipe/unreadable",
+      cause,
+    });
   }
 }
 
@@ -138,6 +151,7 @@ async function importRecipe(path: string): Promise<unknown> {
   const recipe = module["recipe"] ?? module["default"];
   if (recipe === undefined) {
     throw new ConfigError("recipe", `${path} exports no recipe`, {
+      code: "recipe/not-options",
       hint: "Write: export const recipe = { model: …, epochs: … };",
     });
   }

@@ -6,7 +6,7 @@
 import type { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { camelCase, didYouMean, kebabCase } from "./names.ts";
-import { MEANINGLESS_OPTIONS, MISSING_OPTIONS, requireOff } from "./not-yet.ts";
+import { MEANINGLESS_OPTIONS, MISSING_OPTIONS, requireOff } from "./unsupported-options.ts";
 import { infoOf, typeOf } from "./option.ts";
 import { TRAIN_OPTION_NAMES, trainSchema } from "./schema.ts";
 import type { TrainInput, TrainOptionName, TrainOptions } from "./schema.ts";
@@ -105,6 +105,7 @@ export function requirePictures(
 ): void {
   if (namesPictures(options)) return;
   throw new ConfigError("dataPath", "which pictures? Nothing was given for --data-path", {
+    code: "data/not-named",
     hint: `Name a folder that has a folder of pictures per class: ${example}`,
   });
 }
@@ -154,6 +155,7 @@ function unknownOption(given: string, layer: Layer): ConfigError {
   const hint = didYouMean(kebabCase(given), known, (name) => spell(name, layer));
   const shown = layer.spelling === "flag" ? `--${given}` : given;
   return new ConfigError(given, `unknown option ${shown} (${layer.source})`, {
+    code: "options/unknown",
     hint: hint === "" ? "deit train --help lists every option." : hint,
   });
 }
@@ -167,14 +169,14 @@ function wrongValue(
   const issue = error.issues[0];
   const name = TRAIN_OPTION_NAMES.find((known) => known === issue?.path[0]);
   if (issue === undefined || name === undefined)
-    return new ConfigError("options", error.message, { cause: error });
+    return new ConfigError("options", error.message, { code: "options/value", cause: error });
   const layer = givenBy[name];
   const value = values[name];
   const given = typeof value === "number" ? String(value) : JSON.stringify(value);
   const from = layer === undefined || layer.spelling === "flag" ? "" : ` (${layer.source})`;
   const hint = issue.code === "invalid_value" ? didYouMean(String(value), issue.values.map(String)) : "";
   const message = `${spell(kebabCase(name), layer)}: got ${given}, expected ${expected(name, issue)}${from}`;
-  return new ConfigError(name, message, hint === "" ? {} : { hint });
+  return new ConfigError(name, message, { code: "options/value", ...(hint === "" ? {} : { hint }) });
 }
 
 const COUNT_WORDS = ["no", "one", "two", "three"];

@@ -1,7 +1,7 @@
 /**
  * Every option of training, once: name, type, default, words. Flags, help, config files, JSON Schema and the
  * library's types all come from here. Names and defaults are the reference's where it has the option
- * (DeiT's `main.py`). Options of the reference that this version lacks are in not-yet.ts.
+ * (DeiT's `main.py`). Options of the reference that this version lacks are in unsupported-options.ts.
  */
 import { z } from "zod";
 import { option } from "./option.ts";

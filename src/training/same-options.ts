@@ -60,6 +60,7 @@ export function otherOptions(
 ): ConfigError {
   const lines = differences.map(({ key, there, given }) => `  ${key}: ${there} there, ${given} given`);
   return new ConfigError("outputDir", `${path} holds a run with other options:\n${lines.join("\n")}`, {
+    code: "run/other-options",
     hint,
   });
 }

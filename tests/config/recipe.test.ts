@@ -65,16 +65,21 @@ it("what is printed can be read back", async () => {
 });
 
 it.each([
-  ["list.yaml", "- lr", "expected options such as { lr: 0.001 }"],
-  ["empty.yaml", "", "expected options such as { lr: 0.001 }"],
-  ["broken.json", "{", "cannot be read"],
-  ["broken.yaml", "a: [", "cannot be read"],
-  ["nothing.ts", "export const x = 1;", "exports no recipe"],
-  ["throws.ts", 'throw new Error("oh");', "cannot be read: oh"],
-  ["big.yaml", "#".repeat(1 << 21), "too many for a file of options"],
-  ["model.safetensors", "", "its name ends in .safetensors, expected .ts"],
-])("%s is refused", async (name, text, message) => {
-  await expect(loadRecipe(await file(name, text))).rejects.toThrow(message);
+  ["list.yaml", "- lr", "recipe/not-options"],
+  ["empty.yaml", "", "recipe/not-options"],
+  ["broken.json", "{", "recipe/unreadable"],
+  ["broken.yaml", "a: [", "recipe/unreadable"],
+  ["nothing.ts", "export const x = 1;", "recipe/not-options"],
+  ["throws.ts", 'throw new Error("oh");', "recipe/unreadable"],
+  ["big.yaml", "#".repeat(1 << 21), "recipe/not-a-recipe"],
+  ["model.safetensors", "", "recipe/not-a-recipe"],
+])("%s is refused", async (name, text, code) => {
+  await expect(loadRecipe(await file(name, text))).rejects.toMatchObject({ code });
+});
+
+it("what a recipe throws is said", async () => {
+  const path = await file("oh.ts", 'throw new Error("oh");');
+  await expect(loadRecipe(path)).rejects.toThrow(`${path} cannot be read: oh`);
 });
 
 it("a bare name is one of the package's recipes, or suggests one", async () => {

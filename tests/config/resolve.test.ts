@@ -14,6 +14,9 @@ function messageOf(layer: Layer): string {
     resolveTrainOptions([layer]);
   } catch (error) {
     expect(error).toBeInstanceOf(ConfigError);
+    expect(error).toMatchObject({
+      code: expect.stringMatching(/^options\/(?:unknown|value|not-supported)$/),
+    });
     return String(error instanceof Error && error.message);
   }
   throw new Error(`accepted ${JSON.stringify(layer.values)}`);

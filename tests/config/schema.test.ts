@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { kebabCase } from "../../src/config/names.ts";
-import { MEANINGLESS_OPTIONS, MISSING_OPTIONS } from "../../src/config/not-yet.ts";
+import { MEANINGLESS_OPTIONS, MISSING_OPTIONS } from "../../src/config/unsupported-options.ts";
 import { OPTION_GROUPS, infoOf, typeOf } from "../../src/config/option.ts";
 import { KNOWN_NAMES } from "../../src/config/resolve.ts";
 import { TRAIN_OPTION_NAMES, trainJsonSchema, trainSchema } from "../../src/config/schema.ts";

@@ -70,6 +70,7 @@ export function planAblation(table: AblationTable, options: AblationPlanOptions)
   const unknown = Object.keys(options.teachers ?? {}).find((name) => !(name in teachers));
   if (unknown !== undefined)
     throw new ConfigError("teacher", `the table has no teacher "${unknown}"`, {
+      code: "study/no-such-teacher",
       hint: `Its teachers: ${Object.keys(teachers).join(", ") || "none"}.`,
     });
   const plannedRun = (row: AblationRow, seed: number): PlannedRun => {
@@ -102,6 +103,7 @@ function checkFolders(runs: readonly PlannedRun[]): void {
     const owner = owners.get(folder);
     if (owner !== undefined)
       throw new ConfigError("rows", `"${label}" and "${owner}" would be trained in one folder, ${folder}`, {
+        code: "study/same-folder",
         hint: "Give rows names that differ in letters or digits.",
       });
     owners.set(folder, label);
@@ -115,6 +117,7 @@ function checkFlags({ rows }: AblationTable, flags: Layer | undefined): void {
     const given = optionNamed(word) ?? word;
     if (!varied.has(given)) continue;
     throw new ConfigError(given, `--${kebabCase(given)}: the rows of this table differ in it`, {
+      code: "study/varied-option",
       hint:
         given === "epochs"
           ? "Leave it out; --budget 0.5 gives every row half of its epochs."

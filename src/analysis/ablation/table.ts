@@ -69,16 +69,20 @@ export async function loadTable(given: string): Promise<AblationTable> {
     module as Partial<AblationTable>;
   if (recipe === undefined || !Array.isArray(rows) || rows.length === 0 || !rows.every(isRow)) {
     throw new ConfigError("table", `${path} holds no table: expected exports recipe and rows`, {
+      code: "study/table",
       hint: 'Write: export const rows = [{ name: "baseline", change: {} }, { name: "no Mixup", change: { mixup: 0 } }];',
     });
   }
   if (contrasts !== undefined && !(Array.isArray(contrasts) && contrasts.every(isContrast))) {
     throw new ConfigError("contrasts", `${path}: contrasts are pairs of rows with a name`, {
+      code: "study/table",
       hint: 'Write: export const contrasts = [{ name: "A − B", row: "A", against: "B" }];',
     });
   }
   if (teachersWithin !== undefined && !(typeof teachersWithin === "number" && teachersWithin >= 0)) {
-    throw new ConfigError("teachersWithin", `${path}: teachersWithin is points of top-1, 0 or more`);
+    throw new ConfigError("teachersWithin", `${path}: teachersWithin is points of top-1, 0 or more`, {
+      code: "study/table",
+    });
   }
   const found = Object.entries(teachers ?? {}).map(([teacher, is]) => [
     teacher,
@@ -116,25 +120,30 @@ function isContrast(value: unknown): value is AblationContrast {
 function checked(table: AblationTable): AblationTable {
   const names = table.rows.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) throw new ConfigError("rows", `two rows are called "${twice}"`);
+  if (twice !== undefined)
+    throw new ConfigError("rows", `two rows are called "${twice}"`, { code: "study/table" });
   const lines = table.rows.flatMap(({ name, lines }) => lines?.map((line) => line.name) ?? [name]);
   const again = lines.find((name, i) => lines.indexOf(name) !== i);
-  if (again !== undefined) throw new ConfigError("rows", `two lines are called "${again}"`);
+  if (again !== undefined)
+    throw new ConfigError("rows", `two lines are called "${again}"`, { code: "study/table" });
   for (const { name, against, teacher } of table.rows) {
     if (against !== undefined && !names.includes(against))
       throw new ConfigError("rows", `"${name}" is to be compared with "${against}", which is no row`, {
+        code: "study/table",
         hint: didYouMean(against, names),
       });
     if (teacher !== undefined && !(teacher in (table.teachers ?? {})))
       throw new ConfigError(
         "rows",
         `"${name}" has the teacher "${teacher}", which is not among the teachers`,
+        { code: "study/table" },
       );
   }
   for (const { name, row, against } of table.contrasts ?? []) {
     const unknown = [row, against].find((one) => !names.includes(one));
     if (unknown !== undefined)
       throw new ConfigError("contrasts", `"${name}" compares "${unknown}", which is no row`, {
+        code: "study/table",
         hint: didYouMean(unknown, names),
       });
   }
@@ -148,6 +157,7 @@ export function onlyRows(table: AblationTable, chosen: readonly string[] | undef
   const unknown = chosen.find((name) => !names.includes(name));
   if (unknown !== undefined) {
     throw new ConfigError("row", `there is no row "${unknown}" in ${table.name}`, {
+      code: "study/no-such-row",
       hint: didYouMean(unknown, names) || `Rows: ${names.join(", ")}.`,
     });
   }
@@ -178,11 +188,14 @@ export async function variedTable(
     const option = optionNamed(word);
     if (at <= 0 || option === undefined || text.length === at + 1) {
       throw new ConfigError("vary", `--vary ${text}: expected an option and values, such as mixup=0,0.8`, {
+        code: "study/vary",
         hint: option === undefined ? `${word} is no option; deit train --help lists them all.` : "",
       });
     }
     if (option === "seed" || option === "outputDir")
-      throw new ConfigError("vary", `--vary ${text}: seeds are given by --seeds, folders by --out`);
+      throw new ConfigError("vary", `--vary ${text}: seeds are given by --seeds, folders by --out`, {
+        code: "study/vary",
+      });
     const values = text
       .slice(at + 1)
       .split(/,(?![^[]*\])/)

@@ -109,15 +109,14 @@ function runModel(what: "train" | "infer") {
         throw new ConfigError(
           "stepsPerRun",
           "--steps-per-run does not go with --profile, which profiles one step",
-          {
-            hint: "Leave one of them out.",
-          },
+          { code: "options/conflict", hint: "Leave one of them out." },
         );
       }
       return runProfile({ what, out: flags.out, ...options }, output);
     }
     if (flags.out !== undefined) {
       throw new ConfigError("out", "--out keeps the profile; there is none without --profile", {
+        code: "options/conflict",
         hint: `deit bench ${what} --profile --out ${flags.out}`,
       });
     }

@@ -138,6 +138,7 @@ function readSample(text: string): PlannedSample {
   throw new ConfigError(
     "sample",
     `--sample: got "${text}", expected a picture's number, as 17 or 17:2 (copy 2)`,
+    { code: "options/value" },
   );
 }
 

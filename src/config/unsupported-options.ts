@@ -70,6 +70,6 @@ export function requireOff(name: string, value: unknown, { flag }: { flag: boole
   throw new ConfigError(
     camelCase(name),
     `${shown} is not in this version; leave it out or ${flag ? `pass ${switchOff}` : `write ${shown}: ${off}`}`,
-    missing.instead === undefined ? {} : { hint: missing.instead },
+    { code: "options/not-supported", ...(missing.instead === undefined ? {} : { hint: missing.instead }) },
   );
 }
