@@ -3,7 +3,7 @@ import { showDownloads } from "./download-view.ts";
 
 /** What a checkpoint may be, as the help of every command says it. */
 export const CHECKPOINT_KINDS =
-  "a .safetensors, .pth or .onnx file, a run folder, a model folder, a Hub id or an address";
+  "a .safetensors, .pth or .onnx file, a run folder, a model folder, a Hub id, an address or a pretrained model's name";
 
 /** Makes sure that a checkpoint is on this machine. Files and folders are; others are found there by the library afterwards. */
 export async function fetchCheckpoint(given: string): Promise<void> {

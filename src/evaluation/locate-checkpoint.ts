@@ -1,16 +1,20 @@
 /**
  * The file that holds a checkpoint's weights, from what people name: a file, a run folder, a model folder, an address, a Hub
- * id. What is not on this machine is fetched once.
+ * id, the name of a model with pretrained weights. What is not on this machine is fetched once.
  */
 import { stat } from "node:fs/promises";
 import type { ProgressListener } from "../data/download.ts";
 import { isAddress, pulledWeightsFile, pullWeights } from "../data/pull-weights.ts";
-import { DataError } from "../errors.ts";
+import { DataError, DeitError, firstLine } from "../errors.ts";
 import type { WeightsChoice } from "../formats/find-weights.ts";
 import { firstIn, MODEL_WEIGHTS, RUN_AVERAGED, RUN_WEIGHTS } from "../formats/model-folder.ts";
 import { openSafetensors } from "../formats/safetensors-file.ts";
+import { isOffline } from "../interop/hub-access.ts";
 import type { HubId } from "../interop/hub-cache.ts";
 import { cachedWeights, parseHubId } from "../interop/hub-cache.ts";
+import type { PretrainedWeights } from "../models/pretrained.ts";
+import { PRETRAINED } from "../models/pretrained.ts";
+import { listModels } from "../models/registry.ts";
 
 export interface LocateOptions {
   /** Of a run folder: "model" its trained weights, "ema" the averaged ones. */
@@ -24,17 +28,59 @@ export async function locateCheckpoint(given: string, options: LocateOptions = {
   const found = await stat(given).catch(() => undefined);
   if (found !== undefined) return found.isDirectory() ? inFolder(given, options) : given;
   if (isAddress(given)) return pullWeights(given, options);
+  const released = PRETRAINED.find(({ model }) => model === given);
+  if (released !== undefined)
+    return locateCheckpoint(
+      await pretrainedPlace(released, async (place) => void (await locateCheckpoint(place, options))),
+      options,
+    );
   const id = await hubId(given);
   if (id === undefined) {
+    if (listModels(given).length > 0)
+      throw new DataError(given, `${given} is a model without pretrained weights`, {
+        code: "checkpoint/not-found",
+        hint: "Give a file or a run folder with weights of it; deit models --pretrained lists models with weights.",
+      });
     throw new DataError(given, `there is no checkpoint ${given}`, {
       code: "checkpoint/not-found",
-      hint: "Give a .safetensors, .pth or .onnx file, a run folder, a model folder, a Hub id (owner/name) or an address.",
+      hint: "Give a .safetensors, .pth or .onnx file, a run folder, a model folder, a Hub id (owner/name), an address, or a model of deit models --pretrained.",
     });
   }
   const cached = await cachedWeights(id);
   if (cached !== undefined) return cached;
   const { downloadModel } = await import("../interop/hub-download.ts");
   return inFolder(await downloadModel(id, options));
+}
+
+/**
+ * Where pretrained weights are or can be had from: the Hub id or address that is on this machine, else the first that
+ * `fetch` brings there.
+ * @throws DataError when there is none
+ */
+export async function pretrainedPlace(
+  { model, hubIds, url }: PretrainedWeights,
+  fetch: (place: string) => Promise<void>,
+  { otherwise = "" }: { otherwise?: string } = {},
+): Promise<string> {
+  for (const place of [...hubIds, url]) if ((await findCheckpoint(place)) !== undefined) return place;
+  const reasons: string[] = [];
+  for (const place of [...hubIds.slice(0, 1), ...(isOffline() ? [] : [url])]) {
+    try {
+      await fetch(place);
+      return place;
+    } catch (error) {
+      if (!(error instanceof DeitError)) throw error;
+      reasons.push(firstLine(error));
+    }
+  }
+  throw new DataError(
+    model,
+    `the pretrained ${model} is not on this machine, and could not be fetched:\n${reasons.map((reason) => `- ${reason}`).join("\n")}`,
+    {
+      code: "checkpoint/not-found",
+      hint: `${otherwise}put the file there: ${pulledWeightsFile(url)}`,
+    },
+  );
 }
 
 /** The file, if that is on this machine; nothing is fetched, and no hash is checked. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { openTeacher } from "../../src/distillation/teacher.ts";
 import { openCheckpoint } from "../../src/evaluation/checkpoint.ts";
+import { openClassifier } from "../../src/evaluation/classifier.ts";
 import { locateCheckpoint } from "../../src/evaluation/locate-checkpoint.ts";
 import { huggingFaceConfig } from "../../src/formats/huggingface.ts";
 import { fromFloat32, serializeSafetensors } from "../../src/formats/safetensors.ts";
@@ -112,8 +113,32 @@ describe("deit finetune alone", () => {
     const { code, out, err } = await deit(["finetune", photos]);
     expect([code, out]).toEqual([1, ""]);
     expect(err).toMatch(
-      /^error: the pretrained deit_tiny_patch16_224 is not on this machine, and could not be fetched:\n {2}- timm\/.* HF_HUB_OFFLINE forbids .*\n {2}Give weights that you have \(--finetune model\.safetensors\), put the file there: .*checkpoints.deit_tiny_patch16_224-a1311bcf\.pth, or train without any/,
+      /^error: the pretrained deit_tiny_patch16_224 is not on this machine, and could not be fetched:\n {2}- timm\/.* HF_HUB_OFFLINE forbids .*\n {2}Give weights that you have \(--finetune model\.safetensors\), train without any \(deit train\), or put the file there: .*checkpoints.deit_tiny_patch16_224-a1311bcf\.pth/,
     );
+  });
+});
+
+describe("the name of a model with pretrained weights", () => {
+  it("is a checkpoint wherever one is opened", async () => {
+    const hub = await startHub({
+      "timm/deit_tiny_patch16_224.fb_in1k": {
+        files: { "model.safetensors": zeros("deit_tiny_patch16_224") },
+      },
+    });
+    closing.push(hub.close);
+    vi.stubEnv("HF_ENDPOINT", hub.url);
+    await using classifier = await openClassifier("deit_tiny_patch16_224");
+    expect(classifier).toMatchObject({ name: "deit_tiny_patch16_224", numClasses: 1000 });
+    expect(classifier.file).toContain("models--timm--deit_tiny_patch16_224.fb_in1k");
+    vi.stubEnv("HF_ENDPOINT", "http://127.0.0.1:9"); // it is here now
+    expect(await locateCheckpoint("deit_tiny_patch16_224")).toBe(classifier.file);
+  });
+
+  it("is refused by what it lacks: weights, or a network", async () => {
+    vi.stubEnv("HF_HUB_OFFLINE", "1");
+    for (const name of ["deit_small_patch16_224", "resnet56_cifar"])
+      await expect(openClassifier(name)).rejects.toMatchObject({ code: "checkpoint/not-found" });
+    await expect(openClassifier("resnet56_cifar")).rejects.toThrow(/is a model without pretrained weights/);
   });
 });
 
