@@ -85,6 +85,9 @@ export const ERROR_CODES = {
   "study/teachers-apart": "the teachers of a study differ more than its table allows",
   "study/varied-option": "a flag for an option in which the rows of a study differ",
   "study/vary": "--vary names no option, or one that a study sets itself",
+  "run/diverged": "a loss or a gradient is no finite number",
+  "run/interrupted": "a run was asked to stop, and has saved",
+  "run/other-program": "a saved state that the training program has no place for",
   unclassified: "an error without a code of its own yet",
 } as const;
 

@@ -1,4 +1,4 @@
-/** What a training run tells while it goes on, and the two ways in which it stops early. */
+/** What a training run says while it goes on, and the two ways in which it stops early. */
 import { DeitError } from "../errors.ts";
 
 export type TrainEvent =
@@ -9,7 +9,7 @@ export type TrainEvent =
       readonly parameters: number;
       readonly device: string;
       readonly trainImages: number;
-      /** Different pictures that an epoch shows: a part of them with repeated augmentation. */
+      /** Different images that an epoch shows: a part of them with repeated augmentation. */
       readonly uniqueImages: number;
       /** Times that an epoch shows each of them: more than once with repeated augmentation. */
       readonly repeats: number;
@@ -45,7 +45,7 @@ export type TrainEvent =
       readonly acc5: number;
       /** Top-1 of the averaged weights, when they are kept. */
       readonly averageAcc1?: number;
-      /** Part of `seconds` in which the model waited for pictures. */
+      /** Part of `seconds` in which the model waited for images. */
       readonly waitingSeconds: number;
       readonly best: boolean;
       readonly seconds: number;
@@ -61,7 +61,7 @@ export class InterruptedError extends DeitError {
   override readonly name = "InterruptedError";
   readonly run: string;
   constructor(run: string) {
-    super(`stopped and saved in ${run}`, { hint: `Go on with: deit train ${run}` });
+    super(`stopped and saved in ${run}`, { code: "run/interrupted", hint: `Go on with: deit train ${run}` });
     this.run = run;
   }
 }
@@ -88,6 +88,7 @@ export class NonFiniteError extends DeitError {
     super(
       `${metric} is ${value} in epoch ${epoch + 1}, step ${step + 1}, at a learning rate of ${lr.toPrecision(3)}`,
       {
+        code: "run/diverged",
         hint: "The run has diverged and stopped; what it saved before is unchanged. Try a smaller --lr, a longer --warmup-epochs, or --clip-grad 1.",
       },
     );

@@ -21,6 +21,7 @@ import type { Optimizer } from "../optim/optimizer.ts";
 import type { Schedule } from "../optim/schedule.ts";
 import { scheduleOf } from "../optim/schedule.ts";
 import type { FinetuneRequest } from "./initial-weights.ts";
+import type { LoopSettings } from "./cadence.ts";
 import type { TrainingOptions } from "./program.ts";
 import type { TargetOptions } from "./task.ts";
 import { classification, targetOptions } from "./task.ts";
@@ -52,19 +53,6 @@ export interface TrainingPlan {
   readonly run: RunSettings;
   /** What the user should hear of these options. */
   readonly warnings: readonly string[];
-}
-
-/** How long the loop goes on, and how often it validates and saves. */
-export interface LoopSettings {
-  readonly epochs: number;
-  /** Validations without a better top-1 after which it stops; null: never. */
-  readonly patience: number | null;
-  /** In epochs. */
-  readonly evalEvery: number;
-  readonly saveEvery: number;
-  /** Also within an epoch; null: not. */
-  readonly saveSteps: number | null;
-  readonly saveMinutes: number | null;
 }
 
 /** Where and how it is computed: nothing of it changes what comes of a run, but for rounding. */

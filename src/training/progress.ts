@@ -69,6 +69,7 @@ export async function restoreProgress(
       throw new DeitError(
         `the saved state has ${vector?.length ?? "no"} numbers for ${name}; expected ${length}`,
         {
+          code: "run/other-program",
           hint: "It was written by another version or by hand; start a new run in another --output-dir.",
         },
       );
@@ -108,6 +109,11 @@ export async function clearGradients({
 }: Pick<StateOwner, "runtime" | "layout">): Promise<void> {
   for (const { name, length } of trainedVectors(layout))
     await runtime.setState(`G.${name}`, new Float32Array(length));
+}
+
+/** Goes on to the next epoch. */
+export function nextEpoch(progress: Progress): void {
+  Object.assign(progress, { epoch: progress.epoch + 1, step: 0, lossSums: {}, skipped: 0, lost: 0 });
 }
 
 /** Everything that a resume needs. */

@@ -1,6 +1,30 @@
-/** How fast a run trains, and what is left of it by that. */
+/** How fast a run trains, what is left of it by that, and where its time goes. */
 
-/** Pictures a second, of steps alone and weighing recent ones more. */
+/** Sums up stretches of time. */
+export class Stopwatch {
+  private total = 0;
+  private started = 0;
+
+  start(): void {
+    this.started = performance.now();
+  }
+
+  /** Ends a stretch; one that is never ended does not count. */
+  stop(): void {
+    this.total += performance.now() - this.started;
+  }
+
+  reset(): void {
+    this.total = 0;
+  }
+
+  /** Of all stretches since the last reset. */
+  get seconds(): number {
+    return this.total / 1000;
+  }
+}
+
+/** Images a second, of steps alone and weighing recent ones more. */
 export class Speed {
   private secondsPerStep = 0;
   private weight = 0;
@@ -15,7 +39,7 @@ export class Speed {
     this.started ||= performance.now();
   }
 
-  /** Ends a step, or several at once; the next one starts here, so that waiting for pictures counts. */
+  /** Ends a step, or several at once; the next one starts here, so that waiting for images counts. */
   stop(steps: number): void {
     const now = performance.now();
     this.weight = Math.min(this.weight + steps, 50);

@@ -49,6 +49,21 @@ export async function withAnswers(
   return teacher === undefined ? step.feeds : { ...step.feeds, [TEACHER_INPUT]: await teacher.answer(step) };
 }
 
+/** A function that says once that there is no more room for the answers. */
+export function tellFullCache(
+  teacher: TeacherAnswers | undefined,
+  onWarning: (message: string) => void,
+): () => void {
+  let isTold = false;
+  return () => {
+    if (isTold || teacher?.cache?.full !== true) return;
+    isTold = true;
+    onWarning(
+      "there is no more room for the teacher's answers: the rest is computed again (--teacher-cache-gib)",
+    );
+  };
+}
+
 /** Loads a teacher beside the student's program. `inputs`: what that program is fed with. */
 export async function loadTeacherAnswers(
   runtime: Runtime,

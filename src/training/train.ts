@@ -1,6 +1,6 @@
 /**
  * `train`: from a plan to a trained model in a run folder. It sets everything up in the order listed below and hands
- * over to the loop (engine.ts).
+ * over to the loop (loop.ts).
  */
 import { planBatches } from "../data/plan.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
@@ -8,7 +8,7 @@ import { freeMemory } from "../runtime/free-memory.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { VERSION } from "../version.ts";
 import { openAnswerCache } from "./answer-cache.ts";
-import { runEpochs } from "./engine.ts";
+import { runEpochs } from "./loop.ts";
 import type { TrainEvent } from "./events.ts";
 import { initialWeights } from "./initial-weights.ts";
 import { loadPrograms } from "./load-programs.ts";
@@ -148,6 +148,8 @@ export async function train(
   const { imagesPerSecond } = await runEpochs({
     ...owner,
     plan,
+    settings: plan.loop,
+    sizes,
     optimizer,
     runtime,
     executables,

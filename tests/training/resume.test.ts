@@ -64,6 +64,7 @@ async function trainUntil(
     return true;
   } catch (error) {
     expect(error).toBeInstanceOf(InterruptedError);
+    expect(error).toMatchObject({ code: "run/interrupted" });
     return false;
   }
 }

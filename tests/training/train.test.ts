@@ -245,6 +245,7 @@ describe("a loss that is no number", () => {
     const onEvent = (event: TrainEvent): void => void (event.type === "saved" && saved.push(saved.length));
     const failure: unknown = await train(run(changes), { onEvent }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(NonFiniteError);
+    expect(failure).toMatchObject({ code: "run/diverged" });
     // The warm-up reaches the peak with epoch 3: its first update is the ruin of its second.
     expect(failure).toMatchObject({ metric: expect.stringMatching(/^loss|gradNorm$/), epoch: 2, step: 1 });
     expect(String(failure)).toMatch(
