@@ -10,11 +10,12 @@ import { createHash } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { insideProgram } from "../src/analysis/inside.ts";
 import { distillation } from "../src/distillation/losses.ts";
+import type { Readout } from "../src/evaluation/intermediates.ts";
+import { FEATURES, readoutProgram } from "../src/evaluation/intermediates.ts";
 import type { ProgramOptions } from "../src/evaluation/program.ts";
-import { evaluationProgram } from "../src/evaluation/program.ts";
-import type { Target } from "../src/graph/graph.ts";
+import { evaluationProgram, headOutputs } from "../src/evaluation/program.ts";
+import type { Target, Value } from "../src/graph/graph.ts";
 import type { Program } from "../src/graph/program.ts";
 import { deployedProgram } from "../src/models/deploy.ts";
 import { createModel } from "../src/models/registry.ts";
@@ -96,20 +97,19 @@ function otherPrograms(name: string, target: Target): Record<string, Program> {
   const layout = modelLayout(model);
   const options: ProgramOptions = { model, layout, batchSize: 2, target, normalisation: NORMALISATION };
   const tensors = unpackTensors(layout, initialVectors(layout, createRandom(0)));
-  const look = (kind: string, outputs: Parameters<typeof insideProgram>[1]["look"]): Program =>
-    insideProgram(options, { name: kind, look: outputs });
-  const ofEach = (kind: string, values: readonly Program["outputs"][string][]): string[] =>
-    values.map((_, i) => `${kind}${i}`);
+  const read = (kind: string, outputs: Readout["outputs"]): Program =>
+    readoutProgram(options, { name: kind, outputs });
+  const named = (kind: string, all: readonly Value[]): Record<string, Value> =>
+    Object.fromEntries(all.map((value, i) => [`${kind}${i}`, value]));
   return {
     deployed: deployedProgram(model, tensors, { batchSize: 1, target }),
-    "all intermediates": look("inside", ({ probabilities, states, final }) => ({
-      final,
-      ...Object.fromEntries(
-        ofEach("attention", probabilities).map((key, i) => [key, probabilities[i] ?? final]),
-      ),
-      ...Object.fromEntries(ofEach("state", states).map((key, i) => [key, states[i] ?? final])),
+    features: readoutProgram(options, FEATURES),
+    "all intermediates": read("inside", ({ heads, attention, states, final }) => ({
+      ...headOutputs(heads),
+      ...(final && { final }),
+      ...named("attention", attention),
+      ...named("state", states),
     })),
-    "final tokens": look("final", ({ final }) => ({ final })),
   };
 }
 

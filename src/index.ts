@@ -10,6 +10,7 @@ export { constant, input, scalar } from "./graph/graph.ts";
 export type { ConstantData, DType, Operand, Target, TensorType, Value } from "./graph/graph.ts";
 export type { Shape } from "./graph/shape.ts";
 export { gradient } from "./graph/gradient.ts";
+export { optimizeOutputs } from "./graph/passes/forward.ts";
 export { compile } from "./graph/program.ts";
 export type { Precision } from "./graph/precision.ts";
 export type { GradientOptions } from "./graph/gradient.ts";

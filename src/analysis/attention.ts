@@ -159,7 +159,6 @@ function wantedTokens(
 export function attentionReadout(headFusion: HeadFusion): Readout {
   return {
     name: `attention.${headFusion}`,
-    everyToken: true,
     outputs: (inside) => ({ ...headOutputs(inside.heads), ...mapOutputs(inside, headFusion) }),
   };
 }

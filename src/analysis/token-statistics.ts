@@ -39,7 +39,7 @@ const TINY = 1e-30;
  * - `distance` [B, L, h], in pixels: how far patches look (the ViT paper's mean attention distance), mean over the patches;
  * - `overlap` [B, L, h], of a distilled model: the part of the two tokens' attention among the patches that is common.
  */
-export const TOKEN_STATISTICS: Readout = { name: "tokens", everyToken: true, outputs: tokenStatistics };
+export const TOKEN_STATISTICS: Readout = { name: "tokens", outputs: tokenStatistics };
 
 function tokenStatistics({ model, attention, states, final }: Intermediates): Record<string, Value> {
   const config = requireTransformer(model);

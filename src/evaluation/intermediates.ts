@@ -5,6 +5,7 @@
 import { ConfigError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
 import { concat, reshape, transpose } from "../graph/ops.ts";
+import { optimizeOutputs } from "../graph/passes/forward.ts";
 import { compile } from "../graph/program.ts";
 import type { Program } from "../graph/program.ts";
 import type { Heads } from "../models/heads.ts";
@@ -28,17 +29,15 @@ export interface Intermediates {
   readonly scope: Scope;
   /** Tokens before the patches, after the final norm: [tokens, B, D]; undefined for a convnet. */
   readonly final: Value | undefined;
-  /** Attention's probabilities [B, heads, N, N] of each block: rows are queries, columns keys. For `everyToken`. */
+  /** Attention's probabilities [B, heads, N, N] of each block: rows are queries, columns keys. None of a convnet. */
   readonly attention: readonly Value[];
-  /** Tokens [N, B, D] after the embedding and after each block. For `everyToken`. */
+  /** Tokens [N, B, D] after the embedding and after each block. None of a convnet. */
   readonly states: readonly Value[];
 }
 
-/** What is read from a forward pass: outputs by name, each with the batch as its first axis. */
+/** What is read from a forward pass: outputs by name, each with the batch as its first axis. Nothing else is computed. */
 export interface Readout {
   readonly name: string;
-  /** Whether attention and states are read. Without it the last block computes the class tokens alone. */
-  readonly everyToken?: boolean;
   /** @throws ConfigError for a model that has nothing of the kind */
   outputs(inside: Intermediates): Record<string, Value>;
 }
@@ -62,19 +61,11 @@ export function requireTransformer(model: Model): VisionTransformerConfig {
   });
 }
 
-/** The forward pass of normalised images [B, 3, H, W]. @throws ConfigError for `everyToken` of a convnet */
-export function traceIntermediates(
-  model: Model,
-  images: Value,
-  scope: Scope,
-  { everyToken = false }: Pick<Readout, "everyToken"> = {},
-): Intermediates {
-  const depth = everyToken ? requireTransformer(model).depth : 0;
+/** The forward pass of normalised images [B, 3, H, W]. */
+export function traceIntermediates(model: Model, images: Value, scope: Scope): Intermediates {
+  const depth = model.transformer?.depth ?? 0;
   const records = new Map<string, Value>();
-  const heads = model.forward(images, scope, {
-    ...evaluationContext(everyToken ? records : undefined),
-    record: (name, value) => void records.set(name, value),
-  });
+  const heads = model.forward(images, scope, evaluationContext(records));
   const recorded = (what: string): Value => {
     const value = records.get(what);
     if (value === undefined) throw new Error(`${model.name} records no ${what}`);
@@ -87,7 +78,7 @@ export function traceIntermediates(
     scope,
     final: records.get("tokens"),
     attention: blocks.map((block) => recorded(`${block}.attn`)),
-    states: everyToken ? ["embeddings", ...blocks].map(recorded) : [],
+    states: depth === 0 ? [] : ["embeddings", ...blocks].map(recorded),
   };
 }
 
@@ -99,7 +90,7 @@ export function readoutProgram(
 ): Program {
   const { weights, scope } = bindParameters(layout, slot);
   const images = normalise(imagesInput({ model, batchSize }), normalisation);
-  const outputs = readout.outputs(traceIntermediates(model, images, scope, readout));
+  const outputs = optimizeOutputs(readout.outputs(traceIntermediates(model, images, scope)));
   const state = Object.fromEntries(Object.keys(weights).map((vector) => [`${slot}.${vector}`, null]));
   return compile({ name: `${model.name}.${readout.name}.${slot}`, target, outputs, state });
 }

@@ -5,7 +5,7 @@
 import { DeitError } from "../errors.ts";
 import type { Tensor64, Value } from "./graph.ts";
 import { at, inputName, isInput, operands, topologicalOrder } from "./graph.ts";
-import { lower } from "./passes.ts";
+import { lower } from "./passes/lower.ts";
 import { sizeOf } from "./shape.ts";
 
 /** Evaluates `values`, given the inputs by name as flat row-major numbers. */

@@ -4,7 +4,8 @@ import type { Target, TensorType, Value } from "./graph.ts";
 import { at, inputName, isCpu, isInput, topologicalOrder } from "./graph.ts";
 import { workingBytes } from "./memory.ts";
 import { onnxModel } from "./onnx-model.ts";
-import { lower, simplify } from "./passes.ts";
+import { lower } from "./passes/lower.ts";
+import { simplify } from "./passes/simplify.ts";
 import type { Precision } from "./precision.ts";
 import { toFloat16 } from "./precision.ts";
 

@@ -2,6 +2,7 @@
 import type { Target } from "../graph/graph.ts";
 import { constant, input } from "../graph/graph.ts";
 import type { Program } from "../graph/program.ts";
+import { optimizeOutputs } from "../graph/passes/forward.ts";
 import { compile } from "../graph/program.ts";
 import { CheckpointError } from "../errors.ts";
 import { evaluationContext } from "../nn/context.ts";
@@ -19,7 +20,7 @@ export function deployedProgram(
 ): Program {
   const images = input("pixel_values", "float32", [batchSize, 3, ...model.config.inputSize]);
   const logits = jointLogits(model.forward(images, frozenScope(tensors), evaluationContext()));
-  return compile({ name: model.name, target, outputs: { logits } });
+  return compile({ name: model.name, target, outputs: optimizeOutputs({ logits }) });
 }
 
 /** A scope whose parameters are constants. @throws CheckpointError for one that is not there */

@@ -45,13 +45,11 @@ export function visionTransformer(
   x = context.dropout(x, "embeddings");
   context.record("embeddings", x);
   for (let index = 0; index < depth; index++) {
-    const last = index === depth - 1 && !context.recording;
-    const wanted = last ? prefix.length : tokens; // the heads read these alone
-    const options = { numHeads, mlpRatio, index, tokens: wanted };
-    x = context.segment(x, (tokens) => block(tokens, scope.at(`blocks.${index}`), options, context));
+    const options = { numHeads, mlpRatio, index };
+    x = context.segment(x, (input) => block(input, scope.at(`blocks.${index}`), options, context));
     context.record(`blocks.${index}`, x);
   }
-  x = layerNorm(slice(x, { axis: 0, end: prefix.length }), scope.at("norm"));
+  x = layerNorm(slice(x, { axis: 0, end: prefix.length }), scope.at("norm")); // all that the heads read
   context.record("tokens", x);
   const head = (index: number, name: string): Value =>
     linear(reshape(slice(x, { axis: 0, start: index, end: index + 1 }), [batch, embedDim]), scope.at(name), {

@@ -17,12 +17,8 @@ export interface ForwardContext {
   dropPath(x: Value, branch: number): Value;
   /** Dropout (Srivastava et al. 2014) of single elements. `site` names the place. The identity in evaluation. */
   dropout(x: Value, site: string): Value;
-  /** Whether `dropout` does anything; where it does not, fused operations may be used. */
-  readonly dropping: boolean;
-  /** The same for attention's probabilities, which have a rate of their own; undefined where there is none. */
-  readonly attentionDropout: ((probabilities: Value, site: string) => Value) | undefined;
-  /** Whether intermediate results are wanted; then nothing may be left out as a shortcut. */
-  readonly recording: boolean;
+  /** Dropout of attention's probabilities, which has a rate of its own: factors of this shape; undefined where there is none. */
+  attentionFactors(shape: readonly number[], site: string): Value | undefined;
   /** Keeps an intermediate result under a name like `blocks.0.attn`. */
   record(name: string, value: Value): void;
   /**
@@ -40,9 +36,7 @@ export function evaluationContext(records?: Map<string, Value>): ForwardContext 
     training: false,
     dropPath: (x) => x,
     dropout: (x) => x,
-    dropping: false,
-    attentionDropout: undefined,
-    recording: records !== undefined,
+    attentionFactors: () => undefined,
     record: (name, value) => void records?.set(name, value),
     segment: (x, part) => part(x),
     updateBuffer: () => {},
@@ -91,23 +85,24 @@ export function trainingContext({
       // tokens first: [N, B, D] · [B, 1]; pictures: [B, C, H, W] · [B, 1, 1, 1]
       return mul(x, reshape(row, x.shape.length === 4 ? [batchSize, 1, 1, 1] : [batchSize, 1]));
     },
-    dropping: drop > 0,
-    dropout: (x, site) => (drop === 0 ? x : dropElements(x, { site, rate: drop })),
-    attentionDropout:
-      attnDrop === 0
-        ? undefined
-        : (x, site) => dropElements(x, { site: site + ATTENTION_SITE, rate: attnDrop }),
-    recording: false,
+    dropout: (x, site) => (drop === 0 ? x : mul(x, dropoutFactors(x.shape, { site, rate: drop }))),
+    attentionFactors: (shape, site) =>
+      attnDrop === 0 ? undefined : dropoutFactors(shape, { site: site + ATTENTION_SITE, rate: attnDrop }),
     record: () => {},
     segment: (x, part) => part(x),
     updateBuffer: (buffer, next) => void bufferUpdates?.set(buffer, next),
   };
 }
 
-/** Kept elements are divided by their share, so that the expectation stays. */
-function dropElements(x: Value, { site, rate }: { site: string; rate: number }): Value {
-  const kept = input(DROPOUT_INPUT + site, "uint8", x.shape);
-  return mul(x, mul(cast(kept, "float32"), 1 / (1 - rate)));
+/** 0 for what is dropped. Kept elements are divided by their share, so that the expectation stays. */
+function dropoutFactors(shape: readonly number[], { site, rate }: { site: string; rate: number }): Value {
+  const kept = input(DROPOUT_INPUT + site, "uint8", shape);
+  return mul(cast(kept, "float32"), 1 / (1 - rate));
+}
+
+/** Whether an input of a program is a dropout mask, which is drawn for the shape that the program gives it. */
+export function isDropoutMask(inputName: string): boolean {
+  return inputName.startsWith(DROPOUT_INPUT);
 }
 
 /** The masks that a program of `trainingContext` wants. Every mask has a stream of its own, by its name. */
@@ -125,7 +120,7 @@ export function drawMasks(
     if (name === DROP_PATH_INPUT) {
       const stream = random.split(name);
       masks[name] = dropPathMask(dropPathRates, dimAt(shape, 1), () => stream.uniform());
-    } else if (name.startsWith(DROPOUT_INPUT)) {
+    } else if (isDropoutMask(name)) {
       const rate = name.endsWith(ATTENTION_SITE) ? attnDrop : drop;
       masks[name] = dropoutMask(sizeOf(shape), rate, random.split(name));
     }

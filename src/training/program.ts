@@ -22,13 +22,14 @@ import {
   sub,
   sum,
 } from "../graph/ops.ts";
+import { optimizeForward } from "../graph/passes/forward.ts";
 import type { Precision } from "../graph/precision.ts";
 import { inFloat32 } from "../graph/precision.ts";
 import type { Program } from "../graph/program.ts";
 import type { Segment } from "../graph/recompute.ts";
 import { compile } from "../graph/program.ts";
 import type { ForwardContext } from "../nn/context.ts";
-import { evaluationContext, trainingContext } from "../nn/context.ts";
+import { evaluationContext, isDropoutMask, trainingContext } from "../nn/context.ts";
 import type { Layout, ParameterVector } from "../nn/layout.ts";
 import { bindParameters, frozenVectors, nextVector, trainedVectors } from "../nn/layout.ts";
 import {
@@ -189,7 +190,7 @@ function traceGradients(
     teacher === "input"
       ? input(TEACHER_INPUT, "float32", logits)
       : inScope("teacher", () => teacher?.(pixels));
-  const losses = inScope("loss", () =>
+  const traced = inScope("loss", () =>
     task({
       heads: {
         class: forLoss(heads.class),
@@ -199,22 +200,31 @@ function traceGradients(
       teacher: answers && forLoss(answers),
     }),
   );
-  const trained = trainedVectors(layout).map(({ name }) => weights[name] ?? losses.loss);
+  const statistics = frozenVectors(layout).map((vector) => {
+    const weight = weights[vector.name] ?? traced.loss;
+    const next = nextVector(vector, { weight, values, updates: bufferUpdates });
+    // Statistics of images that were too much for float16 are none.
+    const isNew = lossScale !== undefined && next !== weight;
+    return [vector.name, isNew ? select(isFiniteNorm(sum(abs(next))), next, weight) : next] as const;
+  });
+  const { find } = optimizeForward([...Object.values(traced), ...statistics.map(([, next]) => next)], {
+    mayShrink: isDropoutMask,
+  });
+  const loss = find(traced.loss);
+  const trained = trainedVectors(layout).map(({ name }) => weights[name] ?? loss);
   const scale = lossScale && scaleOf(lossScaleInput());
-  const grads = gradient(scale ? mul(losses.loss, scale) : losses.loss, trained, { segments });
+  const grads = gradient(scale ? mul(loss, scale) : loss, trained, {
+    segments: segments.map((segment) => ({
+      ...segment,
+      input: find(segment.input),
+      output: find(segment.output),
+    })),
+  });
   return {
-    losses: { ...losses },
+    losses: Object.fromEntries(Object.entries(traced).map(([name, value]) => [name, find(value)])),
     weights,
     grads: scale ? grads.map((grad) => mul(grad, div(1, scale))) : grads,
-    frozen: Object.fromEntries(
-      frozenVectors(layout).map((vector) => {
-        const weight = weights[vector.name] ?? losses.loss;
-        const next = nextVector(vector, { weight, values, updates: bufferUpdates });
-        // Statistics of pictures that were too much for float16 are none.
-        const isNew = lossScale !== undefined && next !== weight;
-        return [vector.name, isNew ? select(isFiniteNorm(sum(abs(next))), next, weight) : next];
-      }),
-    ),
+    frozen: Object.fromEntries(statistics.map(([name, next]) => [name, find(next)])),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Teacher } from "../distillation/teacher-program.ts";
 import { teacherLogits } from "../distillation/teacher-program.ts";
 import type { ProgramOptions } from "../evaluation/program.ts";
 import type { Program } from "../graph/program.ts";
+import { optimizeOutputs } from "../graph/passes/forward.ts";
 import { compile } from "../graph/program.ts";
 import { reorderClasses } from "../models/match-classes.ts";
 import type { Runtime, TensorData } from "../runtime/runtime.ts";
@@ -90,7 +91,11 @@ async function loadAnswer(
 ): Promise<Answer> {
   const pixels = batchPixels(shared, inputs);
   const load = async (outputs: Parameters<typeof compile>[0]["outputs"]): Promise<Answer> => {
-    const program = compile({ name: `${teacher.name}.teacher`, target: runtime.target, outputs });
+    const program = compile({
+      name: `${teacher.name}.teacher`,
+      target: runtime.target,
+      outputs: optimizeOutputs(outputs),
+    });
     const executable = await runtime.load(program);
     return async (feeds) => {
       const [result] = Object.values(await executable.run(pick(feeds, program)));

@@ -10,15 +10,15 @@ import { HEAD_FUSIONS, rollout } from "../../src/analysis/rollout.ts";
 import { TOKEN_STATISTICS } from "../../src/analysis/token-statistics.ts";
 import { loadModel } from "../../src/evaluation/load-model.ts";
 import { classifierOf } from "../../src/evaluation/classifier.ts";
-import { traceIntermediates } from "../../src/evaluation/intermediates.ts";
-import { evaluationProgram } from "../../src/evaluation/program.ts";
+import type { Intermediates } from "../../src/evaluation/intermediates.ts";
+import { readoutProgram, traceIntermediates } from "../../src/evaluation/intermediates.ts";
+import { evaluationProgram, headOutputs } from "../../src/evaluation/program.ts";
 import type { Value } from "../../src/graph/graph.ts";
-import { input } from "../../src/graph/graph.ts";
+import { at, input } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import { compile } from "../../src/graph/program.ts";
 import { sizeOf } from "../../src/graph/shape.ts";
 import { modelOf } from "../../src/models/registry.ts";
-import { evaluationContext } from "../../src/nn/context.ts";
 import { createScope } from "../../src/nn/parameters.ts";
 import { modelLayout } from "../../src/optim/groups.ts";
 import { generate } from "../augmentation/generated.ts";
@@ -69,7 +69,7 @@ function trace(distilled: boolean): { outputs: Record<string, Value>; feeds: Rec
     model.parameters.map(({ name, shape }) => [name, input(name, "float32", shape)]),
   );
   const scope = createScope(({ name }) => parameters.get(name) ?? images);
-  const inside = traceIntermediates(model, images, scope, { everyToken: true });
+  const inside = traceIntermediates(model, images, scope);
   const fused = HEAD_FUSIONS.map((headFusion) => [
     `fused ${headFusion}`,
     mapOutputs(inside, headFusion).fused,
@@ -161,14 +161,25 @@ test("looking inside leaves the program of evaluation byte for byte as it was", 
   compile({ name: "inside", target: "cpu", outputs: inside.outputs });
   const after = evaluationProgram(options);
   expect(after.model).toEqual(before.model);
-  // and it computes no token that no head reads: what only records ask for is not in it
-  const images = input("images", "float32", [batchSize, 3, ...size]);
-  const scope = createScope(({ name, shape }) => input(name, "float32", shape));
-  const logits = (context: ReturnType<typeof evaluationContext>): number => {
-    const heads = model.forward(images, scope, context);
-    return compile({ name: "heads", target: "cpu", outputs: { class: heads.class } }).model.length;
-  };
-  expect(logits(evaluationContext())).not.toBe(logits(evaluationContext(new Map())));
+});
+
+test("what is recorded but not read is not computed: heads alone are the program of evaluation", () => {
+  const model = smallModel(false);
+  const options = {
+    model,
+    layout: modelLayout(model),
+    batchSize,
+    target: "cpu",
+    normalisation: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+  } as const;
+  const { model: evaluated } = evaluationProgram(options);
+  const heads = (inside: Intermediates): Record<string, Value> => headOutputs(inside.heads);
+  expect(readoutProgram(options, { name: "evaluate", outputs: heads }).model).toEqual(evaluated);
+  const last = (inside: Intermediates): Record<string, Value> => ({
+    ...heads(inside),
+    last: at(inside.states, depth),
+  });
+  expect(readoutProgram(options, { name: "evaluate", outputs: last }).model).not.toEqual(evaluated);
 });
 
 const data = new URL("../../../shared/data/", import.meta.url);

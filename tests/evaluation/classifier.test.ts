@@ -146,7 +146,6 @@ test("a dataset is answered for and evaluated as by deit eval", async () => {
 describe("intermediates", () => {
   const attention: Readout = {
     name: "all-attention",
-    everyToken: true,
     outputs: ({ attention: layers }) => ({ attention: stack(layers) }),
   };
   const sumOf = async (classifier: Classifier): Promise<number[]> => {

@@ -503,14 +503,20 @@ function smallLayerNorm(x: Value, weight: Value, bias: Value, epsilon = 1e-6): V
   return ops.add(ops.mul(smallNormalize(x, epsilon), weight), bias);
 }
 
+/** Dropout's factors of a mask. */
+function dropped(kept: Value): Value {
+  return ops.mul(ops.cast(kept, "float32"), 1.25);
+}
+
 /** softmax(QKᵀ/√d)V with batch and heads in front. */
-function smallAttention(q: Value, k: Value, v: Value, numHeads: number): Value[] {
+function smallAttention(q: Value, k: Value, v: Value, numHeads: number, factors?: Value): Value[] {
   const [queries = 1, batch = 1, dim = 1] = q.shape;
   const split = (x: Value): Value =>
     ops.transpose(ops.reshape(x, [x.shape[0] ?? 1, batch, numHeads, dim / numHeads]), [1, 2, 0, 3]);
   const scores = ops.mul(ops.matmul(split(q), ops.transpose(split(k))), (dim / numHeads) ** -0.5);
   const probabilities = ops.softmax(scores);
-  const attended = ops.transpose(ops.matmul(probabilities, split(v)), [2, 0, 1, 3]);
+  const weights = factors === undefined ? probabilities : ops.mul(probabilities, factors);
+  const attended = ops.transpose(ops.matmul(weights, split(v)), [2, 0, 1, 3]);
   return [ops.reshape(attended, [queries, batch, dim]), probabilities];
 }
 
@@ -630,6 +636,24 @@ const composites: OpCase[] = [
     "one head, one value for all three",
     [floats([3, 2, 4])],
     ([x]) => ops.attention({ q: x, k: x, v: x }, { numHeads: 1 }).attended,
+  ),
+  opCase(
+    "attention",
+    "probabilities dropped out",
+    [
+      floats([3, 2, 4]),
+      others([5, 2, 4]),
+      floats([5, 2, 4], { name: "v" }),
+      values(
+        Array.from({ length: 60 }, (_, i) => Number(i % 7 > 1)),
+        [2, 2, 3, 5],
+        "uint8",
+      ),
+    ],
+    ([q, k, v, kept]) => ops.attention({ q, k, v }, { numHeads: 2, factors: dropped(kept) }).attended,
+    {
+      reference: ([q, k, v, kept]) => smallAttention(q, k, v, 2, dropped(kept)).slice(0, 1),
+    },
   ),
   opCase(
     "attention",

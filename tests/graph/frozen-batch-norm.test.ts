@@ -4,7 +4,8 @@ import type { Target, Value } from "../../src/graph/graph.ts";
 import { constant, input, operands, topologicalOrder } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import * as ops from "../../src/graph/ops.ts";
-import { lower, simplify } from "../../src/graph/passes.ts";
+import { lower } from "../../src/graph/passes/lower.ts";
+import { simplify } from "../../src/graph/passes/simplify.ts";
 import { seededTensor } from "../helpers/seeded.ts";
 import { expectClose } from "./compare.ts";
 

@@ -8,7 +8,7 @@ import type { Target, Value } from "../../src/graph/graph.ts";
 import { input, operands } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import * as ops from "../../src/graph/ops.ts";
-import { lower } from "../../src/graph/passes.ts";
+import { lower } from "../../src/graph/passes/lower.ts";
 import { compile } from "../../src/graph/program.ts";
 import { sizeOf } from "../../src/graph/shape.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";

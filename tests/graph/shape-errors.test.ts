@@ -117,6 +117,11 @@ const mistakes: [op: string, call: () => unknown, message: RegExp][] = [
     /^attention: got \[2, 1, 4\]; expected a width that 3 heads divide, not 4/,
   ],
   [
+    "attention",
+    () => ops.attention({ q: x(2, 1, 4), k: x(3, 1, 4), v: x(3, 1, 4) }, { numHeads: 2, factors: x(2, 3) }),
+    /^attention: got .* and \[2, 3\]; expected factors of \[1, 2, 2, 3\]/,
+  ],
+  [
     "geluMlp",
     () => ops.geluMlp(x(2, 3), { weight1: x(5, 3), bias1: x(5), weight2: x(2, 4), bias2: x(2) }),
     /^geluMlp: got \[2, 3\] and \[5, 3\]/,

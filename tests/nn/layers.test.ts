@@ -1,12 +1,14 @@
-/** The layers against the same by small operations: what is folded or left out must not change a value. */
+/** The layers against the same by small operations, as they are written down and as passes make them for a program. */
 import { describe, expect, test } from "vitest";
 import { gradient } from "../../src/graph/gradient.ts";
 import type { Value } from "../../src/graph/graph.ts";
-import { input } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import * as ops from "../../src/graph/ops.ts";
+import { optimizeForward } from "../../src/graph/passes/forward.ts";
+import { at, input } from "../../src/graph/graph.ts";
 import { attention } from "../../src/nn/attention.ts";
-import { layerNorm, linear, normWeights } from "../../src/nn/linear.ts";
+import { evaluationContext } from "../../src/nn/context.ts";
+import { layerNorm, linear } from "../../src/nn/linear.ts";
 import { mlp } from "../../src/nn/mlp.ts";
 import type { ParameterSpec, Scope } from "../../src/nn/parameters.ts";
 import { collectParameters, createScope } from "../../src/nn/parameters.ts";
@@ -16,9 +18,9 @@ import { seededTensor } from "../helpers/seeded.ts";
 const DIM = 6;
 const x = input("x", "float32", [4, 2, DIM]);
 
-/** Two forms of one layer have the same parameters, values and gradients. */
-function expectSame(fast: (scope: Scope) => Value, plain: (scope: Scope) => Value): void {
-  const specs = collectParameters(fast);
+/** Two forms of one layer have the same parameters, values and gradients; the first one also after the passes. */
+function expectSame(layer: (scope: Scope) => Value, plain: (scope: Scope) => Value): void {
+  const specs = collectParameters(layer);
   expect(sorted(specs)).toEqual(sorted(collectParameters(plain)));
   const parameters = new Map(specs.map(({ name, shape }) => [name, input(name, "float32", shape)]));
   const feeds: Record<string, Float32Array> = { x: seededTensor("x", 4 * 2 * DIM, { offset: 0, scale: 4 }) };
@@ -30,8 +32,8 @@ function expectSame(fast: (scope: Scope) => Value, plain: (scope: Scope) => Valu
     );
   }
   const scope = createScope(({ name }) => parameters.get(name) ?? x);
-  const results = [fast, plain].map((layer) => {
-    const y = layer(scope);
+  const traced = layer(scope);
+  const results = [traced, at(optimizeForward([traced]).outputs, 0), plain(scope)].map((y) => {
     const weights = input("dy", "float32", y.shape);
     feeds["dy"] = seededTensor(
       "dy",
@@ -40,9 +42,10 @@ function expectSame(fast: (scope: Scope) => Value, plain: (scope: Scope) => Valu
     );
     return evaluate([y, ...gradient(ops.sum(ops.mul(y, weights)), [x, ...parameters.values()])], feeds);
   });
-  for (const [i, expected] of (results[1] ?? []).entries()) {
+  for (const [i, expected] of (results[2] ?? []).entries()) {
     const name = ["y", "x", ...parameters.keys()][i] ?? "";
     expectClose(results[0]?.[i], expected, { tolerance: 1e-11, name });
+    expectClose(results[1]?.[i], expected, { tolerance: 1e-11, name: `${name} after the passes` });
   }
 }
 
@@ -67,23 +70,26 @@ function plainAttention(tokens: Value, scope: Scope, numHeads: number, queries: 
   return linear(ops.slice(attended, { axis: 0, end: queries }), scope.at("proj"), { outFeatures: DIM });
 }
 
+const site = "blocks.0";
+
 describe("attention with the normalisation before it", () => {
-  test.each([[4], [1], [2]])("of %d tokens that ask", (queries) => {
+  test.each([[4], [1], [2]])("of which %d tokens are read", (queries) => {
     expectSame(
       (scope) => {
-        const norm = normWeights(scope.at("norm"), DIM);
-        return attention(ops.normalize(x), scope.at("attn"), { numHeads: 3, norm, queries }).attended;
+        const normed = layerNorm(x, scope.at("norm"));
+        const y = attention(normed, scope.at("attn"), { numHeads: 3, site }, evaluationContext());
+        return ops.slice(y, { axis: 0, end: queries });
       },
       (scope) => plainAttention(layerNorm(x, scope.at("norm")), scope.at("attn"), 3, queries),
     );
   });
 
-  test("returns probabilities that add up to 1", () => {
-    const specs = collectParameters(
-      (scope) => attention(x, scope, { numHeads: 2, norm: normWeights(scope, DIM) }).attended,
+  test("records probabilities that add up to 1", () => {
+    const records = new Map<string, Value>();
+    const specs = collectParameters((scope) =>
+      attention(x, scope, { numHeads: 2, site }, evaluationContext(records)),
     );
-    const scope = createScope(({ name, shape }) => input(name, "float32", shape));
-    const { probabilities } = attention(x, scope, { numHeads: 2, norm: normWeights(scope, DIM) });
+    const probabilities = records.get(`${site}.attn`) ?? x;
     expect(probabilities.shape).toEqual([2, 2, 4, 4]);
     const feeds = Object.fromEntries(
       specs.map(({ name, shape }) => [
@@ -110,7 +116,7 @@ describe("attention with the normalisation before it", () => {
 describe("mlp with the normalisation before it", () => {
   test.each([[4], [1.5]])("of ratio %d", (ratio) => {
     expectSame(
-      (scope) => mlp(ops.normalize(x), scope.at("mlp"), { norm: normWeights(scope.at("norm"), DIM), ratio }),
+      (scope) => mlp(layerNorm(x, scope.at("norm")), scope.at("mlp"), { ratio, site }, evaluationContext()),
       (scope) => {
         const hidden = linear(layerNorm(x, scope.at("norm")), scope.at("mlp").at("fc1"), {
           outFeatures: DIM * ratio,

@@ -14,13 +14,13 @@ import { softmax } from "./softmax.ts";
 
 /**
  * Inputs: queries [Q, B, D], keys and values [N, B, D], tokens first: then a head is a batch entry of a product
- * that reads its operand as it lies. Outputs: attended [Q, B, D]; then, for the gradient to reuse, the
- * probabilities [B·h, Q, N].
+ * that reads its operand as it lies; perhaps factors of the probabilities [B, h, Q, N]. Outputs: attended [Q, B, D];
+ * then, for the gradient to reuse, the probabilities [B·h, Q, N], without the factors.
  */
 const attentionOp: OpDefinition<{ numHeads: number }> = {
   name: "attention",
   differentiableOutputs: 1,
-  infer: ([q, k, v], { numHeads }) => {
+  infer: ([q, k, v, ...factors], { numHeads }) => {
     const [queries = 0, batch = 0, dim = 0] = q.shape;
     const expected = [k.shape[0] ?? 0, batch, dim];
     if (q.shape.length !== 3 || !sameShape(k.shape, expected) || !sameShape(v.shape, expected)) {
@@ -33,10 +33,14 @@ const attentionOp: OpDefinition<{ numHeads: number }> = {
     if (dim % numHeads !== 0) {
       throw new ShapeError("attention", [q.shape], `a width that ${numHeads} heads divide, not ${dim}`);
     }
+    const all = [batch, numHeads, queries, dimAt(k.shape, 0)];
+    const wrong = factors.find(({ shape }) => !sameShape(shape, all));
+    if (wrong !== undefined)
+      throw new ShapeError("attention", [q.shape, k.shape, wrong.shape], `factors of [${all.join(", ")}]`);
     const { dtype } = q;
     return [q, { dtype, shape: [batch * numHeads, queries, dimAt(k.shape, 0)] }];
   },
-  lower: ([q, k, v], { numHeads }) => {
+  lower: ([q, k, v, ...factors], { numHeads }) => {
     const scores = matmul(heads(q, numHeads), heads(k, numHeads), {
       transBatchA: true,
       transBatchB: true,
@@ -44,20 +48,27 @@ const attentionOp: OpDefinition<{ numHeads: number }> = {
       alpha: scaleOf(q, numHeads),
     });
     const probabilities = softmax(scores);
-    const attended = matmul(probabilities, heads(v, numHeads), { transBatchB: true });
+    const attended = matmul(multiplied(probabilities, factors), heads(v, numHeads), { transBatchB: true });
     return [tokensFirst(attended, q.shape), probabilities];
   },
-  gradient: ({ inputs: [q, k, v], outputs: [attended, probabilities], grad, attributes: { numHeads } }) => {
+  gradient: ({
+    inputs: [q, k, v, ...factors],
+    outputs: [attended, probabilities],
+    grad,
+    attributes: { numHeads },
+  }) => {
     const alpha = scaleOf(q, numHeads);
     const byAttended = heads(grad, numHeads); // [Q, B·h, d]
-    const byV = matmul(probabilities, byAttended, { transA: true, transBatchB: true });
-    // Softmax's row sums Σ P∘dP equal Σ dO∘O, which runs over d and not over N.
+    const weights = multiplied(probabilities, factors);
+    const byV = matmul(weights, byAttended, { transA: true, transBatchB: true });
+    // Softmax's row sums Σ P∘dP equal Σ dO∘O, which runs over d and not over N, with factors or without.
     const rowSums = sum(mul(byAttended, heads(attended, numHeads)), -1); // [Q, B·h]
-    const byProbabilities = matmul(byAttended, heads(v, numHeads), {
+    const byWeights = matmul(byAttended, heads(v, numHeads), {
       transB: true,
       transBatchA: true,
       transBatchB: true,
     });
+    const byProbabilities = multiplied(byWeights, factors);
     const spread = reshape(transpose(rowSums), probabilities.shape.with(2, 1)); // [B·h, Q, 1]
     const byScores = mul(probabilities, sub(byProbabilities, spread));
     const byQ = matmul(byScores, heads(k, numHeads), { transBatchB: true, alpha });
@@ -66,20 +77,31 @@ const attentionOp: OpDefinition<{ numHeads: number }> = {
   },
 };
 
+export interface AttentionOptions {
+  readonly numHeads: number;
+  /** What the probabilities [B, numHeads, Q, N] are multiplied by before they weigh the values: dropout. No gradient. */
+  readonly factors?: Value | undefined;
+}
+
 /**
  * Scaled dot-product attention, tokens first. q: [Q, B, D], k and v: [N, B, D] → attended [Q, B, D] and the
- * probabilities [B, numHeads, Q, N] (to look at: they carry no gradient).
+ * probabilities [B, numHeads, Q, N], without `factors` (to look at: they carry no gradient).
  */
 export function attention(
   { q, k, v }: { q: Value; k: Value; v: Value },
-  { numHeads }: { numHeads: number },
+  { numHeads, factors }: AttentionOptions,
 ): { attended: Value; probabilities: Value } {
-  const node = createNode(attentionOp, [q, k, v], { numHeads });
+  const node = createNode(attentionOp, factors === undefined ? [q, k, v] : [q, k, v, factors], { numHeads });
   const [queries = 1, batch = 1] = q.shape;
   return {
     attended: output(node, 0),
     probabilities: reshape(output(node, 1), [batch, numHeads, queries, dimAt(k.shape, 0)]),
   };
+}
+
+/** [B·h, Q, N], times factors [B, h, Q, N] if there are any. */
+function multiplied(x: Value, factors: readonly Value[]): Value {
+  return factors.reduce((product, factor) => mul(product, reshape(factor, x.shape)), x);
 }
 
 function scaleOf(q: Value, numHeads: number): number {

@@ -1,48 +1,11 @@
 /**
- * Graph to graph: composite operations written out for a target, constants folded, equal expressions shared,
- * needless ones removed. Dead code needs no pass: what the outputs do not reach is never written.
+ * Simplification: constants folded, equal expressions shared, needless ones removed. Dead code needs no pass: what the
+ * outputs do not reach is never written.
  */
-import type { Node, Target, Value } from "./graph.ts";
-import {
-  at,
-  atScope,
-  constant,
-  constantData,
-  createNode,
-  inputName,
-  isInput,
-  operands,
-  toFloat64,
-  topologicalOrder,
-} from "./graph.ts";
-import { sameShape, sizeOf } from "./shape.ts";
-
-/** Writes out every operation that the target does not have as one. */
-export function lower(values: readonly Value[], target: Target): readonly Value[] {
-  let current = values;
-  for (;;) {
-    let changed = false;
-    const used = usedValues(current);
-    current = rewrite(current, (node, inputs) => {
-      const wanted = node.outputs.map((value) => used.has(value));
-      const outputs = node.op.lower?.(operands(inputs), node.attributes, target, wanted);
-      changed ||= outputs !== undefined;
-      return outputs;
-    });
-    if (!changed) return current;
-  }
-}
-
-/** What `values` are, or depend on. What is computed again has to be computed in the same way both times. */
-function usedValues(values: readonly Value[]): Set<Value> {
-  const order = topologicalOrder(values);
-  const used = new Set([...values, ...order.flatMap((node) => node.inputs)]);
-  for (const { recomputes, outputs } of order) {
-    for (const [i, value] of (recomputes?.outputs ?? []).entries())
-      if (used.has(at(outputs, i))) used.add(value);
-  }
-  return used;
-}
+import type { Node, Value } from "../graph.ts";
+import { at, constant, constantData, inputName, isInput, operands, toFloat64 } from "../graph.ts";
+import { sameShape, sizeOf } from "../shape.ts";
+import { rewrite, sameInputs, sameNode } from "./rewrite.ts";
 
 /** Folding makes no constant larger than this many elements: a program should not carry expanded zeros. */
 const LARGEST_FOLDED = 1 << 24;
@@ -59,37 +22,10 @@ export function simplify(values: readonly Value[]): readonly Value[] {
     if (key === undefined) return outputs;
     const twin = known.get(key);
     if (twin !== undefined) return twin;
-    const made = outputs ?? createNode(node.op, inputs, node.attributes).outputs;
+    const made = outputs ?? sameNode(node, inputs);
     known.set(key, made);
     return made;
-  });
-}
-
-/** Rebuilds what `values` reach; `visit` may replace a node's outputs, given its rebuilt inputs. */
-function rewrite(
-  values: readonly Value[],
-  visit: (node: Node, inputs: readonly Value[]) => readonly Value[] | undefined,
-): readonly Value[] {
-  const rebuilt = new Map<Value, Value>();
-  const find = (value: Value): Value => rebuilt.get(value) ?? value;
-  for (const node of topologicalOrder(values)) {
-    const inputs = node.inputs.map(find);
-    const outputs = atScope(
-      node.scope,
-      () =>
-        visit(node, inputs) ??
-        (sameInputs(node, inputs) ? node.outputs : createNode(node.op, inputs, node.attributes).outputs),
-    );
-    for (const [i, value] of node.outputs.entries()) {
-      const replacement = outputs[i];
-      if (replacement !== undefined) rebuilt.set(value, replacement);
-    }
-  }
-  return values.map(find);
-}
-
-function sameInputs(node: Node, inputs: readonly Value[]): boolean {
-  return inputs.every((input, i) => input === node.inputs[i]);
+  }).outputs;
 }
 
 /** Evaluates a node whose inputs are all constants. */
