@@ -125,6 +125,8 @@ export type { Normalisation } from "./augmentation/normalisation.ts";
 export { TRAIN_OPTION_NAMES, trainJsonSchema, trainSchema } from "./config/schema.ts";
 export type { TrainInput, TrainOptionName, TrainOptions } from "./config/schema.ts";
 export { parseTrainOptions } from "./config/resolve.ts";
+export { planImages, planTraining } from "./training/plan.ts";
+export type { ImagePlan, TrainingPlan } from "./training/plan.ts";
 export { createRandom } from "./random.ts";
 export type { Random } from "./random.ts";
 export {

@@ -79,7 +79,6 @@ export async function loadPrograms(
     return { batch: await runtime.load(step), group, apply: undefined, ...beside };
   }
   const grad = gradProgram(shared, training, { batches: accumulationSteps });
-  groupSize(groupSettings, { device: runtime.device, step: grad });
   return {
     batch: await runtime.load(grad),
     group: undefined,

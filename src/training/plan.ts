@@ -23,6 +23,7 @@ import { scheduleOf } from "../optim/schedule.ts";
 import type { FinetuneRequest } from "./initial-weights.ts";
 import type { LoopSettings } from "./cadence.ts";
 import type { TrainingOptions } from "./program.ts";
+import { checkGroup } from "./step-groups.ts";
 import type { TargetOptions } from "./task.ts";
 import { classification, targetOptions } from "./task.ts";
 
@@ -110,6 +111,7 @@ export function planTraining(
 ): TrainingPlan {
   const { request, model } = modelRequest(options);
   const distilled = distillationRequest(options, model);
+  checkGroup(options);
   const imagePlan = planImages(options);
   const { images, targets } = imagePlan;
   const criterion = targets.binary ? binaryCrossEntropy : softTargetCrossEntropy;

@@ -292,11 +292,15 @@ function compareArgs(path: string, there: RunArgs, { args, ...rules }: Wanted): 
   const differing = differingOptions(there, args, rules);
   if (differing.length === 0) return;
   const flags = flagsOf(differing);
+  const [first, ...others] = differing;
+  const isLonger =
+    first?.key === "epochs" && others.length === 0 && Number(first.given) > Number(first.there);
+  const longer = isLonger ? `, train that run longer with: deit train ${path} --epochs ${first.given}` : "";
   const matching =
     flags === undefined
       ? ", or pass the options of that run to resume it"
       : `, or resume that run with: ${flags}`;
-  throw otherOptions(path, differing, `Choose another --output-dir${matching}`);
+  throw otherOptions(path, differing, `Choose another --output-dir${longer}${matching}`);
 }
 
 /** Makes log.jsonl and summary.csv say what the state says. Returns what had to be changed. */

@@ -37,27 +37,24 @@ export function largestGroup(
   return accumulationSteps > 1 ? 1 : (stepsPerRun ?? LARGEST_GROUP[device]);
 }
 
-/** How many steps should go together. @throws ConfigError where it cannot be several */
+/** @throws ConfigError for several steps in a run of which each is a part of an update */
+export function checkGroup({ stepsPerRun, accumulationSteps }: GroupSettings): void {
+  if (stepsPerRun === null || stepsPerRun === 1 || accumulationSteps === 1) return;
+  throw new ConfigError(
+    "stepsPerRun",
+    `--steps-per-run ${stepsPerRun} cannot be combined with --accumulation-steps`,
+    { code: "options/conflict", hint: "Leave out one of the two." },
+  );
+}
+
+/** How many steps should go together. */
 export function groupSize(
-  options: GroupSettings,
+  { stepsPerRun, accumulationSteps }: GroupSettings,
   { device, step }: { device: Runtime["device"]; step: Program },
 ): number {
-  const { stepsPerRun, accumulationSteps } = options;
-  if (stepsPerRun === null) {
-    if (accumulationSteps > 1) return 1;
-    return Math.max(1, Math.min(LARGEST_GROUP[device], Math.floor(MOST_BYTES / batchBytes(step))));
-  }
-  if (stepsPerRun > 1 && accumulationSteps > 1) {
-    throw new ConfigError(
-      "stepsPerRun",
-      `--steps-per-run ${stepsPerRun} does not go with --accumulation-steps`,
-      {
-        code: "options/conflict",
-        hint: "Accumulation has runs of two kinds; leave one of the two out.",
-      },
-    );
-  }
-  return stepsPerRun;
+  if (accumulationSteps > 1) return 1;
+  if (stepsPerRun !== null) return stepsPerRun;
+  return Math.max(1, Math.min(LARGEST_GROUP[device], Math.floor(MOST_BYTES / batchBytes(step))));
 }
 
 /** Of what a step is fed, pictures as the bytes that they come as. */

@@ -69,6 +69,7 @@ test.each<[string, TrainInput]>([
   ["options/conflict", { bceLoss: true }],
   ["options/conflict", { bceLoss: true, smoothing: 0, classWeights: "balanced" }],
   ["options/conflict", { trainable: "head" }],
+  ["options/conflict", { stepsPerRun: 2, accumulationSteps: 2 }],
   ["options/unsupported-by-model", { trainable: "last-13", finetune: "x" }],
   ["options/unsupported-by-model", { distillationType: "hard", teacherPath: "x.onnx" }],
   ["options/unsupported-by-model", { model: "resnet20_cifar", attnDrop: 0.1 }],

@@ -6,7 +6,7 @@ import type { TrainInput } from "../../src/config/schema.ts";
 import type { Program } from "../../src/graph/program.ts";
 import { InterruptedError } from "../../src/training/train.ts";
 import type { TrainEvent } from "../../src/training/train.ts";
-import { inGroups, groupSize } from "../../src/training/step-groups.ts";
+import { inGroups, checkGroup, groupSize } from "../../src/training/step-groups.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { runContent, tinyRun, train, writePhotos } from "./photos.ts";
 
@@ -85,8 +85,8 @@ describe("how many steps", () => {
   it("are as asked, or refused where they cannot be", () => {
     expect(groupSize({ ...free, stepsPerRun: 5 }, { device: "cpu", step })).toBe(5);
     expect(groupSize({ ...free, stepsPerRun: 5 }, { device: "webgpu", step })).toBe(5);
-    expect(() => groupSize({ stepsPerRun: 5, accumulationSteps: 2 }, { device: "cpu", step })).toThrow(
-      "does not go with --accumulation-steps",
+    expect(() => checkGroup({ stepsPerRun: 5, accumulationSteps: 2 })).toThrow(
+      expect.objectContaining({ code: "options/conflict" }),
     );
   });
 });
