@@ -125,6 +125,7 @@ function frameOf(source: AttentionSource, command?: string): [before: string, af
 async function makeFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
     throw new DataError(folder, `${folder} cannot be made a folder`, {
+      code: "files/not-written",
       hint: "Name another with --out.",
       cause,
     });

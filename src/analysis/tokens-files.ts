@@ -11,6 +11,7 @@ import { csvRows, tokensFigures, tokensPage } from "./tokens-figures.ts";
 export async function writeTokens(folder: string, result: TokensResult, command: string): Promise<string[]> {
   await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
     throw new DataError(folder, `${folder} cannot be made a folder`, {
+      code: "files/not-written",
       hint: "Name another with --out.",
       cause,
     });

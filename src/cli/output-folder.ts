@@ -13,6 +13,7 @@ export async function refuseFile(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (found !== undefined && !found.isDirectory())
     throw new ConfigError("out", `--out: ${path} is a file, expected a folder`, {
+      code: "files/no-folder",
       hint: "Name a folder; it is made where there is none.",
     });
 }

@@ -9,6 +9,7 @@ export function wholeNumber(name: string, least = 1): (text: string) => number {
     throw new ConfigError(
       name,
       `--${name}: got ${JSON.stringify(text)}, expected a whole number, at least ${least}`,
+      { code: "options/value" },
     );
   };
 }

@@ -33,6 +33,7 @@ export function classOrder(
     "teacherPath",
     `the teacher ${teacher.name} knows ${teacher.numClasses} classes, the student ${student.numClasses}${examples ? `; the teacher lacks ${examples}${missing.length > 3 ? ", …" : ""}` : ""}`,
     {
+      code: "model/other-classes",
       hint: "A teacher answers for the student's classes: train or fine-tune it on the same dataset first (deit train … --finetune TEACHER).",
     },
   );

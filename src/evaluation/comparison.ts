@@ -236,6 +236,7 @@ function orderOf(
     "checkpoint",
     `${other.name} knows ${other.numClasses} classes, ${first.name} ${numClasses}${examples && `; it lacks ${examples}`}`,
     {
+      code: "model/other-classes",
       hint: "All models answer for the classes of the first: name the one with the fewest first. More classes than those need names in the file.",
     },
   );
@@ -248,8 +249,6 @@ export function checkClasses(dataset: Dataset, numClasses: number, checkpoint: s
   throw new ConfigError(
     "dataPath",
     `${dataset.name} has class ${largest}, but ${checkpoint} knows ${numClasses} classes`,
-    {
-      hint: "Evaluate on the classes that the model was trained for.",
-    },
+    { code: "data/unknown-class", hint: "Evaluate on the classes that the model was trained for." },
   );
 }

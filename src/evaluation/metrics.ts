@@ -117,6 +117,7 @@ export class EvaluationMeter {
         throw new DeitError(
           `A picture has label ${label}, but the model has ${numClasses} classes (0 to ${numClasses - 1}).`,
           {
+            code: "data/unknown-class",
             hint: "Evaluate on the dataset that the model was trained for, or fine-tune the model to this one.",
           },
         );
@@ -137,6 +138,7 @@ export class EvaluationMeter {
   result(): EvaluationMetrics {
     if (this.images === 0) {
       throw new DeitError("There is no picture with a label to evaluate.", {
+        code: "data/no-images",
         hint: "Check the folder, and that its pictures can be read.",
       });
     }

@@ -283,7 +283,10 @@ async function picturesFor(
   if (largest < model.config.numClasses) return pictures;
   throw new CheckpointError(
     `${pictures.name} has class ${largest}, but the model knows ${model.config.numClasses} classes`,
-    { hint: "Name pictures of the classes that the model was trained for, or none." },
+    {
+      code: "data/unknown-class",
+      hint: "Name pictures of the classes that the model was trained for, or none.",
+    },
   );
 }
 
@@ -311,6 +314,7 @@ async function checkPlace(out: string, { format, overwrite = false }: ExportOpti
   const ending = format === "onnx" ? ".onnx" : ".safetensors";
   if (isFile && !out.endsWith(ending)) {
     throw new ConfigError("out", `${basename(out)}: a name that ends in ${ending} was expected`, {
+      code: "options/value",
       hint: `For example --out ${basename(out)}${ending}.`,
     });
   }
@@ -319,6 +323,7 @@ async function checkPlace(out: string, { format, overwrite = false }: ExportOpti
   if (found === undefined || overwrite) return;
   if (found.isDirectory() && (await readdir(out)).length === 0) return;
   throw new ConfigError(isFile ? "out" : "outputDir", `${out} is there already`, {
+    code: "files/exists",
     hint: "Name another place, or replace it with --overwrite.",
   });
 }

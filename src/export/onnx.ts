@@ -28,6 +28,7 @@ export function deployedModel(
 ): Uint8Array {
   if (!OPSETS.some((known) => known === opset)) {
     throw new ConfigError("opset", `opset ${opset}: one of ${OPSETS.join(", ")} was expected`, {
+      code: "options/value",
       hint: "20 is read by all runtimes since 2023.",
     });
   }

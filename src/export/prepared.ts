@@ -32,7 +32,8 @@ export async function answersOfPrepared(
       const { data, width, height } = await pictureOf(sample, i);
       const images = new Tensor("uint8", data, [1, height, width, 3]);
       const { logits: own } = await session.run({ images });
-      if (!(own?.data instanceof Float32Array)) throw new DeitError(`${file} returned no logits`);
+      if (!(own?.data instanceof Float32Array))
+        throw new DeitError(`${file} returned no logits`, { code: "export/wrong-answers" });
       logits.set(own.data, i * numClasses);
     }
     const expected = sample.dataset
@@ -71,7 +72,10 @@ export function comparePrepared(
     throw new DeitError(
       `${file.file} does not answer whole pictures as the model does: logits differ by ${difference.toPrecision(2)} on average, ` +
         `of a spread of ${spread.toPrecision(2)}; nothing was exported`,
-      { hint: "This is a fault of deit-ts: please report it with the model's name." },
+      {
+        code: "export/wrong-answers",
+        hint: "This is a fault of deit-ts: please report it with the model's name.",
+      },
     );
   }
   return compare(expected, found, { ...file, by: "onnxruntime" });

@@ -58,6 +58,7 @@ export async function answersOfPipeline(
       if (said !== expected)
         throw new DeitError(
           `the pipeline says ${JSON.stringify(said)}, its model ${JSON.stringify(expected)}`,
+          { code: "export/wrong-answers" },
         );
     }
     await classifier.dispose();
@@ -65,7 +66,10 @@ export async function answersOfPipeline(
   } catch (cause) {
     if (cause instanceof DeitError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DeitError(`transformers.js does not load ${folder}: ${reason}`, { cause });
+    throw new DeitError(`transformers.js does not load ${folder}: ${reason}`, {
+      code: "export/wrong-answers",
+      cause,
+    });
   } finally {
     env.allowRemoteModels = online;
   }
@@ -75,7 +79,7 @@ function floatsOf(outputs: unknown): Float32Array {
   const logits = typeof outputs === "object" && outputs !== null && "logits" in outputs ? outputs.logits : {};
   const data = typeof logits === "object" && logits !== null && "data" in logits ? logits.data : undefined;
   if (data instanceof Float32Array) return data;
-  throw new DeitError("the model returned no logits");
+  throw new DeitError("the model returned no logits", { code: "export/wrong-answers" });
 }
 
 function firstLabel(answers: unknown): unknown {

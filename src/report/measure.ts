@@ -76,6 +76,9 @@ function checkClasses(dataset: Dataset, trained: readonly string[] | undefined):
   throw new DataError(
     dataset.name,
     `${dataset.name} has other classes than this run was trained on (${dataset.classes.length} now, ${trained.length} then)`,
-    { hint: "Put the pictures back as they were; deit eval measures a model on other pictures." },
+    {
+      code: "run/other-classes",
+      hint: "Put the pictures back as they were; deit eval measures a model on other pictures.",
+    },
   );
 }

@@ -72,6 +72,7 @@ export async function throughputRows({
   const rows = distinct(tabled);
   if (rows.length > 0) return { rows, notes };
   throw new ConfigError("sizes", ["there is nothing to measure", ...notes].join("\n"), {
+    code: "options/value",
     hint: "Leave --sizes out for each model's own.",
   });
 }
@@ -82,6 +83,7 @@ function matching(given: string): string[] {
   const found = listModels(given).map(({ name }) => name);
   if (found.length > 0) return found;
   throw new ConfigError("models", `no model's name matches ${given}`, {
+    code: "model/unknown-name",
     hint: "deit models lists them all.",
   });
 }
@@ -98,6 +100,7 @@ async function checkThere(given: string): Promise<void> {
     listModels().map(({ name }) => name),
   );
   throw new ConfigError("models", `${given} is neither a model nor a file`, {
+    code: "model/unknown-name",
     hint: `${suggestion} deit models lists the models; files are .safetensors, .pth, .onnx and run folders.`.trim(),
   });
 }

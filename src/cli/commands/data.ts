@@ -58,6 +58,7 @@ async function runPull(name: string, flags: { outputDir?: string; json?: true })
   const output = createOutput({ json: flags.json });
   if (!isKnown(name)) {
     throw new ConfigError("dataset", `unknown dataset ${name}: expected ${DATASETS.join(" or ")}`, {
+      code: "data/not-named",
       hint: didYouMean(name, DATASETS) || "A folder of pictures needs no pull.",
     });
   }

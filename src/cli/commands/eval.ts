@@ -2,30 +2,17 @@
 import { join } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
-import { requirePictures } from "../../config/resolve.ts";
-import { namedCheckpoint } from "../../evaluation/named-checkpoint.ts";
 import { commandLine } from "../command-line.ts";
 import { describeComparison, describeReport } from "../evaluation-view.ts";
-import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
+import { checkpointOptions, IMAGE_FLAGS, MODEL_FLAGS, PASS_FLAGS } from "../checkpoint-command.ts";
+import { CHECKPOINT_KINDS } from "../fetch-checkpoint.ts";
 import { createOutput } from "../output.ts";
 import { makeFolder } from "../output-folder.ts";
-import { runPictures } from "../run-pictures.ts";
-import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
+import { addSchemaFlags } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 import { withProgress } from "../with-progress.ts";
 
-const PICTURES = ["dataPath", "dataSet", "valSplit", "seed"] as const;
-const OPTIONS = [
-  ...PICTURES,
-  "model",
-  "inputSize",
-  "weights",
-  "batchSize",
-  "evalCropRatio",
-  "device",
-  "threads",
-  "workers",
-] as const;
+const OPTIONS = [...IMAGE_FLAGS, ...MODEL_FLAGS, ...PASS_FLAGS] as const;
 
 interface EvalFlags {
   split?: "val" | "train";
@@ -93,17 +80,9 @@ const CONFUSIONS = 5;
 
 async function runEval(checkpoints: string[], flags: EvalFlags, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
-  const given = givenOptions(command, OPTIONS);
-  const pictures = await runPictures(checkpoints, given);
-  for (const note of pictures.notes) output.warn(note);
-  const options = { ...given, ...pictures.options };
-  requirePictures(
-    { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
-    `deit eval ${checkpoints.join(" ")} --data-path ./photos`,
-  );
+  const options = await checkpointOptions(command, checkpoints, { output, names: OPTIONS });
   const { out, perClass = false } = flags;
   if (out !== undefined) await makeFolder(out); // says what is wrong before the work, not after
-  for (const checkpoint of checkpoints) await fetchCheckpoint(namedCheckpoint(checkpoint).path);
   const { comparisonReport, measureCheckpoints } = await import("../../evaluation/measure-checkpoints.ts");
   const { split, images, topk, real, restrictClasses, confusions = CONFUSIONS, resamples } = flags;
   const measured = await withProgress({ output, label: "evaluating", unit: "images" }, (hooks) =>

@@ -119,6 +119,7 @@ function placeOf(checkpoint: string, { format, out, outputDir }: ExportFlags): s
       isFile ? "outputDir" : "out",
       `--format ${format} makes a ${isFile ? "file" : "folder"}`,
       {
+        code: "options/conflict",
         hint: isFile
           ? `Name it with --out model.${format === "onnx" ? "onnx" : "safetensors"}.`
           : "Name it with --output-dir.",

@@ -32,6 +32,7 @@ async function runModels(
   if (models.length === 0 && pattern !== undefined) {
     const names = listModels().map(({ name }) => name);
     throw new ConfigError("pattern", `no model's name matches ${pattern}`, {
+      code: "model/unknown-name",
       hint: didYouMean(pattern, names) || "deit models lists them all.",
     });
   }
@@ -39,6 +40,7 @@ async function runModels(
     const weights = await releasedWeights(models.map(({ name }) => name));
     if (weights.length === 0) {
       throw new ConfigError("pattern", `no weights are released for ${pattern}`, {
+        code: "model/unknown-name",
         hint: "deit models --pretrained lists those that are.",
       });
     }

@@ -109,6 +109,7 @@ async function runPredict(
 async function checkPlaces({ csv: asCsv, out, sheet, json }: PredictFlags): Promise<void> {
   if (asCsv && json && out === undefined) {
     throw new ConfigError("csv", "--csv and --json both print to stdout", {
+      code: "options/conflict",
       hint: "Choose one, or write the table to a file: --out answers.csv --json.",
     });
   }
@@ -116,6 +117,7 @@ async function checkPlaces({ csv: asCsv, out, sheet, json }: PredictFlags): Prom
     const folder = dirname(resolve(out));
     if (!((await stat(folder).catch(() => undefined))?.isDirectory() ?? false))
       throw new ConfigError("out", `--out: there is no folder ${folder}`, {
+        code: "files/no-folder",
         hint: "Make it first, or name another.",
       });
   }

@@ -113,6 +113,7 @@ async function runAblationCommand(
   const twice = Object.keys(compare ?? {}).find((name) => name in plan.teachers);
   if (twice !== undefined)
     throw new ConfigError("compare", `--compare ${twice}=…: a teacher of the table has that name`, {
+      code: "options/conflict",
       hint: "Students are compared with every teacher anyway; give others another name.",
     });
   const progress = createProgress(flags.estimate ? "timing" : "training");
@@ -184,7 +185,10 @@ async function runAblationCommand(
     ].join("\n\n"),
   );
   if (left.length === 0) return;
-  throw new DeitError(`not finished: ${left.join("; ")}`, { hint: "The same command tries again." });
+  throw new DeitError(`not finished: ${left.join("; ")}`, {
+    code: "study/not-finished",
+    hint: "The same command tries again.",
+  });
 }
 
 /** @throws ConfigError for flags that do not go with the others */
@@ -192,6 +196,7 @@ function checkFlags(recipe: string | undefined, { table, vary, grid, row }: Abla
   if (table !== undefined) {
     const refuse = (name: string, given: string): never => {
       throw new ConfigError(name, `${given} does not go with --table ${table}`, {
+        code: "options/conflict",
         hint: "Leave one of them out: a table says itself what its rows change.",
       });
     };
@@ -202,10 +207,12 @@ function checkFlags(recipe: string | undefined, { table, vary, grid, row }: Abla
   }
   if (row !== undefined)
     throw new ConfigError("row", `--row ${row.join(" --row ")} chooses from a --table, and none was given`, {
+      code: "options/missing",
       hint: "Leave it out, or name the table: --table ablation-cifar10.",
     });
   if (recipe === undefined || vary === undefined)
     throw new ConfigError("recipe", "which variants? Expected a recipe with --vary, or --table", {
+      code: "options/missing",
       hint: "deit analyze ablation cifar10-small --vary mixup=0,0.8, or --table ablation-cifar10",
     });
 }
@@ -272,17 +279,20 @@ function seedsOf(text: string): number[] {
   throw new ConfigError(
     "seeds",
     `--seeds: got ${JSON.stringify(text)}, expected whole numbers such as 0,1,2`,
+    { code: "options/value" },
   );
 }
 
 function budgetOf(text: string): number {
   const budget = Number(text);
   if (text.trim() !== "" && Number.isFinite(budget) && budget > 0) return budget;
-  throw new ConfigError("budget", `--budget: got ${JSON.stringify(text)}, expected a number above 0`);
+  throw new ConfigError("budget", `--budget: got ${JSON.stringify(text)}, expected a number above 0`, {
+    code: "options/value",
+  });
 }
 
 function named(text: string, before: Record<string, string> = {}): Record<string, string> {
   const at = text.indexOf("=");
   if (at > 0 && at < text.length - 1) return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
-  throw new ConfigError("name", `got ${JSON.stringify(text)}, expected NAME=CKPT`);
+  throw new ConfigError("name", `got ${JSON.stringify(text)}, expected NAME=CKPT`, { code: "options/value" });
 }

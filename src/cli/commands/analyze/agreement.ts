@@ -3,20 +3,17 @@ import { join } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
 import type { Agreement } from "../../../analysis/agreement.ts";
-import { requirePictures } from "../../../config/resolve.ts";
-import { namedCheckpoint } from "../../../evaluation/named-checkpoint.ts";
 import { commandLine } from "../../command-line.ts";
-import { CHECKPOINT_KINDS, fetchCheckpoint } from "../../fetch-checkpoint.ts";
+import { checkpointOptions, IMAGE_FLAGS, MODEL_FLAGS, PASS_FLAGS } from "../../checkpoint-command.ts";
+import { CHECKPOINT_KINDS } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { createOutput } from "../../output.ts";
 import { makeFolder } from "../../output-folder.ts";
-import { runPictures } from "../../run-pictures.ts";
-import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
+import { addSchemaFlags } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
-import { CHECKPOINT_OPTIONS } from "./options.ts";
 import { withProgress } from "../../with-progress.ts";
 
-const OPTIONS = [...CHECKPOINT_OPTIONS, "batchSize", "evalCropRatio", "workers"] as const;
+const OPTIONS = [...IMAGE_FLAGS, ...MODEL_FLAGS, ...PASS_FLAGS] as const;
 
 export function addAgreementCommand(analyze: Command): void {
   const command = analyze
@@ -58,15 +55,7 @@ interface AgreementFlags {
 
 async function runAgreement(checkpoints: string[], flags: AgreementFlags, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
-  const given = givenOptions(command, OPTIONS);
-  const pictures = await runPictures(checkpoints, given);
-  for (const note of pictures.notes) output.warn(note);
-  const options = { ...given, ...pictures.options };
-  requirePictures(
-    { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
-    `deit analyze agreement ${checkpoints.join(" ")} --data-path ./photos`,
-  );
-  for (const checkpoint of checkpoints) await fetchCheckpoint(namedCheckpoint(checkpoint).path);
+  const options = await checkpointOptions(command, checkpoints, { output, names: OPTIONS });
   const { measureAgreement } = await import("../../../analysis/agreement.ts");
   const { images, split, restrictClasses, resamples, out } = flags;
   if (out !== undefined) await makeFolder(out); // says what is wrong before the work, not after

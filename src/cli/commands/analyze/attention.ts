@@ -6,6 +6,7 @@ import type { TokenName } from "../../../evaluation/intermediates.ts";
 import type { HeadFusion } from "../../../analysis/rollout.ts";
 import { HEAD_FUSIONS } from "../../../analysis/rollout.ts";
 import { ConfigError } from "../../../errors.ts";
+import { MODEL_FLAGS } from "../../checkpoint-command.ts";
 import { commandLine } from "../../command-line.ts";
 import { table } from "../../format.ts";
 import { coloursFor, createOutput } from "../../output.ts";
@@ -13,7 +14,7 @@ import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { CHECKPOINT_KINDS, fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { withProgress } from "../../with-progress.ts";
 
-const OPTIONS = ["model", "inputSize", "weights", "evalCropRatio", "device", "threads"] as const;
+const OPTIONS = [...MODEL_FLAGS, "evalCropRatio"] as const;
 
 interface AttentionFlags {
   out?: string;
@@ -79,7 +80,7 @@ async function runAttention(
   command: Command,
 ): Promise<void> {
   const output = createOutput({ json: flags.json });
-  const { inputSize, ...given } = givenOptions(command, OPTIONS);
+  const given = givenOptions(command, OPTIONS);
   const { layer, head, token, headFusion, discardRatio, json } = flags;
   const [{ attentionMaps }, { attentionFiles }, { attentionNumbers }] = await Promise.all([
     import("../../../analysis/attention.ts"),
@@ -97,7 +98,6 @@ async function runAttention(
         checkpoint,
         images,
         ...given,
-        inputSize: inputSize ?? undefined,
         token,
         headFusion,
         discardRatio,
@@ -149,6 +149,7 @@ function checkSelection(
     const beyond = given?.find((number) => number > most);
     if (beyond !== undefined)
       throw new ConfigError(name, `--${name}: got ${beyond}, but ${model} has ${most} ${name}s`, {
+        code: "options/out-of-range",
         hint: `Give numbers from 1 to ${most}.`,
       });
   }
@@ -162,6 +163,7 @@ function wholeNumbers(name: string): (text: string) => readonly number[] {
     throw new ConfigError(
       name,
       `--${name}: got ${JSON.stringify(text)}, expected whole numbers from 1, with commas between them`,
+      { code: "options/value" },
     );
   };
 }
@@ -173,6 +175,7 @@ function share(name: string): (text: string) => number {
     throw new ConfigError(
       name,
       `--${name}: got ${JSON.stringify(text)}, expected a number from 0 to below 1`,
+      { code: "options/value" },
     );
   };
 }

@@ -1,14 +1,14 @@
 /** `deit analyze labels`: why hard labels teach. */
 import type { Command } from "commander";
-import { requirePictures } from "../../../config/resolve.ts";
-import { CHECKPOINT_KINDS, fetchCheckpoint } from "../../fetch-checkpoint.ts";
+import { checkpointOptions, IMAGE_FLAGS, MODEL_FLAGS } from "../../checkpoint-command.ts";
+import { CHECKPOINT_KINDS } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { createOutput } from "../../output.ts";
-import { runPictures } from "../../run-pictures.ts";
-import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
+import { addSchemaFlags } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
-import { CHECKPOINT_OPTIONS as OPTIONS } from "./options.ts";
 import { withProgress } from "../../with-progress.ts";
+
+const OPTIONS = [...IMAGE_FLAGS, ...MODEL_FLAGS] as const;
 
 export function addLabelsCommand(analyze: Command): void {
   const labels = analyze
@@ -37,15 +37,7 @@ async function runLabels(
   command: Command,
 ): Promise<void> {
   const output = createOutput({ json: flags.json });
-  const given = givenOptions(command, OPTIONS);
-  const pictures = await runPictures([checkpoint], given);
-  for (const note of pictures.notes) output.warn(note);
-  const { inputSize, ...options } = { ...given, ...pictures.options };
-  requirePictures(
-    { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
-    `deit analyze labels ${checkpoint} --data-path ./photos`,
-  );
-  await fetchCheckpoint(checkpoint);
+  const options = await checkpointOptions(command, [checkpoint], { output, names: OPTIONS });
   const { measureLabelStability } = await import("../../../analysis/label-stability.ts");
   const { views, images } = flags;
   const result = await withProgress({ output, label: "looking", unit: "pictures" }, (hooks) =>
@@ -53,7 +45,6 @@ async function runLabels(
       {
         checkpoint,
         ...options,
-        inputSize: inputSize ?? undefined,
         ...(views && { views }),
         ...(images && { images }),
       },

@@ -1,13 +1,13 @@
 /** `deit analyze probe`: what frozen features are worth. */
 import type { Command } from "commander";
-import { requirePictures } from "../../../config/resolve.ts";
-import { CHECKPOINT_KINDS, fetchCheckpoint } from "../../fetch-checkpoint.ts";
+import { checkpointOptions, IMAGE_FLAGS, MODEL_FLAGS } from "../../checkpoint-command.ts";
+import { CHECKPOINT_KINDS } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { createOutput } from "../../output.ts";
-import { runPictures } from "../../run-pictures.ts";
-import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
-import { CHECKPOINT_OPTIONS as OPTIONS } from "./options.ts";
+import { addSchemaFlags } from "../../schema-flags.ts";
 import { withProgress } from "../../with-progress.ts";
+
+const OPTIONS = [...IMAGE_FLAGS, ...MODEL_FLAGS] as const;
 
 export function addProbeCommand(analyze: Command): void {
   const probe = analyze
@@ -34,18 +34,10 @@ Example:
 
 async function runProbe(checkpoint: string, flags: { json?: true }, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
-  const given = givenOptions(command, OPTIONS);
-  const pictures = await runPictures([checkpoint], given);
-  for (const note of pictures.notes) output.warn(note);
-  const { inputSize, ...options } = { ...given, ...pictures.options };
-  requirePictures(
-    { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
-    `deit analyze probe ${checkpoint} --data-path ./photos`,
-  );
-  await fetchCheckpoint(checkpoint);
+  const options = await checkpointOptions(command, [checkpoint], { output, names: OPTIONS });
   const { probe } = await import("../../../analysis/probe.ts");
   const result = await withProgress({ output, label: "looking", unit: "pictures" }, (hooks) =>
-    probe({ checkpoint, ...options, inputSize: inputSize ?? undefined }, hooks),
+    probe({ checkpoint, ...options }, hooks),
   );
   const { knn, linear, seconds } = result;
   output.result(result, () =>

@@ -157,5 +157,9 @@ async function runThroughput(models: string[], flags: ThroughputFlags, command: 
 function sizesOf(text: string): number[] {
   const sizes = text.split(",").map(Number);
   if (sizes.every((size) => Number.isSafeInteger(size) && size > 0)) return [...new Set(sizes)];
-  throw new ConfigError("sizes", `--sizes: got ${JSON.stringify(text)}, expected pixels such as 160,224,384`);
+  throw new ConfigError(
+    "sizes",
+    `--sizes: got ${JSON.stringify(text)}, expected pixels such as 160,224,384`,
+    { code: "options/value" },
+  );
 }

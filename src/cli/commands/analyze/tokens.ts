@@ -1,19 +1,17 @@
 /** `deit analyze tokens`: class and distillation token from layer to layer (§4). */
 import type { Command } from "commander";
 import type { HeadTokens, TokensResult } from "../../../analysis/tokens.ts";
-import { requirePictures } from "../../../config/resolve.ts";
 import { commandLine } from "../../command-line.ts";
-import { CHECKPOINT_KINDS, fetchCheckpoint } from "../../fetch-checkpoint.ts";
+import { checkpointOptions, IMAGE_FLAGS, MODEL_FLAGS, PASS_FLAGS } from "../../checkpoint-command.ts";
+import { CHECKPOINT_KINDS } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { makeFolder } from "../../output-folder.ts";
 import { createOutput } from "../../output.ts";
-import { runPictures } from "../../run-pictures.ts";
-import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
+import { addSchemaFlags } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
-import { CHECKPOINT_OPTIONS } from "./options.ts";
 import { withProgress } from "../../with-progress.ts";
 
-const OPTIONS = [...CHECKPOINT_OPTIONS, "batchSize", "evalCropRatio", "workers"] as const;
+const OPTIONS = [...IMAGE_FLAGS, ...MODEL_FLAGS, ...PASS_FLAGS] as const;
 
 export function addTokensCommand(analyze: Command): void {
   const command = analyze
@@ -43,23 +41,12 @@ async function runTokens(
   command: Command,
 ): Promise<void> {
   const output = createOutput({ json: flags.json });
-  const given = givenOptions(command, OPTIONS);
-  const pictures = await runPictures([checkpoint], given);
-  for (const note of pictures.notes) output.warn(note);
-  const { inputSize, ...options } = { ...given, ...pictures.options };
-  requirePictures(
-    { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
-    `deit analyze tokens ${checkpoint} --data-path ./photos`,
-  );
-  await fetchCheckpoint(checkpoint);
+  const options = await checkpointOptions(command, [checkpoint], { output, names: OPTIONS });
   const { analyzeTokens, layerMeans } = await import("../../../analysis/tokens.ts");
   const { images, out } = flags;
   if (out !== undefined) await makeFolder(out); // says what is wrong before the work, not after
   const result = await withProgress({ output, label: "looking", unit: "pictures" }, (hooks) =>
-    analyzeTokens(
-      { checkpoint, ...options, inputSize: inputSize ?? undefined, ...(images && { images }) },
-      hooks,
-    ),
+    analyzeTokens({ checkpoint, ...options, ...(images && { images }) }, hooks),
   );
   if (out !== undefined) {
     const { writeTokens } = await import("../../../analysis/tokens-files.ts");

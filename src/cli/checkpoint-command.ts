@@ -1,0 +1,47 @@
+/** What commands share that ask checkpoints about images: their flags, the images of runs, weights fetched in sight. */
+import type { Command } from "commander";
+import { requirePictures } from "../config/resolve.ts";
+import type { TrainOptionName, TrainOptions } from "../config/schema.ts";
+import { namedCheckpoint } from "../evaluation/named-checkpoint.ts";
+import { fetchCheckpoint } from "./fetch-checkpoint.ts";
+import type { Output } from "./output.ts";
+import { runPictures } from "./run-pictures.ts";
+import { givenOptions } from "./schema-flags.ts";
+
+/** How a checkpoint is opened, and where it computes. */
+export const MODEL_FLAGS = ["model", "inputSize", "weights", "device", "threads"] as const;
+/** Which images it is asked about. */
+export const IMAGE_FLAGS = ["dataPath", "dataSet", "valSplit", "seed"] as const;
+/** How it goes through them. */
+export const PASS_FLAGS = ["batchSize", "evalCropRatio", "workers"] as const;
+
+type ImageFlag = (typeof IMAGE_FLAGS)[number];
+
+/**
+ * The values of a command's flags, with the images of a run among its checkpoints where no others are named; then makes
+ * sure that the checkpoints are on this machine.
+ * @throws ConfigError when there are no images
+ */
+export async function checkpointOptions<Name extends TrainOptionName>(
+  command: Command,
+  checkpoints: readonly string[],
+  { output, names }: { output: Output; names: readonly (Name | ImageFlag)[] },
+): Promise<Partial<Pick<TrainOptions, Name | ImageFlag>>> {
+  const given = givenOptions(command, names);
+  const pictures = await runPictures(checkpoints, given);
+  for (const note of pictures.notes) output.warn(note);
+  const options = { ...given, ...pictures.options };
+  requirePictures(
+    { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
+    `${nameOf(command)} ${checkpoints.join(" ")} --data-path ./photos`,
+  );
+  for (const checkpoint of checkpoints) await fetchCheckpoint(namedCheckpoint(checkpoint).path);
+  return options;
+}
+
+/** `deit analyze tokens` */
+function nameOf(command: Command): string {
+  const names: string[] = [];
+  for (let own: Command | null = command; own !== null; own = own.parent) names.unshift(own.name());
+  return names.join(" ");
+}
