@@ -4,6 +4,7 @@
  *
  *   npx node bench/distillation.ts [--rounds 15] [--threads 2]
  */
+import { completePreprocessing } from "../src/augmentation/preprocessing.ts";
 import { parseArgs } from "node:util";
 import { median } from "../src/benchmark/timing.ts";
 import { distillation } from "../src/distillation/losses.ts";
@@ -39,7 +40,8 @@ function asTeacher(model: Model): Parameters<typeof teacherLogits>[0] {
   const layout = modelLayout(model);
   const tensors = unpackTensors(layout, initialVectors(layout, random));
   const { inputSize, numClasses } = model.config;
-  const source = { model, tensors, metadata: {}, normalisation, cropRatio: 0.875, file: "", notes: [] };
+  const preprocessing = completePreprocessing(inputSize);
+  const source = { model, tensors, metadata: {}, preprocessing, file: "", notes: [] };
   return { name: model.name, source, order: undefined, numClasses, hash: "", inputSize, normalisation };
 }
 

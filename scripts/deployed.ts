@@ -57,10 +57,9 @@ if (weights === undefined || dataPath === undefined || !wanted.every((row) => RO
 const isWanted = (row: (typeof ROWS)[number]): boolean => wanted.includes(row);
 
 const loaded = await loadModel(weights, { model: values.model });
-const { model, cropRatio, metadata } = loaded;
+const { model, preprocessing, metadata } = loaded;
 const dataset = await openEvaluation({ dataPath, classes: metadata.classes });
-const size = model.config.inputSize;
-const sample = await takeSample(dataset, { size, cropRatio, count: dataset.length });
+const sample = await takeSample(dataset, { preprocessing, count: dataset.length });
 const { labels } = sample;
 const reference = await answersOfModel(loaded, sample);
 const folder = await mkdtemp(join(tmpdir(), "deployed-"));

@@ -39,7 +39,13 @@ export function completePreprocessing(
   ...parts: readonly (PartialPreprocessing | undefined)[]
 ): Preprocessing {
   const said = mergePreprocessing(...parts, DEIT_PREPROCESSING);
-  return { ...DEIT_PREPROCESSING, ...defined(said), inputSize };
+  const isOther = said.inputSize !== undefined && said.inputSize.join() !== inputSize.join();
+  return {
+    ...DEIT_PREPROCESSING,
+    ...defined(said),
+    inputSize,
+    ...(isOther && { resizedSize: undefined }),
+  };
 }
 
 /** What `parts` say, the first that says something of each. A resized size goes with the ratio and mode of the same part. */
@@ -58,6 +64,21 @@ function defined<T extends object>(fields: T): Defined<T> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>;
 }
 
+/** What is assumed of images for a model that does not say it all, in a sentence; undefined when it does. */
+export function describeAssumed(
+  file: string,
+  { said, used }: { said: PartialPreprocessing; used: Preprocessing },
+): string | undefined {
+  const hasColours = said.mean !== undefined && said.std !== undefined;
+  const hasSizes = said.resize !== undefined || said.cropRatio !== undefined;
+  if (hasColours && hasSizes) return undefined;
+  const [sizes, colours] = [describeSizes(used), describeColours(used)];
+  if (hasSizes) return `${file} does not say its mean and std: assumed ${colours} (--mean, --std)`;
+  if (hasColours)
+    return `${file} does not say how images are resized: assumed ${sizes} (--interpolation, --crop-ratio)`;
+  return `${file} does not say how images are prepared: assumed ${sizes}, ${colours} (--mean, --std, --interpolation, --crop-ratio)`;
+}
+
 /** The transform that prepares images so. Normalising is left to the program. */
 export function evaluationTransform(preprocessing: Preprocessing): EvaluationTransformOptions {
   const { inputSize, resize, interpolation, cropRatio, resizedSize, smallWhole, mean } = preprocessing;
@@ -73,23 +94,28 @@ export function evaluationTransform(preprocessing: Preprocessing): EvaluationTra
   };
 }
 
-/** In words, for notes: "shorter side to 256 (bicubic), 224×224 cut out of the middle". */
+/** In words: "shorter side to 256 (bicubic), 224×224 cut out of the middle, mean 0.5, std 0.5". */
 export function describePreprocessing(preprocessing: Preprocessing): string {
-  const { inputSize, resize, interpolation, mean, std } = preprocessing;
+  return `${describeSizes(preprocessing)}, ${describeColours(preprocessing)}`;
+}
+
+function describeSizes(preprocessing: Preprocessing): string {
+  const { inputSize, resize, interpolation } = preprocessing;
   const resized = resizedSizeOf(preprocessing);
-  const sides = (size: readonly number[]): string => (size[0] === size[1] ? String(size[0]) : size.join("×"));
+  const sides = resized[0] === resized[1] ? String(resized[0]) : resized.join("×");
   const isCut = resize === "none" || resized.some((length, i) => length !== inputSize[i]);
-  const steps = {
-    "shorter-side": `shorter side to ${sides(resized)}`,
-    "longer-side": `longer side to ${sides(resized)}, the rest filled`,
-    squash: `squashed to ${resized.join("×")}`,
+  const step = {
+    "shorter-side": `shorter side to ${sides} (${interpolation})`,
+    "longer-side": `longer side to ${sides} (${interpolation}), the rest filled`,
+    squash: `squashed to ${resized.join("×")} (${interpolation})`,
     none: "not resized",
-  };
-  return [
-    `${steps[resize]}${resize === "none" ? "" : ` (${interpolation})`}`,
-    ...(isCut || resize === "shorter-side" ? [`${inputSize.join("×")} cut out of the middle`] : []),
-    `mean ${numbers(mean)}, std ${numbers(std)}`,
-  ].join(", ");
+  }[resize];
+  return isCut || resize === "shorter-side" ? `${step}, ${inputSize.join("×")} cut out of the middle` : step;
+}
+
+function describeColours({ mean, std }: Normalisation): string {
+  const isImageNet = [mean, std].join() === Object.values(IMAGENET_NORMALISATION).join();
+  return isImageNet ? "ImageNet's mean and std" : `mean ${numbers(mean)}, std ${numbers(std)}`;
 }
 
 /** [height, width] of the resized image; of the box that it covers or fits into, where proportions are kept. */

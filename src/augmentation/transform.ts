@@ -54,7 +54,8 @@ export interface TrainTransformOptions {
  * How evaluation brings an image to its resized size [height, width]: proportions kept until it covers that size (torchvision's
  * Resize, timm's "center"), regardless of proportions ("squash"), proportions kept until it fits ("border"), or not at all.
  */
-export type ResizeMode = "shorter-side" | "squash" | "longer-side" | "none";
+export type ResizeMode = (typeof RESIZE_MODES)[number];
+export const RESIZE_MODES = ["shorter-side", "squash", "longer-side", "none"] as const;
 
 /** Made by `evaluationTransform` from a model's preprocessing. */
 export interface EvaluationTransformOptions {

@@ -2,12 +2,10 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
-import type { Normalisation } from "../augmentation/normalisation.ts";
 import type { Classifier } from "../evaluation/classifier.ts";
 import { openClassifier } from "../evaluation/classifier.ts";
 import { loadOnnxAnswers } from "../evaluation/onnx-model.ts";
 import type { NamedClasses } from "../models/match-classes.ts";
-import type { PictureNeeds } from "./bridge.ts";
 import { classOrder } from "./class-order.ts";
 import type { TeacherRequest } from "./distillation-request.ts";
 import type { Teacher } from "./teacher-program.ts";
@@ -20,12 +18,14 @@ export async function openTeacher(
   { path, model, weights, inputSize, ...given }: TeacherRequest,
   { student, warn }: { student: NamedClasses; warn: (message: string) => void },
 ): Promise<Teacher> {
-  const classifier = await openClassifier(path, { model, inputSize, weights });
+  const preprocessing = { mean: given.mean, std: given.std };
+  const classifier = await openClassifier(path, { model, inputSize, weights, preprocessing });
+  for (const note of classifier.notes) warn(`teacher: ${note}`);
   const order = classOrder(classifier, student, warn);
-  const { mean, std } = classifier.normalisation;
   const { source, inputSize: size } = classifier;
   return {
-    ...pictureNeeds(classifier, { mean: given.mean ?? mean, std: given.std ?? std }),
+    inputSize: classifier.inputSize,
+    normalisation: classifier.normalisation,
     name: classifier.name,
     source:
       "onnx" in source
@@ -38,10 +38,6 @@ export async function openTeacher(
     numClasses: classifier.numClasses,
     hash: await hashOf(classifier, weights),
   };
-}
-
-function pictureNeeds({ inputSize }: Classifier, normalisation: Normalisation): PictureNeeds {
-  return { inputSize, normalisation };
 }
 
 /** Of an ONNX model's bytes with all weights, whichever file they lie in; else of the file. */

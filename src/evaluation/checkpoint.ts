@@ -2,21 +2,21 @@
  * A checkpoint of any maker, open: its tensors under timm's names, and what is known of its model from the file and from
  * the config.json and preprocessor_config.json beside it. Weights are read when asked for.
  */
-import { readFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
-import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
+import { basename, dirname } from "node:path";
+import type { PartialPreprocessing } from "../augmentation/preprocessing.ts";
+import { DEIT_PREPROCESSING, mergePreprocessing } from "../augmentation/preprocessing.ts";
 import type { Architecture } from "../formats/architecture.ts";
 import { architectureOf, describeForeign } from "../formats/architecture.ts";
 import type { WeightsChoice } from "../formats/find-weights.ts";
-import type { HuggingFaceConfig } from "../formats/huggingface.ts";
 import { readHuggingFaceConfig } from "../formats/huggingface.ts";
 import type { TimmView } from "../formats/key-maps.ts";
 import { timmView } from "../formats/key-maps.ts";
-import { firstIn, modelFolder, RUN_AVERAGED } from "../formats/model-folder.ts";
+import { firstIn, RUN_AVERAGED } from "../formats/model-folder.ts";
 import type { ModelMetadata } from "../formats/model-metadata.ts";
 import { decodeModelMetadata } from "../formats/model-metadata.ts";
-import type { Preprocessing } from "../formats/preprocessor.ts";
-import { readPreprocessorConfig } from "../formats/preprocessor.ts";
+import type { ModelSettings } from "../formats/model-settings.ts";
+import { readModelSettings } from "../formats/model-settings.ts";
+import { decodePreprocessing } from "../formats/preprocessing-metadata.ts";
 import { openTensorFile } from "../formats/tensor-file.ts";
 import { ConfigError } from "../errors.ts";
 import type { Model, ModelOptions } from "../models/registry.ts";
@@ -34,8 +34,10 @@ export interface Checkpoint extends AsyncDisposable {
   readonly file: TimmView;
   /** What the file says of itself, and what lies beside it. */
   readonly metadata: Partial<ModelMetadata>;
-  /** Part of the resized picture that evaluation looks at, when that is known. */
-  readonly cropRatio: number | undefined;
+  /** What is known of how images are prepared. */
+  readonly preprocessing: PartialPreprocessing;
+  /** Whether whoever made it leaves nothing to be assumed: our own files, and the authors' weights. */
+  readonly isSure: boolean;
   /** What the tensors of a vision transformer say; undefined for others. */
   readonly architecture: Architecture | undefined;
   /**
@@ -71,15 +73,17 @@ export async function openCheckpoint(
   try {
     const own = decodeModelMetadata(file.metadata, { file: path });
     // Our own files say it all; a config.json beside them may belong to another model.
-    const beside = own.model === undefined ? await readBeside(path) : {};
-    const { config } = beside;
+    const settings = own.model === undefined ? await readModelSettings(path) : undefined;
+    const config = settings?.config && readHuggingFaceConfig(settings.config.text, settings.config);
     const isOfficial = findPretrained(repositoryOf(path) ?? given) !== undefined;
-    const { preprocessing, notes } = preprocessingOf(beside, { isOfficial });
-    const normalisation = preprocessing && { mean: preprocessing.mean, std: preprocessing.std };
+    const beside = settings && preprocessingOf(settings, { isOfficial });
+    const inside = decodePreprocessing(file.metadata, { file: path });
+    const preprocessing = mergePreprocessing(inside, beside?.preprocessing);
+    const { mean, std } = preprocessing;
     const metadata: Partial<ModelMetadata> = {
-      ...(config?.classes && { classes: config.classes }),
+      ...(settings?.classes && { classes: settings.classes }),
       ...(config?.inputSize && { inputSize: config.inputSize }),
-      ...(normalisation ?? (isOfficial && IMAGENET_NORMALISATION)),
+      ...(mean && std && { mean, std }),
       ...own,
     };
     const architecture = architectureOf(file.tensors);
@@ -99,12 +103,13 @@ export async function openCheckpoint(
       file,
       metadata,
       architecture,
-      cropRatio: ratioOf(file.metadata["crop_ratio"]) ?? preprocessing?.cropRatio,
+      preprocessing,
+      isSure: own.model !== undefined || isOfficial,
       notes: [
         ...file.notes,
         ...(await averagedBeside(given, { path, weights, file })),
         ...(config?.warnings ?? []),
-        ...notes,
+        ...(beside?.notes ?? []),
       ],
       model,
       expectModel(options) {
@@ -182,45 +187,20 @@ function ownModel(name: string, path: string, options: ModelOptions): Model {
   }
 }
 
-interface Beside {
-  readonly config?: HuggingFaceConfig;
-  readonly preprocessing?: Preprocessing & { readonly warnings: readonly string[] };
-}
-
 /**
- * How pictures are prepared. What the authors' own repositories of transformers say (no crop, for plain models a mean of
+ * How images are prepared. What the authors' own repositories of transformers say (no crop, for plain models a mean of
  * 0.5) is neither how these models were trained nor what their published accuracy is of: there ImageNet's and 224 of 256 hold.
  */
 function preprocessingOf(
-  { config, preprocessing }: Beside,
+  { preprocessing, hasProcessor, notes }: ModelSettings,
   { isOfficial }: { isOfficial: boolean },
-): { readonly preprocessing: Preprocessing | undefined; readonly notes: readonly string[] } {
-  if (preprocessing === undefined || !isOfficial)
-    return { preprocessing: preprocessing ?? config?.preprocessing, notes: preprocessing?.warnings ?? [] };
+): Pick<ModelSettings, "preprocessing" | "notes"> {
+  if (!isOfficial) return { preprocessing, notes };
+  if (!hasProcessor) return { preprocessing: mergePreprocessing(preprocessing, DEIT_PREPROCESSING), notes };
   return {
-    preprocessing: undefined,
+    preprocessing: DEIT_PREPROCESSING,
     notes: [
-      "pictures are prepared as these weights were trained and measured, not as its preprocessor_config.json says",
+      "images are prepared as these weights were trained and measured, not as its preprocessor_config.json says",
     ],
   };
-}
-
-/** The files of a model folder, where the weights lie in one. */
-async function readBeside(path: string): Promise<Beside> {
-  const folder = modelFolder(path);
-  const read = async (name: string): Promise<{ text: string; file: string } | undefined> => {
-    const file = join(folder, name);
-    const text = await readFile(file, "utf8").catch(() => undefined);
-    return text === undefined ? undefined : { text, file };
-  };
-  const [config, preprocessor] = [await read("config.json"), await read("preprocessor_config.json")];
-  return {
-    ...(config && { config: readHuggingFaceConfig(config.text, config) }),
-    ...(preprocessor && { preprocessing: readPreprocessorConfig(preprocessor.text, preprocessor) }),
-  };
-}
-
-function ratioOf(text: string | undefined): number | undefined {
-  const ratio = Number(text);
-  return ratio > 0 && ratio <= 1 ? ratio : undefined;
 }

@@ -79,7 +79,7 @@ export function classifierDevice(
     runtime ??= createRuntime({ device, ...(threads && { threads }) });
     const on = await runtime;
     if ("onnx" in source) return loadForeign(on, source, { readout, batchSize });
-    const { model, normalisation } = source;
+    const { model, preprocessing: normalisation } = source;
     weights ??= vectorsOf(on, source);
     const { layout, inside } = await weights;
     const options = { model, layout, batchSize, target: on.target, normalisation };
@@ -122,14 +122,14 @@ async function loadForeign(
   source: OnnxModel,
   { readout, batchSize }: { readout: Readout; batchSize: number },
 ): Promise<Evaluator> {
-  const { name, file, inputSize, normalisation } = source;
+  const { name, file, inputSize, preprocessing } = source;
   if (readout !== EVALUATION)
     throw new ConfigError("checkpoint", `${file} is a foreign ONNX file: it returns logits alone`, {
       code: "classifier/no-intermediates",
       hint: "Open it with { intermediates: true }, which reads its weights, or give the checkpoint that it was made of.",
     });
   const images = cast(input("images", "uint8", [batchSize, 3, ...inputSize]), "float32");
-  const outputs = { pixels: normalise(images, normalisation) };
+  const outputs = { pixels: normalise(images, preprocessing) };
   const preparation = await runtime.load(
     compile({ name: `${name}.pixels`, target: runtime.target, outputs }),
   );

@@ -1,5 +1,7 @@
 /** A model that classifies images: opened once, asked many times. Nothing runs until it is asked. */
 import type { Normalisation } from "../augmentation/normalisation.ts";
+import type { Preprocessing } from "../augmentation/preprocessing.ts";
+import { completePreprocessing, evaluationTransform } from "../augmentation/preprocessing.ts";
 import { writePlanar } from "../augmentation/picture.ts";
 import type { Picture } from "../augmentation/picture.ts";
 import type { EvaluationTransformOptions } from "../augmentation/transform.ts";
@@ -45,6 +47,8 @@ export interface Classifier extends AsyncDisposable {
   /** Part of the resized image that evaluation looks at. */
   readonly cropRatio: number;
   /** How images are prepared. */
+  readonly preprocessing: Preprocessing;
+  /** The same as a loader takes it. */
   readonly transform: EvaluationTransformOptions;
   /** What the user should know of it, a sentence each. */
   readonly notes: readonly string[];
@@ -159,13 +163,13 @@ export async function openClassifier(
   given: string,
   options: OpenClassifierOptions = {},
 ): Promise<Classifier> {
-  const { intermediates = false } = options;
+  const { intermediates = false, preprocessing } = options;
   const [inputSize, weights] = [options.inputSize ?? undefined, options.weights ?? undefined];
   const file = await locateCheckpoint(given, { weights });
   const isForeign = file.toLowerCase().endsWith(".onnx") && !intermediates;
   const source = await (isForeign
-    ? loadOnnxModel(file, { inputSize })
-    : loadModel(given, { model: options.model, inputSize, weights }));
+    ? loadOnnxModel(file, { inputSize, preprocessing })
+    : loadModel(given, { model: options.model, inputSize, weights, preprocessing }));
   return classifierOf(source, options);
 }
 
@@ -177,13 +181,15 @@ const IN_FLIGHT = 3;
 
 /** A model that is in memory already. */
 export function classifierOf(source: LoadedModel | OnnxModel, options: ClassifierOptions = {}): Classifier {
-  const { file, normalisation } = source;
+  const { file } = source;
   const isForeign = "onnx" in source;
   const { numClasses, inputSize } = isForeign ? source : source.model.config;
   const classes = options.classes ?? (isForeign ? source.classes : source.metadata.classes);
   const labels = classes ?? Array.from({ length: numClasses }, (_, i) => `class ${i}`);
-  const cropRatio = options.evalCropRatio ?? source.cropRatio;
-  const transform: EvaluationTransformOptions = { mode: "evaluation", size: inputSize, cropRatio };
+  const changed = { cropRatio: options.evalCropRatio };
+  const preprocessing = completePreprocessing(inputSize, changed, source.preprocessing);
+  const { cropRatio, mean, std } = preprocessing;
+  const transform = evaluationTransform(preprocessing);
   const preparation = createTransform(transform);
   const random = createRandom(0); // evaluation draws nothing
   const rowBytes = 3 * inputSize[0] * inputSize[1];
@@ -286,10 +292,11 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
     inputSize,
     classes,
     labels,
-    normalisation,
+    normalisation: { mean, std },
     cropRatio,
+    preprocessing,
     transform,
-    notes: isForeign ? [] : source.notes,
+    notes: source.notes,
     source,
     classify,
     answers,

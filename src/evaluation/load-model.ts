@@ -1,6 +1,6 @@
 /** A trained model with its weights in memory, from any checkpoint that checkpoint.ts opens. */
-import type { Normalisation } from "../augmentation/normalisation.ts";
-import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
+import type { PartialPreprocessing, Preprocessing } from "../augmentation/preprocessing.ts";
+import { completePreprocessing, describeAssumed, mergePreprocessing } from "../augmentation/preprocessing.ts";
 import { CheckpointError } from "../errors.ts";
 import { describeForeign } from "../formats/architecture.ts";
 import type { ModelMetadata } from "../formats/model-metadata.ts";
@@ -18,10 +18,8 @@ export interface LoadedModel {
   readonly tensors: Tensors;
   /** What the checkpoint says of itself; nothing for bare tensors. */
   readonly metadata: Partial<ModelMetadata>;
-  /** The checkpoint's, else ImageNet's. */
-  readonly normalisation: Normalisation;
-  /** Part of the resized picture that evaluation looks at; the checkpoint's, else DeiT's. */
-  readonly cropRatio: number;
+  /** How images are prepared: as options say, else the checkpoint, else DeiT's evaluation. */
+  readonly preprocessing: Preprocessing;
   readonly file: string;
   /** What was changed or passed over, a sentence each. */
   readonly notes: readonly string[];
@@ -32,21 +30,20 @@ export interface LoadModelOptions extends OpenCheckpointOptions {
   readonly model?: string | undefined;
   /** [height, width] or a side, when it is not the checkpoint's own: position embeddings are interpolated. */
   readonly inputSize?: number | readonly [number, number] | undefined;
+  /** How images are prepared, where not as the checkpoint says. */
+  readonly preprocessing?: PartialPreprocessing | undefined;
 }
-
-/** 224 of 256 pixels. */
-const DEFAULT_CROP_RATIO = 0.875;
 
 /**
  * Reads a checkpoint and finds its model: by `model`, else by what the checkpoint says, else by its shapes.
  * @throws DataError, FormatError, ConfigError; CheckpointError when tensors do not fit the model
  */
 export async function loadModel(
-  given: string,
-  { model: name, inputSize, weights }: LoadModelOptions = {},
+  checkpointName: string,
+  { model: name, inputSize, weights, preprocessing: given }: LoadModelOptions = {},
 ): Promise<LoadedModel> {
-  await using checkpoint = await openCheckpoint(given, { weights });
-  const { path: file, metadata, cropRatio = DEFAULT_CROP_RATIO } = checkpoint;
+  await using checkpoint = await openCheckpoint(checkpointName, { weights });
+  const { path: file, metadata } = checkpoint;
   const size = typeof inputSize === "number" ? ([inputSize, inputSize] as const) : inputSize;
   const own = name === undefined ? checkpoint.expectModel({ inputSize: size }) : undefined;
   const model = modelFor(checkpoint, { name: name ?? own?.name ?? "", own, inputSize: size });
@@ -64,8 +61,11 @@ export async function loadModel(
     if (!tensors.has(other)) tensors.set(other, { shape, data: new Float32Array() });
   check(tensors, { model, file, checkpoint, isNamed: name !== undefined });
   checkFinite(tensors, file);
-  const { mean, std } = { ...IMAGENET_NORMALISATION, ...metadata };
-  return { model, tensors, metadata, normalisation: { mean, std }, cropRatio, file, notes };
+  const said = mergePreprocessing(given, checkpoint.preprocessing);
+  const preprocessing = completePreprocessing(model.config.inputSize, said);
+  const assumed = checkpoint.isSure ? undefined : describeAssumed(file, { said, used: preprocessing });
+  if (assumed !== undefined) notes.push(assumed);
+  return { model, tensors, metadata, preprocessing, file, notes };
 }
 
 function modelFor(

@@ -1,6 +1,6 @@
 /** An ONNX classifier of another maker, ready for pictures: beside our programs, never inside one. */
-import type { Normalisation } from "../augmentation/normalisation.ts";
-import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
+import type { PartialPreprocessing, Preprocessing } from "../augmentation/preprocessing.ts";
+import { completePreprocessing, describeAssumed, mergePreprocessing } from "../augmentation/preprocessing.ts";
 import { CheckpointError, ConfigError } from "../errors.ts";
 import { input } from "../graph/graph.ts";
 import { transpose } from "../graph/ops.ts";
@@ -18,46 +18,65 @@ export interface OnnxModel {
   readonly numClasses: number;
   readonly inputSize: readonly [number, number];
   readonly classes: readonly string[] | undefined;
-  /** What lies beside the file says so, else ImageNet's. */
-  readonly normalisation: Normalisation;
-  readonly cropRatio: number;
+  /** How images are prepared: as options say, else what lies beside the file, else it itself, else DeiT's evaluation. */
+  readonly preprocessing: Preprocessing;
+  /** What the user should know, a sentence each. */
+  readonly notes: readonly string[];
   readonly onnx: OnnxClassifier;
 }
 
 /** A float32 whose logarithm is finite, in place of a probability of 0. */
 const SMALLEST = 1e-38;
 
-const DEFAULT_CROP_RATIO = 0.875;
+export interface LoadOnnxOptions {
+  /** [height, width] or a side, for files that take any. */
+  readonly inputSize?: number | readonly [number, number] | undefined;
+  /** How images are prepared, where not as the files say. */
+  readonly preprocessing?: PartialPreprocessing | undefined;
+}
 
 /** @throws CheckpointError, ConfigError, DeviceError for files that cannot be used as a classifier */
 export async function loadOnnxModel(
   file: string,
-  { inputSize: wanted }: { inputSize?: number | readonly [number, number] | undefined } = {},
+  { inputSize: wanted, preprocessing: given }: LoadOnnxOptions = {},
 ): Promise<OnnxModel> {
   const onnx = await readOnnxClassifier(file);
   const size = typeof wanted === "number" ? ([wanted, wanted] as const) : wanted;
-  const inputSize = onnx.input.size ?? size ?? onnx.inputSize;
+  const inputSize = onnx.input.size ?? size ?? onnx.preprocessing.inputSize;
   if (inputSize === undefined) {
-    throw new ConfigError("inputSize", `${file} takes pictures of any size`, {
+    throw new ConfigError("inputSize", `${file} takes images of any size`, {
+      code: "options/missing",
       hint: "Say which with --input-size, for example --input-size 224 (--teacher-input-size for a teacher).",
     });
   }
   if (size !== undefined && size.join() !== inputSize.join()) {
     throw new ConfigError(
       "inputSize",
-      `${file} takes pictures of ${inputSize.join(" × ")}, not ${size.join(" × ")}`,
-      { hint: "Leave the input size out." },
+      `${file} takes images of ${inputSize.join(" × ")}, not ${size.join(" × ")}`,
+      { code: "options/unsupported-by-model", hint: "Leave the input size out." },
     );
   }
   const known = { file, inputSize, onnx };
   const numClasses = onnx.output.numClasses ?? (await countClasses(known));
+  const said = mergePreprocessing(given, onnx.preprocessing);
+  const preprocessing = completePreprocessing(inputSize, said);
+  const isNamed = onnx.classes?.length === numClasses;
+  const assumed = describeAssumed(file, { said, used: preprocessing });
   return {
     ...known,
     name: file.replace(/^.*[/\\]/, ""),
     numClasses,
-    classes: onnx.classes?.length === numClasses ? onnx.classes : undefined, // else of another model
-    normalisation: onnx.normalisation ?? IMAGENET_NORMALISATION,
-    cropRatio: onnx.cropRatio ?? DEFAULT_CROP_RATIO,
+    classes: isNamed ? onnx.classes : undefined,
+    preprocessing,
+    notes: [
+      ...onnx.notes,
+      ...(assumed === undefined ? [] : [assumed]),
+      ...(onnx.classes === undefined || isNamed
+        ? []
+        : [
+            `${file} returns ${numClasses} classes; ${onnx.classes.length} names are of another model, and left out`,
+          ]),
+    ],
   };
 }
 

@@ -26,8 +26,8 @@ export interface OnnxSignature {
   readonly opsets: number;
   /** Whether values of weights lie in another file. */
   readonly external: boolean;
-  /** Names of classes as the exporter wrote them: JSON, a Python dict, or a line each. */
-  readonly classes: string | undefined;
+  /** metadata_props, of at most some megabytes. */
+  readonly metadata: ReadonlyMap<string, string>;
 }
 
 /** Field numbers of onnx.proto3. */
@@ -51,9 +51,8 @@ const DTYPES: Readonly<Record<number, string>> = {
   11: "float64",
   16: "bfloat16",
 };
-const CLASS_KEYS: readonly string[] = ["classes", "labels", "names"];
 
-/** Bytes that all inputs and outputs may take together, and names of classes; real files need some kilobytes. */
+/** Bytes that all inputs, outputs and metadata may take together; real files need some kilobytes. */
 const LARGEST = 2 ** 22;
 const LARGEST_NAME = 2 ** 10;
 
@@ -63,7 +62,7 @@ export function readOnnxSignature(model: Uint8Array): OnnxSignature {
   const outputs: OnnxValue[] = [];
   const probabilities = new Set<string>();
   const counts = { nodes: 0, opsets: 0, bytes: 0 };
-  let classes: string | undefined;
+  const metadata = new Map<string, string>();
   const value = (bytes: Uint8Array): OnnxValue => {
     counts.bytes += bytes.length + 2;
     if (counts.bytes > LARGEST) throw new RangeError("too many inputs and outputs");
@@ -71,7 +70,13 @@ export function readOnnxSignature(model: Uint8Array): OnnxSignature {
   };
   visit(model, {
     [MODEL.opset]: () => counts.opsets++,
-    [MODEL.metadata]: (reader) => (classes ??= classesOf(reader.bytes())),
+    [MODEL.metadata]: (reader) => {
+      const entry = reader.bytes();
+      counts.bytes += entry.length + 2;
+      if (counts.bytes > LARGEST) return;
+      const [key, text] = entryOf(entry);
+      metadata.set(key, text);
+    },
     [MODEL.graph]: (reader) =>
       visit(reader.bytes(), {
         [GRAPH.node]: (nodes) => {
@@ -88,7 +93,7 @@ export function readOnnxSignature(model: Uint8Array): OnnxSignature {
   });
   const external = takeWeights(model, inputs);
   const { nodes, opsets } = counts;
-  return { inputs: [...inputs.values()], outputs, nodes, probabilities, opsets, external, classes };
+  return { inputs: [...inputs.values()], outputs, nodes, probabilities, opsets, external, metadata };
 }
 
 /** Name of what a node returns, if it is a Softmax. */
@@ -120,14 +125,13 @@ function takeWeights(model: Uint8Array, inputs: Map<string, OnnxValue>): boolean
   return external;
 }
 
-function classesOf(entry: Uint8Array): string | undefined {
-  if (entry.length > LARGEST) return undefined;
-  let [key, value] = ["", ""];
+function entryOf(entry: Uint8Array): [key: string, value: string] {
+  const found: [string, string] = ["", ""];
   visit(entry, {
-    [ENTRY.key]: (reader) => (key = reader.string()),
-    [ENTRY.value]: (reader) => (value = reader.string()),
+    [ENTRY.key]: (reader) => (found[0] = reader.string()),
+    [ENTRY.value]: (reader) => (found[1] = reader.string()),
   });
-  return CLASS_KEYS.includes(key) ? value : undefined;
+  return found;
 }
 
 /** Calls back at each field of a message that is asked for, and goes past what was left of it and past all others. */

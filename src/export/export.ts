@@ -2,6 +2,7 @@
  * A trained model for other programs. Whatever the format, it is written beside its place, reloaded, run on pictures and
  * compared with the model it was made of; only then does it take its place.
  */
+import type { PartialPreprocessing } from "../augmentation/preprocessing.ts";
 import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
@@ -37,6 +38,8 @@ export interface ExportOptions extends DataOptions {
   readonly inputSize?: number | readonly [number, number] | null | undefined;
   /** Which of a checkpoint's weights: "model", "ema", or their name in the file. */
   readonly weights?: string | null | undefined;
+  /** How images are prepared, where not as the checkpoint says. */
+  readonly preparation?: PartialPreprocessing | undefined;
   /** Pictures to check with, at most. */
   readonly images?: number;
   /** Of onnx: version of the operators, and whether pictures are prepared inside. */
@@ -79,14 +82,14 @@ export async function exportModel(options: ExportOptions): Promise<ExportResult>
     model: options.model,
     inputSize: options.inputSize ?? undefined,
     weights: options.weights ?? undefined,
+    preprocessing: options.preparation,
   });
   loaded.notes.forEach(warn);
-  const { model, cropRatio } = loaded;
-  const size = model.config.inputSize;
+  const { model, preprocessing } = loaded;
   const pictures = await picturesFor(options, loaded);
   if (pictures === undefined) warn("no pictures were given (--data-path): the export is checked with noise");
   say("running the model");
-  const sample = await takeSample(pictures, { size, cropRatio, count: images });
+  const sample = await takeSample(pictures, { preprocessing, count: images });
   const reference = await answersOfModel(loaded, sample);
   const staged = join(dirname(out), `.${basename(out)}.${process.pid}.partial`);
   await rm(staged, { recursive: true, force: true });

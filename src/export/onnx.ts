@@ -5,6 +5,7 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ConfigError } from "../errors.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
+import { encodeGeometry } from "../formats/preprocessing-metadata.ts";
 import { ModelProtoSchema, StringStringEntryProtoSchema } from "../graph/generated/onnx_pb.ts";
 import { create } from "@bufbuild/protobuf";
 import { deployedProgram } from "../models/deploy.ts";
@@ -23,8 +24,8 @@ export interface OnnxExportOptions {
 
 /** @throws ConfigError for an opset that is not among {@link OPSETS} */
 export function deployedModel(
-  loaded: Pick<LoadedModel, "model" | "tensors" | "normalisation" | "cropRatio" | "metadata">,
-  { opset = OPSETS[0], preprocessing = false }: OnnxExportOptions = {},
+  loaded: Pick<LoadedModel, "model" | "tensors" | "preprocessing" | "metadata">,
+  { opset = OPSETS[0], preprocessing: prepares = false }: OnnxExportOptions = {},
 ): Uint8Array {
   if (!OPSETS.some((known) => known === opset)) {
     throw new ConfigError("opset", `opset ${opset}: one of ${OPSETS.join(", ")} was expected`, {
@@ -32,22 +33,18 @@ export function deployedModel(
       hint: "20 is read by all runtimes since 2023.",
     });
   }
-  const { model, tensors, normalisation, cropRatio, metadata } = loaded;
-  const { inputSize } = model.config;
+  const { model, tensors, preprocessing, metadata } = loaded;
   const bytes = dynamicBatch(
     (batchSize) => deployedProgram(model, tensors, { batchSize, target: "portable" }).model,
   );
-  const proto = fromBinary(
-    ModelProtoSchema,
-    preprocessing ? withPreprocessing(bytes, { inputSize, cropRatio, normalisation }) : bytes,
-  );
+  const proto = fromBinary(ModelProtoSchema, prepares ? withPreprocessing(bytes, preprocessing) : bytes);
   for (const entry of proto.opsetImport) if (entry.domain === "") entry.version = BigInt(opset);
   const facts = {
     model: model.name,
-    input_size: JSON.stringify(inputSize),
-    crop_ratio: String(cropRatio),
-    mean: JSON.stringify(normalisation.mean),
-    std: JSON.stringify(normalisation.std),
+    input_size: JSON.stringify(preprocessing.inputSize),
+    ...encodeGeometry(preprocessing),
+    mean: JSON.stringify(preprocessing.mean),
+    std: JSON.stringify(preprocessing.std),
     ...(metadata.classes && { classes: JSON.stringify(metadata.classes) }),
   };
   proto.metadataProps.push(

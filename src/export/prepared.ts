@@ -1,6 +1,7 @@
 /** Whether a file that prepares pictures itself (preprocessing.ts) answers whole pictures as the model does after evaluation's preparation. */
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { writePlanar } from "../augmentation/picture.ts";
+import { evaluationTransform } from "../augmentation/preprocessing.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import { DeitError } from "../errors.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
@@ -46,9 +47,9 @@ export async function answersOfPrepared(
 }
 
 /** Noise is a sample of prepared pixels: the same pixels as pictures are prepared first. */
-async function asPictures(sample: Sample, { cropRatio }: LoadedModel): Promise<Sample> {
+async function asPictures(sample: Sample, { preprocessing }: LoadedModel): Promise<Sample> {
   const { size } = sample;
-  const transform = createTransform({ mode: "evaluation", size, cropRatio });
+  const transform = createTransform(evaluationTransform(preprocessing));
   const pixels = new Uint8Array(sample.pixels.length);
   for (let i = 0; i < sample.labels.length; i++) {
     const picture = await pictureOf(sample, i);

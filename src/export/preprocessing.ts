@@ -1,10 +1,12 @@
 /**
- * Evaluation's preparation of pictures as part of an ONNX model: shorter side resized (bicubic, antialiased), centre cut
- * out, normalised. Every picture of a batch has the same size. ONNX Runtime's filter is Pillow's without its fixed-point
+ * Evaluation's preparation of images as part of an ONNX model: resized (antialiased), centre cut out, normalised.
+ * Every image of a batch has the same size. ONNX Runtime's filter is Pillow's without its fixed-point
  * arithmetic: pixels differ by 1 of 255 at most.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { Normalisation } from "../augmentation/normalisation.ts";
+import type { Preprocessing } from "../augmentation/preprocessing.ts";
+import { describePreprocessing, resizedSizeOf } from "../augmentation/preprocessing.ts";
+import type { Interpolation } from "../augmentation/resize.ts";
 import type { AttributeProto, NodeProto, TensorProto } from "../graph/generated/onnx_pb.ts";
 import {
   AttributeProtoSchema,
@@ -13,15 +15,14 @@ import {
   TensorProtoSchema,
   TensorShapeProto_DimensionSchema,
 } from "../graph/generated/onnx_pb.ts";
-import { DeitError } from "../errors.ts";
+import { ConfigError, DeitError } from "../errors.ts";
 
-export interface PreprocessingOptions {
-  /** [height, width] that the model sees. */
-  readonly inputSize: readonly [number, number];
-  /** Part of the resized picture that is cut out. */
-  readonly cropRatio: number;
-  readonly normalisation: Normalisation;
-}
+/** What Resize can do of Pillow's filters. */
+const FILTERS: Partial<Record<Interpolation, Readonly<Record<string, AttributeValue>>>> = {
+  bicubic: { mode: "cubic", cubic_coeff_a: { float: -0.5 }, antialias: 1, exclude_outside: 1 }, // Pillow's
+  bilinear: { mode: "linear", antialias: 1, exclude_outside: 1 },
+  nearest: { mode: "nearest", nearest_mode: "round_prefer_ceil" },
+};
 
 const TYPES = { float32: 1, uint8: 2, int64: 7, bool: 9 } as const;
 /** Name of the new input. */
@@ -41,16 +42,30 @@ function keptWhole(size: string): NodeProto[] {
   ];
 }
 
-/** The model with input `images`, uint8 [batch, height, width, 3], RGB, in place of its own. */
-export function withPreprocessing(
-  model: Uint8Array,
-  { inputSize, cropRatio, normalisation }: PreprocessingOptions,
-): Uint8Array {
+/**
+ * The model with input `images`, uint8 [batch, height, width, 3], RGB, in place of its own.
+ * @throws ConfigError for preprocessing that ONNX's operators cannot do
+ */
+export function withPreprocessing(model: Uint8Array, preprocessing: Preprocessing): Uint8Array {
+  const { inputSize, resize, interpolation, mean, std, smallWhole } = preprocessing;
+  const target = resizedSizeOf(preprocessing);
+  const filter = FILTERS[interpolation];
+  const isCovered = target.every((length, i) => length >= (inputSize[i] ?? 0));
+  if (filter === undefined || !isCovered || resize === "longer-side" || resize === "none") {
+    throw new ConfigError(
+      "preprocessing",
+      `images are prepared in a way that ONNX's operators do not have: ${describePreprocessing(preprocessing)}`,
+      {
+        code: "export/no-counterpart",
+        hint: "Export without --preprocessing, and prepare images before the model.",
+      },
+    );
+  }
   const proto = fromBinary(ModelProtoSchema, model);
   const { graph } = proto;
   const input = graph?.input[0];
   if (graph === undefined || input?.type?.value.case !== "tensorType")
-    throw new DeitError("a model without an input takes no pictures");
+    throw new DeitError("a model without an input takes no images", { code: "export/no-counterpart" });
   const constants: TensorProto[] = [];
   const int64 = (name: string, values: readonly number[]): string => {
     const rawData = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
@@ -66,29 +81,32 @@ export function withPreprocessing(
     );
     return name;
   };
-  const target = inputSize.map((side) => Math.floor(side / cropRatio));
-  const small = Math.max(...inputSize) <= SMALL;
+  const small = smallWhole && Math.max(...inputSize) <= SMALL;
+  const covering = small ? "picture_larger" : "picture_covering";
   const channels = [1, 3, 1, 1];
   const size = int64("picture_size", inputSize);
   const steps: NodeProto[] = [
     node("Cast", [IMAGES], "picture_floats", { to: TYPES.float32 }),
     node("Transpose", ["picture_floats"], "picture_planes", { perm: [0, 3, 1, 2] }),
-    // The smallest size of the same proportions that covers the target: max(target, sides · other target / other side).
     node("Shape", ["picture_planes"], "picture_sides", { start: 2, end: 4 }),
-    node("Gather", ["picture_sides", int64("picture_others", [1, 0])], "picture_other_sides", { axis: 0 }),
-    node("Mul", ["picture_sides", int64("picture_other_target", target.toReversed())], "picture_products"),
-    node("Div", ["picture_products", "picture_other_sides"], "picture_scaled"),
-    node(
-      "Max",
-      ["picture_scaled", int64("picture_target", target)],
-      small ? "picture_larger" : "picture_covering",
-    ),
+    ...(resize === "squash"
+      ? [node("Identity", [int64("picture_target", target)], covering)]
+      : [
+          // The smallest size of the same proportions that covers the target: max(target, sides · other target / other side).
+          node("Gather", ["picture_sides", int64("picture_others", [1, 0])], "picture_other_sides", {
+            axis: 0,
+          }),
+          node(
+            "Mul",
+            ["picture_sides", int64("picture_other_target", target.toReversed())],
+            "picture_products",
+          ),
+          node("Div", ["picture_products", "picture_other_sides"], "picture_scaled"),
+          node("Max", ["picture_scaled", int64("picture_target", target)], covering),
+        ]),
     ...(small ? keptWhole(size) : []),
     node("Resize", ["picture_planes", "", "", "picture_covering"], "picture_resized", {
-      mode: "cubic",
-      cubic_coeff_a: { float: -0.5 }, // Pillow's
-      antialias: 1,
-      exclude_outside: 1,
+      ...filter,
       axes: [2, 3],
     }),
     node("Round", ["picture_resized"], "picture_rounded"),
@@ -115,7 +133,7 @@ export function withPreprocessing(
         "picture_cropped",
         float32(
           "picture_mean",
-          normalisation.mean.map((m) => 255 * m),
+          mean.map((m) => 255 * m),
           channels,
         ),
       ],
@@ -127,7 +145,7 @@ export function withPreprocessing(
         "picture_centred",
         float32(
           "picture_std",
-          normalisation.std.map((s) => 255 * s),
+          std.map((s) => 255 * s),
           channels,
         ),
       ],

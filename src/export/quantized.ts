@@ -23,18 +23,17 @@ export interface QuantizedModel {
 export async function quantizedModel(
   fp32: Uint8Array,
   {
-    loaded: { model, cropRatio, normalisation },
+    loaded: { preprocessing },
     pictures,
   }: {
-    loaded: Pick<LoadedModel, "model" | "cropRatio" | "normalisation">;
+    loaded: Pick<LoadedModel, "preprocessing">;
     pictures: Dataset | undefined;
   },
 ): Promise<QuantizedModel> {
   if (pictures === undefined) return { bytes: toInt8(fp32), calibratedWith: undefined };
-  const { inputSize: size } = model.config;
-  const sample = await takeSample(pictures, { size, cropRatio, count: CALIBRATION });
+  const { inputSize: size, mean, std } = preprocessing;
+  const sample = await takeSample(pictures, { preprocessing, count: CALIBRATION });
   const plane = size[0] * size[1];
-  const { mean, std } = normalisation;
   async function* feeds(): AsyncGenerator<Record<string, Tensor>> {
     let left = sample.labels.length;
     for (const images of batchesOf(sample, BATCH)) {

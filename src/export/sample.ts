@@ -1,4 +1,6 @@
 /** The pictures that an export is checked with: some of a dataset, prepared as evaluation does, or noise when there are none. */
+import type { Preprocessing } from "../augmentation/preprocessing.ts";
+import { evaluationTransform } from "../augmentation/preprocessing.ts";
 import type { Picture } from "../augmentation/picture.ts";
 import { readPlanar } from "../augmentation/picture.ts";
 import { workerPool } from "../data/loader-pool.ts";
@@ -23,8 +25,8 @@ export interface Sample {
 }
 
 export interface SampleOptions {
-  readonly size: readonly [number, number];
-  readonly cropRatio: number;
+  /** How images are prepared; its input size is that of noise, too. */
+  readonly preprocessing: Preprocessing;
   /** At most so many, every class in its proportion. */
   readonly count: number;
 }
@@ -38,8 +40,9 @@ const BATCH = 16;
 
 export async function takeSample(
   dataset: Dataset | undefined,
-  { size, cropRatio, count }: SampleOptions,
+  { preprocessing, count }: SampleOptions,
 ): Promise<Sample> {
+  const { inputSize: size } = preprocessing;
   const pictureLength = 3 * size[0] * size[1];
   if (dataset === undefined) {
     const random = createRandom(0, "noise");
@@ -52,7 +55,7 @@ export async function takeSample(
   const some = dataset.length > count ? takeSubset(dataset, { rule: "sample", count, seed: 0 }) : dataset;
   const loader = createLoader({
     dataset: some,
-    transform: { mode: "evaluation", size, cropRatio },
+    transform: evaluationTransform(preprocessing),
     plan: createPlan({ mode: "evaluation", length: some.length, batchSize: BATCH }),
     pool: workerPool(workersFor(some, null)),
   });

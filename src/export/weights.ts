@@ -5,6 +5,7 @@ import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { huggingFaceConfig, timmConfig } from "../formats/huggingface.ts";
 import { huggingFaceTensors } from "../formats/key-maps.ts";
 import { encodeModelMetadata } from "../formats/model-metadata.ts";
+import { encodeGeometry } from "../formats/preprocessing-metadata.ts";
 import { preprocessorConfig } from "../formats/preprocessor.ts";
 import { writeCheckpoint } from "../formats/safetensors-file.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
@@ -21,17 +22,18 @@ export function classNames({ model, metadata }: Pick<LoadedModel, "model" | "met
 
 /** One .safetensors file with all that is needed to predict. */
 export async function writeOwn(path: string, loaded: LoadedModel): Promise<void> {
-  const { model, tensors, metadata, normalisation, cropRatio } = loaded;
+  const { model, tensors, metadata, preprocessing } = loaded;
   await writeCheckpoint(path, {
     tensors,
     metadata: encodeModelMetadata({
       model: model.name,
       classes: classNames(loaded),
       inputSize: model.config.inputSize,
-      ...normalisation,
+      mean: preprocessing.mean,
+      std: preprocessing.std,
       epoch: metadata.epoch ?? 0,
       metrics: metadata.metrics ?? {},
-      extra: { crop_ratio: String(cropRatio) },
+      extra: encodeGeometry(preprocessing),
     }),
   });
 }
@@ -41,14 +43,8 @@ export async function writeOwn(path: string, loaded: LoadedModel): Promise<void>
  * @throws ConfigError (export/no-counterpart) for a model that timm cannot make
  */
 export async function writeTimm(folder: string, loaded: LoadedModel): Promise<void> {
-  const { model, tensors, normalisation, cropRatio } = loaded;
-  const { inputSize } = model.config;
-  const config = timmConfig(timmModel(model), {
-    inputSize,
-    cropRatio,
-    ...normalisation,
-    classes: classNames(loaded),
-  });
+  const { model, tensors, preprocessing } = loaded;
+  const config = timmConfig(timmModel(model), { ...preprocessing, classes: classNames(loaded) });
   await writeCheckpoint(join(folder, WEIGHTS), { tensors, metadata: { format: "pt" } });
   await writeJson(join(folder, "config.json"), config);
 }
@@ -59,18 +55,14 @@ export async function writeHuggingFace(
   loaded: LoadedModel,
   { whole }: { whole?: boolean | undefined } = {},
 ): Promise<void> {
-  const { tensors, normalisation, cropRatio, model } = loaded;
+  const { tensors, preprocessing } = loaded;
   const config = transformerOf(loaded, "huggingface");
   await writeCheckpoint(join(folder, WEIGHTS), {
     tensors: huggingFaceTensors(tensors, { distilled: config.distilled }),
     metadata: { format: "pt" },
   });
   await writeJson(join(folder, "config.json"), huggingFaceConfig(config, { classes: classNames(loaded) }));
-  const { inputSize } = model.config;
-  await writeJson(
-    join(folder, "preprocessor_config.json"),
-    preprocessorConfig({ inputSize, cropRatio, ...normalisation, whole }),
-  );
+  await writeJson(join(folder, "preprocessor_config.json"), preprocessorConfig({ ...preprocessing, whole }));
 }
 
 /** @throws ConfigError for convnets: those names and configurations are of transformers */

@@ -5,8 +5,10 @@
  */
 import { z } from "zod";
 import { ConfigError, FormatError } from "../errors.ts";
-import { parseFields, pixels, side, triple, withoutNulls } from "./json-fields.ts";
-import type { Preprocessing } from "./preprocessor.ts";
+import { parseFields, side, withoutNulls } from "./json-fields.ts";
+import type { PartialPreprocessing } from "../augmentation/preprocessing.ts";
+import type { WrittenPreprocessing } from "./preprocessor.ts";
+import { TIMM_CROP_MODES, TIMM_PREPROCESSING, timmPreprocessing } from "./timm-preprocessing.ts";
 
 /** The published DeiTs were trained with it; the configs on the Hub say 1e-12. */
 const LAYER_NORM_EPS = 1e-6;
@@ -83,7 +85,7 @@ export interface HuggingFaceConfig {
   readonly classes?: readonly string[] | undefined;
   readonly layerNormEps: number;
   /** timm keeps it in the same file. */
-  readonly preprocessing?: Preprocessing | undefined;
+  readonly preprocessing?: PartialPreprocessing | undefined;
   /** What differs from how we compute, a sentence each. */
   readonly warnings: readonly string[];
 }
@@ -203,13 +205,9 @@ function labelsByIndex(id2label: Readonly<Record<string, string>>, file: string)
 }
 
 /** timm's older files have the fields of pretrained_cfg beside the others. */
-const PRETRAINED = z.object({
+const PRETRAINED = TIMM_PREPROCESSING.extend({
   num_classes: count(MAX_CLASSES).optional(),
   label_names: z.array(z.string()).max(MAX_CLASSES).optional(),
-  input_size: z.tuple([z.literal(3), pixels, pixels]).optional(),
-  mean: triple.optional(),
-  std: triple.optional(),
-  crop_pct: z.number().positive().max(1).optional(),
 });
 const TIMM = PRETRAINED.extend({
   architecture: z.string(),
@@ -219,17 +217,18 @@ const TIMM = PRETRAINED.extend({
 
 function readTimm(text: string, file: string): HuggingFaceConfig {
   const { pretrained_cfg: pretrained, ...own } = parseFields(text, TIMM, { file });
-  const { input_size: size, mean, std, crop_pct: cropRatio } = { ...own, ...pretrained };
+  const { input_size, mean, std, crop_pct, crop_mode, interpolation } = { ...own, ...pretrained };
+  const fields = { input_size, mean, std, crop_pct, crop_mode, interpolation };
+  const preprocessing = timmPreprocessing(fields, { file });
   const classes = own.label_names ?? pretrained?.label_names;
-  const inputSize = own.model_args?.img_size ?? (size && ([size[1], size[2]] as const));
   return {
     architecture: own.architecture,
     numHeads: own.model_args?.num_heads,
-    inputSize,
+    inputSize: own.model_args?.img_size ?? preprocessing.inputSize,
     numClasses: own.num_classes ?? pretrained?.num_classes,
     classes,
     layerNormEps: LAYER_NORM_EPS,
-    preprocessing: inputSize && mean && std && cropRatio ? { inputSize, cropRatio, mean, std } : undefined,
+    preprocessing,
     warnings: [],
   };
 }
@@ -249,7 +248,15 @@ export interface TimmModel {
 /** The content of config.json as `timm.create_model("local-dir:…")` and `hf-hub:` read it. */
 export function timmConfig(
   { architecture, args, numFeatures, firstConv, classifier }: TimmModel,
-  { classes, inputSize, mean, std, cropRatio }: Preprocessing & { classes: readonly string[] },
+  {
+    classes,
+    inputSize,
+    mean,
+    std,
+    cropRatio,
+    interpolation = "bicubic",
+    resize = "shorter-side",
+  }: WrittenPreprocessing & { classes: readonly string[] },
 ): Record<string, unknown> {
   return {
     architecture,
@@ -261,13 +268,34 @@ export function timmConfig(
       num_classes: classes.length,
       input_size: [3, ...inputSize],
       fixed_input_size: "img_size" in args,
-      interpolation: "bicubic",
+      interpolation,
       crop_pct: cropRatio,
-      crop_mode: "center",
+      crop_mode: TIMM_CROP_MODES[resize],
       mean: [...mean],
       std: [...std],
       first_conv: firstConv,
       classifier,
     },
   };
+}
+
+const NAMED = z.object({
+  id2label: z.record(z.string(), z.string()).optional(),
+  label_names: z.array(z.string()).max(MAX_CLASSES).optional(),
+  pretrained_cfg: z
+    .preprocess(withoutNulls, z.object({ label_names: z.array(z.string()).optional() }))
+    .optional(),
+});
+
+/**
+ * Display names by index of any model's config.json; undefined when it has none, or transformers' placeholders.
+ * @throws FormatError for names that leave indices out
+ */
+export function readClassNames(
+  text: string,
+  { file = "config.json" }: { file?: string } = {},
+): readonly string[] | undefined {
+  const { id2label, label_names: own, pretrained_cfg: pretrained } = parseFields(text, NAMED, { file });
+  const names = own ?? pretrained?.label_names ?? (id2label && labelsByIndex(id2label, file));
+  return names?.every((name, i) => name === `LABEL_${i}`) ? undefined : names;
 }

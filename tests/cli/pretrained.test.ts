@@ -187,7 +187,7 @@ describe("the authors' repositories", () => {
       std: [0.229, 0.224, 0.225],
       classes: ["a", "b"],
     });
-    expect(official.cropRatio).toBeUndefined();
+    expect(official.preprocessing).toMatchObject({ cropRatio: 0.875, resize: "shorter-side" });
     expect(official.notes.join()).toContain("prepared as these weights were trained and measured");
     await using other = await openCheckpoint("org/other");
     expect(other.metadata.mean).toEqual(half);

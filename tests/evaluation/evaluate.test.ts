@@ -5,6 +5,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
+import { evaluationTransform } from "../../src/augmentation/preprocessing.ts";
 import { workerPool } from "../../src/data/loader-pool.ts";
 import { createLoader } from "../../src/data/loader.ts";
 import { openEvaluation } from "../../src/data/open.ts";
@@ -221,7 +222,7 @@ describe.skipIf(!existsSync(data))("the real DeiT-Ti on 650 real pictures (needs
     "answers as PyTorch did: every top-1 the same, logits within 0.002",
     { timeout: 240_000 },
     async () => {
-      const { model, tensors, normalisation, cropRatio } = await loadModel(
+      const { model, tensors, preprocessing } = await loadModel(
         path("deit_tiny_patch16_224/model.safetensors"),
         {
           model: "deit_tiny_patch16_224",
@@ -235,7 +236,7 @@ describe.skipIf(!existsSync(data))("the real DeiT-Ti on 650 real pictures (needs
       const batchSize = 16; // 650 are 40 batches and 10 more
       const loader = createLoader({
         dataset,
-        transform: { mode: "evaluation", size: model.config.inputSize, cropRatio },
+        transform: evaluationTransform(preprocessing),
         plan: createPlan({ mode: "evaluation", length: dataset.length, batchSize }),
         pool: workerPool(1),
       });
@@ -245,7 +246,13 @@ describe.skipIf(!existsSync(data))("the real DeiT-Ti on 650 real pictures (needs
         for (const [name, vector] of Object.entries(packTensors(layout, tensors)))
           await runtime.setState(`W.${name}`, vector);
         const executable = await runtime.load(
-          evaluationProgram({ model, layout, batchSize, target: runtime.target, normalisation }),
+          evaluationProgram({
+            model,
+            layout,
+            batchSize,
+            target: runtime.target,
+            normalisation: preprocessing,
+          }),
         );
         const logits: number[] = [];
         const recording: Executable = {

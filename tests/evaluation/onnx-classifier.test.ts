@@ -9,6 +9,7 @@ import { CheckpointError, DataError, DeitError, FormatError } from "../../src/er
 import type { OnnxClassifier } from "../../src/evaluation/onnx-classifier.ts";
 import { readOnnxClassifier } from "../../src/evaluation/onnx-classifier.ts";
 import { loadOnnxAnswers, loadOnnxModel } from "../../src/evaluation/onnx-model.ts";
+import { completePreprocessing } from "../../src/augmentation/preprocessing.ts";
 import { serializeSafetensors } from "../../src/formats/safetensors.ts";
 import { constant, input } from "../../src/graph/graph.ts";
 import { matmul, reshape } from "../../src/graph/ops.ts";
@@ -97,8 +98,8 @@ describe("inputs and outputs", () => {
   });
 
   test("nothing else is made up", async () => {
-    const { normalisation, inputSize, cropRatio, classes } = await read({});
-    expect({ normalisation, inputSize, cropRatio, classes }).toEqual({});
+    const { preprocessing, classes, notes } = await read({});
+    expect({ preprocessing, classes, notes }).toEqual({ preprocessing: {}, notes: [] });
   });
 
   test("what it found runs: channels last, two pictures at a time, classes counted by a run", async () => {
@@ -131,79 +132,109 @@ describe("inputs and outputs", () => {
   });
 });
 
-describe("preprocessor_config.json", () => {
+describe("preprocessing", () => {
   const [mean, std] = [
     [0.5, 0.4, 0.3],
     [0.2, 0.25, 0.5],
   ];
-  const config = { image_mean: mean, image_std: std, do_normalize: true, do_rescale: true };
-  const beside = (value: unknown): Parameters<typeof read>[1] => ({
-    beside: { "preprocessor_config.json": value },
-  });
-
-  test.each([
-    ["a crop of a resized picture", { crop_size: 224, size: { shortest_edge: 256 } }, [224, 224], 0.875],
-    [
-      "each side by name",
-      { crop_size: { height: 192, width: 224 }, size: { height: 256, width: 256 } },
-      [192, 224],
-      0.75,
-    ],
-    ["no crop", { do_center_crop: false, crop_size: 224, size: 256 }, [256, 256], undefined],
-    ["null for nothing", { do_center_crop: null, crop_size: null, size: 96 }, [96, 96], undefined],
-    ["crop_pct", { crop_pct: 0.95, size: { shortest_edge: 224 } }, [224, 224], 0.95],
-    ["no size", {}, undefined, undefined],
-  ])("%s", async (_, sizes, inputSize, cropRatio) => {
-    const found = await read({}, beside({ ...config, ...sizes }));
-    expect(found.inputSize).toEqual(inputSize);
-    expect(found.cropRatio).toBe(cropRatio);
-    expect(found.normalisation).toEqual({ mean, std });
-  });
-
-  test("without normalisation", async () => {
-    const { normalisation } = await read({}, beside({ ...config, do_normalize: false }));
-    expect(normalisation).toEqual({ mean: [0, 0, 0], std: [1, 1, 1] });
-    expect((await read({}, beside({ do_normalize: true }))).normalisation).toBeUndefined();
-  });
-
-  test("a factor and an offset of its own are part of mean and std", async () => {
-    const rounded = await read({}, beside({ ...config, rescale_factor: 0.00392156862745098 }));
-    expect(rounded.normalisation).toEqual({ mean, std });
-    const own = { ...config, do_normalize: false, rescale_factor: 1 / 127.5, rescale_offset: true };
-    const { normalisation } = await read({}, beside(own)); // (x / 127.5 − 1) of 0 to 255
-    for (const i of [0, 1, 2] as const) {
-      expect(normalisation?.mean[i]).toBeCloseTo(0.5, 12);
-      expect(normalisation?.std[i]).toBeCloseTo(0.5, 12);
-    }
-  });
+  const config = { image_mean: mean, image_std: std, size: { height: 32, width: 32 }, resample: 2 };
 
   test("one folder up from onnx/, and from nowhere else", async () => {
     const around = { "../preprocessor_config.json": config, "../config.json": { id2label: NAMED } };
     const found = await read({}, { folder: "onnx", beside: around });
-    expect(found.normalisation).toEqual({ mean, std });
+    expect(found.preprocessing).toMatchObject({ mean, std, resize: "squash", interpolation: "bilinear" });
     expect(found.classes).toEqual(["cat", "dog", "it's"]);
     const other = await read({}, { folder: "other", beside: around });
-    expect(other.normalisation).toBeUndefined();
+    expect(other.preprocessing).toEqual({});
     expect(other.classes).toBeUndefined();
   });
 
-  test("0 to 255 is refused", async () => {
-    const error = await failure(read({}, beside({ ...config, do_rescale: false })));
-    expect(error).toBeInstanceOf(CheckpointError);
-    expect(String(error)).toMatch(/do_rescale is false.*0 to 255[^]*divide image_mean and image_std by 255/u);
+  test("timm's config.json", async () => {
+    const pretrained_cfg = { input_size: [3, 32, 32], crop_pct: 1, crop_mode: "border", mean, std };
+    const label_names = ["cat", "dog", "it's"];
+    const found = await read(
+      {},
+      { beside: { "config.json": { architecture: "resnet18", label_names, pretrained_cfg } } },
+    );
+    expect(found.preprocessing).toMatchObject({ mean, std, resize: "longer-side", interpolation: "bicubic" });
+    expect(found.classes).toEqual(label_names);
+  });
+
+  test("a damaged file beside it is an error that names the file", async () => {
+    const error = await failure(read({}, { beside: { "preprocessor_config.json": "{" } }));
+    expect(error).toBeInstanceOf(FormatError);
+    expect(String(error)).toMatch(/preprocessor_config\.json: is no JSON/u);
+  });
+
+  const ultralytics = {
+    description: "Ultralytics YOLOv8n-cls model",
+    author: "Ultralytics",
+    stride: "1",
+    task: "classify",
+    imgsz: "[32, 32]",
+    names: "{0: 'cat', 1: 'dog', 2: \"it's\"}",
+  };
+  test("Ultralytics' metadata", async () => {
+    const { preprocessing, classes } = await read({ metadata: ultralytics });
+    expect(preprocessing).toEqual({
+      inputSize: [32, 32],
+      resize: "shorter-side",
+      interpolation: "bilinear",
+      cropRatio: 1,
+      mean: [0, 0, 0],
+      std: [1, 1, 1],
+      smallWhole: false,
+    });
+    expect(classes).toEqual(["cat", "dog", "it's"]);
+    const error = await failure(read({ metadata: { ...ultralytics, task: "detect" } }));
+    expect(error).toMatchObject({ code: "onnx/no-classifier" });
   });
 
   test.each([
-    ["no JSON", "{"],
-    ["two channels", { ...config, image_mean: [0.5, 0.5] }],
-    ["a std of 0", { ...config, image_std: [0, 1, 1] }],
-    ["a size beyond all pictures", { ...config, size: 1e12 }],
-  ])("%s is an error that names the file", async (_, value) => {
-    const error = await failure(read({}, beside(value)));
-    expect(error).toBeInstanceOf(FormatError);
-    expect(String(error)).toMatch(
-      /preprocessor_config\.json: does not describe the model[^]*Mend or remove/u,
-    );
+    ["NominalRange_0_255", [0, 0, 0], [1 / 255, 1 / 255, 1 / 255]],
+    ["Normalized_0_1", [0, 0, 0], [1, 1, 1]],
+    ["Normalized_1_1", [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]],
+  ])("WinML's metadata: %s", async (range, expectedMean, expectedStd) => {
+    const metadata = { "Image.NominalPixelRange": range };
+    expect((await read({ metadata })).preprocessing).toEqual({ mean: expectedMean, std: expectedStd });
+    const bgr = { ...metadata, "Image.BitmapPixelFormat": "Bgr8" };
+    expect(await failure(read({ metadata: bgr }))).toMatchObject({ code: "preprocessing/unsupported" });
+  });
+
+  test("our own metadata; what lies beside the file goes before it", async () => {
+    const metadata = {
+      mean: JSON.stringify(mean),
+      std: JSON.stringify(std),
+      crop_ratio: "0.8",
+      interpolation: "lanczos",
+    };
+    const own = { mean, std, cropRatio: 0.8, interpolation: "lanczos" };
+    expect((await read({ metadata })).preprocessing).toEqual(own);
+    const beside = { "preprocessor_config.json": config };
+    expect((await read({ metadata }, { beside })).preprocessing).toMatchObject({
+      cropRatio: 1,
+      interpolation: "bilinear",
+    });
+  });
+
+  test("what nobody says is assumed, and said", async () => {
+    const bare = await loadOnnxModel(await write(plain));
+    expect(bare.preprocessing).toEqual(completePreprocessing([32, 32]));
+    expect(bare.notes).toEqual([
+      expect.stringMatching(
+        /model\.onnx does not say how images are prepared: assumed shorter side to 36 \(bicubic\), 32×32 cut out of the middle, ImageNet's mean and std \(--mean, --std, --interpolation, --crop-ratio\)$/u,
+      ),
+    ]);
+    const given = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] } as const;
+    const half = await loadOnnxModel(await write(plain), { preprocessing: given });
+    expect(half.preprocessing).toMatchObject(given);
+    expect(half.notes).toEqual([
+      expect.stringMatching(/does not say how images are resized: assumed shorter side/u),
+    ]);
+    const all = await loadOnnxModel(await write(plain), { preprocessing: { ...given, cropRatio: 1 } });
+    expect(all.notes).toEqual([]);
+    const told = await loadOnnxModel(await write(plain, { beside: { "preprocessor_config.json": config } }));
+    expect(told.notes).toEqual([]);
   });
 });
 
@@ -232,7 +263,8 @@ describe("names of classes", () => {
     ["a damaged dict", "{0: 'cat', 1: 'dog"],
     ["nothing", ""],
   ])("%s in the file is none", async (_, text) => {
-    expect((await read({ metadata: { names: text } })).classes).toBeUndefined();
+    const bytes = onnxFile({ inputs: PICTURES, outputs: LOGITS, metadata: { names: text } });
+    expect((await loadOnnxModel(await write(bytes))).classes).toBeUndefined();
   });
 
   test("config.json goes before the file; placeholders are none", async () => {
@@ -252,7 +284,7 @@ describe("no classifier", () => {
     [
       "text",
       { inputs: { input_ids: [INT64, ["b", "n"]], attention_mask: [INT64, ["b", "n"]] } },
-      /one input of pictures.*it takes "input_ids" int64 \[\?, \?\], "attention_mask" int64/u,
+      /one input of images.*it takes "input_ids" int64 \[\?, \?\], "attention_mask" int64/u,
     ],
     ["two pictures", { inputs: { a: [FLOAT32, [1, 3, 8, 8]], b: [FLOAT32, [1, 3, 8, 8]] } }, /"a" .*"b" /u],
     ["pictures and a prompt", { inputs: { ...PICTURES, input_ids: [INT64, ["b", "n"]] } }, /one input/u],
@@ -262,9 +294,9 @@ describe("no classifier", () => {
     [
       "bytes",
       { inputs: { x: [UINT8, ["b", 224, 224, 3]] } },
-      /float32 pictures.*uint8.*\nIt prepares pictures itself/u,
+      /float32 images.*uint8.*\nIt prepares images itself/u,
     ],
-    ["half precision", { inputs: { x: [FLOAT16, ["b", 3, 8, 8]] } }, /float32 pictures.*float16/u],
+    ["half precision", { inputs: { x: [FLOAT16, ["b", 3, 8, 8]] } }, /float32 images.*float16/u],
     ["absurd size", { inputs: { x: [FLOAT32, [1, 3, 2 ** 30, 2 ** 30]] } }, /too large to be true/u],
     [
       "a detector",
@@ -434,7 +466,7 @@ describe.skipIf(!existsSync(data))("real files (needs ../shared/data)", () => {
     expect(found).toMatchObject({
       input: { name: "pixel_values", layout: "NCHW", size, batch: undefined },
       output: { name: "logits", numClasses },
-      normalisation: undefined,
+      preprocessing: {},
       classes: undefined,
     });
   });

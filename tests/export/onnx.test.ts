@@ -5,6 +5,7 @@ import { createTransform } from "../../src/augmentation/transform.ts";
 import type { Picture } from "../../src/augmentation/picture.ts";
 import { writePlanar } from "../../src/augmentation/picture.ts";
 import { IMAGENET_NORMALISATION } from "../../src/augmentation/normalisation.ts";
+import { completePreprocessing } from "../../src/augmentation/preprocessing.ts";
 import { deployedModel, OPSETS } from "../../src/export/onnx.ts";
 import { deployedProgram } from "../../src/models/deploy.ts";
 import type { Model } from "../../src/models/registry.ts";
@@ -28,8 +29,7 @@ function weightsOf(model: Model): Tensors {
 const loadedOf = (model: Model): Parameters<typeof deployedModel>[0] => ({
   model,
   tensors: weightsOf(model),
-  normalisation: IMAGENET_NORMALISATION,
-  cropRatio: 0.875,
+  preprocessing: completePreprocessing(model.config.inputSize),
   metadata: { classes: ["a", "b", "c"] },
 });
 

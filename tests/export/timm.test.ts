@@ -1,4 +1,5 @@
 /** Exports for timm: what real timm loaded (tests/golden/timm-export), and refusals where it could not. */
+import { completePreprocessing } from "../../src/augmentation/preprocessing.ts";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -41,9 +42,9 @@ const code = async (work: () => unknown): Promise<string> => {
 function loadedOf(model: Model): LoadedModel {
   const layout = modelLayout(model);
   const tensors = unpackTensors(layout, initialVectors(layout, createRandom(0, "weights")));
-  const { mean, std, cropRatio } = PREPARED;
+  const preprocessing = completePreprocessing(model.config.inputSize, PREPARED);
   const metadata = { classes: CLASSES };
-  return { model, tensors, metadata, normalisation: { mean, std }, cropRatio, file: "x", notes: [] };
+  return { model, tensors, metadata, preprocessing, file: "x", notes: [] };
 }
 
 describe("config.json of every model is one that timm loaded, with the same logits", () => {

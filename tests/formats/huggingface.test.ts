@@ -6,10 +6,11 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { ConfigError, FormatError } from "../../src/errors.ts";
 import { huggingFaceConfig, readHuggingFaceConfig, timmConfig } from "../../src/formats/huggingface.ts";
-import { preprocessorConfig, readPreprocessorConfig } from "../../src/formats/preprocessor.ts";
-import { createDeit } from "../../src/models/registry.ts";
 import { OURS } from "../golden/huggingface/ours.ts";
+import { createDeit } from "../../src/models/registry.ts";
 
+/** timm's defaults, as its configs are read. */
+const TIMM = { resize: "shorter-side", interpolation: "bicubic", smallWhole: false } as const;
 const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
 
 describe("config.json", () => {
@@ -176,7 +177,7 @@ describe("timm's config.json", () => {
       numClasses: 2,
       classes: ["a", "b"],
       layerNormEps: 1e-6,
-      preprocessing,
+      preprocessing: { ...preprocessing, ...TIMM },
       warnings: [],
     });
   });
@@ -194,11 +195,11 @@ describe("timm's config.json", () => {
         architecture: "deit_base_patch16_384",
         inputSize: [384, 384],
         numClasses: 1000,
-        preprocessing: { inputSize: [384, 384], cropRatio: 1, ...IMAGENET },
+        preprocessing: { inputSize: [384, 384], cropRatio: 1, ...IMAGENET, ...TIMM },
       });
     }
     const bare = readHuggingFaceConfig('{"architecture": "deit_tiny_patch16_224"}');
-    expect([bare.preprocessing, bare.classes, bare.inputSize]).toEqual([undefined, undefined, undefined]);
+    expect([bare.preprocessing, bare.classes, bare.inputSize]).toEqual([{}, undefined, undefined]);
   });
 
   test("timm loads it and reads our preprocessing", () => {
@@ -211,188 +212,5 @@ describe("timm's config.json", () => {
       crop_pct: 0.875,
       ...IMAGENET,
     });
-  });
-});
-
-describe("preprocessor_config.json", () => {
-  test("DeiT's evaluation", () => {
-    expect(preprocessorConfig({ inputSize: [384, 384], cropRatio: 0.875, ...IMAGENET })).toEqual({
-      image_processor_type: "BitImageProcessor",
-      do_convert_rgb: true,
-      do_resize: true,
-      size: { shortest_edge: 438 },
-      resample: 3,
-      do_center_crop: true,
-      crop_size: { height: 384, width: 384 },
-      do_rescale: true,
-      rescale_factor: 1 / 255,
-      do_normalize: true,
-      image_mean: [0.485, 0.456, 0.406],
-      image_std: [0.229, 0.224, 0.225],
-    });
-  });
-
-  test.each([
-    [[224, 224], 0.875, 256],
-    [[384, 384], 0.875, 438],
-    [[32, 32], 1, 32],
-    [[160, 160], 0.9, 177],
-    [[160, 256], 0.875, 292],
-    [[448, 224], 0.95, 471],
-  ] as const)("%j with crop ratio %d is resized to %d, and read back", (inputSize, cropRatio, edge) => {
-    const written = preprocessorConfig({ inputSize, cropRatio, ...IMAGENET });
-    expect(written["size"]).toEqual({ shortest_edge: edge });
-    expect(readPreprocessorConfig(JSON.stringify(written))).toEqual({
-      inputSize,
-      cropRatio,
-      ...IMAGENET,
-      warnings: [],
-    });
-  });
-
-  test("small pictures are taken whole, as in our evaluation", () => {
-    const written = preprocessorConfig({ inputSize: [32, 32], cropRatio: 0.875, ...IMAGENET });
-    expect(written["size"]).toEqual({ shortest_edge: 32 });
-  });
-
-  test("every pair of sizes comes back as itself", () => {
-    for (let crop = 16; crop <= 448; crop += 16) {
-      for (let edge = crop; edge <= 2 * crop; edge++) {
-        const text = JSON.stringify({
-          size: { shortest_edge: edge },
-          crop_size: crop,
-          image_mean: [0, 0, 0],
-          image_std: [1, 1, 1],
-        });
-        expect(Math.floor(crop / readPreprocessorConfig(text).cropRatio)).toBe(edge);
-      }
-    }
-  });
-
-  test("transformers' pixels are torchvision's, but for rounding", () => {
-    const recorded: Record<string, { preprocessing?: { class: string; largest: number; mean: number } }> =
-      JSON.parse(readFileSync(new URL("../golden/huggingface/ours.json", import.meta.url), "utf8"));
-    for (const { name } of OURS) {
-      const { preprocessing } = recorded[`case ${name}`] ?? {};
-      expect(preprocessing?.class).toBe("BitImageProcessor");
-      expect(preprocessing?.largest).toBeLessThan(1.001); // 255ths: it rounds after each pass, PIL at the end
-      expect(preprocessing?.mean).toBeLessThan(0.01);
-    }
-  });
-
-  const mean = IMAGENET.mean;
-  const std = IMAGENET.std;
-  const norm = { image_mean: mean, image_std: std };
-  const official = {
-    do_resize: true,
-    do_center_crop: true,
-    crop_size: 224,
-    resample: 3,
-    do_normalize: true,
-    ...norm,
-  };
-  test.each<[string, object, object, readonly RegExp[]]>([
-    [
-      "official, distilled",
-      { ...official, size: 256 },
-      { inputSize: [224, 224], cropRatio: 0.875, mean, std },
-      [/squashes pictures to 256×256/],
-    ],
-    [
-      "official, distilled, 384",
-      { ...official, size: 438, crop_size: 384 },
-      { inputSize: [384, 384], cropRatio: 0.875 },
-      [/438×438/],
-    ],
-    [
-      "official, plain",
-      {
-        do_normalize: true,
-        do_resize: true,
-        image_mean: [0.5, 0.5, 0.5],
-        image_std: [0.5, 0.5, 0.5],
-        resample: 2,
-        size: 224,
-      },
-      { inputSize: [224, 224], cropRatio: 1, mean: [0.5, 0.5, 0.5] },
-      [/squashes/, /bilinear; here it is bicubic/, /trained with ImageNet's/],
-    ],
-    [
-      "ViT's, not square",
-      { image_processor_type: "ViTImageProcessor", size: { height: 160, width: 256 }, ...norm },
-      { inputSize: [160, 256], cropRatio: 1 },
-      [/squashes pictures to 160×256/, /bilinear/],
-    ],
-    [
-      "CLIP's",
-      { size: { shortest_edge: 224 }, crop_size: { height: 224, width: 224 }, ...norm },
-      { inputSize: [224, 224], cropRatio: 1 },
-      [],
-    ],
-    [
-      "ConvNeXt's",
-      { size: { shortest_edge: 224 }, crop_pct: 0.95, ...norm },
-      { inputSize: [224, 224], cropRatio: 0.95 },
-      [],
-    ],
-    [
-      "no resizing",
-      { do_resize: false, crop_size: 224, ...norm },
-      { inputSize: [224, 224], cropRatio: 1 },
-      [/does not resize/],
-    ],
-    [
-      "−1 to 1 by rescaling",
-      {
-        size: { shortest_edge: 224 },
-        crop_size: 224,
-        rescale_factor: 1 / 127.5,
-        image_mean: [1, 1, 1],
-        image_std: [1, 1, 1],
-      },
-      { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
-      [],
-    ],
-    [
-      "bytes",
-      { size: { shortest_edge: 32 }, do_rescale: false, image_mean: [0, 0, 255], image_std: [255, 255, 51] },
-      { mean: [0, 0, 1], std: [1, 1, 0.2] },
-      [],
-    ],
-    [
-      "no normalisation",
-      { size: { shortest_edge: 32 }, do_normalize: false },
-      { mean: [0, 0, 0], std: [1, 1, 1] },
-      [],
-    ],
-  ])("%s", (_, content, expected, warnings) => {
-    const read = readPreprocessorConfig(JSON.stringify(content));
-    expect(read).toMatchObject(expected);
-    expect(read.warnings).toEqual(warnings.map((warning) => expect.stringMatching(warning)));
-  });
-
-  test.each<[string, object, RegExp]>([
-    ["no size", norm, /its size is missing/],
-    ["no crop size", { size: 256, do_center_crop: true, ...norm }, /its crop_size is missing/],
-    ["no mean", { size: 256, image_std: std }, /its image_mean is missing/],
-    ["no std", { size: 256, image_mean: mean }, /its image_std is missing/],
-    [
-      "a std of 0",
-      { size: 256, image_mean: mean, image_std: [1, 0, 1] },
-      /image_std is \[1, 0, 1\]; numbers above 0/,
-    ],
-    ["one channel", { size: 256, image_mean: [0.5], image_std: std }, /its image_mean is \[0.5\]/],
-    ["a huge size", { size: 1e9, ...norm }, /its size is 1000000000/],
-    [
-      "another kind of size",
-      { size: { longest_edge: 9 }, ...norm },
-      /its size is an object with longest_edge/,
-    ],
-    ["more cut than there is", { size: 192, crop_size: 224, ...norm }, /cuts 224 pixels out of 192/],
-    ["nothing to go by", { do_resize: false, ...norm }, /neither resizes pictures nor cuts them/],
-  ])("%s is refused", (_, content, message) => {
-    const read = (): unknown => readPreprocessorConfig(JSON.stringify(content));
-    expect(read).toThrow(FormatError);
-    expect(read).toThrow(message);
   });
 });

@@ -1,7 +1,7 @@
 /** Models in float16: the same answers to three digits, half the bytes, the same inputs and outputs. */
 import * as ort from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
-import { IMAGENET_NORMALISATION } from "../../src/augmentation/normalisation.ts";
+import { completePreprocessing } from "../../src/augmentation/preprocessing.ts";
 import { CheckpointError, FormatError } from "../../src/errors.ts";
 import { deployedModel } from "../../src/export/onnx.ts";
 import { toFloat16 } from "../../src/interop/float16.ts";
@@ -22,7 +22,7 @@ function deployed(
   const tensors = unpackTensors(layout, initialVectors(layout, createRandom(3)));
   for (const [name, { data }] of tensors) changed(name, data);
   return deployedModel(
-    { model, tensors, normalisation: IMAGENET_NORMALISATION, cropRatio: 0.875, metadata: {} },
+    { model, tensors, preprocessing: completePreprocessing(model.config.inputSize), metadata: {} },
     { preprocessing },
   );
 }

@@ -5,7 +5,7 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as ort from "onnxruntime-node";
 import { beforeAll, describe, expect, test } from "vitest";
 import { DeitError } from "../../src/errors.ts";
-import { IMAGENET_NORMALISATION } from "../../src/augmentation/normalisation.ts";
+import { completePreprocessing } from "../../src/augmentation/preprocessing.ts";
 import { loadModel } from "../../src/evaluation/load-model.ts";
 import { deployedModel } from "../../src/export/onnx.ts";
 import { timmView } from "../../src/formats/key-maps.ts";
@@ -127,7 +127,12 @@ function tensorsOf(model: Model): Map<string, FloatTensor> {
 function exported(model: Model, preprocessing = false): Uint8Array {
   const metadata = { model: model.name, classes: ["a", "b", "c"] };
   return deployedModel(
-    { model, tensors: tensorsOf(model), normalisation: IMAGENET_NORMALISATION, cropRatio: 0.9, metadata },
+    {
+      model,
+      tensors: tensorsOf(model),
+      preprocessing: completePreprocessing(model.config.inputSize, { cropRatio: 0.9 }),
+      metadata,
+    },
     { preprocessing },
   );
 }
@@ -157,12 +162,12 @@ describe("an exported model of ours", () => {
     const path = join(root, `${name}-${inputSize}.onnx`);
     await writeFile(path, bytes);
     const loaded = await loadModel(path);
+    const { inputSize: size } = model.config;
     expect(loaded.model.name).toBe(name);
     expect(loaded.model.config).toEqual(model.config);
     expect(loaded.metadata.classes).toEqual(["a", "b", "c"]);
-    expect([loaded.cropRatio, loaded.normalisation]).toEqual([0.9, IMAGENET_NORMALISATION]);
+    expect(loaded.preprocessing).toEqual(completePreprocessing(size, { cropRatio: 0.9 }));
     expect(loaded.notes.join()).toMatch(/normalisations were folded/);
-    const { inputSize: size } = model.config;
     const [before, after] = [await logits(bytes, size), await logits(deployedModel(loaded), size)];
     expect(Math.max(...before.map(Math.abs))).toBeGreaterThan(0.1);
     expect(furthest(before, after)).toBeLessThan(1e-5);

@@ -1,7 +1,7 @@
 /** Linear layers in integers: close to the float model, a quarter of its size, the same inputs and outputs. */
 import * as ort from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
-import { IMAGENET_NORMALISATION } from "../../src/augmentation/normalisation.ts";
+import { completePreprocessing } from "../../src/augmentation/preprocessing.ts";
 import { CheckpointError, DeitError } from "../../src/errors.ts";
 import { deployedModel } from "../../src/export/onnx.ts";
 import { constant, input } from "../../src/graph/graph.ts";
@@ -34,8 +34,7 @@ function deployed(changed: (name: string, data: Float32Array) => void = () => {}
   return deployedModel({
     model: MODEL,
     tensors,
-    normalisation: IMAGENET_NORMALISATION,
-    cropRatio: 0.875,
+    preprocessing: completePreprocessing(MODEL.config.inputSize),
     metadata: {},
   });
 }

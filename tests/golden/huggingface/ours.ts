@@ -1,5 +1,5 @@
 /** The seeded models that write-folders.ts exports and the tests compute. */
-import type { Preprocessing } from "../../../src/formats/preprocessor.ts";
+import type { WrittenPreprocessing } from "../../../src/formats/preprocessor.ts";
 import type { VisionTransformer } from "../../../src/models/deit.ts";
 import { createDeit, modelOf } from "../../../src/models/deit.ts";
 import { seededParameter } from "../../helpers/seeded.ts";
@@ -8,7 +8,7 @@ export interface Ours {
   readonly name: string;
   readonly model: VisionTransformer;
   readonly classes: readonly string[];
-  readonly preprocessing: Preprocessing;
+  readonly preprocessing: WrittenPreprocessing;
   readonly timmName?: string;
 }
 

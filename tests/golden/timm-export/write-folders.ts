@@ -2,6 +2,7 @@
  * Writes every registered model, with random weights, as `deit export --format timm` does, and beside it what ONNX Runtime
  * answers for its ONNX export: for record.py beside this file. Large ones are gigabytes; `MODEL…` writes these alone.
  */
+import { completePreprocessing } from "../../../src/augmentation/preprocessing.ts";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
@@ -31,8 +32,11 @@ for (const name of names.length > 0 ? names : listModels().map((model) => model.
     model,
     tensors,
     metadata: { classes: ["cat", "dog", "bird"] },
-    normalisation: { mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.25] },
-    cropRatio: 0.9,
+    preprocessing: completePreprocessing(model.config.inputSize, {
+      mean: [0.5, 0.4, 0.3],
+      std: [0.2, 0.3, 0.25],
+      cropRatio: 0.9,
+    }),
     file: name,
     notes: [],
   } as const;
