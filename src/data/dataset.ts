@@ -22,6 +22,8 @@ export interface Dataset {
   readonly source: DatasetSource;
   /** What of the pictures is held in memory: handed to workers, so that they need not read it again. */
   readonly memory?: SharedArrayBuffer;
+  /** Of a subset: the index of each image in the dataset that it was taken from, however often. [length] */
+  readonly indices?: Uint32Array;
   /** Whether reading a picture means decoding a file, which is worth threads of its own. */
   readonly decodes: boolean;
   /** The decoded picture: RGB, EXIF orientation applied. Throws DataError when its file is broken. */
@@ -87,6 +89,7 @@ export function takeSubset(dataset: Dataset, take: Selection): Dataset {
     classes: dataset.classes,
     labels: Int32Array.from(indices, (index) => dataset.labels[index] ?? -1),
     source: { kind: "subset", of: dataset.source, take },
+    indices: dataset.indices ? indices.map((index) => dataset.indices?.[index] ?? index) : indices,
     ...(dataset.memory && { memory: dataset.memory }),
     decodes: dataset.decodes,
     read: async (index) => dataset.read(at(index)),

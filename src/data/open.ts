@@ -14,7 +14,11 @@ import { visibleEntries } from "./folder.ts";
 import { readClassNames, unlistedNote } from "./labels-csv.ts";
 import { locateDataset, type Located } from "./locate.ts";
 import { parquetClassNames } from "./parquet.ts";
+import { describeChanges } from "./image-changes.ts";
+import { checkSamples } from "./image-samples.ts";
 import { pulledDataset } from "./pull.ts";
+import type { RecordedImages } from "./recorded-images.ts";
+import { measuredByRecord, partByRecord } from "./recorded-images.ts";
 import type { Selection } from "./subset.ts";
 
 export interface DataOptions {
@@ -28,6 +32,8 @@ export interface DataOptions {
   readonly seed?: number;
   /** Train on that many pictures only, the classes in proportion. */
   readonly numTrain?: number | null;
+  /** Images of a run: they are parted as it was, whatever the other options say. */
+  readonly recorded?: RecordedImages | undefined;
 }
 
 export interface OpenedDatasets {
@@ -36,6 +42,8 @@ export interface OpenedDatasets {
   readonly validation: Dataset | undefined;
   /** The validation pictures were split off by chance (of `seed`). */
   readonly automaticSplit: boolean;
+  /** All that `train` was taken from; that `validation` was, too, where the split is automatic. */
+  readonly whole: Dataset;
 }
 
 /** Training and validation pictures of the same classes, no picture in both. Throws DataError, ConfigError. */
@@ -57,11 +65,19 @@ export async function openDatasets(
   const train = automaticSplit ? split("train") : whole;
   const own = located.validation && withClasses(located.validation, whole.classes);
   const validation = automaticSplit ? split("validation") : own && (await openNoted(own, onNote));
-  return {
+  const opened = {
+    whole,
     train: numTrain === null ? train : takeSubset(train, { rule: "sample", count: numTrain, seed }),
     validation,
     automaticSplit,
   };
+  const { recorded } = options;
+  if (recorded === undefined) return opened;
+  const { changes, samples, ...parted } = partByRecord(opened, recorded);
+  const replaced = await checkSamples(samples, recorded);
+  for (const change of describeChanges(changes, recorded.run)) onNote?.(change);
+  if (replaced !== undefined) onNote?.(replaced);
+  return parted;
 }
 
 function isSplit({ validation }: Located, { valSplit = 0.1, holdOut = false }: DataOptions): boolean {
@@ -78,6 +94,8 @@ export interface EvaluationDataOptions extends Pick<
   "dataPath" | "dataSet" | "valSplit" | "holdOut" | "seed"
 > {
   readonly split?: "val" | "train";
+  /** Runs whose images these are: only those are measured that all of them held out (or, with `split`, trained on). */
+  readonly recorded?: RecordedImages | readonly RecordedImages[] | undefined;
   /** The model's classes by index: folders are matched with them by name. */
   readonly classes?: readonly string[] | undefined;
 }
@@ -112,6 +130,13 @@ export async function openEvaluation(
     onNote,
   });
   const dataset = await openNoted(named, onNote);
+  const runs = [options.recorded ?? []].flat();
+  const [run] = runs;
+  if (run !== undefined) {
+    const found = measuredByRecord(dataset, runs, { split, isWhole: own === undefined });
+    for (const change of describeChanges(found.changes, run.run)) onNote?.(change);
+    return found.dataset;
+  }
   if (!isParted) return dataset;
   const part = split === "val" ? "validation" : "train";
   const take = { rule: "split", part, fraction: valSplit, seed } as const;
@@ -213,7 +238,10 @@ async function imageNetNamesFor(
   return /ILSVRC2012_val_\d{8}/.test(dataset.describe(0)) ? imageNetNames() : undefined;
 }
 
-async function locate({ dataPath = null, dataSet = "auto" }: DataOptions): Promise<Located> {
+async function locate({
+  dataPath = null,
+  dataSet = "auto",
+}: Pick<DataOptions, "dataPath" | "dataSet">): Promise<Located> {
   if (dataPath === null) {
     if (dataSet === "cifar10" || dataSet === "cifar100") return locateDataset(await pulledDataset(dataSet));
     throw new ConfigError("dataPath", "no pictures were given", {

@@ -3,6 +3,7 @@ import type { Dataset } from "../data/dataset.ts";
 import type { Loader } from "../data/loader.ts";
 import { workerPool } from "../data/loader-pool.ts";
 import { createLoader } from "../data/loader.ts";
+import type { OpenedDatasets } from "../data/open.ts";
 import { openDatasets } from "../data/open.ts";
 import { createPlan, planBatches } from "../data/plan.ts";
 import { workersFor } from "../data/workers.ts";
@@ -16,9 +17,12 @@ import type { Optimizer } from "../optim/optimizer.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { TrainingPlan } from "./plan.ts";
+import { imagesToResume } from "./run-record.ts";
 import { choosePrecision, optimizerIn } from "./precision.ts";
 
 export interface Prepared extends AsyncDisposable {
+  /** All images by part. */
+  readonly opened: OpenedDatasets;
   readonly pictures: Dataset;
   /** Those that it is measured with; the training images where there are no others. */
   readonly validation: Dataset;
@@ -44,7 +48,9 @@ export async function prepare(
   plan: TrainingPlan,
   { warn = () => {}, note = () => {} }: PrepareHooks = {},
 ): Promise<Prepared> {
-  const { train: pictures, validation = pictures } = await openDatasets(plan.data, { onNote: warn });
+  const recorded = await imagesToResume(plan.run.folder);
+  const opened = await openDatasets({ ...plan.data, recorded }, { onNote: warn });
+  const { train: pictures, validation = pictures } = opened;
   const steps = planBatches(plan.batches, pictures.length);
   const { classes } = pictures;
   const { model, layout } = buildModel(plan.model, classes.length);
@@ -75,6 +81,7 @@ export async function prepare(
     const { precision, note: choice } = await choosePrecision(plan.machine.precision, runtime.device);
     if (choice !== undefined) note(choice);
     return {
+      opened,
       pictures,
       validation,
       onTraining: validation === pictures,

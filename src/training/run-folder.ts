@@ -24,8 +24,10 @@ import { acquireLock, LOCK_FILE } from "./run-lock.ts";
 import { formatLog, formatSummary, parseLog } from "./run-log.ts";
 import type { EpochRecord } from "./run-log.ts";
 import { encodeState } from "./run-state.ts";
-import { readState, readStateHeader } from "./run-state-file.ts";
+import { readState, readStateHeader, writeState } from "./run-state-file.ts";
 import type { RunState, StateHeader } from "./run-state.ts";
+import type { RunIdentity, RunParts } from "./run-record.ts";
+import { keepRecord, readRecord, RECORD_FILES } from "./run-record.ts";
 import type { RunArgs, SameOptions } from "./same-options.ts";
 import { asJson, differingOptions, flagsOf, otherOptions } from "./same-options.ts";
 
@@ -38,6 +40,7 @@ export const RUN_FILES = {
   best: "best.safetensors",
   ema: "ema.safetensors",
   state: "state.safetensors",
+  ...RECORD_FILES,
 } as const;
 
 /** The two models that a run keeps. */
@@ -53,6 +56,8 @@ export interface OpenRunOptions extends SameOptions {
   versions?: Readonly<Record<string, string>>;
   /** The command line, for the record. */
   command?: readonly string[];
+  /** What the run is made of, for its record. */
+  parts?: RunParts;
 }
 
 /** An open run folder. Await each call before the next. Close it, or declare it with `await using`. */
@@ -60,6 +65,8 @@ export interface RunFolder extends AsyncDisposable {
   readonly path: string;
   /** Whether there is a state to go on from. */
   readonly resumed: boolean;
+  /** What the run keeps of its images; undefined where nothing was said of them. */
+  readonly record: RunIdentity | undefined;
   /** The epochs so far, in line with the state. */
   readonly log: readonly EpochRecord[];
   /** On a resume: models that are missing or not of the epoch that the state says. */
@@ -89,7 +96,7 @@ export interface RunFolder extends AsyncDisposable {
  */
 export async function openRunFolder(
   path: string,
-  { args, versions = {}, command = [], ...rules }: OpenRunOptions,
+  { args, versions = {}, command = [], parts, ...rules }: OpenRunOptions,
 ): Promise<RunFolder> {
   const given = asJson(args);
   // Looked at before the lock is made, so that a stranger's folder is left exactly as it is.
@@ -100,7 +107,9 @@ export async function openRunFolder(
   const lock = await acquireLock(path);
   try {
     await removeTemporaries(path);
-    const { sessions, state } = await inspect(path, { args: given, ...rules });
+    // With a list of the images, these may lie elsewhere now.
+    const mayDiffer = [...(rules.mayDiffer ?? []), ...((await readRecord(path)) ? ["dataPath"] : [])];
+    const { sessions, state } = await inspect(path, { args: given, ...rules, mayDiffer });
     const session = {
       started: new Date().toISOString(),
       epoch: state?.counters.epoch ?? 0,
@@ -108,11 +117,16 @@ export async function openRunFolder(
       ...(await describeEnvironment({ versions })),
     };
     await writeArgs(path, { args: given, sessions: [...sessions, session] });
+    const { record, note } = await keepRecord(path, {
+      parts,
+      state: state && { run: state.run, epoch: state.counters.epoch },
+    });
     const notes = await alignLog(path, state?.log ?? []);
     return openedRun(path, {
       args: given,
+      record,
       log: [...(state?.log ?? [])],
-      notes,
+      notes: note === undefined ? notes : [...notes, note],
       staleModels: await findStale(path, state),
       state,
       release: lock.release,
@@ -125,6 +139,7 @@ export async function openRunFolder(
 
 interface OpenedRun {
   args: RunArgs;
+  record: RunIdentity | undefined;
   log: EpochRecord[];
   notes: readonly string[];
   staleModels: readonly ModelKind[];
@@ -132,27 +147,34 @@ interface OpenedRun {
   release: () => Promise<void>;
 }
 
-function openedRun(path: string, { args, log, notes, staleModels, state, release }: OpenedRun): RunFolder {
+function openedRun(
+  path: string,
+  { args, record, log, notes, staleModels, state, release }: OpenedRun,
+): RunFolder {
+  const run = record?.run ?? state?.run;
   const at = (name: keyof typeof RUN_FILES): string => join(path, RUN_FILES[name]);
   return {
     path,
     resumed: state !== null,
+    record,
     log,
     notes,
     staleModels,
-    async appendEpoch(record) {
+    async appendEpoch(epoch) {
       const last = log.at(-1)?.epoch ?? -1;
-      if (record.epoch <= last)
-        throw new DeitError(`Epoch ${record.epoch} cannot be logged after epoch ${last}.`);
-      const line = formatLog([record]);
+      if (epoch.epoch <= last)
+        throw new DeitError(`Epoch ${epoch.epoch} cannot be logged after epoch ${last}.`, {
+          code: "run/log-order",
+        });
+      const line = formatLog([epoch]);
       await appendFile(at("log"), line).catch(async (error: unknown) => {
         throw await describeWriteFailure(error, { path: at("log"), what: "the log", needed: line.length });
       });
-      log.push(record);
+      log.push(epoch);
       await writeFileAtomic(at("summary"), formatSummary(log), { what: "the summary" });
     },
     async saveState(next) {
-      await writeCheckpoint(at("state"), encodeState(next, { log, args }), { what: "the training state" });
+      await writeState(at("state"), encodeState(next, { log, args, run }));
     },
     async loadState() {
       return (await exists(at("state"))) ? readState(at("state")) : null;

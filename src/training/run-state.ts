@@ -29,6 +29,8 @@ export interface StateHeader {
   readonly counters: Counters;
   readonly log: readonly EpochRecord[];
   readonly args: Readonly<Record<string, Json>>;
+  /** Identity of the run that it is of; undefined in states of version 0.1. */
+  readonly run?: string | undefined;
 }
 
 const FORMAT = "deit-state/1";
@@ -45,7 +47,7 @@ const argsSchema = z.record(z.string(), json);
 /** The file's content; shares memory with the vectors. */
 export function encodeState(
   { vectors, counters }: RunState,
-  { log, args }: Omit<StateHeader, "counters">,
+  { log, args, run }: Omit<StateHeader, "counters">,
 ): CheckpointContent {
   const tensors = new Map<string, FloatTensor>();
   for (const [name, data] of Object.entries(vectors)) tensors.set(name, { shape: [data.length], data });
@@ -56,6 +58,7 @@ export function encodeState(
       counters: JSON.stringify(counters),
       log: JSON.stringify(log),
       args: JSON.stringify(args),
+      ...(run !== undefined && { run }),
     },
   };
 }
@@ -96,5 +99,6 @@ export function decodeHeader(file: string, metadata: Readonly<Record<string, str
     counters: read("counters", countersSchema),
     log: read("log", logSchema),
     args: read("args", argsSchema),
+    run: metadata["run"],
   };
 }

@@ -21,6 +21,7 @@ import type { RunFolder } from "./run-folder.ts";
 import { isRunFolder, openRunFolder } from "./run-folder.ts";
 import type { ModelOwner } from "./run-models.ts";
 import { repairModels } from "./run-models.ts";
+import { programForm } from "./run-record.ts";
 import { SAME_TRAINING } from "./same-options.ts";
 import { classWeightsOf } from "./task.ts";
 
@@ -86,6 +87,7 @@ export async function train(
     mayDiffer: plan.run.mayDiffer,
     versions: { "deit-ts": VERSION },
     command: process.argv.slice(2),
+    parts: { opened: prepared.opened, selection: "best", program: programForm(model, { layout, optimizer }) },
   });
   run.notes.forEach(warn);
   if (prepared.onTraining)
