@@ -30,8 +30,23 @@ export interface Dataset {
   read(index: number): Promise<Picture>;
   /** The picture as its file has it, not decoded; undefined where pictures are no files (CIFAR). */
   encoded?(index: number): Promise<Uint8Array>;
-  /** For messages: a file name, or "cifar10 test 123". */
+  /**
+   * What an image is called: its path below the dataset's root with "/", "train-00000.parquet row 12" or "cifar10 test 123".
+   * The same whenever and wherever the dataset is opened, so what a run keeps of an image.
+   */
   describe(index: number): string;
+  /** What was assumed when it was opened, a sentence each. */
+  readonly notes?: readonly string[];
+  /** Files beside the images that are not used. */
+  leftOut?(): Promise<readonly LeftOut[]>;
+}
+
+/** Files that are left out for one reason. */
+export interface LeftOut {
+  /** "not an image (.txt)", "empty folder of a class". */
+  readonly reason: string;
+  /** Below the dataset's root. */
+  readonly names: readonly string[];
 }
 
 /** JSON-able. */
@@ -76,11 +91,11 @@ export async function openDataset(
 
 /** The selected pictures as a dataset of their own. */
 export function takeSubset(dataset: Dataset, take: Selection): Dataset {
-  const { encoded } = dataset;
+  const { encoded, leftOut } = dataset;
   const indices = select(dataset.labels, take);
   const at = (index: number): number => {
     const found = indices[index];
-    if (found === undefined) throw new RangeError(`picture ${index} of ${indices.length}`);
+    if (found === undefined) throw new RangeError(`image ${index} of ${indices.length}`);
     return found;
   };
   return {
@@ -95,5 +110,7 @@ export function takeSubset(dataset: Dataset, take: Selection): Dataset {
     read: async (index) => dataset.read(at(index)),
     ...(encoded && { encoded: async (index: number) => encoded(at(index)) }),
     describe: (index) => dataset.describe(at(index)),
+    ...(dataset.notes && { notes: dataset.notes }),
+    ...(leftOut && { leftOut }),
   };
 }

@@ -9,11 +9,6 @@ import sharp from "sharp";
 import type { Picture } from "../augmentation/picture.ts";
 import { DataError, firstLine } from "../errors.ts";
 
-/** Files that are taken for pictures, by their ending. */
-export const PICTURE_EXTENSIONS: ReadonlySet<string> = new Set(
-  ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "avif", "tif", "tiff"].map((ending) => `.${ending}`),
-);
-
 /** Reads a picture file. Throws DataError when it is missing, empty, no picture, damaged or cut off. */
 export async function readPicture(path: string): Promise<Picture> {
   let bytes: Uint8Array;

@@ -4,7 +4,8 @@ import { basename, join } from "node:path";
 import { DataError, firstLine } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
 import { readPicture } from "./decode.ts";
-import { isPictureName, picturesBelow } from "./folder.ts";
+import { imagesBelow } from "./image-files.ts";
+import { isImageName } from "./image-names.ts";
 
 export interface FilesSource {
   readonly kind: "files";
@@ -45,7 +46,7 @@ async function picturesNamed(name: string): Promise<Iterable<string>> {
   if (found !== undefined && !found.isDirectory()) return [name];
   const isGlob = found === undefined && GLOB.test(name);
   if (found === undefined && !isGlob) throw new DataError(name, `there is no file or folder ${name}`);
-  const pictures = isGlob ? await picturesMatching(name) : await picturesBelow(name);
+  const pictures = isGlob ? await picturesMatching(name) : (await imagesBelow(name)).files;
   if ([...pictures].length > 0) return pictures;
   throw new DataError(name, isGlob ? `no picture matches ${name}` : `the folder ${name} holds no pictures`);
 }
@@ -56,8 +57,8 @@ async function picturesMatching(pattern: string): Promise<Set<string>> {
   const pictures = new Set<string>(); // a glob may match a folder and what is in it
   for (const path of paths.toSorted()) {
     if ((await stat(path).catch(() => undefined))?.isDirectory())
-      for (const file of await picturesBelow(path)) pictures.add(join(file));
-    else if (isPictureName(basename(path))) pictures.add(join(path));
+      for (const file of (await imagesBelow(path)).files) pictures.add(join(file));
+    else if (isImageName(basename(path))) pictures.add(join(path));
   }
   return pictures;
 }

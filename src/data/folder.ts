@@ -1,166 +1,147 @@
 /**
- * A folder with one sub-folder of pictures for each class, as torchvision's ImageFolder: classes and pictures in
- * sorted order, folders inside a class searched too. Hidden files and files that are no pictures are left out.
+ * A folder with one sub-folder of images for each class, as torchvision's ImageFolder: classes and images in
+ * sorted order, folders inside a class searched too. Hidden files and files that are no images are left out.
  */
-import { readFile, readdir, stat } from "node:fs/promises";
-import { basename, extname, join, relative, resolve, sep } from "node:path";
+import { basename, extname, join, relative, resolve } from "node:path";
 import { DataError } from "../errors.ts";
-import type { Dataset } from "./dataset.ts";
-import { PICTURE_EXTENSIONS, readPicture } from "./decode.ts";
+import type { Dataset, LeftOut } from "./dataset.ts";
+import { fileDataset } from "./file-dataset.ts";
+import { EXPECTED_FOLDER, type FoundBelow, imagesBelow, visibleEntries } from "./image-files.ts";
+import { IMAGE_EXTENSIONS, isImageName, list } from "./image-names.ts";
+import { type Part, partOf } from "./split-names.ts";
 
 export interface FolderSource {
   readonly kind: "folder";
   readonly path: string;
-  /** The classes by index, where they are given already (by the training pictures, or by a model): some may be missing here. */
+  /** Where every class has a folder for each part inside (cat/train, cat/test): images of this part only. */
+  readonly part?: Part;
+  /** Folders that are no classes. */
+  readonly except?: readonly string[];
+  /** The classes by index, where they are given already (by the training images, or by a model): some may be missing here. */
   readonly classes?: readonly string[];
   /** The folder of each class, where it is not called by the class's name. */
   readonly keys?: readonly string[];
 }
 
-/** Throws DataError for a folder that is missing or empty, for a class without pictures, for an unknown class, for one class only. */
+/** Throws DataError for a folder that is missing or empty, for an unknown class, for one class only. */
 export async function openFolder(source: FolderSource): Promise<Dataset> {
-  const { path } = source;
-  const found = (await visibleEntries(path)).filter(({ isFolder }) => isFolder).map(({ name }) => name);
-  if (found.length === 0) throw await noClasses(path);
-  const classes = source.classes ?? found;
-  const folders = source.keys ?? classes;
-  const unknown = found.filter((name) => !folders.includes(name));
-  if (unknown.length > 0)
-    throw new DataError(path, `${path} has folders that are no class of the model: ${list(unknown)}`, {
-      hint: `Expected some of: ${list(folders)}.`,
+  const { path, part } = source;
+  const names = await classFolders(source);
+  if (names.length === 0) throw await noClasses(path);
+  const known = source.keys ?? source.classes;
+  const found: { name: string; images: readonly string[] }[] = [];
+  const passed: string[] = [];
+  for (const name of known === undefined ? names : names.filter((folder) => known.includes(folder))) {
+    const { files, others } = await imagesOf(join(path, name), part);
+    found.push({ name, images: files });
+    for (const other of others) passed.push(other);
+  }
+  if (known !== undefined) await checkKnown(source, names, known);
+  const present = found.filter(({ images }) => images.length > 0);
+  if (present.length === 0)
+    throw new DataError(path, `${path} holds no images${endings(passed)}`, {
+      code: "data/no-images",
+      hint: EXPECTED_FOLDER,
     });
-
-  const present = new Set(found);
+  const classes = source.classes ?? present.map(({ name }) => name);
+  if (source.classes === undefined && classes.length === 1) throw oneClass(source, names, passed);
+  const indices = new Map((known ?? classes).map((name, label) => [name, label]));
   const files: string[] = [];
   const labels: number[] = [];
-  for (const [label, name] of folders.entries()) {
-    if (!present.has(name)) continue;
-    const pictures = await picturesBelow(join(path, name));
-    if (pictures.length === 0 && source.classes === undefined) throw await noPictures(path, name);
-    for (const file of pictures) {
+  for (const { name, images } of present.toSorted(
+    (a, b) => (indices.get(a.name) ?? 0) - (indices.get(b.name) ?? 0),
+  )) {
+    const label = indices.get(name) ?? -1;
+    for (const file of images) {
       files.push(file);
       labels.push(label);
     }
   }
-  if (files.length === 0) throw new DataError(path, `${path} holds no pictures`, { hint: EXPECTED });
-  if (source.classes === undefined && classes.length === 1)
-    throw new DataError(path, `${path} has one class only (${classes[0]}): expected at least two folders`, {
-      hint: EXPECTED,
+  const empty = found.filter(({ images }) => images.length === 0).map(({ name }) => name);
+  return fileDataset({
+    name: basename(resolve(path)),
+    root: path,
+    files,
+    labels,
+    classes,
+    source,
+    leftOut: async () => leftOutOf(path, passed, empty),
+  });
+}
+
+/** Names of the folders that are classes. Throws DataError when the folder is missing. */
+export async function classFolders({
+  path,
+  except = [],
+}: Pick<FolderSource, "path" | "except">): Promise<string[]> {
+  const entries = await visibleEntries(path);
+  return entries.filter(({ name, isFolder }) => isFolder && !except.includes(name)).map(({ name }) => name);
+}
+
+/** Those in which there is an image. */
+export async function filledFolders(
+  source: Pick<FolderSource, "path" | "except" | "part">,
+): Promise<string[]> {
+  const filled: string[] = [];
+  for (const name of await classFolders(source))
+    if ((await imagesOf(join(source.path, name), source.part)).files.length > 0) filled.push(name);
+  return filled;
+}
+
+/** All images of a class, or those in its folders of one part. */
+async function imagesOf(folder: string, part: Part | undefined): Promise<FoundBelow> {
+  if (part === undefined) return imagesBelow(folder);
+  const entries = await visibleEntries(folder);
+  const parts = entries.filter(({ name, isFolder }) => isFolder && partOf(name) === part);
+  const found = await Promise.all(parts.map(async ({ name }) => imagesBelow(join(folder, name))));
+  return { files: found.flatMap(({ files }) => files), others: found.flatMap(({ others }) => others) };
+}
+
+/** Folders of other names than the classes may be empty, but hold no images. */
+async function checkKnown(
+  { path, part }: FolderSource,
+  names: readonly string[],
+  known: readonly string[],
+): Promise<void> {
+  const unknown: string[] = [];
+  for (const name of names.filter((folder) => !known.includes(folder)))
+    if ((await imagesOf(join(path, name), part)).files.length > 0) unknown.push(name);
+  if (unknown.length > 0)
+    throw new DataError(path, `${path} has folders that are no class of the model: ${list(unknown)}`, {
+      code: "data/unknown-class",
+      hint: `Expected some of: ${list(known)}.`,
     });
-  return fileDataset({ name: basename(resolve(path)), root: path, files, labels, classes, source });
 }
 
-const EXPECTED =
-  "Expected a folder for each class with its pictures inside, as photos/cat/1.jpg and photos/dog/2.jpg.";
-
-/** A dataset of picture files; `files` are whole paths below `root`. */
-export function fileDataset({
-  root,
-  files,
-  labels,
-  ...rest
-}: Pick<Dataset, "name" | "classes" | "source"> & {
-  root: string;
-  files: readonly string[];
-  labels: readonly number[];
-}): Dataset {
-  const at = (index: number): string => {
-    const file = files[index];
-    if (file === undefined) throw new RangeError(`picture ${index} of ${files.length}`);
-    return file;
-  };
-  return {
-    ...rest,
-    decodes: true,
-    length: files.length,
-    labels: Int32Array.from(labels),
-    read: async (index) => readPicture(at(index)),
-    encoded: async (index) => readFile(at(index)),
-    describe: (index) => relative(root, at(index)),
-  };
-}
-
-/** Whether that name ends like a picture's and is not hidden. */
-export function isPictureName(name: string): boolean {
-  return !isHidden(name) && PICTURE_EXTENSIONS.has(extname(name).toLowerCase());
-}
-
-/** Names as some, or the first eight and how many more. */
-export function list(names: readonly string[]): string {
-  return names.length <= 10
-    ? names.join(", ")
-    : `${names.slice(0, 8).join(", ")} and ${names.length - 8} more`;
-}
-
-export interface Entry {
-  readonly name: string;
-  readonly isFolder: boolean;
-}
-
-/** What stands in a folder, sorted, links followed, without hidden names. Throws DataError when the folder is missing. */
-export async function visibleEntries(path: string): Promise<Entry[]> {
-  try {
-    const entries = await readdir(path, { withFileTypes: true });
-    const visible = await Promise.all(
-      entries
-        .filter(({ name }) => !isHidden(name))
-        .map(async (entry) => {
-          const isLink = entry.isSymbolicLink();
-          const target = isLink ? await stat(join(path, entry.name)).catch(() => undefined) : entry;
-          return target && { name: entry.name, isFolder: target.isDirectory() };
-        }),
-    );
-    return visible.filter((entry) => entry !== undefined).toSorted(byName);
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    if (code === "ENOENT") throw new DataError(path, `there is no folder ${path}`, { cause });
-    if (code === "ENOTDIR")
-      throw new DataError(path, `${path} is a file: expected a folder`, { hint: EXPECTED, cause });
-    throw new DataError(path, `${path} cannot be read: ${String(cause)}`, { cause });
+function leftOutOf(path: string, passed: readonly string[], empty: readonly string[]): LeftOut[] {
+  const byEnding = new Map<string, string[]>();
+  for (const file of passed) {
+    const ending = extname(file).toLowerCase() || "no ending";
+    const names = byEnding.get(ending) ?? [];
+    names.push(relative(path, file));
+    byEnding.set(ending, names);
   }
+  return [
+    ...[...byEnding].map(([ending, names]) => ({ reason: `no image that is read (${ending})`, names })),
+    ...(empty.length > 0 ? [{ reason: "class without images", names: empty }] : []),
+  ];
 }
 
-function byName(a: Entry, b: Entry): number {
-  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
-}
-
-function isHidden(name: string): boolean {
-  return name.startsWith(".") || name === "__MACOSX";
-}
-
-/** Depth of folders inside a class: deeper is a link that leads back up. */
-const MAX_DEPTH = 16;
-
-/** All pictures in a folder and its folders, in torchvision's order: folders sorted by their whole path, then files by name. */
-export async function picturesBelow(folder: string): Promise<string[]> {
-  const folders: { path: string; files: string[] }[] = [];
-  const walk = async (path: string, depth: number): Promise<void> => {
-    const entries = await visibleEntries(path);
-    folders.push({
-      path,
-      files: entries.filter((e) => !e.isFolder && isPictureName(e.name)).map((e) => e.name),
-    });
-    if (depth === MAX_DEPTH) throw new DataError(path, `${path}: folders inside folders, ${MAX_DEPTH} deep`);
-    for (const { name, isFolder } of entries) if (isFolder) await walk(join(path, name), depth + 1);
-  };
-  await walk(folder, 0);
-  return folders
-    .toSorted((a, b) => (a.path < b.path ? -1 : 1))
-    .flatMap(({ path, files }) => files.map((file) => join(path, file)));
+function endings(files: readonly string[]): string {
+  const found = [...new Set(files.map((file) => extname(file) || basename(file)))];
+  return found.length === 0 ? "" : `: only ${list(found)} files, which are not read`;
 }
 
 async function noClasses(path: string): Promise<DataError> {
-  const pictures = (await visibleEntries(path)).filter(({ name }) => isPictureName(name)).length;
-  const what = pictures > 0 ? `holds ${pictures} pictures, but no folders of classes` : "is empty";
-  return new DataError(path, `${path} ${what}`, { hint: EXPECTED });
+  const images = (await visibleEntries(path)).filter(({ name }) => isImageName(name)).length;
+  const what = images > 0 ? `holds ${images} images, but no folders of classes` : "is empty";
+  return new DataError(path, `${path} ${what}`, { code: "data/no-classes", hint: EXPECTED_FOLDER });
 }
 
-async function noPictures(path: string, name: string): Promise<DataError> {
-  const others = (await visibleEntries(join(path, name))).filter(({ isFolder }) => !isFolder);
-  const endings = [...new Set(others.map((other) => extname(other.name) || other.name))];
-  const seen =
-    others.length === 0 ? "its folder is empty" : `only ${list(endings)} files, which are not read`;
-  return new DataError(join(path, name), `class ${name} in ${path}${sep} has no pictures: ${seen}`, {
-    hint: `Add pictures (${[...PICTURE_EXTENSIONS].join(" ")}) or remove the folder.`,
+function oneClass({ path }: FolderSource, names: readonly string[], passed: readonly string[]): DataError {
+  const others = names.length > 1 ? `: in the others are no images${endings(passed)}` : "";
+  return new DataError(path, `${path} has one class only (${list(names)})${others}: expected at least two`, {
+    code: "data/one-class",
+    hint: `${EXPECTED_FOLDER} Images end in ${[...IMAGE_EXTENSIONS].join(" ")}.`,
   });
 }

@@ -1,29 +1,54 @@
 /** What kind of dataset a folder is, and which parts of it are for training and which for validation. */
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { DataError } from "../errors.ts";
 import { findCifar } from "./cifar.ts";
+import { findColumn, LABEL_COLUMNS } from "./columns.ts";
+import type { CsvSource } from "./csv.ts";
 import type { DatasetSource } from "./dataset.ts";
-import type { Entry } from "./folder.ts";
-import { visibleEntries } from "./folder.ts";
-import { LABELS_FILE } from "./labels-csv.ts";
+import { imageFinder, imageRoot } from "./find-images.ts";
+import { type Entry, visibleEntries } from "./image-files.ts";
+import { isImageName, list } from "./image-names.ts";
+import { areIndices, type LabelsCsvSource } from "./labels-csv.ts";
+import { isListing, LABELS_FILE, type Listing, listingHeadings, readListing } from "./listing.ts";
+import { type ParquetSource, parquetParts } from "./parquet.ts";
+import { type Part, partOf } from "./split-names.ts";
 
 export interface Located {
-  /** Pictures that belong to no side: no split was made. */
+  /** Images that belong to no part: no split was made. */
   readonly all?: DatasetSource;
   readonly train?: DatasetSource;
+  /** What is for validation; else what is for testing. */
   readonly validation?: DatasetSource;
+  /** Only where there are validation images, too: never used in training. */
+  readonly test?: DatasetSource;
+  /** What was assumed, and what is left out. */
+  readonly notes?: readonly string[];
 }
 
-const TRAIN = ["train", "training"];
-const VALIDATION = ["val", "validation", "valid", "test"]; // the first that is there
-const PARTS = new Set([...TRAIN, ...VALIDATION]);
+export interface LocateOptions {
+  /** Folders that may be classes or parts are classes (--data-set folder). Otherwise they are refused. */
+  readonly asClasses?: boolean;
+}
+
+const PARTS = ["train", "validation", "test"] as const;
+
+/** Folders inside one another that hold nothing else, as an archive makes them. */
+const MAX_NESTING = 4;
 
 /**
- * Recognises a .parquet or .csv file, CIFAR's files, Parquet files as the Hub has them (train-00000-of-00002.parquet,
- * also in data/), train.csv and val.csv, sub-folders train/ and val/ (or validation/, test/) when there are no others, a
- * labels.csv, and else takes the folder for a folder of classes. Throws DataError when there is no such folder.
+ * Recognises a .parquet, .csv or .jsonl file; CIFAR's files; Parquet files as the Hub has them
+ * (train-00000-of-00002.parquet, also in data/); train.csv and val.csv; folders of parts by their usual names
+ * (split-names.ts), beside one another or inside every class; metadata.csv, metadata.jsonl and labels.csv; and else takes
+ * the folder for a folder of classes.
+ * @throws DataError when there is no such folder, and data/unclear-split where parts and classes cannot be told apart
  */
-export async function locateDataset(path: string): Promise<Located> {
-  if (/\.(?:parquet|csv)$/i.test(path)) return { all: tableAt(path) };
+export async function locateDataset(path: string, options: LocateOptions = {}): Promise<Located> {
+  if (/\.parquet$/i.test(path)) return partsOfParquet({ kind: "parquet", files: [path] });
+  if (isListing(path)) return partsOfListing(path);
+  return locateFolder(path, options, 0);
+}
+
+async function locateFolder(path: string, options: LocateOptions, depth: number): Promise<Located> {
   const entries = await visibleEntries(path);
   const cifar = await findCifar(path);
   if (cifar) {
@@ -36,21 +61,199 @@ export async function locateDataset(path: string): Promise<Located> {
   const tables = await locateTables(path, entries);
   if (tables) return tables;
   const folders = entries.filter(({ isFolder }) => isFolder).map(({ name }) => name);
-  // "train" alone may be a class: CIFAR-100 has one
-  if (folders.length > 0 && folders.every((name) => PARTS.has(name))) {
-    const part = async (names: readonly string[]): Promise<DatasetSource | undefined> => {
-      const name = names.find((candidate) => folders.includes(candidate));
-      return name === undefined ? undefined : kindOf(join(path, name));
-    };
-    const train = await part(TRAIN);
-    const validation = await part(VALIDATION);
-    return { ...(train && { train }), ...(validation && { validation }) };
+  const listing = listingIn(entries);
+  const parted = await partFolders(path, folders, { ...options, hasListing: listing !== undefined });
+  if (parted) return parted;
+  const listed =
+    listing === undefined ? undefined : await fromListing(join(path, listing), folders.length > 0);
+  if (listed && !("notListed" in listed)) return listed;
+  const notes = listed ? [listed.notListed] : [];
+  const [only] = folders;
+  if (only !== undefined && folders.length === 1 && depth < MAX_NESTING && !entries.some(isImage)) {
+    const inner = join(path, only);
+    if (await isDataset(inner)) {
+      const located = await locateFolder(inner, options, depth + 1);
+      return withNotes(located, [
+        ...notes,
+        `${path} holds the folder ${only} alone: ${inner} is taken for the dataset`,
+      ]);
+    }
   }
-  return { all: await kindOf(path) };
+  return withNotes(
+    options.asClasses === true ? { all: { kind: "folder", path } } : await classesIn(path, folders),
+    notes,
+  );
 }
 
-function tableAt(path: string): DatasetSource {
-  return /csv$/i.test(path) ? { kind: "csv", path } : { kind: "parquet", files: [path] };
+function isImage({ name, isFolder }: Entry): boolean {
+  return !isFolder && isImageName(name);
+}
+
+/** Whether a folder holds more than images: classes, parts or a list. */
+async function isDataset(path: string, fewestFolders = 1): Promise<boolean> {
+  const entries = await visibleEntries(path);
+  const folders = entries.filter(({ isFolder }) => isFolder);
+  return folders.length >= fewestFolders
+    ? !entries.some(isImage)
+    : entries.some(({ name }) => isListing(name) || /\.parquet$/i.test(name));
+}
+
+function withNotes(located: Located, notes: readonly string[]): Located {
+  const all = [...(located.notes ?? []), ...notes];
+  return all.length === 0 ? located : { ...located, notes: all };
+}
+
+/** Sources by part; a test part serves for validation where there is no other. */
+function partsAre(
+  sources: Partial<Record<Part, DatasetSource>>,
+  { where, name, notes = [] }: { where: string; name: (part: Part) => string; notes?: readonly string[] },
+): Located {
+  const { train, validation, test } = sources;
+  const said = [...notes];
+  if (train !== undefined && validation === undefined && test !== undefined)
+    said.push(
+      `${where} has no validation images: ${name("test")} serves for validation, and the best epoch is chosen by it`,
+    );
+  if (train !== undefined && validation !== undefined && test !== undefined)
+    said.push(`${name("test")} is left out: training never sees it`);
+  const measured = validation ?? test;
+  return withNotes(
+    {
+      ...(train && { train }),
+      ...(measured && { validation: measured }),
+      ...(validation && test && { test }),
+    },
+    said,
+  );
+}
+
+/** Folders of parts beside one another: all folders are, or some are and what stands beside them is left out. */
+async function partFolders(
+  path: string,
+  folders: readonly string[],
+  { asClasses = false, hasListing }: LocateOptions & { hasListing: boolean },
+): Promise<Located | undefined> {
+  const named = folders.map((name) => ({ name, part: partOf(name) }));
+  const of = (part: Part): string[] => named.filter((folder) => folder.part === part).map(({ name }) => name);
+  const others = named.filter(({ part }) => part === undefined).map(({ name }) => name);
+  const held = [...of("validation"), ...of("test")];
+  const [train] = of("train");
+  if (others.length === folders.length) return undefined;
+  if (train === undefined && others.length > 0) {
+    if (asClasses || hasListing) return undefined;
+    throw unclear(path, `${list(held)} ${held.length === 1 ? "stands" : "stand"} beside ${list(others)}`, [
+      `Put the training images into ${join(path, "train")}/CLASS.`,
+      `If ${list(held)} is a class: --data-set folder.`,
+    ]);
+  }
+  // "train" may be a class: CIFAR-100 has one
+  const isPlain = train !== undefined && !(await isDataset(join(path, train), hasListing ? 2 : 1));
+  if (isPlain && ((others.length > 0 && held.length === 0) || hasListing)) return undefined;
+  if (isPlain && asClasses && folders.length > 1) return undefined;
+  if (of("train").length > 1)
+    throw unclear(path, `${list(of("train"))} all seem to be for training`, [
+      "Put their images into one folder.",
+    ]);
+  const chosen = PARTS.flatMap((part) => {
+    const [name] = of(part);
+    return name === undefined ? [] : [{ part, name }];
+  });
+  const sources: Partial<Record<Part, DatasetSource>> = {};
+  for (const { part, name } of chosen) sources[part] = await sourceIn(join(path, name));
+  const left = folders.filter((name) => !chosen.some((one) => one.name === name));
+  return partsAre(sources, {
+    where: path,
+    name: (part) => join(path, chosen.find((one) => one.part === part)?.name ?? part),
+    notes:
+      left.length === 0
+        ? []
+        : [`${path}: ${list(left)} beside ${list(chosen.map(({ name }) => name))} left out`],
+  });
+}
+
+function unclear(path: string, what: string, hints: readonly string[]): DataError {
+  return new DataError(
+    path,
+    `${path}: which folders are classes and which are parts of the dataset is not clear: ${what}`,
+    {
+      code: "data/unclear-split",
+      hint: hints.join(" "),
+    },
+  );
+}
+
+/** The dataset of one part. */
+async function sourceIn(path: string): Promise<DatasetSource> {
+  const entries = await visibleEntries(path);
+  const parquet = entries.filter(({ name, isFolder }) => !isFolder && /\.parquet$/i.test(name));
+  if (parquet.length > 0) return { kind: "parquet", files: parquet.map(({ name }) => join(path, name)) };
+  const listing = listingIn(entries);
+  if (listing !== undefined) {
+    const file = join(path, listing);
+    if (await hasLabels(file)) return listingSource(file, await read(file));
+  }
+  const folders = entries.filter(({ isFolder }) => isFolder);
+  const [only] = folders;
+  if (only && folders.length === 1 && !entries.some(isImage) && (await isDataset(join(path, only.name))))
+    return sourceIn(join(path, only.name));
+  return { kind: "folder", path };
+}
+
+/** The list that stands for a folder. */
+function listingIn(entries: readonly Entry[]): string | undefined {
+  const files = entries.filter(({ isFolder }) => !isFolder).map(({ name }) => name);
+  return ["metadata.csv", "metadata.jsonl", LABELS_FILE].find((name) => files.includes(name));
+}
+
+async function fromListing(path: string, hasFolders: boolean): Promise<Located | { notListed: string }> {
+  if (hasFolders && !(await hasLabels(path)))
+    return { notListed: `${path} has no column of classes and is not used` };
+  return partsOfListing(path);
+}
+
+async function hasLabels(path: string): Promise<boolean> {
+  return basename(path) === LABELS_FILE || findColumn(await listingHeadings(path), LABEL_COLUMNS) >= 0;
+}
+
+async function read(path: string): Promise<Listing> {
+  const folder = join(path, "..");
+  const finder = imageFinder(basename(path) === LABELS_FILE ? await imageRoot(folder) : folder);
+  return readListing(path, async (file) => (await finder.find(file)) !== undefined);
+}
+
+/** Sources of which a part may be taken. */
+type RowsSource = CsvSource | LabelsCsvSource | ParquetSource;
+
+function listingSource(path: string, listing: Listing): RowsSource {
+  if (basename(path) === LABELS_FILE && areIndices(listing.rows))
+    return { kind: "labels-csv", path: join(path, "..") };
+  return { kind: "csv", path };
+}
+
+async function partsOfListing(path: string): Promise<Located> {
+  const listing = await read(path);
+  const source = listingSource(path, listing);
+  return listing.parts === undefined ? { all: source } : byPart(source, path, listing.parts);
+}
+
+async function partsOfParquet(source: ParquetSource): Promise<Located> {
+  const [first = ""] = source.files;
+  const parts = await parquetParts(source);
+  return parts === undefined ? { all: source } : byPart(source, first, parts);
+}
+
+function byPart(source: RowsSource, path: string, parts: readonly (Part | undefined)[]): Located {
+  const sources: Partial<Record<Part, DatasetSource>> = {};
+  for (const part of new Set(parts)) if (part !== undefined) sources[part] = { ...source, part };
+  const count = (part: Part): number => parts.filter((other) => other === part).length;
+  const counts = PARTS.filter((part) => count(part) > 0).map((part) => `${part} ${count(part)}`);
+  const ofTest = sources.validation
+    ? " (left out: training never sees it)"
+    : " (used for validation: the best epoch is chosen by it)";
+  const { notes: _, ...located } = partsAre(sources, { where: path, name: (part) => part });
+  return withNotes(located, [
+    `${basename(path)} names parts: ${counts.join(", ")}${sources.train && sources.test ? ofTest : ""}`,
+  ]);
 }
 
 /** Parquet files by the part that their names begin with, or train.csv with its validation file. */
@@ -61,27 +264,121 @@ async function locateTables(path: string, entries: readonly Entry[]): Promise<Lo
     const nested = entries.some(({ name, isFolder }) => name === "data" && isFolder);
     const inside = nested ? await visibleEntries(join(path, "data")) : [];
     if (inside.some(({ name }) => /\.parquet$/i.test(name))) return locateTables(join(path, "data"), inside);
-    const csv = (names: readonly string[]): string | undefined =>
-      names.map((name) => `${name}.csv`).find((name) => files.includes(name));
-    const [train, validation] = [csv(TRAIN), csv(VALIDATION)];
-    if (train === undefined) return undefined;
-    const at = (name: string): DatasetSource => ({ kind: "csv", path: join(path, name) });
-    return { train: at(train), ...(validation !== undefined && { validation: at(validation) }) };
+    return locateLists(path, files);
   }
-  const part = (names: readonly string[]): DatasetSource | undefined => {
-    const found = names
-      .map((name) => parquet.filter((file) => file.startsWith(name)))
-      .find((f) => f.length > 0);
-    return found && { kind: "parquet", files: found.map((file) => join(path, file)) };
-  };
-  const [train, validation] = [part(TRAIN), part(VALIDATION)];
-  if (train === undefined && validation === undefined)
-    return { all: { kind: "parquet", files: parquet.map((file) => join(path, file)) } };
-  return { ...(train && { train }), ...(validation && { validation }) };
+  const at = (names: readonly string[]): ParquetSource => ({
+    kind: "parquet",
+    files: names.map((name) => join(path, name)),
+  });
+  const stem = (name: string): Part | undefined => partOf(name.split(/[-.]/, 1)[0] ?? "");
+  if (parquet.every((name) => stem(name) === undefined)) return partsOfParquet(at(parquet));
+  const sources: Partial<Record<Part, DatasetSource>> = {};
+  for (const part of PARTS) {
+    const names = parquet.filter((name) => stem(name) === part);
+    if (names.length > 0) sources[part] = at(names);
+  }
+  const left = parquet.filter((name) => stem(name) === undefined);
+  return partsAre(sources, {
+    where: path,
+    name: (part) => `${part}-*.parquet`,
+    notes: left.length === 0 ? [] : [`${path}: ${list(left)} left out`],
+  });
 }
 
-async function kindOf(path: string): Promise<DatasetSource> {
-  const entries = await visibleEntries(path);
-  const hasLabels = entries.some(({ name, isFolder }) => name === LABELS_FILE && !isFolder);
-  return { kind: hasLabels ? "labels-csv" : "folder", path };
+/** train.csv with val.csv or test.csv, as they may be called; a test file without classes is left out. */
+async function locateLists(path: string, files: readonly string[]): Promise<Located | undefined> {
+  const named = files
+    .filter((name) => isListing(name))
+    .map((name) => ({ name, part: partOf(name.replace(/\.[a-z]+$/i, "")) }));
+  const train = named.find(({ part }) => part === "train");
+  if (train === undefined) return undefined;
+  const notes: string[] = [];
+  const sources: Partial<Record<Part, DatasetSource>> = {};
+  const names = new Map<Part, string>();
+  for (const part of PARTS) {
+    const [found, ...others] = named.filter((file) => file.part === part);
+    if (found === undefined) continue;
+    if (others.length > 0)
+      notes.push(`${path}: ${list(others.map(({ name }) => name))} left out, beside ${found.name}`);
+    const file = join(path, found.name);
+    const headings = part === "train" ? [] : await listingHeadings(file);
+    if (
+      headings.length > 0 &&
+      headings.every((name) => findColumn([name], LABEL_COLUMNS) < 0) &&
+      part === "test"
+    ) {
+      const trains = await listingHeadings(join(path, train.name));
+      if (headings.length < trains.length) {
+        notes.push(`${file} has no column of classes, and is left out`);
+        continue;
+      }
+    }
+    sources[part] = { kind: "csv", path: file };
+    names.set(part, found.name);
+  }
+  if (Object.keys(sources).length === 1)
+    return withNotes(await partsOfListing(join(path, train.name)), notes);
+  return partsAre(sources, { where: path, name: (part) => join(path, names.get(part) ?? part), notes });
+}
+
+/** Classes that are looked into: those of a large dataset are alike. */
+const LOOKED_INTO = 16;
+
+/** A folder of classes; or of classes with folders of parts inside. */
+async function classesIn(path: string, folders: readonly string[]): Promise<Located> {
+  const all: DatasetSource = { kind: "folder", path };
+  const inside: { name: string; folders: string[]; hasImages: boolean }[] = [];
+  for (const name of folders.slice(0, LOOKED_INTO)) {
+    const entries = await visibleEntries(join(path, name));
+    const names = entries.filter(({ isFolder }) => isFolder).map((entry) => entry.name);
+    inside.push({ name, folders: names, hasImages: entries.some(isImage) });
+  }
+  const isParted = ({ folders: names }: { folders: string[] }): boolean =>
+    names.length > 0 && names.every((name) => partOf(name) !== undefined);
+  const filled = inside.filter(({ folders: names, hasImages }) => names.length > 0 || hasImages);
+  const parted = filled.filter(isParted);
+  const partsInside = new Set(parted.flatMap(({ folders: names }) => names.map(partOf)));
+  if (
+    parted.length >= 2 &&
+    (partsInside.size > 1 || partsInside.has("test") || partsInside.has("validation"))
+  ) {
+    const odd = filled.filter((one) => !isParted(one) || one.hasImages).map(({ name }) => name);
+    if (odd.length > 0)
+      throw unclear(
+        path,
+        `${list(parted.map(({ name }) => name))} hold folders such as ${parted[0]?.folders.join(" and ")}, ${list(odd)} other things, too`,
+        ["Have the same folders in every class, or train/ and val/ with the classes inside."],
+      );
+    const sources: Partial<Record<Part, DatasetSource>> = {};
+    for (const part of partsInside) if (part !== undefined) sources[part] = { ...all, part };
+    const names = list([...new Set(parted.flatMap((one) => one.folders))]);
+    return partsAre(sources, {
+      where: path,
+      name: (part) => `the folder of every class for ${part === "test" ? "testing" : part}`,
+      notes: [`${path}: every class has folders for parts (${names}), which are taken for these`],
+    });
+  }
+  const alike = sharedFolders(inside);
+  if (alike !== undefined) {
+    const [a, b, shared] = alike;
+    throw unclear(path, `${a} and ${b} hold the same folders (${list(shared)})`, [
+      `If ${list(shared)} are the classes: name the parts train and val, or put each class into one folder.`,
+      `If ${a} and ${b} are the classes: --data-set folder.`,
+    ]);
+  }
+  return { all };
+}
+
+/** Two would-be classes that hold mostly the same folders. */
+function sharedFolders(
+  inside: readonly { name: string; folders: readonly string[] }[],
+): [string, string, string[]] | undefined {
+  for (const [i, a] of inside.entries())
+    for (const b of inside.slice(i + 1)) {
+      const names = new Set(a.folders);
+      const shared = b.folders.filter((name) => names.has(name));
+      if (shared.length >= 2 && 2 * shared.length >= Math.min(a.folders.length, b.folders.length))
+        return [a.name, b.name, shared];
+    }
+  return undefined;
 }

@@ -9,9 +9,10 @@ import type { KnownClasses } from "./class-keys.ts";
 import { classKeys, imageNetNames, isImageNet } from "./class-keys.ts";
 import { CIFAR100_CLASSES, CIFAR10_CLASSES } from "./cifar-classes.ts";
 import type { CifarName } from "./cifar.ts";
-import { type Dataset, type DatasetSource, openDataset, takeSubset } from "./dataset.ts";
-import { visibleEntries } from "./folder.ts";
-import { readClassNames, unlistedNote } from "./labels-csv.ts";
+import { type Dataset, type DatasetSource, type LeftOut, openDataset, takeSubset } from "./dataset.ts";
+import { filledFolders } from "./folder.ts";
+import { list } from "./image-names.ts";
+import { readClassNames } from "./labels-csv.ts";
 import { locateDataset, type Located } from "./locate.ts";
 import { parquetClassNames } from "./parquet.ts";
 import { describeChanges } from "./image-changes.ts";
@@ -55,21 +56,30 @@ export async function openDatasets(
   const located = await locate(options);
   const source = located.train ?? located.all;
   if (source === undefined)
-    throw new DataError(options.dataPath ?? "", `${options.dataPath} has validation pictures only`, {
+    throw new DataError(options.dataPath ?? "", `${options.dataPath} has validation images only`, {
+      code: "data/no-part",
       hint: "Training needs a train/ folder beside them.",
     });
-  const whole = await openNoted(source, onNote);
+  const note = eachOnce(onNote);
+  for (const text of located.notes ?? []) note(text);
+  const whole = await openNoted(source, note);
   const automaticSplit = isSplit(located, options);
+  const sampled = (dataset: Dataset): Dataset =>
+    numTrain === null ? dataset : takeSubset(dataset, { rule: "sample", count: numTrain, seed });
   const split = (part: "train" | "validation"): Dataset =>
     takeSubset(whole, { rule: "split", part, fraction: valSplit, seed });
   const train = automaticSplit ? split("train") : whole;
   const own = located.validation && withClasses(located.validation, whole.classes);
-  const validation = automaticSplit ? split("validation") : own && (await openNoted(own, onNote));
+  const drawn = automaticSplit ? split("validation") : own && (await openNoted(own, note));
+  const hasNone = drawn?.length === 0;
+  if (hasNone) note("no class has two images: none is held back for validation");
+  const validation = hasNone ? undefined : drawn;
+  if (validation !== undefined) for (const text of classNotes({ whole, validation })) note(text);
   const opened = {
     whole,
-    train: numTrain === null ? train : takeSubset(train, { rule: "sample", count: numTrain, seed }),
+    train: sampled(hasNone ? whole : train),
     validation,
-    automaticSplit,
+    automaticSplit: automaticSplit && !hasNone,
   };
   const { recorded } = options;
   if (recorded === undefined) return opened;
@@ -78,6 +88,24 @@ export async function openDatasets(
   for (const change of describeChanges(changes, recorded.run)) onNote?.(change);
   if (replaced !== undefined) onNote?.(replaced);
   return parted;
+}
+
+function eachOnce(onNote: KnownTo["onNote"]): (note: string) => void {
+  const said = new Set<string>();
+  return (note) => {
+    if (said.has(note)) return;
+    said.add(note);
+    onNote?.(note);
+  };
+}
+
+/** Classes of which no image is measured. */
+function classNotes({ whole, validation }: { whole: Dataset; validation: Dataset }): string[] {
+  const measured = new Set(validation.labels);
+  const present = new Set(whole.labels);
+  const missing = whole.classes.filter((_, label) => present.has(label) && !measured.has(label));
+  if (missing.length === 0) return [];
+  return [`${missing.length} of ${present.size} classes have no validation images (${list(missing)})`];
 }
 
 function isSplit({ validation }: Located, { valSplit = 0.1, holdOut = false }: DataOptions): boolean {
@@ -122,6 +150,7 @@ export async function openEvaluation(
   const source = (isParted ? located.train : own) ?? located.all;
   if (source === undefined)
     throw new DataError(options.dataPath ?? "", `${options.dataPath} has no ${split}/ folder`, {
+      code: "data/no-part",
       hint: `Choose the other with --split ${split === "val" ? "train" : "val"}.`,
     });
   const named = await withModelsClasses(source, located, {
@@ -143,13 +172,23 @@ export async function openEvaluation(
   return named === source ? takeSubset(dataset, take) : takeSplit(dataset, source, take);
 }
 
-/** Opens a dataset, and tells of pictures beside it that do not belong to it. */
+/** Opens a dataset, and says what was assumed and what is left out. */
 async function openNoted(source: DatasetSource, onNote: KnownTo["onNote"]): Promise<Dataset> {
   const dataset = await openDataset(source);
-  const note =
-    onNote !== undefined && source.kind === "labels-csv" ? await unlistedNote(source, dataset) : undefined;
-  if (note !== undefined) onNote?.(note);
+  if (onNote === undefined) return dataset;
+  for (const note of dataset.notes ?? []) onNote(note);
+  const left = (await dataset.leftOut?.()) ?? [];
+  if (left.length > 0) onNote(`${placeOf(source)}: left out ${left.map(leftOutWords).join("; ")}`);
   return dataset;
+}
+
+function leftOutWords({ reason, names }: LeftOut): string {
+  const first = names.slice(0, 3).join(", ");
+  return `${names.length} ${reason} (${first}${names.length > 3 ? ", …" : ""})`;
+}
+
+function placeOf(source: DatasetSource): string {
+  return "path" in source ? source.path : "the dataset";
 }
 
 /**
@@ -209,8 +248,7 @@ async function withModelsClasses(
 
 /** What classes are called in a folder or a CSV file, before anything is known of them; undefined for other sources. */
 async function namesIn(source: DatasetSource): Promise<readonly string[] | undefined> {
-  if (source.kind === "folder")
-    return (await visibleEntries(source.path)).filter(({ isFolder }) => isFolder).map(({ name }) => name);
+  if (source.kind === "folder") return filledFolders(source);
   return source.kind === "csv" ? (await openDataset(source)).classes : undefined;
 }
 
@@ -244,15 +282,18 @@ async function locate({
 }: Pick<DataOptions, "dataPath" | "dataSet">): Promise<Located> {
   if (dataPath === null) {
     if (dataSet === "cifar10" || dataSet === "cifar100") return locateDataset(await pulledDataset(dataSet));
-    throw new ConfigError("dataPath", "no pictures were given", {
+    throw new ConfigError("dataPath", "no images were given", {
+      code: "options/missing",
       hint: "Give a folder with --data-path, or --data-set cifar10.",
     });
   }
-  if (dataSet === "folder" || dataSet === "auto") return locateDataset(dataPath);
+  if (dataSet === "folder" || dataSet === "auto")
+    return locateDataset(dataPath, { asClasses: dataSet === "folder" });
   const located = await locateDataset(dataPath);
   if (located.train?.kind === "cifar" && located.train.name === dataSet) return located;
   // DeiT's --data-path is the folder into which torchvision downloads
   throw new DataError(dataPath, `${dataPath} does not hold ${dataSet}`, {
+    code: "data/other-dataset",
     hint: `Leave --data-path out to use the cache folder ${cacheFolder()} (deit data pull ${dataSet}).`,
   });
 }

@@ -1,51 +1,65 @@
 /**
- * Pictures in Parquet files, as data sets lie on the Hugging Face Hub: a column of pictures (the bytes of a file each,
- * or a struct with `bytes`) and one of labels (numbers, named by the Hub's metadata, or names). The encoded pictures are
- * held in memory, shared with the loader's workers: a row of Parquet cannot be read without the thousand beside it, and
- * training wants them in random order.
+ * Images in Parquet files, as data sets lie on the Hugging Face Hub: a column of images (the bytes of a file each,
+ * or a struct with `bytes`) and one of labels (numbers, named by the Hub's metadata, or names); a column such as "split"
+ * says the parts. The encoded images are held in memory, shared with the loader's workers: a row of Parquet cannot be
+ * read without the thousand beside it, and training wants them in random order.
  */
 import { totalmem } from "node:os";
 import { basename } from "node:path";
-import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
-import type { AsyncBuffer, FileMetaData } from "hyparquet";
-import { compressors } from "hyparquet-compressors";
-import { DataError, firstLine } from "../errors.ts";
+import { DataError } from "../errors.ts";
+import { MAX_CLASSES } from "./columns.ts";
 import type { Dataset } from "./dataset.ts";
 import { decodePicture } from "./decode.ts";
-import { list } from "./folder.ts";
+import { list } from "./image-names.ts";
+import { openTable, readImages, type Table } from "./parquet-table.ts";
+import type { Part } from "./split-names.ts";
 
 export interface ParquetSource {
   readonly kind: "parquet";
   /** In the order of the dataset. */
   readonly files: readonly string[];
+  /** Rows of this part only. */
+  readonly part?: Part;
   /** Names by index, where they are given already. */
   readonly classes?: readonly string[];
 }
 
-/** Columns that are taken for pictures and for labels, the first that is there. */
-const IMAGE_COLUMNS = ["image", "img", "picture", "pixels"];
-const LABEL_COLUMNS = ["label", "labels", "fine_label", "class", "target", "category"];
-/** Part of the machine's memory that the encoded pictures may take. */
+/** Part of the machine's memory that the encoded images may take. */
 const MEMORY_SHARE = 0.5;
+
+interface Row {
+  readonly file: string;
+  readonly label: number | string;
+  readonly row: number;
+}
 
 /** Opens all files as one dataset. Throws DataError for files that are no Parquet, missing columns, labels without a name. */
 export async function openParquet(source: ParquetSource, memory?: SharedArrayBuffer): Promise<Dataset> {
-  const tables = await Promise.all(source.files.map(openTable));
+  const tables = await openTables(source);
   const [first] = tables;
-  if (first === undefined) throw new DataError("", "no Parquet files were given");
-  const rows = tables.flatMap(({ file, labels }) => labels.map((label, row) => ({ file, label, row })));
-  if (rows.length === 0) throw new DataError(first.file, `${first.file} holds no rows`);
-  const classes = source.classes ?? first.names ?? namesIn(rows.map(({ label }) => label));
+  if (first === undefined) throw new DataError("", "no Parquet files were given", { code: "data/no-images" });
+  const rows = tables.flatMap((table) => rowsOf(table, source.part));
+  if (rows.length === 0)
+    throw new DataError(
+      first.file,
+      `${first.file} holds no rows${source.part ? ` for ${source.part}` : ""}`,
+      {
+        code: "data/no-images",
+      },
+    );
+  const classes = source.classes ?? first.names ?? namesIn(rows);
+  const indices = new Map(classes.map((name, index) => [name, index]));
   const labels = Int32Array.from(rows, ({ file, label, row }) => {
-    const index = typeof label === "number" ? label : classes.indexOf(label);
+    const index = typeof label === "number" ? label : (indices.get(label) ?? -1);
     if (Number.isInteger(index) && index >= 0 && index < classes.length) return index;
     throw new DataError(
       file,
       `${file}, row ${row}: label ${JSON.stringify(label)} is none of ${list(classes)}`,
+      { code: "data/unknown-class" },
     );
   });
-  const pictures = memory ?? (await readPictures(tables));
-  const bytesAt = pictureReader(pictures, rows.length);
+  const images = memory ?? (await gather(tables, source.part));
+  const bytesAt = imageReader(images, rows.length);
   const describe = (index: number): string => {
     const row = rows[index];
     return `${basename(row?.file ?? "")} row ${row?.row}`;
@@ -56,11 +70,13 @@ export async function openParquet(source: ParquetSource, memory?: SharedArrayBuf
     classes,
     labels,
     source,
-    memory: pictures,
+    memory: images,
     decodes: true,
     read: async (index) => decodePicture(bytesAt(index), describe(index)),
     encoded: async (index) => bytesAt(index),
     describe,
+    notes:
+      first.unused.length === 0 ? [] : [`${basename(first.file)}: columns not used: ${list(first.unused)}`],
   };
 }
 
@@ -70,131 +86,68 @@ export async function parquetClassNames({ files }: ParquetSource): Promise<reado
   return first === undefined ? undefined : (await openTable(first)).names;
 }
 
-interface Table {
-  readonly file: string;
-  readonly buffer: AsyncBuffer;
-  readonly metadata: FileMetaData;
-  readonly imageColumn: string;
-  readonly labels: readonly (number | string)[];
-  /** Of the classes, from the Hub's metadata. */
-  readonly names: readonly string[] | undefined;
+/** The part of every row, where a column of the files says it. */
+export async function parquetParts(
+  source: ParquetSource,
+): Promise<readonly (Part | undefined)[] | undefined> {
+  const tables = await openTables(source);
+  if (tables.some(({ parts }) => parts === undefined)) return undefined;
+  return tables.flatMap(({ parts }) => parts ?? []);
 }
 
-async function openTable(file: string): Promise<Table> {
-  try {
-    const buffer = await asyncBufferFromFile(file);
-    const metadata = await parquetMetadataAsync(buffer);
-    const columns = columnsOf(metadata);
-    const imageColumn = pickColumn(file, columns, { of: IMAGE_COLUMNS, what: "pictures" });
-    const labelColumn = pickColumn(file, columns, { of: LABEL_COLUMNS, what: "labels" });
-    const rows = await parquetReadObjects({ file: buffer, metadata, compressors, columns: [labelColumn] });
-    const labels = rows.map((row) => {
-      const label: unknown = row[labelColumn];
-      return typeof label === "string" ? label : Number(label ?? Number.NaN);
-    });
-    return { file, buffer, metadata, imageColumn, labels, names: classNames(metadata, labelColumn) };
-  } catch (cause) {
-    if (cause instanceof DataError) throw cause;
-    throw new DataError(file, `${file} is no Parquet file that can be read: ${firstLine(cause)}`, {
-      hint: "Download it again; it may be cut off, or a pointer of Git LFS.",
-      cause,
-    });
-  }
+async function openTables({ files }: ParquetSource): Promise<Table[]> {
+  const tables: Table[] = [];
+  for (const file of files) tables.push(await openTable(file));
+  return tables;
 }
 
-/** Top-level columns: a struct counts once. */
-function columnsOf({ schema }: FileMetaData): string[] {
-  const names: string[] = [];
-  let index = 1;
-  const skip = (): void => {
-    const element = schema[index++];
-    for (let child = 0; child < (element?.num_children ?? 0); child++) skip();
-  };
-  while (index < schema.length) {
-    names.push(schema[index]?.name ?? "");
-    skip();
-  }
-  return names;
+function isTaken({ parts }: Table, row: number, part: Part | undefined): boolean {
+  return part === undefined || parts?.[row] === part;
 }
 
-function pickColumn(
-  file: string,
-  columns: readonly string[],
-  { of, what }: { of: readonly string[]; what: string },
-): string {
-  const found = of.find((name) => columns.includes(name));
-  if (found !== undefined) return found;
-  throw new DataError(file, `${file} has no column of ${what}: it has ${list(columns)}`, {
-    hint: `Expected one of: ${of.join(", ")}.`,
-  });
-}
-
-/** What the Hub's `datasets` library writes about a ClassLabel column. */
-function classNames({ key_value_metadata: pairs }: FileMetaData, column: string): string[] | undefined {
-  const text = pairs?.find(({ key }) => key === "huggingface")?.value;
-  if (text === undefined) return undefined;
-  try {
-    const { info } = JSON.parse(text) as { info?: { features?: Record<string, { names?: unknown }> } };
-    const names = info?.features?.[column]?.names;
-    return Array.isArray(names) && names.every((name) => typeof name === "string") ? names : undefined;
-  } catch {
-    return undefined; // another writer's
-  }
+function rowsOf(table: Table, part: Part | undefined): Row[] {
+  const { file, labels } = table;
+  return labels.map((label, row) => ({ file, label, row })).filter(({ row }) => isTaken(table, row, part));
 }
 
 /** Sorted names; numbers count up to the largest. */
-function namesIn(labels: readonly (number | string)[]): string[] {
-  const texts = labels.filter((label) => typeof label === "string");
-  if (texts.length > 0) return [...new Set(texts)].toSorted();
-  const largest = labels.reduce<number>((most, label) => Math.max(most, Number(label)), -1);
+function namesIn(rows: readonly Row[]): string[] {
+  const texts = new Set<string>();
+  let largest = -1;
+  for (const { file, label, row } of rows) {
+    if (typeof label === "string") texts.add(label);
+    else if (label < MAX_CLASSES) largest = Math.max(largest, label);
+    else
+      throw new DataError(file, `${file}, row ${row}: label ${label}, expected less than ${MAX_CLASSES}`, {
+        code: "data/unknown-class",
+      });
+  }
+  if (texts.size > 0) return [...texts].toSorted();
   return Array.from({ length: largest + 1 }, (_, index) => String(index));
 }
 
-/** Encoded pictures one after another: first where each of them ends, as float64, then their bytes. */
-async function readPictures(tables: readonly Table[]): Promise<SharedArrayBuffer> {
+/** Encoded images one after another: first where each of them ends, as float64, then their bytes. */
+async function gather(tables: readonly Table[], part: Part | undefined): Promise<SharedArrayBuffer> {
   const limit = totalmem() * MEMORY_SHARE;
-  const pictures: Uint8Array[] = [];
+  const images: Uint8Array[] = [];
   let total = 0;
-  for (const { file, buffer, metadata, imageColumn } of tables) {
-    let start = 0;
-    for (const group of metadata.row_groups) {
-      const end = start + Number(group.num_rows);
-      const rows = await parquetReadObjects({
-        file: buffer,
-        metadata,
-        compressors,
-        columns: [imageColumn],
-        rowStart: start,
-        rowEnd: end,
-        utf8: false,
-      });
-      for (const [offset, row] of rows.entries()) {
-        const bytes = bytesOf(row[imageColumn]);
-        if (bytes === undefined) {
-          throw new DataError(
-            file,
-            `${file}, row ${start + offset}: ${imageColumn} holds no bytes of a picture`,
-            {
-              hint: "Expected the bytes of a JPEG, PNG or WebP file, or a struct { bytes, path }; links are not followed.",
-            },
-          );
-        }
-        pictures.push(bytes);
-        total += bytes.length;
-      }
-      if (total > limit) {
-        throw new DataError(file, `the pictures of ${file} take more than half of this machine's memory`, {
-          hint: "Unpack them into a folder of classes, or take fewer files.",
-        });
-      }
-      start = end;
+  for (const table of tables) {
+    for await (const { row, bytes } of readImages(table, (index) => isTaken(table, index, part))) {
+      images.push(bytes);
+      total += bytes.length;
+      if (total > limit)
+        throw new DataError(
+          table.file,
+          `${table.file}, row ${row}: the images up to here take more than half of this machine's memory`,
+          { code: "data/too-large", hint: "Unpack them into a folder of classes, or take fewer files." },
+        );
     }
   }
-  const shared = new SharedArrayBuffer(8 * pictures.length + total);
-  const ends = new Float64Array(shared, 0, pictures.length);
-  const data = new Uint8Array(shared, 8 * pictures.length);
+  const shared = new SharedArrayBuffer(8 * images.length + total);
+  const ends = new Float64Array(shared, 0, images.length);
+  const data = new Uint8Array(shared, 8 * images.length);
   let end = 0;
-  for (const [index, bytes] of pictures.entries()) {
+  for (const [index, bytes] of images.entries()) {
     data.set(bytes, end);
     end += bytes.length;
     ends[index] = end;
@@ -202,18 +155,12 @@ async function readPictures(tables: readonly Table[]): Promise<SharedArrayBuffer
   return shared;
 }
 
-function pictureReader(shared: SharedArrayBuffer, length: number): (index: number) => Uint8Array {
+function imageReader(shared: SharedArrayBuffer, length: number): (index: number) => Uint8Array {
   const ends = new Float64Array(shared, 0, length);
   const data = new Uint8Array(shared, 8 * length);
   return (index) => {
     const end = ends[index];
-    if (end === undefined) throw new RangeError(`picture ${index} of ${length}`);
+    if (end === undefined) throw new RangeError(`image ${index} of ${length}`);
     return new Uint8Array(data.subarray(index === 0 ? 0 : ends[index - 1], end)); // a copy: decoders take no shared memory
   };
-}
-
-function bytesOf(value: unknown): Uint8Array | undefined {
-  if (value instanceof Uint8Array) return value.length > 0 ? value : undefined;
-  if (typeof value === "object" && value !== null && "bytes" in value) return bytesOf(value.bytes);
-  return undefined;
 }

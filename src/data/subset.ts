@@ -23,7 +23,7 @@ export function select(labels: Int32Array, selection: Selection): Uint32Array {
   switch (selection.rule) {
     case "indices": {
       const wrong = selection.indices.find((index) => !(index in labels));
-      if (wrong !== undefined) throw new RangeError(`picture ${wrong} of ${labels.length}`);
+      if (wrong !== undefined) throw new RangeError(`image ${wrong} of ${labels.length}`);
       return Uint32Array.from(selection.indices);
     }
     case "sample":

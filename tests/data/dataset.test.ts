@@ -72,7 +72,7 @@ describe("folder of classes", () => {
     );
     await writeImage(join(path, "1.png"));
     expect((await failure(openDataset({ kind: "folder", path }))).message).toMatch(
-      /holds 1 pictures, but no folders of classes/,
+      /holds 1 images, but no folders of classes/,
     );
     expect((await failure(openDataset({ kind: "folder", path: join(path, "1.png") }))).message).toMatch(
       /is a file: expected a folder/,
@@ -81,11 +81,11 @@ describe("folder of classes", () => {
     expect((await failure(openDataset({ kind: "folder", path }))).message).toMatch(/one class only \(cat\)/);
     await mkdir(join(path, "dog"));
     expect((await failure(openDataset({ kind: "folder", path }))).message).toMatch(
-      /class dog in .* has no pictures: its folder is empty/,
+      /one class only \(cat, dog\): in the others are no images: /,
     );
-    await writeText(join(path, "dog", "1.heic"), "");
+    await writeText(join(path, "dog", "1.txt"), "");
     expect((await failure(openDataset({ kind: "folder", path }))).message).toMatch(
-      /class dog .* only \.heic files, which are not read/,
+      /in the others are no images: only \.txt files, which are not read/,
     );
   });
 
@@ -138,9 +138,7 @@ describe("labels.csv", () => {
     await writeText(join(path, "images", "notes.txt"), "no picture");
     const notes: string[] = [];
     const onNote = (note: string): void => void notes.push(note);
-    const said = [
-      `${join(path, "labels.csv")} lists 2 pictures; 2 more in ${join(path, "images")} are not listed and left out`,
-    ];
+    const said = [`${path}: left out 2 not listed in labels.csv (b.png, more/c.png)`];
     expect((await openEvaluation({ dataPath: path }, { onNote })).length).toBe(2);
     expect(notes.splice(0)).toEqual(said);
     expect((await openDatasets({ dataPath: path, valSplit: 0 }, { onNote })).train.length).toBe(2);
@@ -177,10 +175,12 @@ describe("labels.csv", () => {
           openDataset({ kind: "labels-csv", path: await write(csv), ...(classes && { classes }) }),
         )
       ).message;
-    expect(await open("a.png,0\nb, c.png;1")).toMatch(/line 2: "b, c\.png;1", expected file,class_index/);
-    expect(await open("a.png,0\nz.png,1")).toMatch(/lists files that are not in .*: z\.png/);
+    expect(await open("a.png,0\nb, c.png;1")).toMatch(
+      /line 2: class "c\.png;1", expected a number: file,class_index/,
+    );
+    expect(await open("a.png,0\nz.png,1")).toMatch(/line 2: there is no file .*z\.png/);
     expect(await open("a.png,2", ["x", "y"])).toMatch(/line 1: class 2, but there are 2 classes/);
-    expect(await open("file,class_index\n")).toMatch(/lists no pictures/);
+    expect(await open("file,class_index\n")).toMatch(/lists no images/);
   });
 });
 
@@ -230,7 +230,7 @@ describe("subsets", () => {
     expect(again.labels).toEqual(part.labels);
     expect([...part.labels]).toEqual([1, 0]);
     expect(await again.read(1)).toEqual(await part.read(1));
-    expect(() => takeSubset(whole, { rule: "indices", indices: [12] })).toThrow(/picture 12 of 12/);
+    expect(() => takeSubset(whole, { rule: "indices", indices: [12] })).toThrow(/image 12 of 12/);
   });
 });
 
@@ -297,7 +297,7 @@ describe("finding the parts", () => {
     expect((await failure(openEvaluation({ dataPath: path }))).message).toMatch(/has no val\/ folder/);
   });
 
-  it.each(["validation", "test", "valid"])("recognises %s/", async (name) => {
+  it.each(["validation", "VALID", "dev_set", "val2017"])("recognises %s/", async (name) => {
     const path = await temporaryFolder();
     await writeClasses(join(path, "train"), { a: 1, b: 1 });
     await writeClasses(join(path, name), { a: 1, b: 1 });
@@ -352,7 +352,7 @@ describe("finding the parts", () => {
   it("says what is missing", async () => {
     const path = await temporaryFolder();
     await writeClasses(join(path, "val"), { a: 1, b: 1 });
-    expect((await failure(openDatasets({ dataPath: path }))).message).toMatch(/has validation pictures only/);
+    expect((await failure(openDatasets({ dataPath: path }))).message).toMatch(/has validation images only/);
     expect((await openEvaluation({ dataPath: path })).length).toBe(2);
     expect((await failure(openEvaluation({ dataPath: path, split: "train" }))).message).toMatch(
       /has no train\/ folder/,

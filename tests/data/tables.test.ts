@@ -124,7 +124,7 @@ describe("parquet", () => {
     expect(pointer).toBeInstanceOf(DataError);
     expect(String(pointer)).toContain("is no Parquet file that can be read");
     expect(String(await bad("a.parquet", [bytesColumn("photo"), labelColumn(numbers(0, COUNT))]))).toContain(
-      "has no column of pictures: it has photo, label",
+      "has no column of images: it has photo, label",
     );
     expect(String(await bad("b.parquet", [bytesColumn("image")]))).toContain("has no column of labels");
     expect(
@@ -134,7 +134,7 @@ describe("parquet", () => {
           labelColumn(numbers(0, COUNT)),
         ]),
       ),
-    ).toContain("row 0: image holds no bytes of a picture");
+    ).toContain("row 0: image holds no bytes of an image");
     expect(
       String(await openDatasets({ dataPath: join(root, "none.parquet") }).catch((e: unknown) => e)),
     ).toContain("none.parquet");
@@ -184,7 +184,7 @@ describe("csv", () => {
       "line 2: expected a path and a label",
     );
     expect(await said("c.csv", "a,b,c\n1,2,3\n")).toContain("which are path and label is not clear");
-    expect(await said("d.csv", "path,label\n")).toContain("lists no pictures");
+    expect(await said("d.csv", "path,label\n")).toContain("lists no images");
     expect(await said("e.csv", '"pictures, old/0.png",a\n"pictures, old/1.png",a\n')).toContain(
       "one class only (a)",
     );

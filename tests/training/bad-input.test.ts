@@ -67,10 +67,10 @@ describe("what is given, what was expected, how to fix it", () => {
       [/empty is empty/, /Expected a folder for each class/],
     ],
     [
-      "a class without pictures",
+      "classes without images",
       `${TRAIN} --data-path $ROOT/hollow`,
       1,
-      [/class cat .* has no pictures: only \.txt/, /Add pictures/],
+      [/hollow holds no images: only \.txt files, which are not read/, /Expected a folder for each class/],
     ],
     ["one class", `${TRAIN} --data-path $ROOT/one`, 1, [/one class only \(only\): expected at least two/]],
     [
