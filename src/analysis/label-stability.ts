@@ -55,9 +55,14 @@ export interface LabelStability {
   readonly mixes: readonly MixStability[];
 }
 
-const BATCH = 32;
+const AUGMENTED = "rand-m9-mstd0.5-inc1";
+/** Alone, as DeiT has both. */
+const MIXES = [
+  { mix: "Mixup", mixup: 0.8, cutmix: 0 },
+  { mix: "CutMix", mixup: 0, cutmix: 1 },
+] as const;
 
-/** Measures a teacher on real pictures. @throws what `openClassifier` and `openEvaluation` throw */
+/** Measures a teacher on real images. @throws what `openClassifier` and `openEvaluation` throw */
 export async function measureLabelStability(
   options: LabelStabilityOptions,
   { onEvent, signal }: EvaluateHooks = {},
@@ -69,142 +74,87 @@ export async function measureLabelStability(
     { onNote: (message) => onEvent?.({ type: "warning", message }) },
   );
   const count = Math.min(options.images ?? dataset.length, dataset.length);
-  const asked: Question[] = [];
-  const answer = async (most: number): Promise<void> => {
-    while (asked.length > most) {
-      const questions = asked.splice(0, BATCH);
-      const pictures = questions.map(({ picture }) => picture);
-      const answers = await decisions(teacher, pictures);
-      for (const [i, { tally }] of questions.entries()) tally(answers[i] ?? -1);
-    }
-  };
-  const { inputSize: size, transform } = teacher;
+  const { inputSize: size } = teacher;
   const crop: TrainTransformOptions = { mode: "train", size, crop: { kind: "resized", scale: [...scale] } };
+  const whole = createTransform(teacher.transform);
   const kinds = [
-    { view: "training crop", transform: createTransform(crop), ...noViews() },
-    {
-      view: "crop and RandAugment",
-      transform: createTransform({ ...crop, augment: "rand-m9-mstd0.5-inc1" }),
-      ...noViews(),
-    },
+    { view: "training crop", transform: createTransform(crop) },
+    { view: "crop and RandAugment", transform: createTransform({ ...crop, augment: AUGMENTED }) },
   ] as const;
-  const whole = createTransform(transform);
-  const mixing = { Mixup: noMixes(), CutMix: noMixes() };
+  const tallies = kinds.map(() => ({ changed: 0, wrong: 0, pictures: 0 }));
+  const mixed = MIXES.map(() => ({ larger: 0, smaller: 0, neither: 0 }));
   let wrong = 0;
-  let before: Crops | undefined;
+  let before: { readonly crops: readonly Picture[]; readonly label: number } | undefined;
   const order = createRandom(seed, "order").permutation(dataset.length).subarray(0, count);
   for (const [done, index] of order.entries()) {
     signal?.throwIfAborted();
     const picture = await dataset.read(index);
     const label = dataset.labels[index] ?? -1;
-    let decided = -1; // set by the first answer, before those of the other views come
-    asked.push({
-      picture: view(whole, picture, createRandom(seed, "whole", index)),
-      tally: (found) => {
-        decided = found;
-        if (found !== label) wrong++;
-      },
-    });
-    const seen = kinds.map((kind) => {
-      let changed = false;
-      const crops = Array.from({ length: views }, (_, i) =>
-        view(kind.transform, picture, createRandom(seed, kind.view, index, i)),
-      );
-      const tally = (found: number): void => {
-        if (found !== label) kind.counts.wrong++;
-        if (found === decided) return;
-        kind.counts.changed++;
-        if (!changed) kind.counts.pictures++;
-        changed = true;
-      };
-      asked.push(...crops.map((cropped) => ({ picture: cropped, tally })));
-      return crops;
-    });
-    const own = { crops: seen[0] ?? [], label };
-    if (before !== undefined && before.label !== label)
-      asked.push(...mixtures({ own, partner: before }, { mixing, seed, index, size }));
+    const crops = kinds.map(({ view: name, transform }) =>
+      Array.from({ length: views }, (_, i) => view(transform, picture, createRandom(seed, name, index, i))),
+    );
+    const partner = before?.label === label ? undefined : before;
+    const own = { crops: crops[0] ?? [], label };
+    const mixes = partner === undefined ? [] : mixtures(own.crops, partner.crops, { seed, index, size });
+    const [decided = -1, ...answers] = await decisions(teacher, [
+      view(whole, picture, createRandom(seed, "whole", index)),
+      ...crops.flat(),
+      ...mixes.map(({ image }) => image),
+    ]);
+    if (decided !== label) wrong++;
+    for (const [k, tally] of tallies.entries()) {
+      const found = answers.slice(k * views, (k + 1) * views);
+      const changed = found.filter((answer) => answer !== decided).length;
+      tally.changed += changed;
+      tally.wrong += found.filter((answer) => answer !== label).length;
+      if (changed > 0) tally.pictures++;
+    }
+    for (const [i, { kind, ownIsLarger }] of mixes.entries()) {
+      const [larger, smaller] = ownIsLarger ? [label, partner?.label] : [partner?.label, label];
+      const found = answers[kinds.length * views + i];
+      const tally = mixed[kind];
+      if (tally !== undefined)
+        tally[found === larger ? "larger" : found === smaller ? "smaller" : "neither"]++;
+    }
     before = own;
-    await answer(BATCH);
     onEvent?.({ type: "evaluate", done: done + 1, total: count });
   }
-  await answer(0);
   return {
     model: teacher.name,
     images: count,
     views: [
       { view: "whole picture", changed: 0, wrong: wrong / count, pictures: 0 },
-      ...kinds.map(({ view: name, counts }) => ({
-        view: name,
-        changed: counts.changed / (count * views),
-        wrong: counts.wrong / (count * views),
-        pictures: counts.pictures / count,
+      ...tallies.map((tally, k) => ({
+        view: kinds[k]?.view ?? "training crop",
+        changed: tally.changed / (count * views),
+        wrong: tally.wrong / (count * views),
+        pictures: tally.pictures / count,
       })),
     ],
-    mixes: (["Mixup", "CutMix"] as const).map((mix) => {
-      const { larger, smaller, neither, total } = mixing[mix];
-      return { mix, larger: larger / total, smaller: smaller / total, neither: neither / total };
+    mixes: mixed.map(({ larger, smaller, neither }, kind) => {
+      const total = larger + smaller + neither;
+      return {
+        mix: MIXES[kind]?.mix ?? "Mixup",
+        larger: larger / total,
+        smaller: smaller / total,
+        neither: neither / total,
+      };
     }),
   };
 }
 
-interface MixCounts {
-  larger: number;
-  smaller: number;
-  neither: number;
-  total: number;
-}
-
-function noMixes(): MixCounts {
-  return { larger: 0, smaller: 0, neither: 0, total: 0 };
-}
-
-function noViews(): { counts: { changed: number; wrong: number; pictures: number } } {
-  return { counts: { changed: 0, wrong: 0, pictures: 0 } };
-}
-
-/** A picture to decide on, and what is done with the decision. Decisions come in the order of the questions. */
-interface Question {
-  readonly picture: Picture;
-  readonly tally: (decision: number) => void;
-}
-
-interface Crops {
-  readonly crops: readonly Picture[];
-  readonly label: number;
-}
-
-/** The crops of two pictures mixed one by one, with DeiT's Mixup and CutMix. */
+/** The crops of two images mixed one by one, by each of `MIXES`. */
 function mixtures(
-  { own, partner }: { own: Crops; partner: Crops },
-  {
-    mixing,
-    seed,
-    index,
-    size,
-  }: {
-    mixing: Record<"Mixup" | "CutMix", MixCounts>;
-    seed: number;
-    index: number;
-    size: readonly [number, number];
-  },
-): Question[] {
-  return (["Mixup", "CutMix"] as const).flatMap((kind) => {
-    const alphas = kind === "Mixup" ? { mixup: 0.8, cutmix: 0 } : { mixup: 0, cutmix: 1 };
+  own: readonly Picture[],
+  partner: readonly Picture[],
+  { seed, index, size }: { seed: number; index: number; size: readonly [number, number] },
+): { readonly image: Picture; readonly kind: number; readonly ownIsLarger: boolean }[] {
+  return MIXES.flatMap(({ mix: name, ...alphas }, kind) => {
     const rule = { ...alphas, cutmixMinmax: null, prob: 1, switchProb: 0.5, mode: "batch" } as const;
-    return own.crops.map((crop, i) => {
-      const [mix = { lambda: 1 }] = drawMixes(createRandom(seed, kind, index, i), rule, {
-        batchSize: 2,
-        size,
-      });
-      const [larger, smaller] = mix.lambda >= 0.5 ? [own.label, partner.label] : [partner.label, own.label];
-      const counts = mixing[kind];
-      return {
-        picture: mixPictures(crop, partner.crops[i] ?? crop, mix),
-        tally: (found) => {
-          counts.total++;
-          counts[found === larger ? "larger" : found === smaller ? "smaller" : "neither"]++;
-        },
-      };
+    return own.map((crop, i) => {
+      const random = createRandom(seed, name, index, i);
+      const [mix = { lambda: 1 }] = drawMixes(random, rule, { batchSize: 2, size });
+      return { image: mixPictures(crop, partner[i] ?? crop, mix), kind, ownIsLarger: mix.lambda >= 0.5 };
     });
   });
 }

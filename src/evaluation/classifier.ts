@@ -24,7 +24,7 @@ import { FEATURES } from "./intermediates.ts";
 import type { LoadedModel, LoadModelOptions } from "./load-model.ts";
 import { loadModel } from "./load-model.ts";
 import { locateCheckpoint } from "./locate-checkpoint.ts";
-import type { AnsweredBatch, BatchRows, EvaluateHooks, OutputBatch } from "./logits.ts";
+import type { AnsweredBatch, BatchRows, EvaluateHooks, Evaluator, OutputBatch } from "./logits.ts";
 import { inOrder, streamOutputs, tellWarnings } from "./logits.ts";
 import type { EvaluationMetrics, HeadLogits, JointRule, Prediction } from "./metrics.ts";
 import { EvaluationMeter, mainLogits, topPredictions } from "./metrics.ts";
@@ -175,6 +175,8 @@ export async function openClassifier(
 
 /** Images computed at a time. */
 const BATCH = 32;
+/** So many are faster as one padded batch of 8 than one by one. */
+const SOME = 6;
 const READOUT_BATCH = 16;
 /** Images decoded at a time: one is prepared while others are still decoded. */
 const IN_FLIGHT = 3;
@@ -195,6 +197,14 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
   const rowBytes = 3 * inputSize[0] * inputSize[1];
   const { program, close } = classifierDevice(source, options);
 
+  /** The program for as many images as are fed. */
+  const evaluator = (readout: Readout): Evaluator => ({
+    run: async (feeds) => {
+      const rows = (feeds["images"]?.length ?? 0) / rowBytes;
+      return (await program(readout, rows)).run(feeds);
+    },
+  });
+
   const prepare: Classifier["prepare"] = (picture, target = new Uint8Array(rowBytes), offset = 0) => {
     const draw = preparation.draw(random, picture.width, picture.height);
     writePlanar(preparation.apply(picture, draw), target, offset);
@@ -204,10 +214,10 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
   /** Batches of a list, prepared in this thread. An image that cannot be read ends it. */
   async function* batchesOf(
     images: readonly ImageInput[],
-    batchSize: number,
+    most: number,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<BatchRows & { images: Uint8Array }> {
-    for (let from = 0; from < images.length; from += batchSize) {
+    for (const { from, rows: batchSize } of partsOf(images.length, most)) {
       const part = images.slice(from, from + batchSize);
       const pixels = new Uint8Array(batchSize * rowBytes);
       const rows = part.entries();
@@ -227,7 +237,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
   ): AsyncGenerator<ReadoutBatch> {
     const total = images.length;
     const isDataset = "read" in images;
-    const rows = Math.min(batchSize, isDataset ? total : rowsFor(total));
+    const rows = Math.min(batchSize, total);
     const loader = isDataset
       ? createLoader({
           dataset: images,
@@ -240,10 +250,10 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
     const broken = loader?.broken ?? new Map<number, string>();
     try {
       const batches = loader?.epoch(0) ?? batchesOf(isDataset ? [] : images, rows, signal);
-      const executable = await program(readout, rows);
+      if (isDataset) await program(readout, rows); // loading is no part of the seconds
       const start = performance.now();
       let done = 0;
-      for await (const batch of streamOutputs(executable, batches)) {
+      for await (const batch of streamOutputs(evaluator(readout), batches)) {
         const { size, samples } = batch;
         const readable = (row: number): boolean => row < size && !broken.has(samples[row] ?? 0);
         yield { ...batch, seconds: (performance.now() - start) / 1000, broken, readable };
@@ -333,10 +343,9 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
           code: "classifier/pixels",
           hint: `Expected bytes [n, 3, ${inputSize.join(", ")}].`,
         });
-      const rows = rowsFor(n);
-      const executable = await program(EVALUATION, rows);
+      const executable = evaluator(EVALUATION);
       const heads: Record<string, Float32Array> = {};
-      for (let from = 0; from < n; from += rows) {
+      for (const { from, rows } of partsOf(n, BATCH)) {
         let images = pixels.subarray(from * rowBytes, (from + rows) * rowBytes);
         if (images.length < rows * rowBytes) {
           const padded = new Uint8Array(rows * rowBytes);
@@ -360,8 +369,12 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
   };
 }
 
-/** Images at a time for a list of n: few sizes, as each is a program with weights of its own. */
-function rowsFor(n: number): number {
-  if (n <= 6) return 1; // one by one is faster than padding
-  return n < BATCH ? 8 : BATCH;
+/** n images in parts of few sizes, as each is a program with weights of its own; the last may be padded. */
+function* partsOf(n: number, most: number): Generator<{ readonly from: number; readonly rows: number }> {
+  for (let from = 0; from < n;) {
+    const left = n - from;
+    const rows = Math.min(most, left >= BATCH ? BATCH : left >= SOME ? 8 : 1);
+    yield { from, rows };
+    from += rows;
+  }
 }
