@@ -154,6 +154,26 @@ describe("the folder of a run", () => {
     }
   });
 
+  test("has a number where a complete run is of fewer images", async () => {
+    const before = process.cwd();
+    process.chdir(here);
+    try {
+      await cp(photos, "photos", { recursive: true });
+      const input = { ...QUICK, dataPath: "photos" };
+      await train(input);
+      await cp(join("photos", "disc", "0.png"), join("photos", "disc", "more.png"));
+      const { options, chosen } = await choose(input);
+      expect(options.outputDir).toBe(`${BASE}-2`);
+      expect(chosen.at(-1)).toBe(
+        `${BASE} holds a complete run on other images (60 there, 61 now): this one goes to ${BASE}-2`,
+      );
+      expect((await train(input)).run).toBe(`${BASE}-2`);
+      expect((await choose(input)).options.outputDir).toBe(`${BASE}-2`);
+    } finally {
+      process.chdir(before);
+    }
+  });
+
   test("that is named keeps its choice though images were added", async () => {
     const more = join(here, "photos");
     await cp(photos, more, { recursive: true });
