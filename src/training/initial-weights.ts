@@ -1,7 +1,7 @@
 /** What a new run starts from: drawn from its seed, and taken from a checkpoint wherever names and shapes agree, or can be made to. */
 import { CheckpointError } from "../errors.ts";
-import type { Checkpoint } from "../evaluation/checkpoint.ts";
-import { openCheckpoint } from "../evaluation/checkpoint.ts";
+import type { ModelMetadata } from "../formats/model-metadata.ts";
+import type { FloatTensor } from "../formats/safetensors.ts";
 import type { Adaptation } from "../models/adapt.ts";
 import { adaptation, gridOf } from "../models/adapt.ts";
 import type { Model } from "../models/registry.ts";
@@ -14,41 +14,48 @@ const LEAST_SHARE = 0.5;
 /** Names in a message. */
 const NAMED = 6;
 
-/** Where weights come from. */
-export interface FinetuneRequest {
+/** Weights to start from, under timm's names: an open checkpoint, or one in memory. */
+export interface WeightSource {
+  /** How messages name it. */
   readonly path: string;
-  /** Which weights of a file that holds several; undefined: the trained ones. */
-  readonly weights?: string | undefined;
+  readonly file: {
+    readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>;
+    readFloat32(name: string): Promise<FloatTensor>;
+  };
+  /** [height, width] of the images that it was trained on, where that is known. */
+  readonly metadata: Partial<Pick<ModelMetadata, "inputSize">>;
+  /** What the user should know of it. */
+  readonly notes: readonly string[];
+  /** The model that it is of. @throws ConfigError saying what it is instead */
+  expectModel(options: { inputSize: readonly [number, number] }): Pick<Model, "name">;
 }
 
 export interface InitialWeightsOptions {
   readonly seed: number;
   /** Undefined: random weights alone. */
-  readonly finetune?: FinetuneRequest | undefined;
+  readonly checkpoint?: WeightSource | undefined;
   readonly warn?: (message: string) => void;
   readonly note?: (message: string) => void;
 }
 
 /**
  * Starting values, by vector. Says what is changed or starts fresh although there is a checkpoint.
- * @throws CheckpointError when too little of it fits, or is not finite; DataError, FormatError
+ * @throws CheckpointError when too little of it fits, or is not finite; FormatError
  */
 export async function initialWeights(
-  { seed, finetune, warn = () => {}, note = () => {} }: InitialWeightsOptions,
+  { seed, checkpoint, warn = () => {}, note = () => {} }: InitialWeightsOptions,
   { model, layout }: { model: Model; layout: Layout },
 ): Promise<Record<string, Float32Array>> {
   const vectors = initialVectors(layout, createRandom(seed, "weights"));
-  if (finetune === undefined) return vectors;
-  const { path, weights } = finetune;
-  await using checkpoint = await openCheckpoint(path, { weights });
+  if (checkpoint === undefined) return vectors;
   const sources = sourcesOf(checkpoint, { model, layout });
   const fresh = sources.flatMap(({ segment, found }) => (found === undefined ? [segment] : []));
   const total = sources.reduce((sum, { segment: { length } }) => sum + length, 0);
   const lost = fresh.reduce((sum, { length }) => sum + length, 0);
-  if (lost > (1 - LEAST_SHARE) * total) throw unlike(path, { checkpoint, model, fresh });
+  if (lost > (1 - LEAST_SHARE) * total) throw unlike(checkpoint, { model, fresh });
   for (const { segment, found } of sources) {
     if (found === undefined) continue;
-    const data = await readFinite(checkpoint, found.source, path);
+    const data = await readFinite(checkpoint, found.source);
     vectors[segment.vector]?.set(found.convert(data), segment.offset);
   }
   checkpoint.notes.forEach(warn);
@@ -60,10 +67,10 @@ export async function initialWeights(
   return vectors;
 }
 
-async function readFinite({ file }: Checkpoint, name: string, finetune: string): Promise<Float32Array> {
+async function readFinite({ path, file }: WeightSource, name: string): Promise<Float32Array> {
   const { data } = await file.readFloat32(name);
   if (data.every(Number.isFinite)) return data;
-  throw new CheckpointError(`${name} of ${finetune} has values that are not finite`, {
+  throw new CheckpointError(`${name} of ${path} has values that are not finite`, {
     code: "checkpoint/not-finite",
     hint: "Its training diverged, or the file is damaged: take an earlier checkpoint.",
   });
@@ -76,7 +83,7 @@ interface Source {
 
 /** Where each of the model's parameters and buffers comes from. */
 function sourcesOf(
-  { file, metadata }: Checkpoint,
+  { file, metadata }: WeightSource,
   { model, layout }: { model: Model; layout: Layout },
 ): Source[] {
   const grid = gridOf(metadata.inputSize, model);
@@ -88,13 +95,13 @@ function sourcesOf(
 }
 
 function unlike(
-  finetune: string,
-  { checkpoint, model, fresh }: { checkpoint: Checkpoint; model: Model; fresh: readonly Segment[] },
+  checkpoint: WeightSource,
+  { model, fresh }: { model: Model; fresh: readonly Segment[] },
 ): CheckpointError {
   const own = checkpoint.expectModel({ inputSize: model.config.inputSize }).name;
   const missing = fresh.filter(({ name }) => !checkpoint.file.tensors.has(name)).map(({ name }) => name);
   return new CheckpointError(
-    `${finetune} is no ${model.name}; these tensors do not fit: ${describe(fresh, checkpoint)}`,
+    `${checkpoint.path} is no ${model.name}; these tensors do not fit: ${describe(fresh, checkpoint)}`,
     {
       code: "checkpoint/wrong-tensors",
       missing,
@@ -103,7 +110,7 @@ function unlike(
   );
 }
 
-function describe(segments: readonly Segment[], { file }: Checkpoint): string {
+function describe(segments: readonly Segment[], { file }: WeightSource): string {
   return shortList(
     segments.map(({ name, shape }) => {
       const there = file.tensors.get(name)?.shape;

@@ -2,7 +2,6 @@
  * The loop: epochs of steps, a validation and a save after each. It knows no loss, no model, no device and no disk.
  * Resumed at any step it gives the same run, bit for bit: all randomness comes from (seed, epoch, step).
  */
-import type { Loader } from "../data/loader.ts";
 import { evaluate } from "../evaluation/evaluate.ts";
 import { tellWarnings } from "../evaluation/logits.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
@@ -10,6 +9,7 @@ import type { Executable } from "../runtime/runtime.ts";
 import { isDone, isSavedAfter, isValidated, stepsTogether } from "./cadence.ts";
 import type { EpochFacts, Results } from "./epoch-record.ts";
 import { epochRecord, meanLosses, noteBest } from "./epoch-record.ts";
+import type { RunLoaders } from "./loaders.ts";
 import { epochEvent, stalledEvent, stepEvent } from "./loop-events.ts";
 import type { Executables } from "./load-programs.ts";
 import { nextEpoch } from "./progress.ts";
@@ -24,7 +24,7 @@ import { tellFullCache } from "./teacher-answers.ts";
 /** What a run consists of: where images come from, what executes, where it is kept, and what each part goes by. */
 export interface LoopParts extends StepParts, SavingParts {
   readonly executables: Executables;
-  readonly loaders: { readonly training: Loader; readonly validation: Loader };
+  readonly loaders: RunLoaders;
   readonly validationImages: number;
   /** Aborting saves after the current steps and throws InterruptedError. */
   readonly signal: AbortSignal | undefined;

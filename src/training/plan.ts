@@ -20,7 +20,6 @@ import { createOptimizer } from "../optim/create-optimizer.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Schedule } from "../optim/schedule.ts";
 import { scheduleOf } from "../optim/schedule.ts";
-import type { FinetuneRequest } from "./initial-weights.ts";
 import type { LoopSettings } from "./cadence.ts";
 import type { TrainingOptions } from "./program.ts";
 import { checkGroup } from "./step-groups.ts";
@@ -54,6 +53,13 @@ export interface TrainingPlan {
   readonly run: RunSettings;
   /** What the user should hear of these options. */
   readonly warnings: readonly string[];
+}
+
+/** The checkpoint that a new run starts from. */
+export interface FinetuneRequest {
+  readonly path: string;
+  /** Which weights of a file that holds several; undefined: the trained ones. */
+  readonly weights?: string | undefined;
 }
 
 /** Where and how it is computed: nothing of it changes what comes of a run, but for rounding. */

@@ -1,11 +1,9 @@
 /** What training and estimates begin with: a plan's images, model, teacher, device and loaders. */
 import type { Dataset } from "../data/dataset.ts";
-import type { Loader } from "../data/loader.ts";
 import { workerPool } from "../data/loader-pool.ts";
-import { createLoader } from "../data/loader.ts";
 import type { OpenedDatasets } from "../data/open.ts";
 import { openDatasets } from "../data/open.ts";
-import { createPlan, planBatches } from "../data/plan.ts";
+import { planBatches } from "../data/plan.ts";
 import { workersFor } from "../data/workers.ts";
 import { openTeacher } from "../distillation/teacher.ts";
 import type { Teacher } from "../distillation/teacher-program.ts";
@@ -16,6 +14,8 @@ import type { Layout } from "../nn/layout.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import type { RunLoaders } from "./loaders.ts";
+import { createLoaders } from "./loaders.ts";
 import type { TrainingPlan } from "./plan.ts";
 import { imagesToResume } from "./run-record.ts";
 import { choosePrecision, optimizerIn } from "./precision.ts";
@@ -34,7 +34,7 @@ export interface Prepared extends AsyncDisposable {
   readonly precision: Precision;
   /** As the precision needs it. */
   readonly optimizer: Optimizer;
-  readonly loaders: { readonly training: Loader; readonly validation: Loader };
+  readonly loaders: RunLoaders;
 }
 
 /** What it says while it prepares. */
@@ -51,29 +51,19 @@ export async function prepare(
   const recorded = await imagesToResume(plan.run.folder);
   const opened = await openDatasets({ ...plan.data, recorded }, { onNote: warn });
   const { train: pictures, validation = pictures } = opened;
-  const steps = planBatches(plan.batches, pictures.length);
+  planBatches(plan.batches, pictures.length); // refuses too few images before a device is opened
   const { classes } = pictures;
   const { model, layout } = buildModel(plan.model, classes.length);
   const student = { numClasses: classes.length, classes };
   const teacher = plan.teacher && (await openTeacher(plan.teacher, { student, warn }));
   const { device, threads, workers } = plan.machine;
   const runtime = await createRuntime({ device, ...(threads !== null && { threads }) });
-  const size = model.config.inputSize;
-  const { length } = validation;
-  const loaders = {
-    training: createLoader({
-      dataset: pictures,
-      transform: { ...plan.images.transform, size },
-      plan: steps,
-      pool: workerPool(workersFor(pictures, workers)),
-    }),
-    validation: createLoader({
-      dataset: validation,
-      transform: { ...plan.evaluation, size },
-      plan: createPlan({ mode: "evaluation", length, batchSize: plan.batches.batchSize }),
-      pool: workerPool(workersFor(validation, workers)),
-    }),
-  };
+  const loaders = createLoaders(plan, {
+    training: pictures,
+    validation,
+    size: model.config.inputSize,
+    pool: (dataset) => workerPool(workersFor(dataset, workers)),
+  });
   const close = async (): Promise<void> => {
     await Promise.all([loaders.training.close(), loaders.validation.close(), runtime.close()]);
   };

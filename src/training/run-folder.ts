@@ -14,10 +14,8 @@ import {
   removeTemporaries,
   writeFileAtomic,
 } from "../formats/atomic-file.ts";
-import type { FloatTensor } from "../formats/safetensors.ts";
 import { openSafetensors, writeCheckpoint } from "../formats/safetensors-file.ts";
 import { encodeModelMetadata } from "../formats/model-metadata.ts";
-import type { ModelMetadata } from "../formats/model-metadata.ts";
 import { describeEnvironment } from "./run-environment.ts";
 import type { RunEnvironment } from "./run-environment.ts";
 import { acquireLock, LOCK_FILE } from "./run-lock.ts";
@@ -25,9 +23,10 @@ import { formatLog, formatSummary, parseLog } from "./run-log.ts";
 import type { EpochRecord } from "./run-log.ts";
 import { encodeState } from "./run-state.ts";
 import { readState, readStateHeader, writeState } from "./run-state-file.ts";
-import type { RunState, StateHeader } from "./run-state.ts";
+import type { StateHeader } from "./run-state.ts";
 import type { RunIdentity, RunParts } from "./run-record.ts";
 import { keepRecord, readRecord, RECORD_FILES } from "./run-record.ts";
+import type { ModelKind, RunStore } from "./run-store.ts";
 import type { RunArgs, SameOptions } from "./same-options.ts";
 import { asJson, differingOptions, flagsOf, otherOptions } from "./same-options.ts";
 
@@ -43,9 +42,7 @@ export const RUN_FILES = {
   ...RECORD_FILES,
 } as const;
 
-/** The two models that a run keeps. */
-export type ModelKind = "last" | "best" | "ema";
-
+export type { ModelKind } from "./run-store.ts";
 export type { RunArgs } from "./same-options.ts";
 
 /** On a resume the options are compared as {@link SameOptions} say. */
@@ -60,31 +57,12 @@ export interface OpenRunOptions extends SameOptions {
   parts?: RunParts;
 }
 
-/** An open run folder. Await each call before the next. Close it, or declare it with `await using`. */
-export interface RunFolder extends AsyncDisposable {
-  readonly path: string;
-  /** Whether there is a state to go on from. */
-  readonly resumed: boolean;
+/** An open run folder. Close it, or declare it with `await using`. */
+export interface RunFolder extends RunStore, AsyncDisposable {
   /** What the run keeps of its images; undefined where nothing was said of them. */
   readonly record: RunIdentity | undefined;
-  /** The epochs so far, in line with the state. */
-  readonly log: readonly EpochRecord[];
-  /** On a resume: models that are missing or not of the epoch that the state says. */
-  readonly staleModels: readonly ModelKind[];
   /** What was put right on opening, a line each, for the user. */
   readonly notes: readonly string[];
-  /** Adds a line to log.jsonl and summary.csv. Epochs must come in ascending order. */
-  appendEpoch(record: EpochRecord): Promise<void>;
-  /** Replaces the state. The vectors must not change until the promise settles. */
-  saveState(state: RunState): Promise<void>;
-  /** The state to go on from, bit for bit as it was saved; null in a new run. */
-  loadState(): Promise<RunState | null>;
-  /** Replaces last.safetensors, best.safetensors or ema.safetensors. */
-  saveModel(
-    kind: ModelKind,
-    tensors: ReadonlyMap<string, FloatTensor>,
-    metadata: ModelMetadata,
-  ): Promise<void>;
   /** Gives the folder free. */
   close(): Promise<void>;
 }

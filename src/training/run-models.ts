@@ -1,5 +1,5 @@
 /**
- * The models of a run folder, last.safetensors, best.safetensors and ema.safetensors: each the weights of a saved
+ * The models of a run, last.safetensors, best.safetensors and ema.safetensors: each the weights of a saved
  * state with what is needed to predict with them.
  */
 import type { Normalisation } from "../augmentation/normalisation.ts";
@@ -8,14 +8,14 @@ import type { Layout } from "../nn/layout.ts";
 import { unpackTensors } from "../nn/layout.ts";
 import type { WeightsKind } from "./progress.ts";
 import { progressOf, weightsOf } from "./progress.ts";
-import type { ModelKind, RunFolder } from "./run-folder.ts";
 import type { RunState } from "./run-state.ts";
+import type { ModelKind, RunStore } from "./run-store.ts";
 
 export interface ModelOwner {
   /** How evaluation prepares an image: part of the resized image that it looks at. */
   readonly cropRatio: number;
   readonly normalisation: Normalisation;
-  readonly run: RunFolder;
+  readonly run: RunStore;
   readonly model: Model;
   readonly layout: Layout;
   /** Names by index. */

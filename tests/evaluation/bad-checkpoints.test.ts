@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { DeitError } from "../../src/errors.ts";
+import { openCheckpoint } from "../../src/evaluation/checkpoint.ts";
 import { openClassifier } from "../../src/evaluation/classifier.ts";
 import { fromFloat32, serializeSafetensors } from "../../src/formats/safetensors.ts";
 import { openTensorFile } from "../../src/formats/tensor-file.ts";
@@ -38,6 +39,12 @@ async function write(name: string, bytes: Uint8Array | string): Promise<string> 
   await mkdir(join(path, ".."), { recursive: true });
   await writeFile(path, bytes);
   return path;
+}
+
+/** What fine-tuning starts from. */
+async function fineTuned(path: string): Promise<unknown> {
+  await using checkpoint = await openCheckpoint(path);
+  return await initialWeights({ seed: 0, checkpoint }, { model, layout });
 }
 
 async function message(work: Promise<unknown>): Promise<string> {
@@ -84,7 +91,7 @@ describe("what is no file of weights is called by its name:", () => {
 
   test("an ONNX file of no model that is known", async () => {
     const path = await write("model.onnx", onnxFile({ inputs: {}, outputs: {} }));
-    expect(await message(initialWeights({ seed: 0, finetune: { path } }, { model, layout }))).toMatch(
+    expect(await message(fineTuned(path))).toMatch(
       /has no constants that are named as a model's tensors\nIt will do for eval, predict and --teacher-path/,
     );
   });
@@ -189,9 +196,9 @@ describe("weights that are no numbers", () => {
 
   test("for fine-tuning, before a run is made", async () => {
     const finetune = await write("nan.safetensors", broken(Number.NaN));
-    expect(
-      await message(initialWeights({ seed: 0, finetune: { path: finetune } }, { model, layout })),
-    ).toMatch(/blocks\.0\.mlp\.fc1\.weight of .*nan\.safetensors has values that are not finite/);
+    expect(await message(fineTuned(finetune))).toMatch(
+      /blocks\.0\.mlp\.fc1\.weight of .*nan\.safetensors has values that are not finite/,
+    );
   });
 });
 

@@ -64,6 +64,12 @@ async function taken(path: string, weights?: string): Promise<{ which: string; n
   return { which: same(trained) ? "trained" : same(averaged) ? "averaged" : "neither", notes };
 }
 
+/** What fine-tuning starts from. */
+async function fineTuned(path: string): Promise<unknown> {
+  await using checkpoint = await openCheckpoint(path);
+  return await initialWeights({ seed: 0, checkpoint }, { model, layout: modelLayout(model) });
+}
+
 async function refusal(work: Promise<unknown>): Promise<DeitError> {
   const error: unknown = await work.then(
     () => undefined,
@@ -228,9 +234,8 @@ test("fine-tuning says of a foreign file what predict says", async () => {
   const path = await safetensors(
     new Map([["net.something.weight", { shape: [1], data: new Float32Array(1) }]]),
   );
-  const layout = modelLayout(model);
   const said = await refusal(loadModel(path));
-  const finetune = await refusal(initialWeights({ seed: 0, finetune: { path } }, { model, layout }));
+  const finetune = await refusal(fineTuned(path));
   expect(finetune.message).toBe(said.message);
   expect([said.code, finetune.code]).toEqual(["checkpoint/unknown-model", "checkpoint/unknown-model"]);
 });

@@ -74,8 +74,10 @@ describe("a run", () => {
     const files = [
       "args.yaml",
       "best.safetensors",
+      "images.txt.gz",
       "last.safetensors",
       "log.jsonl",
+      "record.json",
       "state.safetensors",
       "summary.csv",
     ];

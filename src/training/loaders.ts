@@ -1,0 +1,46 @@
+/** The loaders of a run: training images as its recipe transforms them, validation images as evaluation prepares them. */
+import type { Dataset } from "../data/dataset.ts";
+import type { BatchPool, Loader } from "../data/loader.ts";
+import { createLoader } from "../data/loader.ts";
+import { createPlan, planBatches } from "../data/plan.ts";
+import type { ImagePlan } from "./plan.ts";
+
+export interface RunLoaders {
+  readonly training: Loader;
+  readonly validation: Loader;
+}
+
+/**
+ * `size`: [height, width] of the model's input. `pool`: what makes the batches of a dataset; default: this thread.
+ * @throws DataError, ConfigError for fewer training images than one update takes
+ */
+export function createLoaders(
+  plan: Pick<ImagePlan, "batches" | "images" | "evaluation">,
+  {
+    training,
+    validation,
+    size,
+    pool = () => undefined,
+  }: {
+    training: Dataset;
+    validation: Dataset;
+    size: readonly [number, number];
+    pool?: (dataset: Dataset) => BatchPool | undefined;
+  },
+): RunLoaders {
+  const { batchSize } = plan.batches;
+  return {
+    training: createLoader({
+      dataset: training,
+      transform: { ...plan.images.transform, size },
+      plan: planBatches(plan.batches, training.length),
+      pool: pool(training),
+    }),
+    validation: createLoader({
+      dataset: validation,
+      transform: { ...plan.evaluation, size },
+      plan: createPlan({ mode: "evaluation", length: validation.length, batchSize }),
+      pool: pool(validation),
+    }),
+  };
+}
