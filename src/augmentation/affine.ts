@@ -2,6 +2,7 @@
  * Affine maps of a picture onto one of the same size: Pillow's Image.transform(AFFINE) and Image.rotate, bit for bit.
  * The matrix leads from the result back to the picture. What comes from outside is filled.
  */
+import { DeitError } from "../errors.ts";
 import type { Picture } from "./picture.ts";
 import type { Interpolation } from "./resize.ts";
 
@@ -15,7 +16,7 @@ export interface AffineOptions {
   readonly fill: readonly [number, number, number];
 }
 
-/** Result and picture have the same size. @throws RangeError for an interpolation that maps do not have */
+/** Result and picture have the same size. @throws DeitError for an interpolation that maps do not have */
 export function affine(
   picture: Picture,
   matrix: AffineMatrix,
@@ -32,7 +33,9 @@ export function affine(
   else if (interpolation === "bilinear") mapBilinear(picture, matrix, result);
   else if (interpolation === "nearest") mapNearest(picture, matrix, result);
   else
-    throw new RangeError(`affine: no interpolation ${interpolation}; expected nearest, bilinear or bicubic`);
+    throw new DeitError(`affine: no interpolation ${interpolation}; expected nearest, bilinear or bicubic`, {
+      code: "image/argument",
+    });
   return { width, height, data: result };
 }
 

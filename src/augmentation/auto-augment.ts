@@ -251,6 +251,7 @@ export function parseAutoAugment(policy: string): AutoAugmentOptions {
   const policies = POLICIES[name];
   if (policies === undefined) {
     throw new ConfigError("aa", `--aa: "${policy}" is no policy`, {
+      code: "options/value",
       hint: `Use RandAugment, as rand-m9-mstd0.5-inc1, or AutoAugment: ${Object.keys(POLICIES).join(", ")}; or none.`,
     });
   }
@@ -261,9 +262,7 @@ export function parseAutoAugment(policy: string): AutoAugmentOptions {
       throw new ConfigError(
         "aa",
         `--aa: "${policy}" has the section "${section}", which is none of AutoAugment's`,
-        {
-          hint: "It has one: mstd, as in original-mstd0.5.",
-        },
+        { code: "options/value", hint: "It has one: mstd, as in original-mstd0.5." },
       );
     }
     magnitudeStd = Number(value);

@@ -2,6 +2,7 @@
  * Gaussian blur as Pillow's ImageFilter.GaussianBlur has it, bit for bit: three passes of a box whose width need not
  * be whole (Gwosdek et al. 2011), along the rows and then along the columns, in 24-bit fixed point.
  */
+import { DeitError } from "../errors.ts";
 import type { Picture } from "./picture.ts";
 
 const PASSES = 3;
@@ -10,7 +11,10 @@ const HALF = 1 << 23;
 
 /** `radius` is the standard deviation in pixels. */
 export function gaussianBlur(picture: Picture, radius: number): Picture {
-  if (!(radius >= 0)) throw new RangeError(`gaussianBlur: expected a radius of at least 0, got ${radius}`);
+  if (!(radius >= 0))
+    throw new DeitError(`gaussianBlur: expected a radius of at least 0, got ${radius}`, {
+      code: "image/argument",
+    });
   if (radius === 0) return picture;
   const { width, height } = picture;
   const box = boxOf(Math.fround(radius));

@@ -2,6 +2,7 @@
  * Crops: the rectangles that torchvision and timm choose (CenterCrop, RandomCrop, RandomResizedCrop), and the
  * crop itself, which pads with black where the rectangle leaves the picture.
  */
+import { DeitError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import { copyRegion } from "./resize.ts";
 import type { Picture, Region } from "./picture.ts";
@@ -68,8 +69,9 @@ export function randomCrop(
   const down = picture.height + 2 * padding - height;
   const across = picture.width + 2 * padding - width;
   if (down < 0 || across < 0)
-    throw new RangeError(
+    throw new DeitError(
       `random crop ${width}×${height} of a picture ${picture.width}×${picture.height} padded by ${padding}`,
+      { code: "image/argument" },
     );
   const top = random.integer(down + 1) - padding;
   return { left: random.integer(across + 1) - padding, top, width, height };

@@ -3,6 +3,7 @@
  * "Increasing" ones grow stronger with the magnitude, of the others some grow weaker. Arguments that may go both ways
  * get a random sign.
  */
+import { DeitError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import type { Operation } from "./operation.ts";
 import type { Interpolation } from "./resize.ts";
@@ -106,6 +107,6 @@ export function drawPolicyOperation(
         ? random.normal(magnitude, magnitudeStd)
         : magnitude;
   const operation = POLICY_OPERATIONS[name];
-  if (operation === undefined) throw new RangeError(`no operation ${name}`);
+  if (operation === undefined) throw new DeitError(`no operation ${name}`, { code: "image/argument" });
   return [operation(Math.min(Math.max(drawn, 0), magnitudeMax), setting)];
 }

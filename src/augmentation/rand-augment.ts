@@ -115,6 +115,7 @@ function wrongSection(policy: string, section: string): ConfigError {
     "aa",
     `--aa: "${policy}" has the section "${section}", which is none of RandAugment's`,
     {
+      code: "options/value",
       hint: "Sections: m9 n2 p0.5 mstd0.5 mmax10 inc1 t3a, as in rand-m9-mstd0.5-inc1.",
     },
   );

@@ -4,6 +4,7 @@
  * are (Geometry.c). It resamples only what it must: the source may be a region of the image, and the result a window of
  * the resized image.
  */
+import { DeitError } from "../errors.ts";
 import type { Picture, Region } from "./picture.ts";
 import type { Coefficients, Pass } from "./resample.ts";
 import { resample } from "./resample.ts";
@@ -43,12 +44,13 @@ export function resize(
     number,
   ];
   if (!(width >= 1 && height >= 1))
-    throw new RangeError(`resize to ${width}×${height}: expected at least 1×1`);
+    throw new DeitError(`resize to ${width}×${height}: expected at least 1×1`, { code: "image/argument" });
   requireInside("region", source, picture);
   requireInside("window", result, { width, height });
   if (left < 0 || top < 0 || right > source.width || bottom > source.height || left >= right || top >= bottom)
-    throw new RangeError(
+    throw new DeitError(
       `resize: box [${[left, top, right, bottom].join(", ")}] is not inside ${source.width}×${source.height}`,
+      { code: "image/argument" },
     );
 
   if (interpolation === "nearest") {
@@ -136,8 +138,9 @@ function requireInside(
     left + width > outer.width ||
     top + height > outer.height
   )
-    throw new RangeError(
+    throw new DeitError(
       `resize: ${what} ${width}×${height} at (${left}, ${top}) is not inside ${outer.width}×${outer.height}`,
+      { code: "image/argument" },
     );
 }
 

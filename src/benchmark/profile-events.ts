@@ -46,7 +46,9 @@ export function parseProfile(text: string, { warmUp }: { warmUp: number }): Prof
   const walls = events.filter(({ cat, name }) => cat === "Session" && name === "model_run").map(microseconds);
   const runs = walls.length - warmUp;
   if (runs < 1)
-    throw new DeitError(`the profile has ${walls.length} runs; expected more than the ${warmUp} first`);
+    throw new DeitError(`the profile has ${walls.length} runs; expected more than the ${warmUp} first`, {
+      code: "bench/profile",
+    });
   const last = (times: readonly number[]): readonly number[] =>
     times.slice(Math.round((times.length * warmUp) / walls.length));
 
@@ -77,7 +79,9 @@ function eventsOf(text: string): readonly ProfileEvent[] {
   } catch {
     // said below
   }
-  throw new DeitError("the profile is not what ONNX Runtime writes: a JSON list of events");
+  throw new DeitError("the profile is not what ONNX Runtime writes: a JSON list of events", {
+    code: "bench/profile",
+  });
 }
 
 function microseconds({ dur = 0 }: ProfileEvent): number {

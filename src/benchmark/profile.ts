@@ -90,7 +90,8 @@ export async function profileModel({
     } finally {
       await runtime.close();
     }
-    if (written === undefined) throw new DeitError("ONNX Runtime's profiler wrote no file");
+    if (written === undefined)
+      throw new DeitError("ONNX Runtime's profiler wrote no file", { code: "bench/profile" });
     const { runs, secondsPerRun, nodes } = parseProfile(await readFile(written, "utf8"), { warmUp: WARM_UP });
     if (out !== undefined) await moveFile(written, out);
     return {

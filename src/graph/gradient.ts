@@ -65,6 +65,7 @@ function differentiate(
     ) {
       throw new DeitError(
         `gradient: the operation ${node.op.name} has no gradient, and the loss depends on it`,
+        { code: "graph/no-gradient" },
       );
     }
     return;
@@ -73,6 +74,7 @@ function differentiate(
   if (byOutputs.slice(differentiableOutputs).some((grad) => grad !== undefined)) {
     throw new DeitError(
       `gradient: the loss depends on an output of ${name} that is there to be looked at only`,
+      { code: "graph/no-gradient" },
     );
   }
   const scope = `${GRADIENT_SCOPE}/${node.scope}`;

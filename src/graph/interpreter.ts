@@ -22,12 +22,14 @@ export function evaluate(
       if (data?.length !== sizeOf(value.shape)) {
         throw new DeitError(
           `input ${inputName(node)}: got ${data === undefined ? "nothing" : `${data.length} numbers`}; expected ${sizeOf(value.shape)}`,
+          { code: "program/feeds" },
         );
       }
       results.set(value, { shape: value.shape, data: Float64Array.from(data) });
       continue;
     }
-    if (node.op.evaluate === undefined) throw new DeitError(`${node.op.name} has no evaluation`);
+    if (node.op.evaluate === undefined)
+      throw new DeitError(`${node.op.name} has no evaluation`, { code: "graph/no-form" });
     const inputs = node.inputs.map((input) => tensorOf(results, input));
     const outputs = node.op.evaluate(operands(inputs), node.attributes, node.outputs);
     for (const [i, value] of node.outputs.entries()) {

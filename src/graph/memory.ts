@@ -17,7 +17,9 @@ const BYTES: Readonly<Record<TensorType["dtype"], number>> = {
 
 /** Operations that may write their result over an operand of the same size that nobody else reads. */
 const IN_PLACE = new Set(
-  "add sub mul div neg exp log sqrt erf tanh sigmoid relu gelu abs ceil clip softmax hold".split(" "),
+  "add sub mul div neg exp log sqrt erf tanh sigmoid relu gelu abs ceil clip softmax optimizationBarrier".split(
+    " ",
+  ),
 );
 
 export function bytesOf({ dtype, shape }: TensorType): number {

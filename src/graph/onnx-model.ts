@@ -75,7 +75,9 @@ export function onnxModel({ outputs, name, metadata = {} }: OnnxModelOptions): U
       initializers.set(key, tensorProto(key, data, first.shape, first.dtype));
     } else {
       if (node.op.onnx === undefined)
-        throw new DeitError(`${node.op.name} was not lowered: it has no ONNX form`);
+        throw new DeitError(`${node.op.name} was not lowered: it has no ONNX form`, {
+          code: "graph/no-form",
+        });
       const label = `${node.op.name}_${nodes.length}`;
       // Only what is there for the gradient to reuse may be left out: a Split that lacks an output crashes.
       const { differentiableOutputs: needed = node.outputs.length } = node.op;

@@ -1,5 +1,5 @@
 /** Every operation, by family. */
-export { after } from "./ops/after.ts";
+export { after } from "./ops/execution-order.ts";
 export { expand, reshape, sum, sumTo } from "./ops/broadcast.ts";
 export {
   abs,

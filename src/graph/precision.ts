@@ -36,7 +36,7 @@ const NARROWED = new Set(["layerNormalization", "batchNormInference", "softmax"]
 /** As precise as their operands: no sums of many terms, no results much larger than what they are made of. */
 const FOLLOWERS = new Set(
   (
-    "reshape expand transpose slice split concat pad gather metPixels hold " +
+    "reshape expand transpose slice split concat pad gather stridedWindow optimizationBarrier " +
     "add sub mul div neg abs maximum minimum select relu gelu tanh sigmoid erf exp clip ceil maxPool"
   ).split(" "),
 );
@@ -114,7 +114,7 @@ function computesInHalf(node: Node, inputs: readonly Value[], { fromWeights, lon
   if (node.op.terms !== undefined)
     return (first?.dtype.startsWith("float") ?? false) && !isLong(node, inputs, longest);
   if (!FOLLOWERS.has(name)) return false;
-  if (name === "hold") return first?.dtype === "float16";
+  if (name === "optimizationBarrier") return first?.dtype === "float16";
   const floats = inputs.filter(({ dtype }) => dtype.startsWith("float"));
   const rank = Math.max(...floats.map(({ shape }) => shape.length));
   // A bias is a vector of weights beside a matrix or more: it joins what it is added to.

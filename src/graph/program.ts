@@ -41,7 +41,10 @@ export interface CompileOptions {
   readonly precision?: Precision;
 }
 
-/** Lowers, simplifies and writes a graph. Inputs that nothing depends on are left out. */
+/**
+ * Lowers, simplifies and writes a graph. Inputs that nothing depends on are left out.
+ * @throws DeitError when state that is replaced is no input, or names are used twice
+ */
 export function compile({
   name,
   target,
@@ -68,13 +71,17 @@ export function compile({
     if (other !== undefined) {
       throw new DeitError(
         `${name}: the input "${key}" is used as ${describe(other)} and as ${describe(type)}`,
+        { code: "graph/names" },
       );
     }
     inputs[key] = type;
   }
+  for (const [key] of updates) checkStateName(name, key, inputs);
   for (const key of Object.keys(inputs)) {
     if (key in results)
-      throw new DeitError(`${name}: "${key}" names an input and an output; give them two names`);
+      throw new DeitError(`${name}: "${key}" names an input and an output; give them two names`, {
+        code: "graph/names",
+      });
   }
   return {
     name,
@@ -85,10 +92,19 @@ export function compile({
     outputs: Object.fromEntries(Object.entries(results).map(([key, value]) => [key, typeOf(value)])),
     state: Object.fromEntries(
       Object.entries(state)
-        .filter(([key]) => key in inputs)
+        .filter(([key]) => Object.hasOwn(inputs, key))
         .map(([key, value]) => [key, value && nextName(key)]),
     ),
   };
+}
+
+/** State that is replaced but never read would be lost: its name is a mistake. */
+function checkStateName(program: string, key: string, inputs: Readonly<Record<string, TensorType>>): void {
+  if (Object.hasOwn(inputs, key)) return;
+  throw new DeitError(
+    `${program}: the state "${key}" is replaced but is no input; inputs are ${Object.keys(inputs).join(", ") || "none"}`,
+    { code: "graph/state", hint: "State has the name of the input that holds it, such as W.decay." },
+  );
 }
 
 function nextName(key: string): string {

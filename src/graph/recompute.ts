@@ -1,13 +1,13 @@
 /**
  * Recomputation (Chen et al. 2016, "sublinear memory cost"): the inner values of a segment of the graph, a transformer's
  * block, are not kept until the gradient needs them but computed again from the segment's input. The gradient is written
- * over copies of the segment's nodes. They read their input through `after` (ops/after.ts): no runtime can compute them
+ * over copies of the segment's nodes. They read their input through `after` (ops/execution-order.ts): no runtime can compute them
  * before the gradient has come back so far, and no pass finds them equal to the first ones. The gradient in turn leaves
  * the segment only when those of its weights are done, so that nothing of the copies is kept longer.
  */
 import type { Node, Value } from "./graph.ts";
 import { at, atScope, createNode, topologicalOrder } from "./graph.ts";
-import { after } from "./ops/after.ts";
+import { after } from "./ops/execution-order.ts";
 
 /** Scopes of what a gradient adds begin with this; the rest is the scope of what is differentiated. */
 export const GRADIENT_SCOPE = "gradient";

@@ -24,6 +24,7 @@ export function convnet(name: string, { config, classWeight, blocks, logits }: C
   const { inputSize } = config;
   if (inputSize.some((side) => !Number.isInteger(side) || side < 1))
     throw new ConfigError("inputSize", `pictures of ${inputSize.join("×")} pixels have nothing to see`, {
+      code: "model/input-size",
       hint: "Use a whole number of pixels, for example --input-size 32.",
     });
   const images = input("images", "float32", [1, 3, ...inputSize]);

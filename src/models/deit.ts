@@ -1,4 +1,5 @@
 /** The DeiTs by name: Table 1's Ti, S, B and their distilled forms, and small ones for 32-pixel pictures. */
+import { ConfigError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
 import { input } from "../graph/graph.ts";
 import { evaluationContext } from "../nn/context.ts";
@@ -49,10 +50,10 @@ export interface VisionTransformer extends Model {
   readonly config: VisionTransformerConfig;
 }
 
-/** The registered DeiT of that name. @throws RangeError when there is none */
+/** The registered DeiT of that name. @throws ConfigError when there is none */
 export function createDeit(name: string, options: ModelOptions = {}): VisionTransformer {
   const preset = PRESETS[name.replace("_distilled", "").replace(/_patch/, "*_patch")];
-  if (preset === undefined) throw new RangeError(`no DeiT ${name}`);
+  if (preset === undefined) throw new ConfigError("model", `no DeiT ${name}`, { code: "model/unknown-name" });
   const { size, classes, ...dims } = preset;
   return modelOf(name, {
     ...dims,

@@ -27,7 +27,11 @@ export function deployedProgram(
 export function frozenScope(tensors: Tensors): Scope {
   return createScope(({ name, shape }) => {
     const tensor = tensors.get(name);
-    if (tensor === undefined) throw new CheckpointError(`the weights lack ${name}`, { missing: [name] });
+    if (tensor === undefined)
+      throw new CheckpointError(`the weights lack ${name}`, {
+        code: "checkpoint/wrong-tensors",
+        missing: [name],
+      });
     return constant(tensor.data, shape);
   });
 }

@@ -66,5 +66,7 @@ export function inputSizeOf(
 /** @throws ConfigError for a number of classes that no classifier has */
 export function checkNumClasses({ numClasses }: ModelConfig): void {
   if (!Number.isInteger(numClasses) || numClasses < 1)
-    throw new ConfigError("numClasses", `a model needs at least one class, not ${numClasses}`);
+    throw new ConfigError("numClasses", `a model needs at least one class, not ${numClasses}`, {
+      code: "model/configuration",
+    });
 }

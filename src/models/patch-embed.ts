@@ -40,6 +40,7 @@ export function patchGrid(
       "inputSize",
       `input size ${height}×${width} is not a multiple of the patch size ${patchSize}`,
       {
+        code: "model/input-size",
         hint: `Use --input-size ${near(height)}${near(height) === near(width) ? "" : ` or ${near(width)}`}.`,
       },
     );

@@ -25,6 +25,7 @@ export function interpolatePositions(
   if (!Number.isInteger(width)) {
     throw new CheckpointError(
       `${positions.length} numbers are no position embeddings of ${prefix} + ${rows} × ${columns} tokens`,
+      { code: "checkpoint/wrong-tensors" },
     );
   }
   const result = new Float32Array((prefix + to[0] * to[1]) * width);

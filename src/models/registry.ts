@@ -20,6 +20,7 @@ export function createModel(name: string, options: ModelOptions = {}): Model {
   const family = FAMILIES.find(({ names }) => names.includes(name));
   if (family === undefined) {
     throw new ConfigError("model", `unknown model "${name}"`, {
+      code: "model/unknown-name",
       hint: `${didYouMean(name, NAMES)} deit models lists them all.`.trim(),
     });
   }

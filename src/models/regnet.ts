@@ -2,6 +2,7 @@
  * RegNetY (Radosavovic et al. 2020), the paper's convnet teachers (Table 2): widths from one linear rule, bottlenecks with
  * grouped convolutions, squeeze-and-excitation. Names and details are timm's.
  */
+import { ConfigError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
 import { add, linear, mean, mul, relu, reshape, sigmoid } from "../graph/ops.ts";
 import { at, inScope } from "../graph/graph.ts";
@@ -73,7 +74,8 @@ export const regnets: ModelFamily = {
   names: [...Object.keys(SMALL), ...Object.keys(PAPER)],
   create(name, options): Model {
     const config = PAPER[name] ?? SMALL[name];
-    if (config === undefined) throw new RangeError(`no RegNetY ${name}`);
+    if (config === undefined)
+      throw new ConfigError("model", `no RegNetY ${name}`, { code: "model/unknown-name" });
     const small = name in SMALL;
     return regnet(name, {
       ...config,

@@ -2,6 +2,7 @@
  * ResNet for CIFAR (He et al. 2016, §4.2): three stages of n blocks, widths 16, 32, 64, shortcuts without parameters. The
  * tensors are named as in the PyTorch implementation whose weights are around (layer1.0.conv1, linear).
  */
+import { ConfigError } from "../errors.ts";
 import { constant, inScope } from "../graph/graph.ts";
 import type { Value } from "../graph/graph.ts";
 import { add, conv2d, linear, mean, relu } from "../graph/ops.ts";
@@ -24,7 +25,8 @@ export const resnets: ModelFamily = {
   names: DEPTHS.map(nameOf),
   create(name, options): Model {
     const layers = DEPTHS.find((depth) => nameOf(depth) === name);
-    if (layers === undefined) throw new RangeError(`no ResNet ${name}`);
+    if (layers === undefined)
+      throw new ConfigError("model", `no ResNet ${name}`, { code: "model/unknown-name" });
     const blocks = (layers - 2) / 6;
     const numClasses = options.numClasses ?? 10;
     return convnet(name, {

@@ -87,6 +87,8 @@ function checkConfig(config: VisionTransformerConfig): void {
   const { embedDim, numHeads } = config;
   checkNumClasses(config);
   if (embedDim % numHeads !== 0) {
-    throw new ConfigError("numHeads", `${numHeads} heads do not divide the width ${embedDim}`);
+    throw new ConfigError("numHeads", `${numHeads} heads do not divide the width ${embedDim}`, {
+      code: "model/configuration",
+    });
   }
 }

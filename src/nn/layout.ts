@@ -130,7 +130,7 @@ export function nextVector(
 }
 
 function unbound(name: string): never {
-  throw new CheckpointError(`no value for ${name}`, { missing: [name] });
+  throw new CheckpointError(`no value for ${name}`, { code: "checkpoint/wrong-tensors", missing: [name] });
 }
 
 /** State inputs `<slot>.<vector>` and the scope that reads parameters out of them; W holds the trained weights. */
@@ -162,7 +162,10 @@ export function bindParameters(
   const scope = createScope(({ name }) => {
     const value = values.get(name);
     if (value === undefined)
-      throw new CheckpointError(`the layout has no parameter ${name}`, { missing: [name] });
+      throw new CheckpointError(`the layout has no parameter ${name}`, {
+        code: "checkpoint/wrong-tensors",
+        missing: [name],
+      });
     return layout.lora ? adapted(value, name, (other) => values.get(other), layout.lora) : value;
   });
   return { weights, scope, values };
@@ -195,7 +198,10 @@ export function unpackTensors(
     [...layout.segments.values()].map(({ name, shape, vector, offset, length }) => {
       const data = vectors[vector];
       if (data === undefined)
-        throw new CheckpointError(`there is no vector ${vector}`, { missing: [vector] });
+        throw new CheckpointError(`there is no vector ${vector}`, {
+          code: "checkpoint/wrong-tensors",
+          missing: [vector],
+        });
       return [name, { shape, data: data.subarray(offset, offset + length) }];
     }),
   );
@@ -238,6 +244,7 @@ export function checkTensors(layout: Layout, tensors: Tensors): void {
     mismatched.length > 0 ? `of another shape: ${shortList(mismatched)}` : "",
   ].filter((line) => line !== "");
   throw new CheckpointError(`the checkpoint does not fit the model\n  ${lines.join("\n  ")}`, {
+    code: "checkpoint/wrong-tensors",
     missing,
     unexpected,
   });

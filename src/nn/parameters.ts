@@ -52,6 +52,7 @@ export function collectParameters(trace: (scope: Scope) => unknown): ParameterSp
       if (known !== undefined && !sameShape(known.shape, spec.shape)) {
         throw new DeitError(
           `parameter ${spec.name} is used as [${known.shape.join(", ")}] and as [${spec.shape.join(", ")}]`,
+          { code: "model/parameter-shapes" },
         );
       }
       specs.set(spec.name, spec);

@@ -60,7 +60,7 @@ export async function connect(port: SessionPort, facts: RuntimeFacts): Promise<R
     const promises = [...waiting.values()];
     waiting.clear();
     port.setBusy(false);
-    for (const { reject } of promises) reject(new DeviceError(device, message));
+    for (const { reject } of promises) reject(new DeviceError(device, message, { code: "device/ended" }));
   }
 
   function send<T extends Request["type"]>(
@@ -83,7 +83,9 @@ export async function connect(port: SessionPort, facts: RuntimeFacts): Promise<R
 
   function checkOpen(): void {
     if (ended !== undefined)
-      throw new DeviceError(device, `the ${device} runtime cannot be used any more: ${ended}`);
+      throw new DeviceError(device, `the ${device} runtime cannot be used any more: ${ended}`, {
+        code: "device/ended",
+      });
   }
 
   function executable(program: ProgramFacts, handle: number): Executable {
@@ -92,7 +94,10 @@ export async function connect(port: SessionPort, facts: RuntimeFacts): Promise<R
       program,
       async run(feeds, { group } = {}) {
         checkOpen();
-        if (released) throw new DeviceError(device, `program "${program.name}" was released and cannot run`);
+        if (released)
+          throw new DeviceError(device, `program "${program.name}" was released and cannot run`, {
+            code: "program/released",
+          });
         checkFeeds(program, feeds);
         const copies = Object.fromEntries(
           Object.entries(feeds).map(([name, data]) => [name, detachedCopy(data)]),

@@ -51,6 +51,7 @@ export async function chooseDevice({
     }
     default:
       throw new DeviceError(device, `there is no device "${device}"`, {
+        code: "device/unknown",
         hint: `Devices: auto, ${devices.join(", ")}.`,
       });
   }
@@ -70,11 +71,13 @@ const gpuFiles = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg", "/dev/mali0", "/dev/
 function missingWebgpu({ message, loader }: DeviceProbe): DeviceError {
   if (process.platform !== "linux") {
     return new DeviceError("webgpu", `webgpu cannot be used: ${message}`, {
+      code: "device/unusable",
       hint: "Update the graphics driver, or take --device cpu.",
     });
   }
   if (!loader) {
     return new DeviceError("webgpu", "webgpu cannot be used: there is no Vulkan loader (libvulkan.so.1)", {
+      code: "device/unusable",
       hint: "Debian, Ubuntu: apt-get install libvulkan1 mesa-vulkan-drivers (NVIDIA: the vendor's driver instead of mesa). Or take --device cpu.",
     });
   }
@@ -83,15 +86,14 @@ function missingWebgpu({ message, loader }: DeviceProbe): DeviceError {
     return new DeviceError(
       "webgpu",
       `webgpu cannot be used: VK_DRIVER_FILES or VK_ICD_FILENAMES names ${forced}, which is not there`,
-      {
-        hint: "Unset it, or name the .json file of a Vulkan driver.",
-      },
+      { code: "device/unusable", hint: "Unset it, or name the .json file of a Vulkan driver." },
     );
   }
   return new DeviceError(
     "webgpu",
     `webgpu cannot be used: no Vulkan driver offers a suitable adapter (${message})`,
     {
+      code: "device/unusable",
       hint: "AMD, Intel: apt-get install mesa-vulkan-drivers. NVIDIA: the vendor's driver. Or take --device cpu.",
     },
   );
@@ -115,6 +117,7 @@ async function checkCuda(): Promise<void> {
       "cuda",
       "the npm package onnxruntime-node has no CUDA provider inside, and none was added",
       {
+        code: "device/unusable",
         hint:
           `Add it with: ${INSTALL_CUDA} (some hundred MB; wants an NVIDIA driver, CUDA 12 and cuDNN 9). ` +
           "Or take --device webgpu, which needs none of that.",
@@ -124,6 +127,7 @@ async function checkCuda(): Promise<void> {
   const probe = await probeDevice("cuda");
   if (probe.usable) return;
   throw new DeviceError("cuda", `the CUDA provider is there and cannot be used: ${probe.message}`, {
+    code: "device/unusable",
     hint: "It wants an NVIDIA driver, CUDA 12 and cuDNN 9, all to be found by the dynamic linker; deit doctor says what is missing. Or take --device webgpu.",
   });
 }

@@ -44,10 +44,13 @@ export function checkProgram(program: Program): void {
   for (const [name, next] of Object.entries(program.state)) {
     const input = program.inputs[name];
     if (input === undefined)
-      throw new DeitError(`program "${program.name}": state "${name}" is not among its inputs`);
+      throw new DeitError(`program "${program.name}": state "${name}" is not among its inputs`, {
+        code: "program/state",
+      });
     if (input.dtype !== "float32") {
       throw new DeitError(
         `program "${program.name}": state "${name}" is ${input.dtype}; state vectors are float32`,
+        { code: "program/state" },
       );
     }
     if (next === null) continue;
@@ -55,11 +58,13 @@ export function checkProgram(program: Program): void {
     if (output === undefined) {
       throw new DeitError(
         `program "${program.name}": "${next}", which should replace state "${name}", is not among its outputs`,
+        { code: "program/state" },
       );
     }
     if (output.dtype !== "float32" || elementCount(output.shape) !== elementCount(input.shape)) {
       throw new DeitError(
         `program "${program.name}": output "${next}" is ${describe(output)} and cannot replace state "${name}", ${describe(input)}`,
+        { code: "program/state" },
       );
     }
   }
@@ -73,23 +78,27 @@ export function checkFeeds(program: ProgramFacts, feeds: Readonly<Record<string,
     if (data === undefined) {
       throw new DeitError(
         `program "${program.name}": input "${name}" is missing; it wants ${describe(type)}`,
+        { code: "program/feeds" },
       );
     }
     const given = data.constructor.name;
     if (given !== arrayOf[type.dtype]) {
       throw new DeitError(
         `program "${program.name}": input "${name}" is ${describe(type)} and takes a ${arrayOf[type.dtype]}; got a ${given}`,
+        { code: "program/feeds" },
       );
     }
     if (data.length !== elementCount(type.shape)) {
       throw new DeitError(
         `program "${program.name}": input "${name}" is ${describe(type)}, ${elementCount(type.shape)} elements; got ${data.length}`,
+        { code: "program/feeds" },
       );
     }
   }
   for (const name of Object.keys(feeds)) {
     if (Object.hasOwn(program.state, name)) {
       throw new DeitError(`program "${program.name}": "${name}" is state of the runtime and cannot be fed`, {
+        code: "program/state",
         hint: `Set it with setState("${name}", …) before the run.`,
       });
     }
@@ -97,6 +106,7 @@ export function checkFeeds(program: ProgramFacts, feeds: Readonly<Record<string,
       const inputs = Object.keys(program.inputs).filter((input) => !Object.hasOwn(program.state, input));
       throw new DeitError(
         `program "${program.name}" has no input "${name}"; its inputs are ${inputs.join(", ") || "none"}`,
+        { code: "program/feeds" },
       );
     }
   }
@@ -105,18 +115,18 @@ export function checkFeeds(program: ProgramFacts, feeds: Readonly<Record<string,
 /** Throws when a state vector is missing or does not have the length that the program wants. */
 export function checkState(program: Program, name: string, length: number | undefined): void {
   const type = program.inputs[name];
-  if (type === undefined) throw new DeitError(`program "${program.name}" has no input "${name}"`);
+  if (type === undefined)
+    throw new DeitError(`program "${program.name}" has no input "${name}"`, { code: "program/feeds" });
   if (length === undefined) {
     throw new DeitError(
       `program "${program.name}" needs the state vector "${name}" (${describe(type)}), which is not set`,
-      {
-        hint: `Call setState("${name}", …) before the run.`,
-      },
+      { code: "program/state", hint: `Call setState("${name}", …) before the run.` },
     );
   }
   if (length !== elementCount(type.shape)) {
     throw new DeitError(
       `program "${program.name}": state "${name}" has ${length} elements; the program wants ${describe(type)}, ${elementCount(type.shape)} elements`,
+      { code: "program/state" },
     );
   }
 }

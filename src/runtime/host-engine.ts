@@ -58,7 +58,7 @@ export async function createHostEngine(
   function stateOf(program: Program, name: string): HostState {
     const state = states.get(name);
     checkState(program, name, state?.current.length);
-    if (state === undefined) throw new DeitError(`state "${name}" is not set`);
+    if (state === undefined) throw new DeitError(`state "${name}" is not set`, { code: "program/state" });
     return state;
   }
 
@@ -185,7 +185,9 @@ function contentionOf(
 
 /** The error of asking for a vector that was never set. */
 export function unknownState(name: string, known: Iterable<string>): DeitError {
-  return new DeitError(`there is no state vector "${name}"; set are: ${[...known].join(", ") || "none"}`);
+  return new DeitError(`there is no state vector "${name}"; set are: ${[...known].join(", ") || "none"}`, {
+    code: "program/state",
+  });
 }
 
 function spareOf(state: HostState): Float32Array {

@@ -41,6 +41,7 @@ export function cudaRefusal(
       ? "On Windows --device webgpu uses the card through D3D12; CUDA needs Linux on x64 (WSL 2 will do)."
       : "Take --device webgpu or --device cpu; CUDA needs Linux on x64.";
   return new DeviceError("cuda", `onnxruntime-node has no CUDA provider for ${platform} on ${arch}`, {
+    code: "device/unusable",
     hint: instead,
   });
 }
@@ -61,6 +62,7 @@ export async function installCuda({
   const script = join(library.folder, "script", "install.js");
   if (!existsSync(script)) {
     throw new DeviceError("cuda", `onnxruntime-node ${library.version} has no install script (${script})`, {
+      code: "device/cuda-not-fetched",
       hint: "This version of deit-ts knows the script of onnxruntime-node 1.22 to 1.30: install one of these.",
     });
   }
@@ -81,6 +83,7 @@ export async function installCuda({
     throw new DeviceError(
       "cuda",
       `the install script of onnxruntime-node ${library.version} ended well and left no CUDA provider in ${library.libraries}`,
+      { code: "device/cuda-not-fetched" },
     );
   }
   return provider;
@@ -161,6 +164,7 @@ function failure(reason: string, version: string): DeviceError {
       "cuda",
       `the CUDA provider could not be fetched: no way to api.nuget.org (${reason})`,
       {
+        code: "device/cuda-not-fetched",
         hint:
           "It comes from there and needs a network once (behind a proxy: HTTPS_PROXY). For a machine without one, run " +
           "the command in a copy of this folder on a machine with one, and carry the folder over.",
@@ -171,6 +175,7 @@ function failure(reason: string, version: string): DeviceError {
     "cuda",
     `the CUDA provider of ONNX Runtime ${version} could not be fetched: ${reason}`,
     {
+      code: "device/cuda-not-fetched",
       hint: "Check the disk (2 GB are wanted) and the network, and start the same command again.",
     },
   );

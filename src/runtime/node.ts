@@ -20,7 +20,9 @@ export async function createRuntime({
   profile,
 }: RuntimeOptions = {}): Promise<Runtime> {
   if (!Number.isInteger(threads) || threads < 1) {
-    throw new ConfigError("threads", `threads is ${threads}; expected a whole number from 1 on`);
+    throw new ConfigError("threads", `threads is ${threads}; expected a whole number from 1 on`, {
+      code: "device/threads",
+    });
   }
   const choice = await chooseDevice({ device, threads });
   return connect(openPort(new Worker(besideThis("session-worker"))), { ...choice, threads, profile });

@@ -41,7 +41,7 @@ export function createSessionHost(surroundings: Surroundings, reply: Reply): (me
       return engine.block;
     }
     if (request.type === "close") return releaseAll();
-    if (engine === undefined) throw new DeitError("the runtime was not opened");
+    if (engine === undefined) throw new DeitError("the runtime was not opened", { code: "device/ended" });
     switch (request.type) {
       case "load":
         programs.set(request.handle, await engine.load(request.program));
@@ -63,7 +63,8 @@ export function createSessionHost(surroundings: Surroundings, reply: Reply): (me
 
   function programOf(handle: number): LoadedProgram {
     const program = programs.get(handle);
-    if (program === undefined) throw new DeitError("this program was released, or it failed to load");
+    if (program === undefined)
+      throw new DeitError("this program was released, or it failed to load", { code: "program/released" });
     return program;
   }
 
@@ -136,7 +137,10 @@ async function open(surroundings: Surroundings, settings: SessionSettings): Prom
   } catch (error) {
     if (error instanceof DeitError) throw error;
     const reason = error instanceof Error ? error.message.trim() : String(error);
-    throw new DeviceError(settings.device, `${settings.device} cannot be used: ${reason}`, { cause: error });
+    throw new DeviceError(settings.device, `${settings.device} cannot be used: ${reason}`, {
+      code: "device/unusable",
+      cause: error,
+    });
   }
 }
 

@@ -134,6 +134,8 @@ const HINTS = {
   lost: "The device was lost, and what was on it: its driver was reset (by a driver's fault, a suspended machine or work that took too long), or its memory was used up. Start again: a run goes on from what was saved last. If it happens again, take a smaller batch size.",
 } as const;
 
+const CODES = { memory: "device/out-of-memory", lost: "device/lost" } as const;
+
 /** ONNX Runtime's complaint as a DeviceError that names the program and, when known, the node. */
 export function sessionError(
   device: string,
@@ -153,6 +155,7 @@ export function sessionError(
     doing
   ];
   return new DeviceError(device, `program "${program.name}" ${verb} on ${device}${where}: ${status}`, {
+    code: hint === undefined ? "device/program-failed" : CODES[hint],
     cause,
     // Results are read after the state has changed, where there is any.
     outOfMemory: hint === "memory" && (doing !== "read" || !updatesState(program)),

@@ -66,7 +66,10 @@ export async function createWebgpuEngine(
     if (length === 0)
       return { tensor: new ort.Tensor("float32", new Float32Array(0), [0]), length, owner: up };
     const { y } = await up.run({ x: vector });
-    if (y === undefined) throw new DeviceError("webgpu", "a vector could not be copied to the device");
+    if (y === undefined)
+      throw new DeviceError("webgpu", "a vector could not be copied to the device", {
+        code: "device/program-failed",
+      });
     return { tensor: y, length, owner: up };
   }
 
@@ -75,7 +78,9 @@ export async function createWebgpuEngine(
     const x = ort.Tensor.fromGpuBuffer(tensor.gpuBuffer, { dataType: "float32", dims: [tensor.size] });
     const { y } = await down.run({ x });
     if (!(y?.data instanceof Float32Array))
-      throw new DeviceError("webgpu", "a vector could not be read back from the device");
+      throw new DeviceError("webgpu", "a vector could not be read back from the device", {
+        code: "device/program-failed",
+      });
     return y.data.buffer instanceof ArrayBuffer ? (y.data as Float32Array<ArrayBuffer>) : y.data.slice();
   }
 
@@ -104,7 +109,8 @@ export async function createWebgpuEngine(
           if (Object.hasOwn(program.state, name)) {
             const state = states.get(name);
             checkState(program, name, state?.length);
-            if (state === undefined) throw new DeitError(`state "${name}" is not set`);
+            if (state === undefined)
+              throw new DeitError(`state "${name}" is not set`, { code: "program/state" });
             inputs[name] = shaped(state, type.shape);
           } else {
             const data = feeds[name];
@@ -177,6 +183,7 @@ async function fallbackError(surroundings: Surroundings, program: Program): Prom
     "webgpu",
     `program "${program.name}" cannot be loaded on webgpu: no kernel there for ${named}`,
     {
+      code: "device/program-failed",
       hint: `They would run on the CPU, with copies at every step. The program was compiled for "${program.target}"; compile it for "webgpu".`,
     },
   );

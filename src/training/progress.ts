@@ -59,10 +59,10 @@ interface StateOwner {
 
 /** Sets the device's state: as saved, or the start of a run. */
 export async function restoreProgress(
-  { runtime, layout, optimizer }: StateOwner,
+  { runtime, layout, optimizer }: Omit<StateOwner, "runtime"> & { runtime: Pick<Runtime, "setState"> },
   { saved, initial }: { saved: RunState | null; initial: () => Promise<Record<string, Float32Array>> },
 ): Promise<Progress> {
-  const vectors = saved?.vectors ?? startOfRun(await initial());
+  const vectors = saved?.vectors ?? startOfRun(layout, await initial());
   for (const { name, length } of trainingState(layout, optimizer)) {
     const vector = vectors[name] ?? startOfSlot({ name, length, optimizer, isNew: saved === null });
     if (vector?.length !== length) {
@@ -162,7 +162,20 @@ export function weightsOf(
 }
 
 /** The average of the weights starts as the weights; the optimizer's own slots start at 0. */
-function startOfRun(weights: Record<string, Float32Array>): Record<string, Float32Array> {
+function startOfRun(
+  { vectors }: Layout,
+  weights: Record<string, Float32Array>,
+): Record<string, Float32Array> {
+  const names = vectors.map(({ name }) => name);
+  if (names.toSorted().join() !== Object.keys(weights).toSorted().join()) {
+    throw new DeitError(
+      `the weights to start with are the vectors ${Object.keys(weights).join(", ") || "none"}; expected ${names.join(", ")}`,
+      {
+        code: "program/state",
+        hint: "Weights are given by the names of the layout's vectors, without W. before them.",
+      },
+    );
+  }
   const slots = Object.values(WEIGHTS_SLOT);
   return Object.fromEntries(
     Object.entries(weights).flatMap(([name, data]) => slots.map((slot) => [`${slot}.${name}`, data])),

@@ -55,6 +55,20 @@ describe("compile", () => {
     expect(Object.keys(program.inputs)).toEqual(["x"]);
   });
 
+  test("refuses to replace state that is no input: its update would be lost", () => {
+    const build = (state: Record<string, Value>): unknown =>
+      compile({ name: "p", target: "cpu", outputs: { loss: ops.sum(w) }, state });
+    expect(build({ W: ops.mul(w, 0.5) })).toBeDefined();
+    // Weights under another name would be fed, and so start wherever the feeds do.
+    for (const name of ["w", "W.decay", "toString"])
+      expect(() => build({ [name]: ops.mul(w, 0.5) })).toThrow(
+        expect.objectContaining({ code: "graph/state" }),
+      );
+    expect(() => build({ decay: ops.mul(w, 0.5) })).toThrow(
+      /^p: the state "decay" is replaced but is no input; inputs are W\n/,
+    );
+  });
+
   test("refuses one name for an input and an output", () => {
     expect(() => compile({ name: "p", target: "cpu", outputs: { x: ops.neg(x) } })).toThrow(
       /^p: "x" names an input and an output/,

@@ -1,7 +1,7 @@
 /** Arithmetic with broadcasting and elementwise functions. */
 import type { Attributes, DType, OpDefinition, Operand, TensorType, Value } from "../graph.ts";
 import { apply, blockOf, constant, constantNumber, operand, operands, scalar } from "../graph.ts";
-import { ShapeError } from "../../errors.ts";
+import { DeitError, ShapeError } from "../../errors.ts";
 import { erf as erf64 } from "../erf.ts";
 import { broadcastShapes, sizeOf } from "../shape.ts";
 import { broadcastData, expand, sumTo } from "./broadcast.ts";
@@ -256,7 +256,8 @@ const clipOp: OpDefinition<{ low: number; high: number }> = {
 
 /** Limits x to [low, high]; the gradient passes inside, bounds included. */
 export function clip(x: Value, low: number, high: number): Value {
-  if (!(low <= high)) throw new RangeError(`clip: low ${low} is above high ${high}`);
+  if (!(low <= high))
+    throw new DeitError(`clip: low ${low} is above high ${high}`, { code: "graph/argument" });
   return apply(clipOp, [x], { low, high });
 }
 

@@ -7,7 +7,7 @@ import { dimAt, sizeOf } from "../shape.ts";
 import { reshape } from "./broadcast.ts";
 import { equal, select } from "./compare.ts";
 import { transposedConvolution } from "./convolution.ts";
-import { metPixels, pad2d } from "./met-pixels.ts";
+import { stridedWindow, pad2d } from "./strided-window.ts";
 import { full, mul, sub } from "./elementwise.ts";
 import { concat } from "./layout.ts";
 
@@ -89,7 +89,7 @@ const maxPoolOp: OpDefinition<Window> = {
     let left: Value = full(y.shape, 1); // 1 where no earlier place was the largest
     const shares = Array.from({ length: places }, (_, i) => {
       const [row, column] = [Math.floor(i / kernel), i % kernel];
-      const pixels = metPixels(padded, { row, column, strides: [stride, stride], height, width });
+      const pixels = stridedWindow(padded, { row, column, strides: [stride, stride], height, width });
       const isLargest = mul(left, select(equal(pixels, y), 1, 0));
       left = sub(left, isLargest);
       return reshape(mul(grad, isLargest), [batch, channels, 1, height, width]);

@@ -12,7 +12,7 @@ import type { ShapedGeometry } from "./convolution-geometry.ts";
 import { mul } from "./elementwise.ts";
 import { concat, pad, slice, transpose } from "./layout.ts";
 import { matmul } from "./matmul.ts";
-import { metPixels, pad2d } from "./met-pixels.ts";
+import { stridedWindow, pad2d } from "./strided-window.ts";
 
 const weightGradientOp: OpDefinition<ShapedGeometry> = {
   name: "convolutionWeightGradient",
@@ -37,7 +37,7 @@ function productForm(grad: Value, x: Value, { stride, padding, groups, shape }: 
   const [batch = 1, outChannels = 1, height = 1, width = 1] = grad.shape;
   const [, perGroup = 1, kernelHeight = 1, kernelWidth = 1] = shape;
   if (kernelHeight * kernelWidth * groups === 1 && padding === 0) {
-    const met = metPixels(x, { row: 0, column: 0, strides: [stride, stride], height, width });
+    const met = stridedWindow(x, { row: 0, column: 0, strides: [stride, stride], height, width });
     const left = reshape(grad, [batch, outChannels, height * width]);
     const products = matmul(left, reshape(met, [batch, perGroup, height * width]), { transB: true });
     return reshape(sum(products, 0), shape);
@@ -46,7 +46,7 @@ function productForm(grad: Value, x: Value, { stride, padding, groups, shape }: 
   const padded = pad2d(x, padding);
   const rows = dimAt(padded.shape, 2);
   const shifted = Array.from({ length: kernelWidth }, (_, column) => {
-    const pixels = metPixels(padded, { row: 0, column, strides: [1, stride], height: rows, width });
+    const pixels = stridedWindow(padded, { row: 0, column, strides: [1, stride], height: rows, width });
     return reshape(pixels, [batch, groups, perGroup, rows, width]);
   });
   const pictures = reshape(concat(shifted, 2), [batch, groups * kernelWidth * perGroup, rows, width]);
@@ -55,7 +55,7 @@ function productForm(grad: Value, x: Value, { stride, padding, groups, shape }: 
     [batch, groups, height * width, outPerGroup],
   );
   const byRows = Array.from({ length: kernelHeight }, (_, row) => {
-    const met = metPixels(pictures, { row, column: 0, strides: [stride, 1], height, width });
+    const met = stridedWindow(pictures, { row, column: 0, strides: [stride, 1], height, width });
     const left = reshape(met, [batch, groups, kernelWidth * perGroup, height * width]);
     return reshape(sum(matmul(left, right), 0), [groups, 1, kernelWidth, perGroup, outPerGroup]);
   });

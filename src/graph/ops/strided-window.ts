@@ -1,21 +1,21 @@
-/** The pixels that one place of a moving window meets, and the margin that lets it reach over the border. */
+/** Strided slice: the input pixels under one kernel position, and the padding around the image. */
 import type { OpDefinition, Value } from "../graph.ts";
 import { apply } from "../graph.ts";
 import { sameShape } from "../shape.ts";
 import { gatherData } from "./broadcast.ts";
 import { pad } from "./layout.ts";
 
-type KernelPlace = {
+type KernelPosition = {
   readonly row: number;
   readonly column: number;
-  /** Steps down and to the right. */
+  /** Vertical and horizontal stride. */
   readonly strides: readonly [number, number];
   readonly height: number;
   readonly width: number;
 };
 
-const metPixelsOp: OpDefinition<KernelPlace> = {
-  name: "metPixels",
+const stridedWindowOp: OpDefinition<KernelPosition> = {
+  name: "stridedWindow",
   infer: ([x], { height, width }) => [{ dtype: x.dtype, shape: [...x.shape.slice(0, 2), height, width] }],
   evaluate: ([x], { row, column, strides: [down, right], height, width }) => {
     const [batch = 1, channels = 1, rows = 1, columns = 1] = x.shape;
@@ -34,14 +34,14 @@ const metPixelsOp: OpDefinition<KernelPlace> = {
   }),
 };
 
-/** The pixels of padded pictures that one place of the kernel meets: [N, C, height, width]. */
-export function metPixels(padded: Value, place: KernelPlace): Value {
-  return sameShape(padded.shape.slice(2), [place.height, place.width])
+/** The pixels of padded images under one kernel position, for every output pixel: [N, C, height, width]. */
+export function stridedWindow(padded: Value, position: KernelPosition): Value {
+  return sameShape(padded.shape.slice(2), [position.height, position.width])
     ? padded
-    : apply(metPixelsOp, [padded], place);
+    : apply(stridedWindowOp, [padded], position);
 }
 
-/** `margin` elements of one value on each side of both axes of pictures. */
+/** `margin` elements of one value on each side of both image axes. */
 export function pad2d(x: Value, margin: number, value = 0): Value {
   const options = { before: margin, after: margin, value };
   return pad(pad(x, { axis: 2, ...options }), { axis: 3, ...options });

@@ -1,6 +1,7 @@
 /**
- * Order of execution. A runtime may compute what does not depend on each other in any order; recomputation must come
- * late, and gradients of weights early, or nothing is saved. So a value is made to depend on others, and stays as it is.
+ * Execution order. A runtime may compute independent values in any order, but recomputation saves memory only when it
+ * runs late, and gradients of weights when they run early. `after` adds a false dependency, which fixes the order without
+ * changing the value.
  */
 import type { OpDefinition, Value } from "../graph.ts";
 import { apply } from "../graph.ts";
@@ -10,9 +11,9 @@ import { concat, slice } from "./layout.ts";
 
 type None = Readonly<Record<string, never>>;
 
-/** x times a 1 that no optimizer knows to be one. */
-const holdOp: OpDefinition<None> = {
-  name: "hold",
+/** An optimization barrier: x times a 1 that is computed, so that no optimizer can remove it. */
+const optimizationBarrierOp: OpDefinition<None> = {
+  name: "optimizationBarrier",
   infer: ([x]) => [x],
   evaluate: ([x]) => [x.data],
   onnx: () => ({ type: "Mul" }),
@@ -25,13 +26,13 @@ const afterOp: OpDefinition<None> = {
   lower: ([x, ...others]) => {
     const firsts = others.map((value) => slice(reshape(value, [-1]), { axis: 0, end: 1 }));
     const one = add(mul(sum(concat(firsts, 0)), 0), 1);
-    return [apply(holdOp, [x, cast(one, x.dtype)], {})];
+    return [apply(optimizationBarrierOp, [x, cast(one, x.dtype)], {})];
   },
 };
 
 /**
- * x, bit for bit, but not before the (finite, float32) others have been computed. NaN where one of them begins with what
- * is not finite: then the step is lost anyway.
+ * x, bit for bit, computed only after the others, which must be finite and float32. NaN if the first element of one of
+ * them is not finite: that step is lost anyway.
  */
 export function after(x: Value, others: readonly Value[]): Value {
   return others.length === 0 ? x : apply(afterOp, [x, ...others], {});
