@@ -25,6 +25,9 @@ export interface Architecture {
   readonly inputSize: readonly [number, number] | undefined;
 }
 
+/** The deepest vision transformers have some dozens. */
+const MOST_BLOCKS = 1000;
+
 /** The DeiT that these tensors are, or undefined: {@link describeForeign} says what they may be. */
 export function architectureOf(tensors: Shapes): Architecture | undefined {
   if (departure(tensors) !== undefined) return undefined;
@@ -50,6 +53,7 @@ export function architectureOf(tensors: Shapes): Architecture | undefined {
   if (!fits) return undefined;
   let depth = 1;
   while (tensors.has(`blocks.${depth}.attn.qkv.weight`)) depth++;
+  if (depth > MOST_BLOCKS) return undefined;
   const heads = (["head", "head_dist"] as const).filter((head) => tensors.has(`${head}.weight`));
   const side = Math.sqrt(numPatches) * patchSize;
   return {

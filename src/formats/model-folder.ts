@@ -1,6 +1,7 @@
 /** What weights are called in folders: those of runs, of Hugging Face's models, of transformers.js. */
-import { stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { firstLine, FormatError } from "../errors.ts";
 import { shardNames } from "./shard-index.ts";
 
 /** Of a run of ours, best first. */
@@ -30,6 +31,33 @@ export function modelFolder(file: string): string {
 
 export function isIndex(name: string): boolean {
   return name.endsWith(".index.json");
+}
+
+/** Settings of a model's folder are some kilobytes, with 21,843 class names 2 MB. */
+const LARGEST_SETTINGS = 8 * 1024 * 1024;
+
+/**
+ * A file of settings beside weights; undefined when there is none.
+ * @throws FormatError (checkpoint/damaged-settings) when it is there and cannot be read
+ */
+export async function readSettings(file: string): Promise<string | undefined> {
+  try {
+    const stats = await stat(file);
+    if (!stats.isFile()) return undefined;
+    if (stats.size <= LARGEST_SETTINGS) return await readFile(file, "utf8");
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw new FormatError(file, `cannot be read: ${firstLine(cause)}`, {
+      code: "checkpoint/damaged-settings",
+      hint: "Check its permissions.",
+      cause,
+    });
+  }
+  throw new FormatError(file, "is far larger than settings and class names are", {
+    code: "checkpoint/damaged-settings",
+    hint: "Is it the model's? Take it away, or get it again.",
+  });
 }
 
 /** The first of `names` that the folder has; undefined when it has none. */

@@ -25,9 +25,14 @@ export interface ModelMetadata {
 }
 
 const triple = z.tuple([z.number(), z.number(), z.number()]);
+/** ImageNet-21k's names have less than a megabyte. */
+const LONGEST = 8 * 1024 * 1024;
+/** A side in pixels that no image of a classifier has. */
+const LARGEST_SIDE = 8192;
+const pixels = z.int().positive().max(LARGEST_SIDE);
 const FIELDS = {
-  classes: z.array(z.string()),
-  inputSize: z.tuple([z.int().positive(), z.int().positive()]),
+  classes: z.array(z.string()).min(1).max(100_000),
+  inputSize: z.tuple([pixels, pixels]),
   mean: triple,
   std: triple,
   epoch: z.int().nonnegative(),
@@ -71,6 +76,7 @@ export function decodeModelMetadata(
     const text = metadata[KEYS[field]];
     if (text === undefined) return undefined;
     try {
+      if (text.length > LONGEST) throw new RangeError(`${text.length} characters`);
       return schema.parse(JSON.parse(text));
     } catch (cause) {
       throw new FormatError(

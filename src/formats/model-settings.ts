@@ -1,12 +1,11 @@
 /** What lies beside a file of weights, of whichever kind: config.json and preprocessor_config.json. */
-import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { PartialPreprocessing } from "../augmentation/preprocessing.ts";
 import { mergePreprocessing } from "../augmentation/preprocessing.ts";
 import { readClassNames } from "./huggingface.ts";
 import { parseFields, withoutNulls } from "./json-fields.ts";
-import { modelFolder } from "./model-folder.ts";
+import { modelFolder, readSettings } from "./model-folder.ts";
 import { readPreprocessorConfig } from "./preprocessor.ts";
 import { TIMM_PREPROCESSING, timmPreprocessing } from "./timm-preprocessing.ts";
 
@@ -63,7 +62,7 @@ function timmSettings({ text, file }: SettingsFile): PartialPreprocessing {
 async function readBeside(weights: string, name: string): Promise<SettingsFile | undefined> {
   for (const folder of new Set([dirname(weights), modelFolder(weights)])) {
     const file = join(folder, name);
-    const text = await readFile(file, "utf8").catch(() => undefined);
+    const text = await readSettings(file);
     if (text !== undefined) return { text, file };
   }
   return undefined;

@@ -132,6 +132,9 @@ function pairsOf(pairs: Pickled | undefined): [Pickled, Pickled][] {
     : [];
 }
 
+/** Of lists, dicts and values kept: a checkpoint has some dozens a tensor, and a byte can make one. */
+const MOST_OBJECTS = 1_000_000;
+const MOST_KEPT = 2_000_000;
 /** Dicts are filled item by item; what one is made of at once is copied, so a small file must not repeat a long list. */
 const MOST_AT_ONCE = 64;
 
@@ -153,6 +156,7 @@ class PickleReader {
   private readonly view: DataView;
   private readonly file: string;
   private stack: Item[] = [];
+  private objects = 0;
   private readonly memo = new Map<number, Pickled>();
 
   constructor(bytes: Uint8Array, start: number, file: string) {
@@ -233,7 +237,9 @@ class PickleReader {
   }
 
   push(item: Item): void {
-    this.stack.push(item);
+    if (typeof item === "object" && item !== null && ++this.objects > MOST_OBJECTS)
+      this.fail(`makes more than ${MOST_OBJECTS} lists and dicts`);
+    if (this.stack.push(item) > MOST_KEPT) this.fail(`holds more than ${MOST_KEPT} values at once`);
   }
   pop(): Pickled {
     const item = this.stack.pop();
@@ -257,6 +263,7 @@ class PickleReader {
 
   remember(index: number): void {
     if (!Number.isSafeInteger(index)) this.fail("keeps a value under no number");
+    if (this.memo.size > MOST_KEPT) this.fail(`keeps more than ${MOST_KEPT} values`);
     this.memo.set(index, this.top());
   }
   rememberNext(): void {

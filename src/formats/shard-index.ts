@@ -5,7 +5,7 @@ import { z } from "zod";
 import { FormatError } from "../errors.ts";
 
 /** An index is names alone. */
-const LARGEST_INDEX = 64 * 1024 * 1024;
+const LARGEST_INDEX = 16 * 1024 * 1024;
 const MOST_SHARDS = 10_000;
 
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });

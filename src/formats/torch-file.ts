@@ -33,7 +33,9 @@ const DTYPES: Readonly<Record<string, TensorDType>> = {
 };
 
 /** A pickle of tensors is small: their numbers lie elsewhere. */
-const LARGEST_PICKLE = 256 * 1024 * 1024;
+const LARGEST_PICKLE = 64 * 1024 * 1024;
+/** Tensors may share numbers (tied weights, an average at its start), but not many times the file. */
+const MOST_SHARED = 4;
 
 /**
  * Opens such a file. Tensors in dicts of dicts are named by all keys: `model_ema.blocks.0.norm1.weight`.
@@ -70,6 +72,8 @@ export async function openTorchFile(handle: FileHandle, path: string): Promise<T
     });
   const { value } = readPickle(await pickle.read(0, pickle.size), { file: path });
   const tensors = tensorsOf(value, path);
+  const { size } = await handle.stat();
+  checkTotal(tensors, { path, size });
   const infos = new Map<string, { dtype: TensorDType; shape: readonly number[] }>();
   for (const [name, tensor] of tensors)
     infos.set(name, { dtype: dtypeOf(tensor, path), shape: tensor.shape });
@@ -96,6 +100,18 @@ export async function openTorchFile(handle: FileHandle, path: string): Promise<T
     close: async () => handle.close(),
     [Symbol.asyncDispose]: async () => handle.close(),
   };
+}
+
+/** Many tensors of one record would be many times the file in memory. */
+function checkTotal(
+  tensors: ReadonlyMap<string, PickledTensor>,
+  { path, size }: { path: string; size: number },
+): void {
+  let total = 0;
+  for (const { storage, shape } of tensors.values())
+    total += shape.reduce((product, dim) => product * dim, DTYPE_BYTES[DTYPES[storage.type] ?? "U8"]);
+  if (total <= MOST_SHARED * size + 1024 * 1024) return;
+  throw unlike(path, `has ${size} bytes, and tensors of ${total}: many share the same numbers`);
 }
 
 function dtypeOf({ storage: { type } }: PickledTensor, path: string): TensorDType {

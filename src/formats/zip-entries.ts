@@ -21,7 +21,7 @@ const CENTRAL = 0x02014b50;
 const LOCAL = 0x04034b50;
 /** The end record with the longest comment. */
 const LONGEST_END = 22 + 0xffff;
-const MOST_ENTRIES = 1_000_000;
+const MOST_ENTRIES = 250_000;
 const IN_ZIP64 = 0xffffffff;
 
 /** Lists an archive by its central directory. @throws FormatError when that does not describe the file */

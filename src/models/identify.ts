@@ -67,8 +67,12 @@ export function identifyModel(dims: ModelDimensions, options: IdentifyOptions = 
     });
   }
   const numHeads = options.numHeads ?? embedDim / HEAD_DIM;
-  if (!Number.isInteger(numHeads)) {
-    throw new ConfigError("numHeads", `weights of width ${embedDim} do not say how many heads they have`, {
+  if (!Number.isInteger(numHeads) || embedDim % numHeads !== 0) {
+    const problem =
+      options.numHeads === undefined
+        ? `weights of width ${embedDim} do not say how many heads they have`
+        : `${numHeads} heads, as config.json says, do not divide the width ${embedDim}`;
+    throw new ConfigError("numHeads", problem, {
       code: "checkpoint/heads-unknown",
       hint: "Keep the config.json that belongs to them beside them.",
     });
@@ -102,9 +106,21 @@ function inputSizeOf(
       (given === undefined ? "" : `, nor ${given.join("×")} pixels`),
     {
       code: "checkpoint/input-size-unknown",
-      hint: "Say which height and width in pixels the weights are for.",
+      hint: `Say which height and width in pixels the weights are for: --input-size ${likelySizes(numPatches, patchSize)}.`,
     },
   );
+}
+
+/** Sizes of so many patches, the least oblong first; a landscape one and the same upright. */
+function likelySizes(numPatches: number, patchSize: number): string {
+  const rows: number[] = [];
+  for (let row = Math.floor(Math.sqrt(numPatches)); row >= 1 && rows.length < 2; row--)
+    if (numPatches % row === 0) rows.push(row);
+  return rows
+    .map((row) => [row * patchSize, (numPatches / row) * patchSize])
+    .flatMap(([short, long]) => [`${short}x${long}`, `${long}x${short}`])
+    .join(", ")
+    .replace(/, ([^,]*)$/, " or $1");
 }
 
 /**

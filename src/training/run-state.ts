@@ -35,10 +35,16 @@ export interface StateHeader {
 
 const FORMAT = "deit-state/1";
 const json: z.ZodType<Json> = z.json();
+/** More than any run counts. */
+const whole = z.int().nonnegative().max(1e12);
 const countersSchema: z.ZodType<Counters> = z
   .looseObject({
-    epoch: z.int().nonnegative(),
-    best: z.looseObject({ epoch: z.int().nonnegative() }).optional(),
+    epoch: whole,
+    step: whole.optional(),
+    updates: whole.optional(),
+    skipped: whole.optional(),
+    lost: whole.optional(),
+    best: z.looseObject({ epoch: whole }).optional(),
   })
   .transform((value) => value as Counters);
 const logSchema: z.ZodType<EpochRecord[]> = z.array(z.custom<EpochRecord>(isEpochRecord));

@@ -218,7 +218,7 @@ describe("an ONNX file that is no classifier:", () => {
     [
       "words",
       { inputs: { ids: [INT64, ["b", "n"]] }, outputs: { logits: [FLOAT32, ["b", 2]] } },
-      /expected one input of pictures .* it takes "ids" int64/,
+      /expected one input of images .* it takes "ids" int64/,
     ],
     [
       "pictures",

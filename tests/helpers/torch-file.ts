@@ -13,16 +13,29 @@ type TorchTensor = Extract<TorchValue, { readonly data: Float32Array }>;
 const isTensor = (value: TorchValue): value is TorchTensor =>
   typeof value === "object" && value !== null && "shape" in value;
 
-/** The bytes of `torch.save(value, …)`. */
-export function torchFile(value: TorchValue): Uint8Array {
-  const records: Uint8Array[] = [];
+/** The bytes of `torch.save(value, …)`. `share`: tensors of the same data have one record. */
+export function torchFile(value: TorchValue, { share = false }: { share?: boolean } = {}): Uint8Array {
+  const records: Records = { share, data: [] };
   const body = pickled(value, records);
   const pickle = Buffer.concat([Buffer.from([0x80, 2]), body, Buffer.from(".")]);
   return zip([
     ["archive/data.pkl", pickle],
     ["archive/byteorder", Buffer.from("little")],
-    ...records.map((data, i): [string, Uint8Array] => [`archive/data/${i}`, data]),
+    ...records.data.map((data, i): [string, Uint8Array] => [
+      `archive/data/${i}`,
+      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    ]),
   ]);
+}
+
+/** An archive of this pickle alone; `method` and `size` as its directory says. */
+export function torchPickle(pickle: Uint8Array, as: { method?: number; size?: number } = {}): Uint8Array {
+  return zip([["archive/data.pkl", pickle]], as);
+}
+
+interface Records {
+  readonly share: boolean;
+  readonly data: Float32Array[];
 }
 
 const uint32 = (value: number): Buffer => {
@@ -39,7 +52,7 @@ const tuple = (items: readonly Buffer[]): Buffer =>
   Buffer.concat([Buffer.from("("), ...items, Buffer.from("t")]);
 const global = (module: string, name: string): Buffer => Buffer.from(`c${module}\n${name}\n`);
 
-function pickled(value: TorchValue, records: Uint8Array[]): Buffer {
+function pickled(value: TorchValue, records: Records): Buffer {
   if (value === null) return Buffer.from("N");
   if (typeof value === "number") return integer(value);
   if (typeof value === "string") return text(value);
@@ -48,8 +61,8 @@ function pickled(value: TorchValue, records: Uint8Array[]): Buffer {
     return Buffer.concat([Buffer.from("}("), ...items, Buffer.from("u")]);
   }
   const { shape, data } = value;
-  const key = String(records.length);
-  records.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  const known = records.share ? records.data.indexOf(data) : -1;
+  const key = String(known < 0 ? records.data.push(data) - 1 : known);
   const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1));
   const storage = tuple([
     text("storage"),
@@ -73,7 +86,10 @@ function pickled(value: TorchValue, records: Uint8Array[]): Buffer {
 }
 
 /** An archive of entries that are stored as they are. */
-function zip(entries: readonly (readonly [string, Uint8Array])[]): Uint8Array {
+function zip(
+  entries: readonly (readonly [string, Uint8Array])[],
+  { method = 0, size }: { method?: number; size?: number } = {},
+): Uint8Array {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
   let offset = 0;
@@ -81,9 +97,10 @@ function zip(entries: readonly (readonly [string, Uint8Array])[]): Uint8Array {
     const label = Buffer.from(name);
     const shared = Buffer.alloc(26);
     shared.writeUInt16LE(20, 0);
+    shared.writeUInt16LE(method, 4);
     shared.writeUInt32LE(crc32(data), 10);
     shared.writeUInt32LE(data.byteLength, 14);
-    shared.writeUInt32LE(data.byteLength, 18);
+    shared.writeUInt32LE(size ?? data.byteLength, 18);
     shared.writeUInt16LE(label.length, 22);
     const local = Buffer.concat([uint32(0x04034b50), shared, label, data]);
     const tail = Buffer.alloc(14);
