@@ -6,7 +6,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openClassifier } from "../evaluation/classifier.ts";
-import type { OnnxClassifier } from "../evaluation/onnx-classifier.ts";
+import type { OnnxModel } from "../evaluation/onnx-model.ts";
 import { loadOnnxAnswers } from "../evaluation/onnx-model.ts";
 import { describeWriteFailure } from "../formats/atomic-file.ts";
 import type { Program, ProgramFacts } from "../graph/program.ts";
@@ -28,7 +28,7 @@ export interface ReadyOptions {
 }
 
 /** A program of ours, or where pictures go into a foreign model and logits come out. */
-type Facts = { readonly program: ProgramFacts } | { readonly onnx: Omit<OnnxClassifier, "model"> };
+type Facts = { readonly program: ProgramFacts } | { readonly onnx: Omit<OnnxModel["onnx"], "model"> };
 type Ready = Facts & { readonly model: Uint8Array };
 
 const BYTES = "model.onnx";

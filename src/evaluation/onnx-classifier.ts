@@ -8,6 +8,8 @@ import { mergePreprocessing } from "../augmentation/preprocessing.ts";
 import { CheckpointError, DataError, FormatError } from "../errors.ts";
 import { readModelSettings } from "../formats/model-settings.ts";
 import { withWeightsInside } from "../interop/onnx-external.ts";
+import type { Scores } from "./onnx-answers.ts";
+import { scoresInside } from "./onnx-answers.ts";
 import type { OnnxSignature, OnnxValue } from "./onnx-signature.ts";
 import { readOnnxSignature } from "./onnx-signature.ts";
 import { classesInside, preprocessingInside } from "./onnx-metadata.ts";
@@ -25,9 +27,10 @@ export interface OnnxClassifier {
   };
   readonly output: {
     readonly name: string;
-    readonly numClasses: number | undefined;
-    /** Softmax is inside: it returns probabilities, whose logarithms are logits. */
-    readonly probabilities: boolean;
+    /** Numbers for each image: classes, or 1 of two classes. */
+    readonly columns: number | undefined;
+    /** What the numbers are; undefined when the file leaves it open. */
+    readonly scores: Scores | undefined;
   };
   /** What the files beside it say of how images are prepared, else it itself. */
   readonly preprocessing: PartialPreprocessing;
@@ -164,7 +167,8 @@ function imageInput(file: string, { inputs }: OnnxSignature): OnnxClassifier["in
   return { name: image.name, layout, size, batch };
 }
 
-function logitsOutput(file: string, { outputs, probabilities }: OnnxSignature): OnnxClassifier["output"] {
+function logitsOutput(file: string, signature: OnnxSignature): OnnxClassifier["output"] {
+  const { outputs } = signature;
   if (outputs.some(({ name, dims }) => BOXES.test(name) || (dims?.length === 3 && dims[2] === 4))) {
     throw new CheckpointError(
       `${file} is no image classifier but a detector: it returns ${describe(outputs)}`,
@@ -173,9 +177,9 @@ function logitsOutput(file: string, { outputs, probabilities }: OnnxSignature): 
   }
   const rows = outputs.filter(({ dtype, dims }) => dtype === "float32" && (dims?.length ?? 2) === 2);
   const chosen = rows.find(({ name }) => name === "logits") ?? (rows.length === 1 ? rows[0] : undefined);
-  const numClasses = chosen?.dims?.[1];
-  if (chosen !== undefined && (numClasses ?? 1) <= LARGEST_HEAD)
-    return { name: chosen.name, numClasses, probabilities: probabilities.has(chosen.name) };
+  const columns = chosen?.dims?.[1];
+  if (chosen !== undefined && (columns ?? 1) <= LARGEST_HEAD)
+    return { name: chosen.name, columns, scores: scoresInside(signature, chosen.name) };
   const unflattened = outputs.some(({ dims }) => dims?.length === 4 && dims[2] === 1 && dims[3] === 1);
   throw new CheckpointError(
     `${file} is no image classifier: expected one float32 output of logits [batch, classes]; it returns ${describe(outputs)}`,

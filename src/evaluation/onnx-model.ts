@@ -10,6 +10,9 @@ import { createRuntime } from "../runtime/node.ts";
 import type { Runtime, TensorData } from "../runtime/runtime.ts";
 import type { OnnxClassifier } from "./onnx-classifier.ts";
 import { readOnnxClassifier } from "./onnx-classifier.ts";
+import type { Scores } from "./onnx-answers.ts";
+import { checkAnswers, classesOf, describeScores, scoresByValues, toLogits } from "./onnx-answers.ts";
+import { createRandom } from "../random.ts";
 
 export interface OnnxModel {
   /** The file's name. */
@@ -22,11 +25,8 @@ export interface OnnxModel {
   readonly preprocessing: Preprocessing;
   /** What the user should know, a sentence each. */
   readonly notes: readonly string[];
-  readonly onnx: OnnxClassifier;
+  readonly onnx: KnownOnnx;
 }
-
-/** A float32 whose logarithm is finite, in place of a probability of 0. */
-const SMALLEST = 1e-38;
 
 export interface LoadOnnxOptions {
   /** [height, width] or a side, for files that take any. */
@@ -56,39 +56,63 @@ export async function loadOnnxModel(
       { code: "options/unsupported-by-model", hint: "Leave the input size out." },
     );
   }
-  const known = { file, inputSize, onnx };
-  const numClasses = onnx.output.numClasses ?? (await countClasses(known));
+  const output = await knownOutput({ file, inputSize, onnx });
+  const numClasses = classesOf(output.scores, output.columns);
+  const classes = namesFor(numClasses, onnx.classes);
+  const scores = describeScores(file, output.scores);
   const said = mergePreprocessing(given, onnx.preprocessing);
   const preprocessing = completePreprocessing(inputSize, said);
-  const isNamed = onnx.classes?.length === numClasses;
   const assumed = describeAssumed(file, { said, used: preprocessing });
+  const unnamed =
+    onnx.classes !== undefined && classes === undefined
+      ? `${file} returns ${numClasses} classes: its ${onnx.classes.length} names are of another model, and left out`
+      : undefined;
   return {
-    ...known,
+    file,
+    inputSize,
     name: file.replace(/^.*[/\\]/, ""),
     numClasses,
-    classes: isNamed ? onnx.classes : undefined,
+    classes,
     preprocessing,
-    notes: [
-      ...onnx.notes,
-      ...(assumed === undefined ? [] : [assumed]),
-      ...(onnx.classes === undefined || isNamed
-        ? []
-        : [
-            `${file} returns ${numClasses} classes; ${onnx.classes.length} names are of another model, and left out`,
-          ]),
-    ],
+    notes: [...onnx.notes, ...[assumed, scores, unnamed].filter((note) => note !== undefined)],
+    onnx: { ...onnx, output },
   };
+}
+
+/** Names by index; of two classes the second alone may have one. */
+function namesFor(numClasses: number, names: readonly string[] | undefined): readonly string[] | undefined {
+  if (names?.length === numClasses) return names;
+  const [only] = names ?? [];
+  return numClasses === 2 && names?.length === 1 && only !== undefined ? [`not ${only}`, only] : undefined;
 }
 
 /** Normalised pictures [B, 3, H, W] → logits [B, K]. */
 export type OnnxAnswers = (pixels: Float32Array) => Promise<Float32Array>;
 
-/** Loads the model beside other programs. A file with a batch size of its own is run as often as it takes. */
+/** A file whose output is known. */
+type KnownOnnx = Omit<OnnxClassifier, "output"> & { readonly output: KnownOutput };
+type KnownOutput = { readonly name: string; readonly columns: number; readonly scores: Scores };
+
+/**
+ * Loads the model beside other programs. A file with a batch size of its own is run as often as it takes.
+ * @throws CheckpointError, then or when it answers, for what is not finite, or not a row for each image
+ */
 export async function loadOnnxAnswers(
   runtime: Runtime,
   { file, inputSize, onnx }: Pick<OnnxModel, "file" | "inputSize" | "onnx">,
   { batchSize }: { batchSize: number },
 ): Promise<OnnxAnswers> {
+  const { scores } = onnx.output;
+  const { run } = await loadForeign(runtime, { file, inputSize, onnx }, { batchSize });
+  return async (pixels) => toLogits(await run(pixels), scores);
+}
+
+/** Normalised images [B, 3, H, W] → what the model returns [B, columns], checked. `rows`: images of one of its own runs. */
+async function loadForeign(
+  runtime: Runtime,
+  { file, inputSize, onnx }: Pick<OnnxModel, "file" | "inputSize"> & { onnx: OnnxClassifier },
+  { batchSize }: { batchSize: number },
+): Promise<{ readonly run: OnnxAnswers; readonly rows: number }> {
   const { input: source, output, model } = onnx;
   const rows = source.batch ?? batchSize;
   const [height, width] = inputSize;
@@ -99,7 +123,7 @@ export async function loadOnnxAnswers(
     target: runtime.target,
     model,
     inputs: { [source.name]: type(shape) },
-    outputs: { [output.name]: type([rows, output.numClasses ?? 0]) },
+    outputs: { [output.name]: type([rows, output.columns ?? 0]) },
     state: {},
   };
   const executable = await runtime.load(program);
@@ -118,15 +142,10 @@ export async function loadOnnxAnswers(
   const rowLength = 3 * height * width;
   const answer = async (pixels: Float32Array): Promise<Float32Array> => {
     const images = toNhwc === undefined ? pixels : floats(await toNhwc.run({ images: pixels }), "pixels");
-    const answers = floats(await executable.run({ [source.name]: images }), output.name);
-    if (answers.some(Number.isNaN)) {
-      throw new CheckpointError(`${file} answers with values that are no numbers`, {
-        hint: "Its weights are not finite, or its arithmetic overflows: take the float32 file, or an earlier one.",
-      });
-    }
-    return output.probabilities ? answers.map((p) => Math.log(Math.max(p, SMALLEST))) : answers;
+    const returned = (await executable.run({ [source.name]: images }))[output.name];
+    return checkAnswers(returned, { file, rows, columns: output.columns });
   };
-  return async (pixels) => {
+  const run: OnnxAnswers = async (pixels) => {
     const batch = pixels.length / rowLength;
     if (batch === rows) return answer(pixels);
     const parts: Float32Array[] = [];
@@ -140,15 +159,50 @@ export async function loadOnnxAnswers(
     for (const [i, part] of parts.entries()) logits.set(part, i * rows * perRow);
     return logits.subarray(0, batch * perRow);
   };
+  return { run, rows };
 }
 
-/** Finds out by a run how many classes a model without a fixed output shape has. */
-async function countClasses(model: Pick<OnnxModel, "file" | "inputSize" | "onnx">): Promise<number> {
+/** Images of a trial: answers to several are needed to tell what they are. */
+const TRIAL = 4;
+
+/**
+ * What the file leaves open of its output is found out by a run on noise.
+ * @throws CheckpointError for one number for each image that is no probability, and what `checkAnswers` throws
+ */
+async function knownOutput({
+  file,
+  inputSize,
+  onnx,
+}: Pick<OnnxModel, "file" | "inputSize"> & { onnx: OnnxClassifier }): Promise<KnownOutput> {
+  const { name, columns: said, scores: inside } = onnx.output;
+  const needsTrial = said === undefined || inside === undefined;
+  const values = needsTrial ? await answersToNoise({ file, inputSize, onnx }) : undefined;
+  const columns = said ?? (values?.data.length ?? 0) / (values?.rows ?? 1);
+  const scores = inside ?? scoresByValues(values?.data ?? new Float32Array(), columns);
+  if (columns > 1) return { name, columns, scores: scores === "binary" ? "logits" : scores };
+  const isTwo = scores === "independent" || scores === "binary" || onnx.classes?.length === 2;
+  if (isTwo && scores !== "probabilities")
+    return {
+      name,
+      columns,
+      scores: scores === "independent" || scores === "binary" ? "binary" : "binary-logit",
+    };
+  throw new CheckpointError(`${file} returns one number for each image, which names no class`, {
+    code: "onnx/no-classifier",
+    hint: "Export it with a row of logits for each image, or end it with Sigmoid where it tells two classes apart.",
+  });
+}
+
+async function answersToNoise(
+  model: Pick<OnnxModel, "file" | "inputSize"> & { onnx: OnnxClassifier },
+): Promise<{ readonly data: Float32Array; readonly rows: number }> {
   const runtime = await createRuntime({ device: "cpu", threads: 1 });
   try {
-    const answers = await loadOnnxAnswers(runtime, model, { batchSize: 1 });
+    const { run, rows } = await loadForeign(runtime, model, { batchSize: TRIAL });
+    const random = createRandom(0, "trial");
     const [height, width] = model.inputSize;
-    return (await answers(new Float32Array(3 * height * width))).length;
+    const pixels = Float32Array.from({ length: rows * 3 * height * width }, () => random.normal(0, 1));
+    return { data: await run(pixels), rows };
   } finally {
     await runtime.close();
   }

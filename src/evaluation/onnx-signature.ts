@@ -15,13 +15,19 @@ export interface OnnxValue {
   readonly dims: readonly (number | undefined)[] | undefined;
 }
 
+/** An operation: its type, and the names of its inputs. */
+export interface OnnxNode {
+  readonly type: string;
+  readonly inputs: readonly string[];
+}
+
 export interface OnnxSignature {
   /** Without the weights, which old files list among their inputs. */
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
   readonly nodes: number;
-  /** What Softmax operations return: probabilities. */
-  readonly probabilities: ReadonlySet<string>;
+  /** The operation of the main graph that makes a value; undefined for inputs and weights. Reads the file once more. */
+  producerOf(name: string): OnnxNode | undefined;
   /** Sets of operations that it needs; every whole file names one. */
   readonly opsets: number;
   /** Whether values of weights lie in another file. */
@@ -33,7 +39,7 @@ export interface OnnxSignature {
 /** Field numbers of onnx.proto3. */
 const MODEL = { graph: 7, opset: 8, metadata: 14 } as const;
 const GRAPH = { node: 1, initializer: 5, input: 11, output: 12 } as const;
-const NODE = { output: 2, type: 4 } as const;
+const NODE = { input: 1, output: 2, type: 4 } as const;
 const TENSOR = { name: 8, location: 14 } as const;
 const ENTRY = { key: 1, value: 2 } as const;
 
@@ -54,13 +60,13 @@ const DTYPES: Readonly<Record<number, string>> = {
 
 /** Bytes that all inputs, outputs and metadata may take together; real files need some kilobytes. */
 const LARGEST = 2 ** 22;
-const LARGEST_NAME = 2 ** 10;
+/** Of one operation, that are looked at. */
+const MOST_INPUTS = 16;
 
 /** @throws Error of some kind when the bytes are no protocol buffer of this shape */
 export function readOnnxSignature(model: Uint8Array): OnnxSignature {
   const inputs = new Map<string, OnnxValue>();
   const outputs: OnnxValue[] = [];
-  const probabilities = new Set<string>();
   const counts = { nodes: 0, opsets: 0, bytes: 0 };
   const metadata = new Map<string, string>();
   const value = (bytes: Uint8Array): OnnxValue => {
@@ -79,11 +85,7 @@ export function readOnnxSignature(model: Uint8Array): OnnxSignature {
     },
     [MODEL.graph]: (reader) =>
       visit(reader.bytes(), {
-        [GRAPH.node]: (nodes) => {
-          counts.nodes++;
-          const result = softmaxOf(nodes.bytes());
-          if (result !== undefined) probabilities.add(result);
-        },
+        [GRAPH.node]: () => counts.nodes++,
         [GRAPH.output]: (values) => outputs.push(value(values.bytes())),
         [GRAPH.input]: (values) => {
           const one = value(values.bytes());
@@ -93,17 +95,42 @@ export function readOnnxSignature(model: Uint8Array): OnnxSignature {
   });
   const external = takeWeights(model, inputs);
   const { nodes, opsets } = counts;
-  return { inputs: [...inputs.values()], outputs, nodes, probabilities, opsets, external, metadata };
+  return {
+    inputs: [...inputs.values()],
+    outputs,
+    nodes,
+    opsets,
+    external,
+    metadata,
+    producerOf: (name) => producerOf(model, name),
+  };
 }
 
-/** Name of what a node returns, if it is a Softmax. */
-function softmaxOf(node: Uint8Array): string | undefined {
-  let [type, result] = ["", ""];
-  visit(node, {
-    [NODE.type]: (reader) => (type = reader.string()),
-    [NODE.output]: (reader) => (result = reader.string()),
+/** Nodes are looked through anew, so that no more of them is ever in memory than one. */
+function producerOf(model: Uint8Array, name: string): OnnxNode | undefined {
+  let found: OnnxNode | undefined;
+  const node = (bytes: Uint8Array): void => {
+    let makes = false;
+    visit(bytes, {
+      [NODE.output]: (reader) => {
+        makes ||= reader.string() === name;
+      },
+    });
+    if (!makes) return;
+    let type = "";
+    const inputs: string[] = [];
+    visit(bytes, {
+      [NODE.type]: (reader) => (type = reader.string()),
+      [NODE.input]: (reader) => {
+        if (inputs.length < MOST_INPUTS) inputs.push(reader.string());
+      },
+    });
+    found = { type, inputs };
+  };
+  visit(model, {
+    [MODEL.graph]: (reader) => visit(reader.bytes(), { [GRAPH.node]: (nodes) => node(nodes.bytes()) }),
   });
-  return type === "Softmax" && result.length < LARGEST_NAME ? result : undefined;
+  return name === "" ? undefined : found;
 }
 
 /** Removes weights from the inputs; returns whether some lie in another file. */

@@ -70,26 +70,21 @@ describe("inputs and outputs", () => {
   });
 
   test.each<[string, OnnxFile["outputs"], Partial<OnnxClassifier["output"]>]>([
-    ["one of two axes", { out: [FLOAT32, ["b", 7]] }, { name: "out", numClasses: 7 }],
-    ["unknown classes", { out: [FLOAT32, ["b", "k"]] }, { name: "out", numClasses: undefined }],
-    ["not even axes", { out: [FLOAT32] }, { name: "out", numClasses: undefined }],
+    ["one of two axes", { out: [FLOAT32, ["b", 7]] }, { name: "out", columns: 7 }],
+    ["unknown classes", { out: [FLOAT32, ["b", "k"]] }, { name: "out", columns: undefined }],
+    ["not even axes", { out: [FLOAT32] }, { name: "out", columns: undefined }],
     [
       "the one that is called logits",
       { pooled: [FLOAT32, ["b", 64]], logits: [FLOAT32, ["b", 7]], tokens: [FLOAT32, ["b", 9, 64]] },
-      { name: "logits", numClasses: 7 },
+      { name: "logits", columns: 7 },
     ],
     [
       "the one of floats",
       { top: [INT64, ["b", 5]], scores: [FLOAT32, ["b", 7]] },
-      { name: "scores", numClasses: 7 },
+      { name: "scores", columns: 7 },
     ],
   ])("output: %s", async (_, outputs, expected) => {
-    expect((await read({ outputs })).output).toEqual({ ...expected, probabilities: false });
-  });
-
-  test("a softmax at the end is noticed", async () => {
-    const { output } = await read({ operation: "Softmax" });
-    expect(output.probabilities).toBe(true);
+    expect((await read({ outputs })).output).toEqual({ ...expected, scores: undefined });
   });
 
   test("weights that old files list among the inputs are none", async () => {
@@ -128,7 +123,7 @@ describe("inputs and outputs", () => {
     });
     expect(logits).toHaveLength(expected.length);
     for (const [i, value] of expected.entries()) expect(logits[i]).toBeCloseTo(value, 5);
-    await expect(answers(pixels.with(20, Number.NaN))).rejects.toThrow(/values that are no numbers\n/);
+    await expect(answers(pixels.with(20, Number.NaN))).rejects.toThrow(/values that are not finite\n/);
   });
 });
 
@@ -465,7 +460,7 @@ describe.skipIf(!existsSync(data))("real files (needs ../shared/data)", () => {
     expect(model.length).toBeGreaterThan(1e6);
     expect(found).toMatchObject({
       input: { name: "pixel_values", layout: "NCHW", size, batch: undefined },
-      output: { name: "logits", numClasses },
+      output: { name: "logits", columns: numClasses },
       preprocessing: {},
       classes: undefined,
     });

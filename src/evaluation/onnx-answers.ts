@@ -1,0 +1,137 @@
+/**
+ * What a foreign model's answers are: logits, probabilities of softmax, or a sigmoid's for each class. Found behind operations
+ * that keep values, else by the answers to trial images; all become logits. And the checks of what it returns.
+ */
+import { CheckpointError } from "../errors.ts";
+import type { OnnxSignature } from "./onnx-signature.ts";
+
+/**
+ * - logits: anything whose softmax is wanted, log-probabilities among them
+ * - probabilities: of softmax; rows add up to 1
+ * - independent: a sigmoid's probability for each class by itself
+ * - binary: one probability, that of the second of two classes
+ * - binary-logit: the logit of that
+ */
+export type Scores = "logits" | "probabilities" | "independent" | "binary" | "binary-logit";
+
+/** Operations that return their first input's values, perhaps rounded or in another shape. */
+const KEEPING: ReadonlySet<string> = new Set([
+  ...["Identity", "Cast", "CastLike", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Dropout"],
+  ...["QuantizeLinear", "DequantizeLinear", "Transpose"],
+]);
+/** What returns numbers of any size. */
+const LINEAR: ReadonlySet<string> = new Set([
+  ...["Gemm", "MatMul", "Conv", "FusedGemm", "FusedMatMul", "FusedConv", "MatMulNBits", "QGemm"],
+  ...["QLinearMatMul", "QLinearConv", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"],
+]);
+const ENDS = new Map<string, Scores>([
+  ["Softmax", "probabilities"],
+  ["LogSoftmax", "logits"],
+  ["Sigmoid", "independent"],
+]);
+/** No exporter chains more. */
+const LONGEST = 64;
+
+/** What the operation that makes an output says of it; undefined when that leaves it open. */
+export function scoresInside(
+  { producerOf }: Pick<OnnxSignature, "producerOf">,
+  output: string,
+): Scores | undefined {
+  let name = output;
+  for (let step = 0; step < LONGEST; step++) {
+    const node = producerOf(name);
+    if (node === undefined) return undefined;
+    if (!KEEPING.has(node.type)) {
+      const isBiased = node.type === "Add" && node.inputs.some((input) => isLinear(producerOf(input)?.type));
+      return ENDS.get(node.type) ?? (isLinear(node.type) || isBiased ? "logits" : undefined);
+    }
+    name = node.inputs[0] ?? "";
+  }
+  return undefined;
+}
+
+function isLinear(type: string | undefined): boolean {
+  return type !== undefined && LINEAR.has(type);
+}
+
+/** How far from 1 a row of probabilities may add up, of float16 or int8. */
+const SUM_TOLERANCE = 0.01;
+
+/**
+ * What the answers [rows, columns] to trial images are by their values: all at least 0 with rows adding up to 1, all between
+ * 0 and 1, or anything.
+ */
+export function scoresByValues(values: Float32Array, columns: number): Scores {
+  const isShare = values.every((value) => value >= -1e-6 && value <= 1 + 1e-6);
+  if (!isShare) return columns === 1 ? "binary-logit" : "logits";
+  if (columns === 1) return "binary";
+  for (let from = 0; from < values.length; from += columns) {
+    const sum = values.subarray(from, from + columns).reduce((total, value) => total + value, 0);
+    if (Math.abs(sum - 1) > SUM_TOLERANCE) return columns > 2 ? "independent" : "logits";
+  }
+  return "probabilities";
+}
+
+/** One column is two classes. */
+export function classesOf(scores: Scores, columns: number): number {
+  return columns === 1 && (scores === "binary" || scores === "binary-logit") ? 2 : columns;
+}
+
+/** A float32 whose logarithm is finite, in place of a probability of 0. */
+const SMALLEST = 1e-38;
+/** The largest float32 below 1. */
+const LARGEST = 1 - 2 ** -24;
+
+/** Answers [rows, columns] as logits [rows, classes]. */
+export function toLogits(values: Float32Array, scores: Scores): Float32Array {
+  if (scores === "logits") return values;
+  if (scores === "probabilities") return values.map((p) => Math.log(Math.max(p, SMALLEST)));
+  const logit = (p: number): number => {
+    const inside = Math.min(Math.max(p, SMALLEST), LARGEST);
+    return Math.log(inside / (1 - inside));
+  };
+  if (scores === "independent") return values.map(logit);
+  const both = new Float32Array(2 * values.length);
+  for (const [i, value] of values.entries()) both[2 * i + 1] = scores === "binary" ? logit(value) : value;
+  return both;
+}
+
+/** What the user should know of scores that are no softmax's. */
+export function describeScores(file: string, scores: Scores): string | undefined {
+  if (scores === "independent")
+    return `${file} scores each class by itself (sigmoid): its scores are made to add up to 1 over the classes`;
+  return scores === "binary"
+    ? `${file} returns one probability for each image: it is taken as that of the second of two classes`
+    : undefined;
+}
+
+/**
+ * Checks what a model returned for `rows` images.
+ * @throws CheckpointError when it is not float32 [rows, columns], or not finite
+ */
+export function checkAnswers(
+  data: unknown,
+  { file, rows, columns }: { file: string; rows: number; columns: number | undefined },
+): Float32Array {
+  if (!(data instanceof Float32Array)) {
+    throw new CheckpointError(`${file} returns no float32 numbers, although its output says so`, {
+      code: "onnx/wrong-output",
+      hint: "Export it again.",
+    });
+  }
+  const expected = rows * (columns ?? data.length / rows);
+  if (data.length !== expected || !Number.isInteger(data.length / rows) || data.length === 0) {
+    const said = columns === undefined ? "" : `; its output says ${columns} for each`;
+    throw new CheckpointError(`${file} returns ${data.length} numbers for ${rows} images${said}`, {
+      code: "onnx/wrong-output",
+      hint: "Its output's shape is not what the model computes. Export it again, with logits [batch, classes].",
+    });
+  }
+  if (!data.every(Number.isFinite)) {
+    throw new CheckpointError(`${file} returns values that are not finite`, {
+      code: "onnx/not-finite",
+      hint: "Its weights are not finite, or its arithmetic overflows: take the float32 file, or an earlier one.",
+    });
+  }
+  return data;
+}
