@@ -15,15 +15,16 @@ import type { OnnxSignature } from "./onnx-signature.ts";
 export type Scores = "logits" | "probabilities" | "independent" | "binary" | "binary-logit";
 
 /** Operations that return their first input's values, perhaps rounded or in another shape. */
-const KEEPING: ReadonlySet<string> = new Set([
-  ...["Identity", "Cast", "CastLike", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Dropout"],
-  ...["QuantizeLinear", "DequantizeLinear", "Transpose"],
-]);
+const KEEPING: ReadonlySet<string> = new Set(
+  "Identity Cast CastLike Reshape Squeeze Unsqueeze Flatten Dropout Transpose QuantizeLinear DequantizeLinear".split(
+    " ",
+  ),
+);
 /** What returns numbers of any size. */
-const LINEAR: ReadonlySet<string> = new Set([
-  ...["Gemm", "MatMul", "Conv", "FusedGemm", "FusedMatMul", "FusedConv", "MatMulNBits", "QGemm"],
-  ...["QLinearMatMul", "QLinearConv", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"],
-]);
+const LINEAR: ReadonlySet<string> = new Set(
+  `Gemm MatMul Conv FusedGemm FusedMatMul FusedConv MatMulNBits QGemm QLinearMatMul QLinearConv MatMulInteger
+   MatMulIntegerToFloat DynamicQuantizeMatMul`.split(/\s+/u),
+);
 const ENDS = new Map<string, Scores>([
   ["Softmax", "probabilities"],
   ["LogSoftmax", "logits"],

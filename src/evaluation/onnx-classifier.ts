@@ -11,6 +11,8 @@ import { withWeightsInside } from "../interop/onnx-external.ts";
 import type { Scores } from "./onnx-answers.ts";
 import { scoresInside } from "./onnx-answers.ts";
 import type { OnnxSignature, OnnxValue } from "./onnx-signature.ts";
+import type { OnnxProblem } from "./onnx-inspection.ts";
+import { inspectOnnx } from "./onnx-inspection.ts";
 import { readOnnxSignature } from "./onnx-signature.ts";
 import { classesInside, preprocessingInside } from "./onnx-metadata.ts";
 
@@ -46,7 +48,7 @@ const BOXES = /box|mask|keypoint|landmark/i;
 /** Protocol buffers, and so ONNX files in one piece, end here. */
 const LARGEST = 2 ** 31;
 /** Values of one batch, and classes, beyond which a file is damaged rather than large. */
-const LARGEST_BATCH = 2 ** 29;
+const LARGEST_BATCH = 2 ** 28;
 const LARGEST_HEAD = 2 ** 20;
 
 /** @throws DataError when there is no such file, FormatError when it is no ONNX file, CheckpointError when it is no classifier */
@@ -107,12 +109,16 @@ function parse(file: string, bytes: Uint8Array): OnnxSignature {
       cause,
     });
   };
+  let problem: OnnxProblem | undefined;
   try {
+    problem = inspectOnnx(bytes);
     const signature = readOnnxSignature(bytes);
-    if (signature.nodes > 0 && signature.opsets > 0) return signature;
+    if (problem === undefined && signature.nodes > 0 && signature.opsets > 0) return signature;
   } catch (cause) {
     return refuse("its bytes cannot be read as one", cause);
   }
+  if (problem !== undefined)
+    throw new FormatError(file, problem.problem, { code: "onnx/refused", hint: problem.hint });
   return refuse("there is no whole graph in it");
 }
 

@@ -3,9 +3,9 @@
  * or hostile file costs no more memory than its own bytes.
  */
 import { fromBinary } from "@bufbuild/protobuf";
-import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import type { ValueInfoProto } from "../graph/generated/onnx_pb.ts";
 import { ValueInfoProtoSchema } from "../graph/generated/onnx_pb.ts";
+import { ENTRY, GRAPH, MODEL, NODE, TENSOR, visit } from "./onnx-wire.ts";
 
 export interface OnnxValue {
   readonly name: string;
@@ -35,13 +35,6 @@ export interface OnnxSignature {
   /** metadata_props, of at most some megabytes. */
   readonly metadata: ReadonlyMap<string, string>;
 }
-
-/** Field numbers of onnx.proto3. */
-const MODEL = { graph: 7, opset: 8, metadata: 14 } as const;
-const GRAPH = { node: 1, initializer: 5, input: 11, output: 12 } as const;
-const NODE = { input: 1, output: 2, type: 4 } as const;
-const TENSOR = { name: 8, location: 14 } as const;
-const ENTRY = { key: 1, value: 2 } as const;
 
 /** TensorProto.DataLocation; 0, which onnx itself writes, is inside. */
 const EXTERNAL = 1;
@@ -159,25 +152,6 @@ function entryOf(entry: Uint8Array): [key: string, value: string] {
     [ENTRY.value]: (reader) => (found[1] = reader.string()),
   });
   return found;
-}
-
-/** Calls back at each field of a message that is asked for, and goes past what was left of it and past all others. */
-function visit(
-  message: Uint8Array,
-  fields: Readonly<Record<number, ((reader: BinaryReader) => unknown) | undefined>>,
-): void {
-  const reader = new BinaryReader(message);
-  while (reader.pos < reader.len) {
-    const [field, wire] = reader.tag();
-    const start = reader.pos;
-    reader.skip(wire, field);
-    const end = reader.pos;
-    const wanted = wire === WireType.LengthDelimited || wire === WireType.Varint ? fields[field] : undefined;
-    if (wanted === undefined) continue;
-    reader.pos = start;
-    wanted(reader);
-    reader.pos = end;
-  }
 }
 
 function valueOf({ name, type }: ValueInfoProto): OnnxValue {

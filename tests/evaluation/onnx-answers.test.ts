@@ -281,9 +281,9 @@ describe("no answers", () => {
     const taught = async (): Promise<unknown> => {
       const request = { path: file, model: undefined, weights: undefined, inputSize: undefined, mean, std };
       const student = { numClasses: 3, classes: undefined };
-      const { source } = await openTeacher(request as never, { student: student as never, warn: () => {} });
+      const { source } = await openTeacher(request, { student: student, warn: () => {} });
       if (!("load" in source)) throw new Error("a teacher of neither kind");
-      const answer = await source.load(await sharedRuntime("cpu"), { batchSize: 5 } as never);
+      const answer = await source.load(await sharedRuntime("cpu"), { batchSize: 5 });
       return answer(Float32Array.from(pixels, (value) => value / 255));
     };
     if (model.columns === undefined && (model.matrix[0]?.length ?? 0) === 3)

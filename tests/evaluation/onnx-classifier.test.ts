@@ -18,6 +18,7 @@ import { createRandom } from "../../src/random.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { sharedRuntime } from "../helpers/devices.ts";
 import type { OnnxFile } from "../helpers/onnx-file.ts";
+import { graphFile } from "../helpers/onnx-graph.ts";
 import { FLOAT16, FLOAT32, INT64, onnxFile, UINT8 } from "../helpers/onnx-file.ts";
 
 let root = "";
@@ -213,26 +214,32 @@ describe("preprocessing", () => {
   });
 
   test("what nobody says is assumed, and said", async () => {
-    const bare = await loadOnnxModel(await write(plain));
-    expect(bare.preprocessing).toEqual(completePreprocessing([32, 32]));
+    const bare = await loadOnnxModel(await write(real));
+    expect(bare.preprocessing).toEqual(completePreprocessing([8, 8]));
     expect(bare.notes).toEqual([
       expect.stringMatching(
-        /model\.onnx does not say how images are prepared: assumed shorter side to 36 \(bicubic\), 32×32 cut out of the middle, ImageNet's mean and std \(--mean, --std, --interpolation, --crop-ratio\)$/u,
+        /model\.onnx does not say how images are prepared: assumed shorter side to 9 \(bicubic\), 8×8 cut out of the middle, ImageNet's mean and std \(--mean, --std, --interpolation, --crop-ratio\)$/u,
       ),
     ]);
     const given = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] } as const;
-    const half = await loadOnnxModel(await write(plain), { preprocessing: given });
+    const half = await loadOnnxModel(await write(real), { preprocessing: given });
     expect(half.preprocessing).toMatchObject(given);
     expect(half.notes).toEqual([
       expect.stringMatching(/does not say how images are resized: assumed shorter side/u),
     ]);
-    const all = await loadOnnxModel(await write(plain), { preprocessing: { ...given, cropRatio: 1 } });
+    const all = await loadOnnxModel(await write(real), { preprocessing: { ...given, cropRatio: 1 } });
     expect(all.notes).toEqual([]);
-    const told = await loadOnnxModel(await write(plain, { beside: { "preprocessor_config.json": config } }));
+    const told = await loadOnnxModel(await write(real, { beside: { "preprocessor_config.json": config } }));
     expect(told.notes).toEqual([]);
   });
 });
 
+const MATRIX = [
+  [1, 2, -1],
+  [0, 1, 1],
+  [2, 0, 1],
+];
+const real = graphFile({ matrix: MATRIX });
 const NAMED = { "0": "cat", "1": "dog", "2": "it's" };
 describe("names of classes", () => {
   test.each([
@@ -258,7 +265,7 @@ describe("names of classes", () => {
     ["a damaged dict", "{0: 'cat', 1: 'dog"],
     ["nothing", ""],
   ])("%s in the file is none", async (_, text) => {
-    const bytes = onnxFile({ inputs: PICTURES, outputs: LOGITS, metadata: { names: text } });
+    const bytes = graphFile({ matrix: MATRIX, metadata: { names: text } });
     expect((await loadOnnxModel(await write(bytes))).classes).toBeUndefined();
   });
 
@@ -372,7 +379,7 @@ describe("no ONNX file", () => {
   });
 
   test("larger than 2 GiB", async () => {
-    const file = await write(plain);
+    const file = await write(real);
     await truncate(file, 2 ** 31); // sparse
     expect(String(await failure(readOnnxClassifier(file)))).toMatch(/larger than 2 GiB/u);
   });
@@ -383,7 +390,7 @@ describe("no ONNX file", () => {
   });
 
   test("every beginning of a file is refused", async () => {
-    const file = await write(plain);
+    const file = await write(real);
     for (let length = 1; length < plain.length; length++) {
       await writeFile(file, plain.subarray(0, length));
       expect(await failure(readOnnxClassifier(file))).toBeInstanceOf(FormatError);

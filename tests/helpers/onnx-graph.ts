@@ -104,7 +104,7 @@ function attribute(name: string, value: Attribute): AttributeProto {
     return create(AttributeProtoSchema, { name, type: 3, s: new TextEncoder().encode(value) });
   if ("$typeName" in value)
     return value.$typeName === "onnx.GraphProto"
-      ? create(AttributeProtoSchema, { name, type: 5, g: value as GraphProto })
-      : create(AttributeProtoSchema, { name, type: 4, t: value as TensorProto });
+      ? create(AttributeProtoSchema, { name, type: 5, g: value })
+      : create(AttributeProtoSchema, { name, type: 4, t: value });
   return create(AttributeProtoSchema, { name, type: 7, ints: value.map(BigInt) });
 }
