@@ -125,6 +125,7 @@ export const ERROR_CODES = {
   "run/in-use": "another process has the folder of a run open",
   "run/interrupted": "a run was asked to stop, and has saved",
   "run/log-order": "an epoch was to be logged after a later one",
+  "run/no-images": "the images of a run are not where they were",
   "run/no-run": "a run was named, and there is none at the given place",
   "run/no-state": "a file is no state of a run, or one of another version",
   "run/not-empty": "a run was to be made in a folder that holds something else",

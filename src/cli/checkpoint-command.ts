@@ -2,8 +2,9 @@
 import type { Command } from "commander";
 import { requirePictures } from "../config/resolve.ts";
 import type { TrainOptionName, TrainOptions } from "../config/schema.ts";
+import type { DataOptions } from "../data/open.ts";
 import { namedCheckpoint } from "../evaluation/named-checkpoint.ts";
-import { fetchCheckpoint } from "./fetch-checkpoint.ts";
+import { fetchCheckpoint, requireCheckpoint } from "./fetch-checkpoint.ts";
 import type { Output } from "./output.ts";
 import { runPictures } from "./run-pictures.ts";
 import { givenOptions } from "./schema-flags.ts";
@@ -26,8 +27,9 @@ export async function checkpointOptions<Name extends TrainOptionName>(
   command: Command,
   checkpoints: readonly string[],
   { output, names }: { output: Output; names: readonly (Name | ImageFlag)[] },
-): Promise<Partial<Pick<TrainOptions, Name | ImageFlag>>> {
+): Promise<Partial<Pick<TrainOptions, Name | ImageFlag>> & Pick<DataOptions, "recorded">> {
   const given = givenOptions(command, names);
+  for (const checkpoint of checkpoints) await requireCheckpoint(namedCheckpoint(checkpoint).path);
   const pictures = await runPictures(checkpoints, given);
   for (const note of pictures.notes) output.warn(note);
   const options = { ...given, ...pictures.options };

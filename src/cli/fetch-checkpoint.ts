@@ -5,6 +5,15 @@ import { showDownloads } from "./download-view.ts";
 export const CHECKPOINT_KINDS =
   "a .safetensors, .pth or .onnx file, a run folder, a model folder, a Hub id, an address or a pretrained model's name";
 
+/**
+ * Says at once that a run or a folder of weights is not there, before a command asks for images to measure it with. Files,
+ * and what may be fetched from elsewhere, are looked for later.
+ */
+export async function requireCheckpoint(given: string): Promise<void> {
+  const { isElsewhere, locateCheckpoint } = await import("../evaluation/locate-checkpoint.ts");
+  if (!/\.\w+$/.test(given) && !(await isElsewhere(given))) await locateCheckpoint(given);
+}
+
 /** Makes sure that a checkpoint is on this machine. Files and folders are; others are found there by the library afterwards. */
 export async function fetchCheckpoint(given: string): Promise<void> {
   const { locateCheckpoint } = await import("../evaluation/locate-checkpoint.ts");

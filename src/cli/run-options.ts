@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { loadRecipe } from "../config/recipe.ts";
 import { resolveTrainOptions } from "../config/resolve.ts";
 import type { TrainOptions } from "../config/schema.ts";
+import type { RecordedImages } from "../data/recorded-images.ts";
 
 /** The options a run was started with, in its folder. */
 export const RUN_OPTIONS_FILE = "args.yaml";
@@ -16,8 +17,18 @@ const RUN_MODEL = /^(?:best|last|ema)\.safetensors$/;
  * @throws ConfigError for a damaged one
  */
 export async function runOptions(path: string): Promise<TrainOptions | undefined> {
-  const folder = RUN_MODEL.test(basename(path)) ? dirname(path) : path;
-  const file = join(folder, RUN_OPTIONS_FILE);
+  const file = join(runFolder(path), RUN_OPTIONS_FILE);
   const isRun = (await stat(file).catch(() => undefined))?.isFile() ?? false;
   return isRun ? resolveTrainOptions([await loadRecipe(file)]).options : undefined;
+}
+
+/** The images that the run in that place kept a list of; undefined where there is none. @throws FormatError for a damaged list */
+export async function runImages(path: string): Promise<RecordedImages | undefined> {
+  const { readRecordedImages } = await import("../training/run-record.ts");
+  return readRecordedImages(runFolder(path));
+}
+
+/** The folder of the run that is named by itself or by one of its models. */
+export function runFolder(path: string): string {
+  return RUN_MODEL.test(basename(path)) ? dirname(path) : path;
 }

@@ -2,18 +2,20 @@
  * The pictures that a command measures checkpoints with: those of a run among them while no others are named, and of
  * these the part that the runs held back. What a run trained on is measured only where a flag says so, and never silently.
  */
-import { realpath } from "node:fs/promises";
-import { basename, resolve } from "node:path";
+import { realpath, stat } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
 import type { TrainOptions } from "../config/schema.ts";
-import { ConfigError } from "../errors.ts";
+import type { DataOptions } from "../data/open.ts";
+import type { RecordedImages } from "../data/recorded-images.ts";
+import { ConfigError, DataError } from "../errors.ts";
 import { namedCheckpoint } from "../evaluation/named-checkpoint.ts";
-import { runOptions } from "./run-options.ts";
+import { runImages, runOptions } from "./run-options.ts";
 
 type Pictures = Pick<TrainOptions, "dataPath" | "dataSet" | "valSplit" | "seed">;
 
 export interface RunPictures {
   /** Those of the runs, and what flags say of them. */
-  readonly options: Partial<Pictures>;
+  readonly options: Partial<Pictures> & Pick<DataOptions, "recorded">;
   /** What the user should know, a sentence each. */
   readonly notes: readonly string[];
 }
@@ -23,6 +25,8 @@ interface Folder {
   readonly path: string;
   /** Its one true path; undefined where it is not to be found from here. */
   readonly place: string | undefined;
+  /** Of a run: the folder that is named now, where most of the run's images are found. */
+  readonly found?: string | undefined;
 }
 
 /** A run, as the command line names it, and its pictures. */
@@ -46,32 +50,73 @@ export async function runPictures(
 ): Promise<RunPictures> {
   const named = { ...(dataPath !== undefined && { dataPath }), ...(dataSet !== undefined && { dataSet }) };
   const chosen = { ...(valSplit !== undefined && { valSplit }), ...(seed !== undefined && { seed }) };
-  const runs = await runsAmong(words);
   const namedFolder = await folderAt(dataPath ?? null);
+  const runs = await runsAmong(words, namedFolder);
   const [first] = learntFrom({ folder: namedFolder, dataSet }, runs);
   if (first === undefined) return { options: { ...named, ...chosen }, notes: [] };
+  if (dataPath === undefined && first.folder !== null && first.folder.place === undefined)
+    throw imagesGone(first.word, first.folder.path);
   const pictures = { dataPath: first.dataPath, dataSet: first.dataSet, ...named };
   const folder = dataPath === undefined ? first.folder : namedFolder;
   const own = learntFrom({ folder, dataSet: pictures.dataSet }, runs);
   const part = { ...heldBackByMost(own, chosen.seed), ...chosen };
   const options = { ...pictures, ...part };
-  if (!(await isSplitByChance(options.dataPath))) return { options, notes: [] };
+  const isChosen = Object.keys(chosen).length > 0;
+  const recorded = isChosen ? [] : await heldOutImages(own);
+  const goingByRecord = { ...options, ...(recorded.length > 0 && { recorded }) };
+  if (!(await isSplitByChance(options.dataPath))) return { options: goingByRecord, notes: [] };
   const spoilt = own.filter((run) => !holdsBack(run, part));
-  if (spoilt.length > 0 && spoilt.length < own.length && Object.keys(chosen).length === 0)
-    throw differentParts(own, options);
+  if (spoilt.length > 0 && spoilt.length < own.length && !isChosen) throw differentParts(own, options);
   return {
-    options,
+    options: spoilt.length > 0 ? options : goingByRecord,
     notes: [...movedNotes(own, folder), ...spoilt.map((run) => spoiltNote(run, options))],
   };
 }
 
-async function runsAmong(words: readonly string[]): Promise<Run[]> {
+/** The lists of the runs' images; none unless every run kept one and held images out. */
+async function heldOutImages(runs: readonly Run[]): Promise<RecordedImages[]> {
+  const lists: RecordedImages[] = [];
+  for (const { word } of runs) {
+    const list = await runImages(namedCheckpoint(word).path);
+    const hasHeldOut = [...(list?.images?.values() ?? [])].some(({ part }) => part === "validation");
+    if (list === undefined || !hasHeldOut) return [];
+    lists.push(list);
+  }
+  return lists;
+}
+
+async function runsAmong(words: readonly string[], named: Folder | null): Promise<Run[]> {
   const runs: Run[] = [];
   for (const word of words) {
     const options = await runOptions(namedCheckpoint(word).path);
-    if (options !== undefined) runs.push({ word, ...options, folder: await folderAt(options.dataPath) });
+    if (options === undefined) continue;
+    const folder = await folderAt(options.dataPath);
+    const isLost = folder !== null && folder.place === undefined && named !== null;
+    const found = isLost && (await hasImagesOf(word, named)) ? named.path : undefined;
+    runs.push({ word, ...options, folder: folder && { ...folder, found } });
   }
   return runs;
+}
+
+/** Images of a run that are looked for. */
+const LOOKED_FOR = 20;
+
+/** Whether most of the images that a run kept a list of are in a folder, by their names. */
+async function hasImagesOf(word: string, { path }: Folder): Promise<boolean> {
+  const list = await runImages(namedCheckpoint(word).path);
+  if (list === undefined || list.ownValidation) return false;
+  const keys = [...(list.images?.keys() ?? [])];
+  const step = Math.max(1, Math.floor(keys.length / LOOKED_FOR));
+  const some = keys.filter((_, i) => i % step === 0);
+  const here = await Promise.all(
+    some.map(async (key) =>
+      stat(join(path, key)).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return 2 * here.filter(Boolean).length > some.length;
 }
 
 async function folderAt(path: string | null): Promise<Folder | null> {
@@ -97,6 +142,7 @@ function learntFrom(
  */
 function sameOrMoved(ofRun: Folder, named: Folder): "same" | "moved" | undefined {
   if (resolve(ofRun.path) === resolve(named.path)) return "same";
+  if (ofRun.found === named.path) return "moved";
   if (ofRun.place !== undefined) return ofRun.place === named.place ? "same" : undefined;
   return basename(resolve(ofRun.path)) === basename(resolve(named.path)) ? "moved" : undefined;
 }
@@ -120,9 +166,17 @@ function holdsBack(run: Run, { valSplit, seed }: Part): boolean {
   return valSplit > 0 && valSplit <= run.valSplit && seed === run.seed;
 }
 
+function imagesGone(run: string, place: string): DataError {
+  return new DataError(place, `the images of ${run} are no longer at ${place}`, {
+    code: "run/no-images",
+    hint: "Say where they are now with --data-path: those that the run held out are found by their names.",
+  });
+}
+
 function differentParts(runs: readonly Run[], { dataPath, valSplit, seed }: Pictures): ConfigError {
   const parts = runs.map((run) => `${run.word} ${partName(run)}`).join(", ");
   return new ConfigError("valSplit", `the runs held back different pictures of ${dataPath}: ${parts}`, {
+    code: "run/other-images",
     hint:
       "Whichever are measured, some run has trained on them. Compare on other pictures (--data-path), or train with one --seed and --val-split. " +
       `To measure some all the same, say which: --val-split ${valSplit} --seed ${seed}`,

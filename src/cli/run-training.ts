@@ -5,6 +5,7 @@ import type { DataOptions } from "../data/open.ts";
 import { duration, facts, integer, mebibytes, short } from "./format.ts";
 import { withInterrupt } from "./interrupt.ts";
 import type { Output } from "./output.ts";
+import { runImages } from "./run-options.ts";
 import { trainingView } from "./training-view.ts";
 import type { TrainingView } from "./training-view.ts";
 
@@ -95,12 +96,14 @@ async function writeExport(
   const out = join(run, "transformers-js");
   try {
     await withInterrupt(
-      (signal) =>
+      async (signal) =>
         exportModel({
           checkpoint: run,
           format: "transformers-js",
           out,
           ...data,
+          recorded: await runImages(run),
+          ofRun: true,
           overwrite: true,
           signal,
           onEvent: ({ type, message }) =>

@@ -33,8 +33,8 @@ export interface DataOptions {
   readonly seed?: number;
   /** Train on that many pictures only, the classes in proportion. */
   readonly numTrain?: number | null;
-  /** Images of a run: they are parted as it was, whatever the other options say. */
-  readonly recorded?: RecordedImages | undefined;
+  /** Images of a run (of several: of the first): they are parted as it was, whatever the other options say. */
+  readonly recorded?: RecordedImages | readonly RecordedImages[] | undefined;
 }
 
 export interface OpenedDatasets {
@@ -81,7 +81,7 @@ export async function openDatasets(
     validation,
     automaticSplit: automaticSplit && !hasNone,
   };
-  const { recorded } = options;
+  const [recorded] = [options.recorded ?? []].flat();
   if (recorded === undefined) return opened;
   const { changes, samples, ...parted } = partByRecord(opened, recorded);
   const replaced = await checkSamples(samples, recorded);
@@ -119,11 +119,9 @@ export async function splitsByChance(options: DataOptions): Promise<boolean> {
 
 export interface EvaluationDataOptions extends Pick<
   DataOptions,
-  "dataPath" | "dataSet" | "valSplit" | "holdOut" | "seed"
+  "dataPath" | "dataSet" | "valSplit" | "holdOut" | "seed" | "recorded"
 > {
   readonly split?: "val" | "train";
-  /** Runs whose images these are: only those are measured that all of them held out (or, with `split`, trained on). */
-  readonly recorded?: RecordedImages | readonly RecordedImages[] | undefined;
   /** The model's classes by index: folders are matched with them by name. */
   readonly classes?: readonly string[] | undefined;
 }
@@ -137,7 +135,8 @@ export interface KnownTo {
 /**
  * Pictures to measure a model with: those of the split that the folder has, or the whole of a folder without a
  * split. With `valSplit` above 0 a folder without validation pictures is split as training splits it (by the same seed);
- * with `holdOut`, the training pictures of any folder are.
+ * with `holdOut`, the training pictures of any folder are. Of images of recorded runs, those are opened that all of these
+ * held out (or trained on, with `split`).
  */
 export async function openEvaluation(
   options: EvaluationDataOptions,

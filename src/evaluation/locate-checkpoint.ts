@@ -41,7 +41,7 @@ export async function locateCheckpoint(given: string, options: LocateOptions = {
         code: "checkpoint/not-found",
         hint: "Give a file or a run folder with weights of it; deit models --pretrained lists models with weights.",
       });
-    throw new DataError(given, `there is no checkpoint ${given}`, {
+    throw new DataError(given, `there is no checkpoint ${given}: no run, file or folder of that name`, {
       code: "checkpoint/not-found",
       hint: "Give a .safetensors, .pth or .onnx file, a run folder, a model folder, a Hub id (owner/name), an address, or a model of deit models --pretrained.",
     });
@@ -50,6 +50,14 @@ export async function locateCheckpoint(given: string, options: LocateOptions = {
   if (cached !== undefined) return cached;
   const { downloadModel } = await import("../interop/hub-download.ts");
   return inFolder(await downloadModel(id, options));
+}
+
+/** Whether a checkpoint is named by something else than a place on this machine: an address, a Hub id, a model's name. */
+export async function isElsewhere(given: string): Promise<boolean> {
+  if ((await stat(given).catch(() => undefined)) !== undefined) return false;
+  return (
+    isAddress(given) || PRETRAINED.some(({ model }) => model === given) || (await hubId(given)) !== undefined
+  );
 }
 
 /**
@@ -100,6 +108,7 @@ async function hubId(given: string): Promise<HubId | undefined> {
   if (id === undefined || given.startsWith("hf-hub:")) return id;
   if (/\.(?:safetensors|pth|pt|bin|onnx|json)$/.test(given)) return undefined;
   const [owner = ""] = given.split("/");
+  if (owner === "runs") return undefined; // where runs are made, unless --output-dir says otherwise
   return (await stat(owner).catch(() => undefined))?.isDirectory() ? undefined : id;
 }
 
@@ -111,12 +120,18 @@ async function inFolder(folder: string, { weights }: LocateOptions = {}): Promis
   const names = [...(isOther ? ofRun : [...RUN_WEIGHTS, ...ofRun]), ...MODEL_WEIGHTS];
   const file = await firstIn(folder, names);
   if (file === undefined) {
-    throw new DataError(folder, `the folder ${folder} has no weights: none of ${names.join(", ")}`, {
+    const isRun = (await firstIn(folder, ["args.yaml"])) !== undefined;
+    const problem = isRun
+      ? `the run ${folder} has no weights yet`
+      : `the folder ${folder} has no weights: none of ${[...new Set(names)].join(", ")}`;
+    throw new DataError(folder, problem, {
       code: "checkpoint/not-found",
       hint:
         weights === "ema" && best !== undefined
           ? "A run keeps averaged weights with --model-ema. Leave out --weights ema to take the trained ones."
-          : "A run writes them after its first epoch.",
+          : isRun
+            ? `It writes them after its first epoch: go on with deit train ${folder}`
+            : "Give a run folder, a model folder, or a file of weights.",
     });
   }
   return file;

@@ -8,7 +8,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
 import type { DataOptions } from "../data/open.ts";
 import { openDatasets, openEvaluation } from "../data/open.ts";
-import { CheckpointError, ConfigError, DeitError } from "../errors.ts";
+import { CheckpointError, ConfigError, DataError, DeitError, firstLine } from "../errors.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
 import { loadModel } from "../evaluation/load-model.ts";
 import { toFloat16 } from "../interop/float16.ts";
@@ -40,6 +40,8 @@ export interface ExportOptions extends DataOptions {
   readonly weights?: string | null | undefined;
   /** How images are prepared, where not as the checkpoint says. */
   readonly preparation?: PartialPreprocessing | undefined;
+  /** The images are a run's own: where they cannot be opened any more, the export is checked with noise. */
+  readonly ofRun?: boolean | undefined;
   /** Pictures to check with, at most. */
   readonly images?: number;
   /** Of onnx: version of the operators, and whether pictures are prepared inside. */
@@ -86,15 +88,31 @@ export async function exportModel(options: ExportOptions): Promise<ExportResult>
   });
   loaded.notes.forEach(warn);
   const { model, preprocessing } = loaded;
-  const pictures = await picturesFor(options, loaded);
-  if (pictures === undefined) warn("no pictures were given (--data-path): the export is checked with noise");
+  const pictures = await picturesFor(options, loaded, warn).catch((error: unknown) => {
+    if (options.ofRun !== true || !(error instanceof DataError)) throw error;
+    warn(`the images of ${checkpoint} cannot be opened any more: ${firstLine(error)}`);
+    return undefined;
+  });
+  if (pictures === undefined) warn("no images were given (--data-path): the export is checked with noise");
   say("running the model");
   const sample = await takeSample(pictures, { preprocessing, count: images });
   const reference = await answersOfModel(loaded, sample);
   const staged = join(dirname(out), `.${basename(out)}.${process.pid}.partial`);
   await rm(staged, { recursive: true, force: true });
   try {
-    const context: Context = { options, loaded, sample, reference, staged, name: basename(out), say, warn };
+    // without images to check with there are none to learn int8's ranges from
+    const opened =
+      pictures === undefined ? { ...options, dataPath: null, dataSet: "auto" as const } : options;
+    const context: Context = {
+      options: opened,
+      loaded,
+      sample,
+      reference,
+      staged,
+      name: basename(out),
+      say,
+      warn,
+    };
     const comparisons = await WRITERS[format](context);
     options.signal?.throwIfAborted();
     await takePlace(staged, out);
@@ -279,9 +297,10 @@ async function writeFigure({ sample, reference, staged }: Context): Promise<stri
 async function picturesFor(
   options: ExportOptions,
   { metadata, model }: LoadedModel,
+  onNote: (note: string) => void,
 ): Promise<Dataset | undefined> {
   if (!namesPictures(options)) return undefined;
-  const pictures = await openEvaluation({ ...options, classes: metadata.classes });
+  const pictures = await openEvaluation({ ...options, classes: metadata.classes }, { onNote });
   const largest = pictures.labels.reduce((most, label) => Math.max(most, label), -1);
   if (largest < model.config.numClasses) return pictures;
   throw new CheckpointError(

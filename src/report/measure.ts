@@ -16,6 +16,7 @@ import type { LoadedModel } from "../evaluation/load-model.ts";
 import type { EvaluateHooks } from "../evaluation/logits.ts";
 import { EvaluationMeter } from "../evaluation/metrics.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
+import { readRecordedImages } from "../training/run-record.ts";
 
 /** The answers to n pictures, of the head that the model is judged by. */
 export type Answers = Pick<PictureAnswers, "pictures" | "labels"> & HeadAnswers;
@@ -45,7 +46,9 @@ export async function measureRun(
 ): Promise<Measured> {
   const loaded = await loadModel(run);
   const { model, metadata } = loaded;
-  const { train, validation } = await openDatasets(options);
+  const recorded = await readRecordedImages(run);
+  const onNote = (message: string): void => hooks.onEvent?.({ type: "warning", message });
+  const { train, validation } = await openDatasets({ ...options, recorded }, { onNote });
   const dataset = validation ?? train;
   checkClasses(dataset, metadata.classes);
   const { numClasses } = model.config;

@@ -194,7 +194,8 @@ export async function isRunFolder(path: string): Promise<boolean> {
 /** Reads options, history and log of a run. Throws FormatError for a damaged args.yaml, DeitError for no run. */
 export async function readRun(path: string): Promise<RunRecord> {
   if (!(await isRunFolder(path))) {
-    throw new DeitError(`${path} is no run folder.`, {
+    throw new DeitError((await exists(path)) ? `${path} is no run folder.` : `there is no run ${path}.`, {
+      code: "run/no-run",
       hint: `A run folder has ${RUN_FILES.args}; deit train --output-dir makes one.`,
     });
   }

@@ -122,7 +122,7 @@ describe("transformers-js", () => {
       out: join(root, "blind"),
       dataPath: null,
     });
-    expect(warnings.join("\n")).toMatch(/no pictures were given.*noise/);
+    expect(warnings.join("\n")).toMatch(/no images were given.*noise/);
     expect(result.comparisons[0]?.acc1).toBeUndefined();
     expect(result.files.map(({ file }) => file)).not.toContain("confusion.png");
     const card = await readFile(join(root, "blind/README.md"), "utf8");

@@ -3,17 +3,16 @@ import { basename } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
 import type { Comparison } from "../../export/check.ts";
-import type { TrainOptions } from "../../config/schema.ts";
 import type { DataOptions } from "../../data/open.ts";
 import { ConfigError } from "../../errors.ts";
-import type { ExportFormat } from "../../export/export.ts";
+import type { ExportFormat, ExportOptions } from "../../export/export.ts";
 import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { countOf, describeShare, shareOf } from "../../evaluation/share.ts";
 import { facts } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
 import { createProgress } from "../progress.ts";
-import { runOptions } from "../run-options.ts";
+import { runImages, runOptions } from "../run-options.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
@@ -71,8 +70,7 @@ Examples:
 async function runExport(checkpoint: string, flags: ExportFlags, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
   const given = givenOptions(command, OPTIONS);
-  const run = await runOptions(checkpoint);
-  const own = run === undefined || given.dataPath !== undefined || given.dataSet !== undefined ? {} : run;
+  const own = given.dataPath === undefined && given.dataSet === undefined ? await ownImages(checkpoint) : {};
   await fetchCheckpoint(checkpoint);
   const { exportModel } = await import("../../export/export.ts");
   const progress = createProgress("exporting");
@@ -82,8 +80,10 @@ async function runExport(checkpoint: string, flags: ExportFlags, command: Comman
       checkpoint,
       format: flags.format,
       out: placeOf(checkpoint, flags),
-      ...picturesOf(own),
+      ...own,
       ...given,
+      // another split was asked for
+      ...((given.valSplit ?? given.seed) !== undefined && { recorded: undefined }),
       ...(images !== undefined && { images }),
       ...(opset !== undefined && { opset }),
       ...(preprocessing && { preprocessing }),
@@ -103,11 +103,13 @@ async function runExport(checkpoint: string, flags: ExportFlags, command: Comman
   );
 }
 
-/** Where a run has its pictures from. */
-function picturesOf(run: Partial<TrainOptions>): DataOptions {
+/** Where a run has its images from, parted as it was. */
+async function ownImages(checkpoint: string): Promise<DataOptions & Pick<ExportOptions, "ofRun">> {
+  const run = await runOptions(checkpoint);
+  if (run === undefined) return {};
   const { dataPath, dataSet, valSplit, seed, numTrain, holdOut } = run;
-  const named = Object.entries({ dataPath, dataSet, valSplit, seed, numTrain, holdOut });
-  return Object.fromEntries(named.filter(([, value]) => value !== undefined));
+  const recorded = await runImages(checkpoint);
+  return { dataPath, dataSet, valSplit, seed, numTrain, holdOut, recorded, ofRun: true };
 }
 
 /** @throws ConfigError for a folder where a file is made, and the other way round */
