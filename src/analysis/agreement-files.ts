@@ -1,14 +1,9 @@
 /** What `deit analyze agreement --out DIR` writes: tables, heat map, disputed pictures, and all of it as one page. */
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { writeFigure } from "../figures/draw.ts";
 import type { PageSection } from "../figures/page.ts";
-import { figurePage } from "../figures/page.ts";
-import { writeFileAtomic } from "../formats/atomic-file.ts";
 import type { Agreement, Ballot, Contrast } from "./agreement.ts";
 import { mostDisputed } from "./agreement.ts";
 import { agreementFigure } from "./agreement-figure.ts";
-import { csv } from "../formats/csv.ts";
+import { writeAnalysis } from "./analysis-folder.ts";
 import { describeDisputes, disputedCards, disputedSheet } from "./disagreements.ts";
 
 export interface AgreementFilesOptions {
@@ -27,7 +22,6 @@ export async function writeAgreement(
   { agreement, ballot }: { agreement: Agreement; ballot: Ballot },
   { examples = EXAMPLES, command }: AgreementFilesOptions = {},
 ): Promise<string[]> {
-  await mkdir(folder, { recursive: true });
   const disputed = describeDisputes(ballot, mostDisputed(ballot, examples));
   const figure = agreementFigure(agreement);
   const sections: PageSection[] = [
@@ -43,27 +37,22 @@ export async function writeAgreement(
       lead: "The label in bold, then what each answers: blue is right, orange wrong. Of pictures with equally many opinions those come first on which the models are surest.",
       body: await disputedCards(ballot, disputed),
     });
-  const page = await figurePage({
-    title: "Agreement of classifiers",
-    kind: `${agreement.images.toLocaleString("en-US")} pictures of ${agreement.dataset}`,
-    lead: "The share of pictures to which two classifiers give different answers, as Table 4 of the paper. The labels are one of them: their row holds the error rates.",
-    sections,
-    ...(command !== undefined && { command }),
+  return writeAnalysis(folder, {
+    files: {
+      "agreement.json": { ...agreement, disputed },
+      "agreement.csv": pairRows(agreement),
+      "answers.csv": answerRows(ballot),
+      ...(disputed.length > 0 && { "disputed.png": await disputedSheet(ballot, disputed) }),
+    },
+    figures: { agreement: figure },
+    page: {
+      title: "Agreement of classifiers",
+      kind: `${agreement.images.toLocaleString("en-US")} pictures of ${agreement.dataset}`,
+      lead: "The share of pictures to which two classifiers give different answers, as Table 4 of the paper. The labels are one of them: their row holds the error rates.",
+      sections,
+    },
+    command,
   });
-  const texts = {
-    "agreement.json": `${JSON.stringify({ ...agreement, disputed }, null, 2)}\n`,
-    "agreement.csv": csv(pairRows(agreement)),
-    "answers.csv": csv(answerRows(ballot)),
-    "index.html": page,
-  };
-  for (const [name, text] of Object.entries(texts))
-    await writeFileAtomic(join(folder, name), text, { what: name });
-  const figures = await writeFigure(folder, "agreement", figure);
-  if (disputed.length === 0) return [...Object.keys(texts), ...figures];
-  await writeFileAtomic(join(folder, "disputed.png"), await disputedSheet(ballot, disputed), {
-    what: "the sheet",
-  });
-  return [...Object.keys(texts), ...figures, "disputed.png"];
 }
 
 const NUMBERS =

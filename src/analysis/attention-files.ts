@@ -3,16 +3,16 @@
  * beside each other, the numbers, and one page with all of it. Page and numbers are written as the pictures come; nothing of
  * a picture is kept.
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import sharp from "sharp";
 import type { Picture } from "../augmentation/picture.ts";
-import { DataError } from "../errors.ts";
 import { aroundSections, sectionText } from "../figures/page.ts";
 import { THEMES } from "../figures/palette.ts";
 import type { GrowingFile } from "../formats/atomic-file.ts";
 import { openGrowingFile } from "../formats/atomic-file.ts";
 import { csv } from "../formats/csv.ts";
+import { makeAnalysisFolder } from "./analysis-folder.ts";
 import { attentionNumbers, NUMBERS_HEAD, numbersRows } from "./attention-numbers.ts";
 import { overlay, rangeOf, reduced, seenPart } from "./attention-overlay.ts";
 import { howToRead, leadOf, pictureSection } from "./attention-page.ts";
@@ -49,7 +49,7 @@ export function attentionFiles(folder: string, selection: Selection = {}): Atten
   let opened: Written | undefined;
   let pictures = 0;
   const begin = async (source: AttentionSource): Promise<Written> => {
-    await makeFolder(folder);
+    await makeAnalysisFolder(folder);
     const open = async (name: string): Promise<GrowingFile> =>
       openGrowingFile(join(folder, name), { what: name });
     opened = {
@@ -118,17 +118,6 @@ function frameOf(source: AttentionSource, command?: string): [before: string, af
     title: `What ${source.model} looks at`,
     lead: leadOf(source),
     ...(command !== undefined && { command }),
-  });
-}
-
-/** @throws DataError when it cannot be made */
-async function makeFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
-    throw new DataError(folder, `${folder} cannot be made a folder`, {
-      code: "files/not-written",
-      hint: "Name another with --out.",
-      cause,
-    });
   });
 }
 

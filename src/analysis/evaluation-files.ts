@@ -1,6 +1,4 @@
 /** What `deit eval --out DIR` writes: results, every answer, confusions and classes as tables, figures, and one page. */
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import type { PictureAnswers } from "../evaluation/answer-sheet.ts";
 import { HEADS, mainAnswers } from "../evaluation/answer-sheet.ts";
 import { calibrate } from "../evaluation/calibration.ts";
@@ -8,14 +6,12 @@ import { confusionMatrix, mostConfused } from "../evaluation/confusion.ts";
 import { evaluationDocument } from "../evaluation/evaluation-document.ts";
 import type { MeasuredCheckpoint, MeasuredCheckpoints } from "../evaluation/measure-checkpoints.ts";
 import { countOf, shareOf } from "../evaluation/share.ts";
+import { confusionFigure, LARGEST_MATRIX } from "../figures/confusion.ts";
 import type { Figure } from "../figures/draw.ts";
-import { writeFigure } from "../figures/draw.ts";
 import type { PageSection, PageTable } from "../figures/page.ts";
-import { figurePage } from "../figures/page.ts";
-import { writeFileAtomic } from "../formats/atomic-file.ts";
-import { csv } from "../formats/csv.ts";
+import { writeAnalysis } from "./analysis-folder.ts";
 import { shortName as short } from "./disagreements.ts";
-import { accuracyFigure, confusionFigure, LARGEST_MATRIX, reliabilityFigure } from "./evaluation-figures.ts";
+import { accuracyFigure, reliabilityFigure } from "./evaluation-figures.ts";
 
 /** Rows of a table of the page. */
 const SHOWN = 15;
@@ -26,30 +22,25 @@ export async function writeEvaluation(
   measured: MeasuredCheckpoints,
   { command }: { command?: string | undefined } = {},
 ): Promise<string[]> {
-  await mkdir(folder, { recursive: true });
   const { comparison, models } = measured;
   const figures = figuresOf(measured);
   const [first] = models;
-  const page = await figurePage({
-    title: models.length === 1 ? (first?.report.name ?? "") : `${models.length} models side by side`,
-    kind: `${(first?.report.images ?? 0).toLocaleString("en-US")} pictures of ${comparison.dataset.name}`,
-    lead: "Accuracy of every head with its interval, what confidence is worth, and what is taken for what.",
-    sections: sectionsOf(measured, figures),
-    ...(command !== undefined && { command }),
+  return writeAnalysis(folder, {
+    files: {
+      "results.json": evaluationDocument(measured, { perClass: true }),
+      "answers.csv": answerRows(measured),
+      "classes.csv": classRows(measured),
+      "confusions.csv": confusionRows(measured),
+    },
+    figures,
+    page: {
+      title: models.length === 1 ? (first?.report.name ?? "") : `${models.length} models side by side`,
+      kind: `${(first?.report.images ?? 0).toLocaleString("en-US")} pictures of ${comparison.dataset.name}`,
+      lead: "Accuracy of every head with its interval, what confidence is worth, and what is taken for what.",
+      sections: sectionsOf(measured, figures),
+    },
+    command,
   });
-  const texts = {
-    "results.json": `${JSON.stringify(evaluationDocument(measured, { perClass: true }), null, 2)}\n`,
-    "answers.csv": csv(answerRows(measured)),
-    "classes.csv": csv(classRows(measured)),
-    "confusions.csv": csv(confusionRows(measured)),
-    "index.html": page,
-  };
-  for (const [name, text] of Object.entries(texts))
-    await writeFileAtomic(join(folder, name), text, { what: name });
-  const drawn: string[] = [];
-  for (const [name, figure] of Object.entries(figures))
-    drawn.push(...(await writeFigure(folder, name, figure)));
-  return [...Object.keys(texts), ...drawn];
 }
 
 function figuresOf({ comparison, models }: MeasuredCheckpoints): Record<string, Figure> {

@@ -1,7 +1,7 @@
 /** The figures and the page of `deit analyze tokens`. */
 import type { Figure } from "../figures/draw.ts";
 import type { PageSection } from "../figures/page.ts";
-import { figurePage } from "../figures/page.ts";
+import type { AnalysisContent } from "./analysis-folder.ts";
 import type { TokenName } from "../evaluation/intermediates.ts";
 import type { TokensResult } from "./tokens.ts";
 import { attentionOf, layerMeans } from "./tokens.ts";
@@ -205,9 +205,8 @@ function tokensOf({ similarity }: TokensResult): readonly TokenName[] {
 }
 
 /** The page: each figure with what it says, and all numbers. */
-export async function tokensPage(result: TokensResult, command: string): Promise<string> {
+export function tokensPage(result: TokensResult, figures: Record<string, Figure>): AnalysisContent["page"] {
   const { similarity, model, images, inputSize, layers, headsPerLayer } = result;
-  const figures = tokensFigures(result);
   const sections: PageSection[] = [
     ...(similarity
       ? [
@@ -230,7 +229,7 @@ export async function tokensPage(result: TokensResult, command: string): Promise
     },
     { title: "All numbers", table: numbersTable(result) },
   ];
-  return figurePage({
+  return {
     kind: "Tokens",
     title: `The tokens of ${model}`,
     lead: `${images} pictures at ${inputSize[1]} × ${inputSize[0]}, ${layers} layers of ${headsPerLayer} heads.${
@@ -239,8 +238,7 @@ export async function tokensPage(result: TokensResult, command: string): Promise
         : " A plain model has a class token alone, so there is no similarity to measure: here is what its class token attends to, and how far its patches look."
     }`,
     sections,
-    command,
-  });
+  };
 }
 
 function figureOf(figures: Record<string, Figure>, name: string): { figure?: Figure } {

@@ -84,6 +84,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
   const preparation = createTransform(transform);
   const random = createRandom(0); // evaluation draws nothing
   const rowBytes = 3 * inputSize[0] * inputSize[1];
+  const fixed = isForeign ? source.onnx.input.batch : undefined; // of a file that takes no other batch
   const { program, close } = classifierDevice(source, options);
 
   /** The program for as many images as are fed. */
@@ -106,7 +107,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
     most: number,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<BatchRows & { images: Uint8Array }> {
-    for (const { from, rows: batchSize } of partsOf(images.length, most)) {
+    for (const { from, rows: batchSize } of partsOf(images.length, fixed ?? most, fixed)) {
       const part = images.slice(from, from + batchSize);
       const pixels = new Uint8Array(batchSize * rowBytes);
       const rows = part.entries();
@@ -234,7 +235,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
         });
       const executable = evaluator(EVALUATION);
       const heads: Record<string, Float32Array> = {};
-      for (const { from, rows } of partsOf(n, BATCH)) {
+      for (const { from, rows } of partsOf(n, BATCH, fixed)) {
         let images = pixels.subarray(from * rowBytes, (from + rows) * rowBytes);
         if (images.length < rows * rowBytes) {
           const padded = new Uint8Array(rows * rowBytes);
@@ -258,11 +259,15 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
   };
 }
 
-/** n images in parts of few sizes, as each is a program with weights of its own; the last may be padded. */
-function* partsOf(n: number, most: number): Generator<{ readonly from: number; readonly rows: number }> {
+/** n images in parts of few sizes, as each is a program with weights of its own, or of the only one that a file takes; the last may be padded. */
+function* partsOf(
+  n: number,
+  most: number,
+  fixed: number | undefined,
+): Generator<{ readonly from: number; readonly rows: number }> {
   for (let from = 0; from < n;) {
     const left = n - from;
-    const rows = Math.min(most, left >= BATCH ? BATCH : left >= SOME ? 8 : 1);
+    const rows = fixed ?? Math.min(most, left >= BATCH ? BATCH : left >= SOME ? 8 : 1);
     yield { from, rows };
     from += rows;
   }

@@ -14,7 +14,7 @@ import { loadModel } from "../evaluation/load-model.ts";
 import { toFloat16 } from "../interop/float16.ts";
 import type { Answers, Comparison } from "./check.ts";
 import { answersOfFile, answersOfModel, classesOf, compare, TOLERANCE } from "./check.ts";
-import { confusionFigure } from "./confusion-figure.ts";
+import { confusionImage } from "./confusion-figure.ts";
 import { modelCard } from "./model-card.ts";
 import { deployedModel } from "./onnx.ts";
 import { answersOfPrepared, comparePrepared } from "./prepared.ts";
@@ -289,7 +289,7 @@ async function writeFigure({ sample, reference, staged }: Context): Promise<stri
     numClasses: reference.numClasses,
   };
   const name = "confusion.png";
-  await writeFile(join(staged, name), await confusionFigure(pairs, sample.dataset.classes));
+  await writeFile(join(staged, name), await confusionImage(pairs, sample.dataset.classes));
   return name;
 }
 

@@ -1,11 +1,7 @@
 /** What `deit analyze ablation --out DIR` writes besides its runs and results.csv: summary, figures, and all of it as one page. */
-import { join } from "node:path";
 import type { Figure } from "../../figures/draw.ts";
-import { writeFigure } from "../../figures/draw.ts";
 import type { PageSection, PageTable } from "../../figures/page.ts";
-import { figurePage } from "../../figures/page.ts";
-import { writeFileAtomic } from "../../formats/atomic-file.ts";
-import { csv } from "../../formats/csv.ts";
+import { writeAnalysis } from "../analysis-folder.ts";
 import type { AnswerRecord } from "./answers.ts";
 import { disagreements, summariseAnswers } from "./answers.ts";
 import { curvesFigure, differencesFigure } from "./figures.ts";
@@ -37,10 +33,10 @@ export async function writeAblation(
   }));
   const words = { value: "top-1, %" };
   const sections: PageSection[] = [];
-  const figures: { name: string; figure: Figure }[] = [];
+  const figures: Record<string, Figure> = {};
   const add = (name: string, figure: Figure | undefined, section: PageSection): void => {
     if (figure === undefined) return;
-    figures.push({ name, figure });
+    figures[name] = figure;
     sections.push({ ...section, figure });
   };
   add("curves", curvesFigure(table, measured, words), { title: "The curves", lead: CURVES });
@@ -66,26 +62,24 @@ export async function writeAblation(
     if (figure === undefined) sections.push(section);
     else add(name, figure, section);
   }
-  const page = await figurePage({
-    title: table.name,
-    kind: `ablation, ${records.length} results${missing > 0 ? `, ${missing} ${missing === 1 ? "training" : "trainings"} still to do` : ""}`,
-    sections,
-    ...(command !== undefined && { command }),
+  const written = await writeAnalysis(out, {
+    files: {
+      "summary.csv": summaryRows(summaries),
+      "ablation.json": { table: table.name, missing, summaries, answerSummaries, records, answers },
+      ...(answers.length > 0 && {
+        "answers.csv": answerRows(answers),
+        "answers-summary.csv": answerSummaryRows(answerSummaries),
+      }),
+    },
+    figures,
+    page: {
+      title: table.name,
+      kind: `ablation, ${records.length} results${missing > 0 ? `, ${missing} ${missing === 1 ? "training" : "trainings"} still to do` : ""}`,
+      sections,
+    },
+    command,
   });
-  const texts: Record<string, string> = {
-    "summary.csv": csv(summaryRows(summaries)),
-    "ablation.json": `${JSON.stringify({ table: table.name, missing, summaries, answerSummaries, records, answers }, null, 2)}\n`,
-    "index.html": page,
-    ...(answers.length > 0 && {
-      "answers.csv": csv(answerRows(answers)),
-      "answers-summary.csv": csv(answerSummaryRows(answerSummaries)),
-    }),
-  };
-  for (const [name, text] of Object.entries(texts))
-    await writeFileAtomic(join(out, name), text, { what: name });
-  const drawn: string[] = [];
-  for (const { name, figure } of figures) drawn.push(...(await writeFigure(out, name, figure)));
-  return [RESULTS_FILE, ...Object.keys(texts), ...drawn];
+  return [RESULTS_FILE, ...written];
 }
 
 const CURVES = "Means over seeds with their 95 % intervals.";

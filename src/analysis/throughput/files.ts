@@ -1,13 +1,8 @@
 /** What `deit analyze throughput --out DIR` writes: tables, figures, and all of it as one page. */
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import type { Figure } from "../../figures/draw.ts";
-import { writeFigure } from "../../figures/draw.ts";
 import type { PageSection } from "../../figures/page.ts";
-import { figurePage } from "../../figures/page.ts";
-import { writeFileAtomic } from "../../formats/atomic-file.ts";
-import { csv } from "../../formats/csv.ts";
 import { describeEnvironment } from "../../training/run-environment.ts";
+import { writeAnalysis } from "../analysis-folder.ts";
 import { TABLE_5 } from "../paper-tables.ts";
 import { accuracyFigure, batchesOf, memoryFigure, workFigure } from "./figures.ts";
 import type { ThroughputTable } from "./measure.ts";
@@ -32,7 +27,6 @@ export async function writeThroughput(
   table: ThroughputTable,
   { paper = false, sizeBy = "parameters", pictures, command }: ThroughputFilesOptions = {},
 ): Promise<string[]> {
-  await mkdir(folder, { recursive: true });
   const { machine, versions } = await describeEnvironment();
   const where = `${table.device}, ${table.threads} threads, ${machine.cpu ?? machine.platform}`;
   const figures: { name: string; title: string; lead: string; figure: Figure | undefined }[] = [
@@ -60,23 +54,12 @@ export async function writeThroughput(
     table: { head, rows, right: head.flatMap((_, i) => (i === 0 ? [] : [i])) },
   });
   if (paper) sections.push({ title: "The paper's Table 5", lead: PAPER, table: paperTable() });
-  const page = await figurePage({
-    title: "Throughput",
-    kind: where,
-    sections,
-    ...(command !== undefined && { command }),
+  return writeAnalysis(folder, {
+    files: { "throughput.json": { ...table, machine, versions }, "throughput.csv": csvRows(table) },
+    figures: Object.fromEntries(figures.map(({ name, figure }) => [name, figure])),
+    page: { title: "Throughput", kind: where, sections },
+    command,
   });
-  const texts = {
-    "throughput.json": `${JSON.stringify({ ...table, machine, versions }, null, 2)}\n`,
-    "throughput.csv": csv(csvRows(table)),
-    "index.html": page,
-  };
-  for (const [name, text] of Object.entries(texts))
-    await writeFileAtomic(join(folder, name), text, { what: name });
-  const drawn: string[] = [];
-  for (const { name, figure } of figures)
-    if (figure !== undefined) drawn.push(...(await writeFigure(folder, name, figure)));
-  return [...Object.keys(texts), ...drawn];
 }
 
 const ACCURACY =

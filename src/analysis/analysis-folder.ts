@@ -1,0 +1,56 @@
+/** The folder of an analysis: its tables and documents, its figures, and all of it as one page, index.html. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { DataError } from "../errors.ts";
+import type { Figure } from "../figures/draw.ts";
+import { writeFigure } from "../figures/draw.ts";
+import type { PageFrame, PageSection } from "../figures/page.ts";
+import { figurePage } from "../figures/page.ts";
+import { writeFileAtomic } from "../formats/atomic-file.ts";
+import { csv } from "../formats/csv.ts";
+
+export interface AnalysisContent {
+  /** By file name: rows for .csv, a document for .json, or bytes. */
+  readonly files: Readonly<Record<string, CsvRows | Uint8Array | object>>;
+  /** By name without ending; those that are undefined are left out. */
+  readonly figures: Readonly<Record<string, Figure | undefined>>;
+  readonly page: Omit<PageFrame, "command"> & { readonly sections: readonly PageSection[] };
+  /** What made it, as a user would type it. */
+  readonly command?: string | undefined;
+}
+
+export type CsvRows = readonly (readonly (string | number)[])[];
+
+/** Writes into a folder, which is made. @returns the names of the files @throws DataError when it cannot be made */
+export async function writeAnalysis(
+  folder: string,
+  { files, figures, page, command }: AnalysisContent,
+): Promise<string[]> {
+  await makeAnalysisFolder(folder);
+  const html = await figurePage({ ...page, ...(command !== undefined && { command }) });
+  const contents: [name: string, content: string | Uint8Array][] = Object.entries(files).map(
+    ([name, content]) => [name, encoded(name, content)],
+  );
+  for (const [name, content] of [...contents, ["index.html", html] as const])
+    await writeFileAtomic(join(folder, name), content, { what: name });
+  const drawn: string[] = [];
+  for (const [name, figure] of Object.entries(figures))
+    if (figure !== undefined) drawn.push(...(await writeFigure(folder, name, figure)));
+  return [...Object.keys(files), "index.html", ...drawn];
+}
+
+function encoded(name: string, content: CsvRows | Uint8Array | object): string | Uint8Array {
+  if (content instanceof Uint8Array) return content;
+  return name.endsWith(".csv") ? csv(content as CsvRows) : `${JSON.stringify(content, null, 2)}\n`;
+}
+
+/** @throws DataError when it cannot be made */
+export async function makeAnalysisFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
+    throw new DataError(folder, `${folder} cannot be made a folder`, {
+      code: "files/not-written",
+      hint: "Name another with --out.",
+      cause,
+    });
+  });
+}
