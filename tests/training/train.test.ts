@@ -282,6 +282,21 @@ test("an estimate has the run's steps and writes nothing", async () => {
   await expect(readdir(outputDir)).rejects.toThrow("ENOENT");
 });
 
+test("with accumulation, steps and images are those of whole updates", async () => {
+  const events: TrainEvent[] = [];
+  const onEvent = (event: TrainEvent): void => void events.push(event);
+  const folder = `${outputDir}-updates`;
+  await train(run({ epochs: 1, batchSize: 10, accumulationSteps: 3, outputDir: folder }), { onEvent });
+  // of 48 images four batches, three of which are an update
+  expect(events.find(({ type }) => type === "start")).toMatchObject({
+    trainImages: 48,
+    stepsPerEpoch: 3,
+    uniqueImages: 30,
+  });
+  const steps = events.filter((event) => event.type === "step");
+  expect(steps.map(({ step, steps: of }) => [step, of])).toEqual([1, 2, 3].map((step) => [step, 3]));
+});
+
 test("memory does not grow with the epochs", async () => {
   setFlagsFromString("--expose-gc");
   const gc = runInNewContext("gc") as () => void;
