@@ -2,7 +2,8 @@
  * How many source files one thing passes through: an image from disk to its loss, hard distillation (Eq. 3) from its flag to
  * its graph node, a parameter from its birth to its file. Every walk is run twice, the second time with more of the thing;
  * a file is on the walk when functions of it ran more often then, in whichever thread, or when it lies on the stack where
- * the thing is read or made. Graph nodes are one place, the end of a walk; generated code is not counted.
+ * the thing is read or made. Graph nodes are one place, and so is the runtime that executes programs: what PyTorch is for
+ * other trainers. Generated code is not counted.
  *
  *     npx node scripts/walks.ts [--files]
  */
@@ -62,16 +63,18 @@ async function countCalls(
   }
 }
 
+/** Folders that are one place. */
+const PLACES = ["graph/", "runtime/"];
+
 function asPlace(file: string): string {
-  return file.startsWith("graph/") ? "graph/" : file;
+  return PLACES.find((folder) => file.startsWith(folder)) ?? file;
 }
 
 for (const [walk, words] of Object.entries(WALKS)) {
   const [less, more] = [await countCalls(walk, "less"), await countCalls(walk, "more")];
   const passed = [...more.calls].filter(([place, calls]) => calls > (less.calls.get(place) ?? 0));
-  const files = [
-    ...new Set([...passed.map(([place]) => place.split(" ")[0] ?? ""), ...more.via].map(asPlace)),
-  ].toSorted();
-  console.log(`${words}: ${files.length} files`);
-  if (process.argv.includes("--files")) for (const file of files) console.log(`  ${file}`);
+  const files = [...new Set([...passed.map(([place]) => place.split(" ")[0] ?? ""), ...more.via])];
+  const places = [...new Set(files.map(asPlace))].toSorted();
+  console.log(`${words}: ${places.length} (of ${files.length} files)`);
+  if (process.argv.includes("--files")) for (const file of places) console.log(`  ${file}`);
 }

@@ -7,9 +7,9 @@ import { gaussianBlur } from "./blur.ts";
 import type { Border } from "./crop.ts";
 import { crop } from "./crop.ts";
 import { brightness, color, contrast, sharpness } from "./enhance.ts";
-import { flip } from "./flip.ts";
 import { autoContrast, equalize, grayscale, invert, posterize, solarize, solarizeAdd } from "./intensity.ts";
 import type { Picture, Region } from "./picture.ts";
+import { flip } from "./picture.ts";
 import { type Interpolation, resize } from "./resize.ts";
 
 /** Sizes are [height, width]. */

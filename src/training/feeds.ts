@@ -36,6 +36,7 @@ export function batchFeeds(
 ): Record<string, TensorData> {
   const { numClasses } = model.config;
   const { dropPath = 0, drop = 0, attnDrop = 0 } = plan.step;
+  const isDropped = dropPath > 0 || drop > 0 || attnDrop > 0;
   const labelled = smoothTargets(labels, numClasses, plan.targets.smoothing);
   const mixes = mixesOf(plan, { epoch, step, size: model.config.inputSize });
   const mixed = mixes ? mixTargets(labelled, mixes, numClasses) : labelled;
@@ -45,12 +46,13 @@ export function batchFeeds(
     ...(erasing && { [ERASING_INPUT]: erasing }),
     ...(mixes && { [MIX_INPUT]: mixFeed(mixes) }),
     targets: plan.targets.binary ? binarise(mixed) : weighed,
-    ...drawMasks(program.inputs, {
-      random: createRandom(plan.batches.seed, "masks", epoch, step),
-      dropPathRates: model.dropPathRates(dropPath),
-      drop,
-      attnDrop,
-    }),
+    ...(isDropped &&
+      drawMasks(program.inputs, {
+        random: createRandom(plan.batches.seed, "masks", epoch, step),
+        dropPathRates: model.dropPathRates(dropPath),
+        drop,
+        attnDrop,
+      })),
   };
 }
 

@@ -6,7 +6,7 @@ import {
   randomResizedCrop,
   roundHalfEven,
 } from "../../src/augmentation/crop.ts";
-import { flip } from "../../src/augmentation/flip.ts";
+import { flip } from "../../src/augmentation/picture.ts";
 import { createRandom, type Random } from "../../src/random.ts";
 import golden from "../golden/pil/crop.json" with { type: "json" };
 import { generate, sha } from "./generated.ts";
