@@ -1,34 +1,102 @@
 /**
- * Picture files to 8-bit RGB, as PIL's `Image.open(file).convert("RGB")` does it, bit for bit: alpha is dropped,
+ * Image files to 8-bit RGB, as PIL's `Image.open(file).convert("RGB")` does it, bit for bit: alpha is dropped,
  * not blended; ICC profiles are ignored; CMYK is converted by its simple formula. On purpose different: the EXIF
  * orientation is applied (people's photos need it; ImageNet's reference ignores it), and 16-bit grey keeps its
- * high byte (PIL makes it white). AVIF differs with the decoder's version.
+ * high byte (PIL makes it white). AVIF and HEIC differ with the decoder's version.
  */
 import { readFile } from "node:fs/promises";
 import sharp from "sharp";
 import type { Picture } from "../augmentation/picture.ts";
 import { DataError, firstLine } from "../errors.ts";
+import { bmpHeader, decodeBmp } from "./bmp.ts";
+import { decodeGif } from "./gif.ts";
+import { decodeHeic, HEIC_PACKAGE, isHeic, readsHeic } from "./heic.ts";
+import { inFlight } from "./in-flight.ts";
 
-/** Reads a picture file. Throws DataError when it is missing, empty, no picture, damaged or cut off. */
+/** Reads an image file. Throws DataError when it is missing, empty, no image, too large, damaged or cut off. */
 export async function readPicture(path: string): Promise<Picture> {
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
   } catch (cause) {
     throw new DataError(path, `${path} cannot be read: ${firstLine(cause)}`, {
-      hint: "Give the path of a picture file that exists and may be read.",
+      code: "data/unreadable",
+      hint: "Give the path of an image file that exists and may be read.",
       cause,
     });
   }
   return decodePicture(bytes, path);
 }
 
-/** Decodes a picture; `path` is for errors only. */
+/** Pixels of the largest image that is decoded: as many as PIL decodes. */
+export const MAX_PIXELS = 178_956_970;
+
+/** Decodes an image; `path` is for errors only. */
 export async function decodePicture(bytes: Uint8Array, path: string): Promise<Picture> {
-  if (bytes.length === 0) throw new DataError(path, `${path} is empty: expected a picture`);
+  if (bytes.length === 0)
+    throw new DataError(path, `${path} is empty: expected an image`, { code: "data/broken-image" });
   try {
-    const image = sharp(bytes, { failOn: "error", ignoreIcc: true, autoOrient: true });
-    const { space } = await image.metadata();
+    return await decoderOf(bytes, path)();
+  } catch (cause) {
+    if (cause instanceof DataError) throw cause;
+    throw new DataError(path, `${path} is not a whole image: ${firstLine(cause)}`, {
+      code: "data/broken-image",
+      hint: "Replace or remove the file; it may be cut off, or of another kind than its name says.",
+      cause,
+    });
+  }
+}
+
+/** By what the file begins with, whatever it is called. */
+function decoderOf(bytes: Uint8Array, path: string): () => Promise<Picture> {
+  const check = (width: number, height: number): void => checkSize(width, height, path);
+  const begins = (text: string): boolean =>
+    Buffer.from(bytes.subarray(0, text.length)).equals(Buffer.from(text));
+  if (begins("GIF87a") || begins("GIF89a")) {
+    const [width, height] = [shortAt(bytes, 6), shortAt(bytes, 8)];
+    return async () => sized(width, height, check, () => decodeGif(bytes, check));
+  }
+  if (begins("BM")) {
+    return async () => {
+      const { width, height } = bmpHeader(bytes);
+      return sized(width, height, check, () => decodeBmp(bytes));
+    };
+  }
+  if (!isHeic(bytes)) return async () => decodeWithSharp(bytes, check);
+  if (readsHeic) return async () => decodeHeic(bytes, check);
+  throw new DataError(path, `${path} is a HEIC image, which needs the package ${HEIC_PACKAGE}`, {
+    code: "data/heic",
+    hint: `Install it (npm install ${HEIC_PACKAGE}), or convert the image to JPEG.`,
+  });
+}
+
+async function sized(
+  width: number,
+  height: number,
+  check: (width: number, height: number) => void,
+  decode: () => Picture | Promise<Picture>,
+): Promise<Picture> {
+  check(width, height);
+  return inFlight(width * height, decode);
+}
+
+function checkSize(width: number, height: number, path: string): void {
+  if (width * height <= MAX_PIXELS) return;
+  const millions = (pixels: number): string => `${Math.floor(pixels / 1e6)} million`;
+  throw new DataError(
+    path,
+    `${path} is too large: ${width} × ${height} are ${millions(width * height)} pixels, expected at most ${millions(MAX_PIXELS)}`,
+    { code: "data/image-too-large", hint: "Make it smaller, or remove it." },
+  );
+}
+
+async function decodeWithSharp(
+  bytes: Uint8Array,
+  check: (width: number, height: number) => void,
+): Promise<Picture> {
+  const image = sharp(bytes, { failOn: "error", ignoreIcc: true, autoOrient: true, limitInputPixels: false });
+  const { space, width, height } = await image.metadata();
+  return sized(width, height, check, async () => {
     if (space === "cmyk") image.pipelineColourspace("cmyk").toColourspace("cmyk");
     else image.removeAlpha().toColourspace("srgb");
     const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
@@ -38,12 +106,11 @@ export async function decodePicture(bytes: Uint8Array, path: string): Promise<Pi
       height: info.height,
       data: new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length),
     };
-  } catch (cause) {
-    throw new DataError(path, `${path} is not a whole picture: ${firstLine(cause)}`, {
-      hint: "Replace or remove the file; it may be cut off, or of another kind than its name says.",
-      cause,
-    });
-  }
+  });
+}
+
+function shortAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
 }
 
 /** Four channels are CMYK, by PIL's formula; one or two are grey (and alpha). */

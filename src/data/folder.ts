@@ -7,7 +7,7 @@ import { DataError } from "../errors.ts";
 import type { Dataset, LeftOut } from "./dataset.ts";
 import { fileDataset } from "./file-dataset.ts";
 import { EXPECTED_FOLDER, type FoundBelow, imagesBelow, visibleEntries } from "./image-files.ts";
-import { IMAGE_EXTENSIONS, isImageName, list } from "./image-names.ts";
+import { adviceFor, IMAGE_EXTENSIONS, isImageName, list } from "./image-names.ts";
 import { type Part, partOf } from "./split-names.ts";
 
 export interface FolderSource {
@@ -122,7 +122,10 @@ function leftOutOf(path: string, passed: readonly string[], empty: readonly stri
     byEnding.set(ending, names);
   }
   return [
-    ...[...byEnding].map(([ending, names]) => ({ reason: `no image that is read (${ending})`, names })),
+    ...[...byEnding].map(([ending, names]) => ({
+      reason: `no image that is read (${ending}${adviceFor(ending)})`,
+      names,
+    })),
     ...(empty.length > 0 ? [{ reason: "class without images", names: empty }] : []),
   ];
 }

@@ -1,10 +1,19 @@
 /** Which names are those of image files, which are left by programs and never looked at, and how names are listed. */
 import { extname } from "node:path";
+import { HEIC_PACKAGE, readsHeic } from "./heic.ts";
 
 /** Files that are taken for images, by their ending. */
 export const IMAGE_EXTENSIONS: ReadonlySet<string> = new Set(
-  ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "avif", "tif", "tiff"].map((ending) => `.${ending}`),
+  [
+    ..."jpg jpeg jpe jfif png webp gif bmp dib avif tif tiff".split(" "),
+    ...(readsHeic ? ["heic", "heif", "hif"] : []),
+  ].map((ending) => `.${ending}`),
 );
+
+/** What may be done about files that are left out for their ending. */
+export function adviceFor(ending: string): string {
+  return /^\.(?:heic|heif|hif)$/i.test(ending) ? `; npm install ${HEIC_PACKAGE} reads them` : "";
+}
 
 /** Files and folders that systems and programs leave among images, in lower case. */
 const JUNK = new Set([

@@ -1,15 +1,20 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createTransform } from "../../src/augmentation/transform.ts";
 import { resize } from "../../src/augmentation/resize.ts";
 import { decodePicture, readPicture } from "../../src/data/decode.ts";
+import { isHeic, readsHeic } from "../../src/data/heic.ts";
+import { inFlight } from "../../src/data/in-flight.ts";
 import { DataError } from "../../src/errors.ts";
 import { createRandom } from "../../src/random.ts";
 import { generate, sha } from "../augmentation/generated.ts";
 import files from "../golden/pil/files.json" with { type: "json" };
+import heic from "../golden/pil/heic.json" with { type: "json" };
+import kinds from "../golden/pil/kinds.json" with { type: "json" };
 import golden from "../golden/pil/pictures.json" with { type: "json" };
 import { image, temporaryFolder, writeImage, writeText } from "./temporary.ts";
 
@@ -77,6 +82,14 @@ describe("kinds of files", () => {
     expect(sha(await decodePicture(Buffer.from(base64, "base64"), name))).toBe(sha256);
   });
 
+  it.each(kinds.cases)(
+    "$name: PIL's pixels, transparent ones too",
+    async ({ base64, name, size, sha256 }) => {
+      const found = await decodePicture(Buffer.from(base64, "base64"), name);
+      expect([[found.width, found.height], sha(found)]).toEqual([size, sha256]);
+    },
+  );
+
   it.each([
     [1, 20, 14],
     [3, 20, 14],
@@ -102,14 +115,14 @@ describe("broken files are named", () => {
     for (const part of [0.3, 0.6, 0.9]) {
       await writeFile(at(`cut.${ending}`), bytes.subarray(0, Math.floor(bytes.length * part)));
       await expect(readPicture(at(`cut.${ending}`))).rejects.toThrow(DataError);
-      await expect(readPicture(at(`cut.${ending}`))).rejects.toThrow(`cut.${ending} is not a whole picture`);
+      await expect(readPicture(at(`cut.${ending}`))).rejects.toThrow(`cut.${ending} is not a whole image`);
     }
   });
 
   it("text, an empty file, no file", async () => {
     await writeText(at("text.jpg"), "this is no picture");
     await expect(readPicture(at("text.jpg"))).rejects.toThrow(
-      /text\.jpg is not a whole picture: .*unsupported/,
+      /text\.jpg is not a whole image: .*unsupported/,
     );
     await writeText(at("empty.jpg"), "");
     await expect(readPicture(at("empty.jpg"))).rejects.toThrow(/empty\.jpg is empty/);
@@ -137,3 +150,103 @@ describe.skipIf(!existsSync(data))("real photographs (needs ../shared/data)", ()
     },
   );
 });
+
+describe("images as people have them", () => {
+  it("HEIC, whatever it is called, where the optional decoder is installed", async () => {
+    const bytes = Buffer.from(heic.base64, "base64");
+    expect([readsHeic, isHeic(bytes)]).toEqual([true, true]);
+    const found = await decodePicture(bytes, "IMG_1.jpg");
+    expect([found.width, found.height]).toEqual(heic.size);
+    for (const [x = 0, y = 0, ...expected] of heic.pixels) {
+      const at = 3 * (y * found.width + x);
+      for (const [c, value] of expected.entries())
+        expect(Math.abs((found.data[at + c] ?? -99) - value)).toBeLessThanOrEqual(4);
+    }
+    for (const part of [40, 200, bytes.length - 50])
+      expect(await failure(decodePicture(bytes.subarray(0, part), "cut.heic"))).toBe("data/broken-image");
+  });
+
+  it("AVIF begins as HEIC does, and is not taken for it", async () => {
+    expect(isHeic(await image(20, 20).avif().toBuffer())).toBe(false);
+  });
+
+  it("a very large image is too large, not damaged, and takes no memory", async () => {
+    const before = process.memoryUsage().rss;
+    const bombs = [
+      pngOf(20_000, 14_000),
+      webpOf(16_383, 16_383),
+      gifOf(65_535, 65_535),
+      bmpOf(30_000, 30_000),
+    ];
+    const codes = await Promise.all(bombs.map(async (bytes) => failure(decodePicture(bytes, "bomb"))));
+    expect(codes).toEqual(bombs.map(() => "data/image-too-large"));
+    await expect(decodePicture(bombs[0] ?? new Uint8Array(), "p.png")).rejects.toThrow(
+      /p\.png is too large: 20000 × 14000 are 280 million pixels, expected at most 178 million/,
+    );
+    expect(process.memoryUsage().rss - before).toBeLessThan(200e6);
+  });
+
+  it("very large images are decoded one after another", async () => {
+    let [now, most] = [0, 0];
+    const decode = async (): Promise<void> => {
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      now--;
+    };
+    await Promise.all([100e6, 150e6, 1e6, 40e6].map(async (pixels) => inFlight(pixels, decode)));
+    expect(most).toBe(2); // 1 and 40 together
+    most = 0;
+    await Promise.all([1, 2, 3].map(async () => inFlight(1e6, decode)));
+    expect(most).toBe(3);
+  });
+});
+
+async function failure(promise: Promise<unknown>): Promise<string> {
+  const error = await promise.catch((cause: unknown) => cause);
+  if (error instanceof DataError) return error.code;
+  throw new Error(`no DataError: ${String(error)}`);
+}
+
+/** A header, and no pixels. */
+function pngOf(width: number, height: number): Uint8Array {
+  const header = Buffer.alloc(25);
+  header.writeUInt32BE(13, 0);
+  header.write("IHDR", 4);
+  header.writeUInt32BE(width, 8);
+  header.writeUInt32BE(height, 12);
+  header.set([8, 2], 16);
+  header.writeUInt32BE(crc32(header.subarray(4, 21)), 21);
+  const data = Buffer.from([0, 0, 0, 0, 0x49, 0x44, 0x41, 0x54, 0x35, 0xaf, 0x06, 0x1e]);
+  return Buffer.concat([Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10]), header, data]);
+}
+
+/** The header alone of a lossless WebP. */
+function webpOf(width: number, height: number): Uint8Array {
+  const bytes = Buffer.alloc(34);
+  bytes.write("RIFF", 0);
+  bytes.writeUInt32LE(26, 4);
+  bytes.write("WEBPVP8L", 8);
+  bytes.writeUInt32LE(14, 16);
+  bytes[20] = 0x2f;
+  bytes.writeUInt32LE(((width - 1) | ((height - 1) << 14)) >>> 0, 21);
+  return bytes;
+}
+
+function gifOf(width: number, height: number): Uint8Array {
+  const bytes = Buffer.alloc(40);
+  bytes.write("GIF89a");
+  bytes.writeUInt16LE(width, 6);
+  bytes.writeUInt16LE(height, 8);
+  return bytes;
+}
+
+function bmpOf(width: number, height: number): Uint8Array {
+  const bytes = Buffer.alloc(60);
+  bytes.write("BM");
+  bytes.writeUInt32LE(54, 10);
+  bytes.writeUInt32LE(40, 14);
+  bytes.writeInt32LE(width, 18);
+  bytes.writeInt32LE(height, 22);
+  bytes.writeUInt16LE(24, 28);
+  return bytes;
+}
