@@ -10,10 +10,14 @@ import { TRAIN_OPTION_NAMES } from "../src/config/schema.ts";
 import { writeCheckpoint } from "../src/formats/safetensors-file.ts";
 import { input } from "../src/graph/graph.ts";
 import { createModel } from "../src/models/registry.ts";
-import { bindParameters, initialVectors, unpackTensors } from "../src/nn/layout.ts";
+import {
+  bindParameters,
+  createScope,
+  initialVectors,
+  modelLayout,
+  unpackTensors,
+} from "../src/nn/parameters.ts";
 import { evaluationContext } from "../src/nn/context.ts";
-import { createScope } from "../src/nn/parameters.ts";
-import { modelLayout } from "../src/optim/groups.ts";
 import { createRandom } from "../src/random.ts";
 import { batchFeeds, hyperFeeds } from "../src/training/feeds.ts";
 import { loadPrograms } from "../src/training/load-programs.ts";

@@ -18,18 +18,28 @@ export type { CompileOptions, Program, ProgramFacts } from "./graph/program.ts";
 export { evaluate as interpret } from "./graph/interpreter.ts";
 
 // Parameters by timm's names, in flat vectors.
-export { createScope } from "./nn/parameters.ts";
-export type { Initializer, ParameterSpec, Scope } from "./nn/parameters.ts";
+export { checkTensors } from "./nn/check-tensors.ts";
+export type {
+  Initializer,
+  Layout,
+  ParameterGroup,
+  ParameterSpec,
+  ParameterVector,
+  Scope,
+  Segment,
+  Tensors,
+  Vectors,
+} from "./nn/parameters.ts";
 export {
   bindParameters,
-  checkTensors,
   createLayout,
+  createScope,
+  decayGroups,
   initialVectors,
   packTensors,
   unpackTensors,
   zeroVectors,
-} from "./nn/layout.ts";
-export type { Layout, ParameterGroup, ParameterVector, Segment, Tensors, Vectors } from "./nn/layout.ts";
+} from "./nn/parameters.ts";
 export { DROP_PATH_INPUT, dropPathMask, evaluationContext, trainingContext } from "./nn/context.ts";
 export type { ForwardContext } from "./nn/context.ts";
 
@@ -50,7 +60,6 @@ export type { SgdOptions } from "./optim/sgd.ts";
 export type { Optimizer } from "./optim/optimizer.ts";
 export { withLossScale } from "./optim/loss-scale.ts";
 export type { LossScaleOptions } from "./optim/loss-scale.ts";
-export { decayGroups } from "./optim/groups.ts";
 export {
   constantSchedule,
   cosineByEpoch,

@@ -21,7 +21,7 @@ import { pulledDataset } from "../../src/data/pull.ts";
 import { select } from "../../src/data/subset.ts";
 import { writeCheckpoint } from "../../src/formats/safetensors-file.ts";
 import { createDeit } from "../../src/models/registry.ts";
-import { initialVectors, unpackTensors } from "../../src/nn/layout.ts";
+import { initialVectors, unpackTensors } from "../../src/nn/parameters.ts";
 import { createRandom } from "../../src/random.ts";
 import { planTraining } from "../../src/training/plan.ts";
 import { train } from "../../src/training/train.ts";

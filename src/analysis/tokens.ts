@@ -12,7 +12,7 @@ import type { TokenName } from "../evaluation/intermediates.ts";
 import { requireTransformer, tokenNames } from "../evaluation/intermediates.ts";
 import type { AnswerSettings, EvaluateHooks } from "../evaluation/logits.ts";
 import type { Model } from "../models/registry.ts";
-import type { Tensors } from "../nn/layout.ts";
+import type { Tensors } from "../nn/parameters.ts";
 import { Moments } from "./moments.ts";
 import { TOKEN_STATISTICS } from "./token-statistics.ts";
 

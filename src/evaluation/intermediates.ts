@@ -13,8 +13,8 @@ import { patchGrid } from "../models/patch-embed.ts";
 import type { Model } from "../models/registry.ts";
 import type { VisionTransformerConfig } from "../models/vision-transformer.ts";
 import { evaluationContext } from "../nn/context.ts";
-import { bindParameters } from "../nn/layout.ts";
 import type { Scope } from "../nn/parameters.ts";
+import { bindParameters } from "../nn/parameters.ts";
 import type { ProgramOptions } from "./program-input.ts";
 import { imagesInput, normalise } from "./program-input.ts";
 

@@ -7,9 +7,9 @@ import type { ModelMetadata } from "../formats/model-metadata.ts";
 import { adaptation, gridOf } from "../models/adapt.ts";
 import type { Model } from "../models/registry.ts";
 import { createModel, modelOf } from "../models/registry.ts";
-import type { Tensors } from "../nn/layout.ts";
-import { checkTensors } from "../nn/layout.ts";
-import { modelLayout } from "../optim/groups.ts";
+import { checkTensors } from "../nn/check-tensors.ts";
+import type { Tensors } from "../nn/parameters.ts";
+import { modelLayout } from "../nn/parameters.ts";
 import type { Checkpoint, OpenCheckpointOptions } from "./checkpoint.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 

@@ -4,7 +4,7 @@ import { at, constant, input } from "../graph/graph.ts";
 import type { Target, Value } from "../graph/graph.ts";
 import { add, cast, mul } from "../graph/ops.ts";
 import type { Model } from "../models/registry.ts";
-import type { Layout } from "../nn/layout.ts";
+import type { Layout } from "../nn/parameters.ts";
 
 /** What every program of a model depends on. */
 export interface ProgramOptions {

@@ -6,7 +6,6 @@
  */
 import { FormatError } from "../errors.ts";
 import {
-  byteLength,
   DTYPE_BYTES,
   MAX_HEADER_BYTES,
   MAX_TENSORS,
@@ -163,9 +162,8 @@ export function safetensorsChunks({ tensors, metadata }: Safetensors): Uint8Arra
   let position = 0;
   for (const [name, { dtype, shape, data }] of sorted) {
     if (name === "__metadata__") throw unwritable('a tensor cannot be called "__metadata__"');
-    const bytes = shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0)
-      ? byteLength(dtype, shape)
-      : undefined;
+    let bytes: number = DTYPE_BYTES[dtype];
+    for (const dim of shape) bytes = Number.isSafeInteger(dim) && dim >= 0 ? bytes * dim : Number.NaN;
     if (bytes !== data.byteLength) {
       throw unwritable(
         `tensor ${quote(name)} is ${dtype} [${shape.join(", ")}] but has ${data.byteLength} bytes of data`,

@@ -1,13 +1,9 @@
 /** The DeiTs by name: Table 1's Ti, S, B and their distilled forms, and small ones for 32-pixel pictures. */
 import { ConfigError } from "../errors.ts";
-import type { Value } from "../graph/graph.ts";
-import { input } from "../graph/graph.ts";
-import { evaluationContext } from "../nn/context.ts";
-import { collectParameters } from "../nn/parameters.ts";
-import type { Model, ModelFamily, ModelOptions } from "./model.ts";
+import type { ModelFamily, ModelOptions } from "./model.ts";
 import { inputSizeOf } from "./model.ts";
-import type { VisionTransformerConfig } from "./vision-transformer.ts";
-import { dropPathRates, macs, visionTransformer } from "./vision-transformer.ts";
+import type { VisionTransformer, VisionTransformerConfig } from "./vision-transformer.ts";
+import { modelOf } from "./vision-transformer.ts";
 
 /** What distinguishes a registered model; the rest is shared by all DeiTs. */
 type Preset = Pick<VisionTransformerConfig, "embedDim" | "numHeads" | "depth" | "patchSize"> & {
@@ -45,11 +41,6 @@ const NAMES: readonly string[] = Object.keys(PRESETS).flatMap((pattern) => [
   pattern.replace("*", "_distilled"),
 ]);
 
-/** A model whose whole configuration is known. */
-export interface VisionTransformer extends Model {
-  readonly config: VisionTransformerConfig;
-}
-
 /** The registered DeiT of that name. @throws ConfigError when there is none */
 export function createDeit(name: string, options: ModelOptions = {}): VisionTransformer {
   const preset = PRESETS[name.replace("_distilled", "").replace(/_patch/, "*_patch")];
@@ -65,21 +56,3 @@ export function createDeit(name: string, options: ModelOptions = {}): VisionTran
 }
 
 export const deits: ModelFamily = { names: NAMES, create: createDeit };
-
-/** A vision transformer of any configuration. */
-export function modelOf(name: string, config: VisionTransformerConfig): VisionTransformer {
-  const forward: Model["forward"] = (images, scope, context) =>
-    visionTransformer(images, scope, config, context);
-  const images: Value = input("images", "float32", [1, 3, ...config.inputSize]);
-  return {
-    name,
-    config,
-    transformer: config,
-    forward,
-    parameters: collectParameters((scope) => forward(images, scope, evaluationContext())),
-    macs: macs(config),
-    noWeightDecay: ["pos_embed", "cls_token"],
-    classWeight: "head.weight",
-    dropPathRates: (dropPath) => dropPathRates(config.depth, dropPath),
-  };
-}

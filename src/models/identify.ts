@@ -4,8 +4,9 @@
  */
 import { ConfigError } from "../errors.ts";
 import { sizeOf } from "../graph/shape.ts";
-import { createDeit, deits, modelOf } from "./deit.ts";
-import type { VisionTransformer } from "./deit.ts";
+import { createDeit, deits } from "./deit.ts";
+import type { VisionTransformer } from "./vision-transformer.ts";
+import { modelOf } from "./vision-transformer.ts";
 import type { Model } from "./model.ts";
 import { patchGrid } from "./patch-embed.ts";
 import { createModel, listModels } from "./registry.ts";

@@ -1,8 +1,8 @@
 /** Which model a run trains, how large its input is and which of its parameters learn, from the options of "Model" and "Fine-tuning". */
 import { ConfigError } from "../errors.ts";
-import type { Layout } from "../nn/layout.ts";
-import type { TrainableOptions } from "../optim/groups.ts";
-import { modelLayout } from "../optim/groups.ts";
+import type { Layout } from "../nn/parameters.ts";
+import { modelLayout } from "../nn/parameters.ts";
+import type { TrainableOptions } from "../nn/trainable.ts";
 import type { Model } from "./registry.ts";
 import { createModel } from "./registry.ts";
 

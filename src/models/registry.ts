@@ -7,8 +7,9 @@ import { countParameters } from "./model.ts";
 import { regnets } from "./regnet.ts";
 import { resnets } from "./resnet.ts";
 
-export { createDeit, modelOf } from "./deit.ts";
-export type { VisionTransformer } from "./deit.ts";
+export { createDeit } from "./deit.ts";
+export { modelOf } from "./vision-transformer.ts";
+export type { VisionTransformer } from "./vision-transformer.ts";
 export { countParameters } from "./model.ts";
 export type { Model, ModelConfig, ModelOptions } from "./model.ts";
 

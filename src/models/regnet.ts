@@ -104,7 +104,9 @@ export function regnet(
         for (let b = 0; b < blocks; b++) {
           const options = { width, groups, stride: b === 0 ? 2 : 1, index: index++ };
           const names = scope.at(`s${s + 1}.b${b + 1}`);
-          x = context.segment(x, (pixels) => block(pixels, names, options, context));
+          const y = block(x, names, options, context);
+          context.noteSegment(x, y);
+          x = y;
         }
       }
       const features = mean(x, [2, 3]); // [B, C]

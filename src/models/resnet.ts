@@ -41,7 +41,9 @@ export const resnets: ModelFamily = {
             const index = s * blocks + b;
             const stride = s > 0 && b === 0 ? 2 : 1;
             const names = scope.at(`layer${s + 1}.${b}`);
-            x = context.segment(x, (pixels) => block(pixels, names, { width, stride, index }, context));
+            const y = block(x, names, { width, stride, index }, context);
+            context.noteSegment(x, y);
+            x = y;
           }
         }
         const weights = scope.at("linear");

@@ -5,14 +5,17 @@
  */
 import { ConfigError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
+import { input } from "../graph/graph.ts";
 import { add, concat, expand, reshape, slice } from "../graph/ops.ts";
 import { dimAt } from "../graph/shape.ts";
 import type { ForwardContext } from "../nn/context.ts";
+import { evaluationContext } from "../nn/context.ts";
 import { layerNorm, linear, TRUNC_NORMAL } from "../nn/linear.ts";
 import type { Scope } from "../nn/parameters.ts";
+import { collectParameters } from "../nn/parameters.ts";
 import { block } from "./block.ts";
 import type { Heads } from "./heads.ts";
-import type { ModelConfig } from "./model.ts";
+import type { Model, ModelConfig } from "./model.ts";
 import { checkNumClasses } from "./model.ts";
 import { patchEmbed, patchGrid } from "./patch-embed.ts";
 
@@ -22,6 +25,29 @@ export interface VisionTransformerConfig extends ModelConfig {
   readonly depth: number;
   readonly numHeads: number;
   readonly mlpRatio: number;
+}
+
+/** A model whose whole configuration is known. */
+export interface VisionTransformer extends Model {
+  readonly config: VisionTransformerConfig;
+}
+
+/** A vision transformer of any configuration. */
+export function modelOf(name: string, config: VisionTransformerConfig): VisionTransformer {
+  const forward: Model["forward"] = (images, scope, context) =>
+    visionTransformer(images, scope, config, context);
+  const images: Value = input("images", "float32", [1, 3, ...config.inputSize]);
+  return {
+    name,
+    config,
+    transformer: config,
+    forward,
+    parameters: collectParameters((scope) => forward(images, scope, evaluationContext())),
+    macs: macs(config),
+    noWeightDecay: ["pos_embed", "cls_token"],
+    classWeight: "head.weight",
+    dropPathRates: (dropPath) => dropPathRates(config.depth, dropPath),
+  };
 }
 
 /** images: [B, 3, H, W], normalised → logits [B, numClasses] of each head. */
@@ -45,9 +71,10 @@ export function visionTransformer(
   x = context.dropout(x, "embeddings");
   context.record("embeddings", x);
   for (let index = 0; index < depth; index++) {
-    const options = { numHeads, mlpRatio, index };
-    x = context.segment(x, (input) => block(input, scope.at(`blocks.${index}`), options, context));
-    context.record(`blocks.${index}`, x);
+    const y = block(x, scope.at(`blocks.${index}`), { numHeads, mlpRatio, index }, context);
+    context.noteSegment(x, y);
+    context.record(`blocks.${index}`, y);
+    x = y;
   }
   x = layerNorm(slice(x, { axis: 0, end: prefix.length }), scope.at("norm")); // all that the heads read
   context.record("tokens", x);

@@ -22,10 +22,10 @@ export interface ForwardContext {
   /** Keeps an intermediate result under a name like `blocks.0.attn`. */
   record(name: string, value: Value): void;
   /**
-   * A part of the model that is a function of x and parameters alone: a block. Training may then compute it twice
-   * instead of keeping what lies inside (--recompute).
+   * Notes a part of the model that is a function of x and parameters alone, a block, by its ends. Training may then
+   * compute it twice instead of keeping what lies inside (--recompute).
    */
-  segment(x: Value, part: (x: Value) => Value): Value;
+  noteSegment(x: Value, y: Value): void;
   /** What a buffer becomes after this pass, given as the scope gave it; nothing in evaluation. */
   updateBuffer(buffer: Value, next: Value): void;
 }
@@ -38,7 +38,7 @@ export function evaluationContext(records?: Map<string, Value>): ForwardContext 
     dropout: (x) => x,
     attentionFactors: () => undefined,
     record: (name, value) => void records?.set(name, value),
-    segment: (x, part) => part(x),
+    noteSegment: () => {},
     updateBuffer: () => {},
   };
 }
@@ -89,7 +89,7 @@ export function trainingContext({
     attentionFactors: (shape, site) =>
       attnDrop === 0 ? undefined : dropoutFactors(shape, { site: site + ATTENTION_SITE, rate: attnDrop }),
     record: () => {},
-    segment: (x, part) => part(x),
+    noteSegment: () => {},
     updateBuffer: (buffer, next) => void bufferUpdates?.set(buffer, next),
   };
 }

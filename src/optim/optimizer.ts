@@ -3,7 +3,7 @@
  * parameters is updated by a dozen operations. Its changing numbers come in as one small input a step.
  */
 import type { Value } from "../graph/graph.ts";
-import type { ParameterGroup } from "../nn/layout.ts";
+import type { ParameterGroup } from "../nn/parameters.ts";
 import type { LossScale } from "./loss-scale.ts";
 
 export interface Optimizer {

@@ -1,7 +1,7 @@
 /** What a run will take on this machine, from a few of its real steps. */
 import type { Loader } from "../data/loader.ts";
 import type { Precision } from "../graph/precision.ts";
-import { initialVectors } from "../nn/layout.ts";
+import { initialVectors } from "../nn/parameters.ts";
 import { createRandom } from "../random.ts";
 import { batchFeeds, hyperFeeds } from "./feeds.ts";
 import { loadPrograms } from "./load-programs.ts";

@@ -6,7 +6,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { planBatches } from "../data/plan.ts";
 import type { Teacher } from "../distillation/teacher-program.ts";
 import type { Model } from "../models/registry.ts";
-import type { Layout } from "../nn/layout.ts";
+import type { Layout } from "../nn/parameters.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { TrainEvent } from "./events.ts";

@@ -5,8 +5,8 @@ import type { FloatTensor } from "../formats/safetensors.ts";
 import type { Adaptation } from "../models/adapt.ts";
 import { adaptation, gridOf } from "../models/adapt.ts";
 import type { Model } from "../models/registry.ts";
-import type { Layout, Segment } from "../nn/layout.ts";
-import { initialVectors } from "../nn/layout.ts";
+import type { Layout, Segment } from "../nn/parameters.ts";
+import { initialVectors } from "../nn/parameters.ts";
 import { createRandom } from "../random.ts";
 
 /** Fewer of the model's parameters than this part, and the checkpoint is another model's. */

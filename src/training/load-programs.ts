@@ -4,7 +4,7 @@ import { isTraced, teacherLogits } from "../distillation/teacher-program.ts";
 import { evaluationProgram } from "../evaluation/program.ts";
 import type { ProgramOptions } from "../evaluation/program.ts";
 import type { Model } from "../models/registry.ts";
-import type { Layout } from "../nn/layout.ts";
+import type { Layout } from "../nn/parameters.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Executable, Runtime } from "../runtime/runtime.ts";
 import { applyProgram, gradProgram, stepProgram } from "./program.ts";

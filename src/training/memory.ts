@@ -1,7 +1,7 @@
 /** Memory of a run: what a step will want, whether it is there, and what to change when it was not. */
 import { DeviceError } from "../errors.ts";
-import type { Layout } from "../nn/layout.ts";
-import { trainedVectors } from "../nn/layout.ts";
+import type { Layout } from "../nn/parameters.ts";
+import { trainedVectors } from "../nn/parameters.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Executables } from "./load-programs.ts";
 import { trainingState } from "./program.ts";

@@ -10,7 +10,7 @@ import type { Teacher } from "../distillation/teacher-program.ts";
 import type { Precision } from "../graph/precision.ts";
 import { buildModel } from "../models/model-request.ts";
 import type { Model } from "../models/registry.ts";
-import type { Layout } from "../nn/layout.ts";
+import type { Layout } from "../nn/parameters.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { Runtime } from "../runtime/runtime.ts";

@@ -30,8 +30,8 @@ import type { Segment } from "../graph/recompute.ts";
 import { compile } from "../graph/program.ts";
 import type { ForwardContext } from "../nn/context.ts";
 import { evaluationContext, isDropoutMask, trainingContext } from "../nn/context.ts";
-import type { Layout, ParameterVector } from "../nn/layout.ts";
-import { bindParameters, frozenVectors, nextVector, trainedVectors } from "../nn/layout.ts";
+import type { Layout, ParameterVector } from "../nn/parameters.ts";
+import { bindParameters, frozenVectors, nextVector, trainedVectors } from "../nn/parameters.ts";
 import {
   isFiniteNorm,
   LOSS_SCALE_LENGTH,
@@ -247,12 +247,10 @@ function lossScaleInput(): Value {
 function segmented(context: ForwardContext, segments: Segment[]): ForwardContext {
   return {
     ...context,
-    segment(input, part) {
-      const output = part(input);
+    noteSegment(input, output) {
       const before = segments.pop();
       if (before !== undefined) segments.push({ ...before, recompute: true });
       segments.push({ input, output, recompute: false });
-      return output;
     },
   };
 }

@@ -1,7 +1,7 @@
 /** How far a run is, and its state vectors: into a file and back, bit for bit. */
 import { DeitError } from "../errors.ts";
-import type { Layout } from "../nn/layout.ts";
-import { trainedVectors } from "../nn/layout.ts";
+import type { Layout } from "../nn/parameters.ts";
+import { trainedVectors } from "../nn/parameters.ts";
 import { EMA_SLOT } from "../optim/ema.ts";
 import { LOSS_SCALE_STATE } from "../optim/loss-scale.ts";
 import type { Optimizer } from "../optim/optimizer.ts";

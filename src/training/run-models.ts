@@ -4,8 +4,8 @@
  */
 import type { Normalisation } from "../augmentation/normalisation.ts";
 import type { Model } from "../models/registry.ts";
-import type { Layout } from "../nn/layout.ts";
-import { unpackTensors } from "../nn/layout.ts";
+import type { Layout } from "../nn/parameters.ts";
+import { unpackTensors } from "../nn/parameters.ts";
 import type { WeightsKind } from "./progress.ts";
 import { progressOf, weightsOf } from "./progress.ts";
 import type { RunState } from "./run-state.ts";

@@ -24,7 +24,7 @@ import { openSafetensors } from "../formats/safetensors-file.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 
 import type { Model } from "../models/registry.ts";
-import type { Layout } from "../nn/layout.ts";
+import type { Layout } from "../nn/parameters.ts";
 import { LOSS_SCALE_STATE } from "../optim/loss-scale.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { trainingState } from "./program.ts";

@@ -1,7 +1,7 @@
 /** The steps of a run: what each is fed with, and what its results do to the run's progress. */
 import type { Batch } from "../data/loader.ts";
 import type { Model } from "../models/registry.ts";
-import type { Layout } from "../nn/layout.ts";
+import type { Layout } from "../nn/parameters.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Schedule } from "../optim/schedule.ts";
 import type { Runtime, TensorData } from "../runtime/runtime.ts";

@@ -5,7 +5,7 @@
 import { freeMemory } from "../runtime/free-memory.ts";
 import { openCheckpoint } from "../evaluation/checkpoint.ts";
 import type { Model } from "../models/registry.ts";
-import type { Layout } from "../nn/layout.ts";
+import type { Layout } from "../nn/parameters.ts";
 import { VERSION } from "../version.ts";
 import { openAnswerCache } from "./answer-cache.ts";
 import type { TrainHooks, TrainResult } from "./fit.ts";

@@ -12,8 +12,7 @@ import { fromFloat32, serializeSafetensors } from "../../src/formats/safetensors
 import { writeCheckpoint } from "../../src/formats/safetensors-file.ts";
 import { createModel, modelOf } from "../../src/models/registry.ts";
 import type { Model } from "../../src/models/registry.ts";
-import { initialVectors, unpackTensors } from "../../src/nn/layout.ts";
-import { modelLayout } from "../../src/optim/groups.ts";
+import { initialVectors, modelLayout, unpackTensors } from "../../src/nn/parameters.ts";
 import { createRandom } from "../../src/random.ts";
 import { initialWeights } from "../../src/training/initial-weights.ts";
 import { temporaryFolder } from "../data/temporary.ts";

@@ -10,9 +10,8 @@ import { deployedModel, OPSETS } from "../../src/export/onnx.ts";
 import { deployedProgram } from "../../src/models/deploy.ts";
 import type { Model } from "../../src/models/registry.ts";
 import { createModel, modelOf } from "../../src/models/registry.ts";
-import type { Tensors } from "../../src/nn/layout.ts";
-import { initialVectors, unpackTensors } from "../../src/nn/layout.ts";
-import { modelLayout } from "../../src/optim/groups.ts";
+import type { Tensors } from "../../src/nn/parameters.ts";
+import { initialVectors, modelLayout, unpackTensors } from "../../src/nn/parameters.ts";
 import { createRandom } from "../../src/random.ts";
 
 function weightsOf(model: Model): Tensors {

@@ -11,8 +11,7 @@ import { WEIGHTS, writeTimm } from "../../src/export/weights.ts";
 import { timmConfig } from "../../src/formats/huggingface.ts";
 import { createModel, listModels, modelOf } from "../../src/models/registry.ts";
 import type { Model } from "../../src/models/registry.ts";
-import { initialVectors, unpackTensors } from "../../src/nn/layout.ts";
-import { modelLayout } from "../../src/optim/groups.ts";
+import { initialVectors, modelLayout, unpackTensors } from "../../src/nn/parameters.ts";
 import { createRandom } from "../../src/random.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 

@@ -7,7 +7,7 @@ import type { FloatTensor, Tensor } from "../../src/formats/safetensors.ts";
 import type { TensorFile } from "../../src/formats/tensor-source.ts";
 import { FormatError } from "../../src/errors.ts";
 import { jointLogits } from "../../src/models/heads.ts";
-import type { VisionTransformer } from "../../src/models/deit.ts";
+import type { VisionTransformer } from "../../src/models/vision-transformer.ts";
 import { evaluationContext } from "../../src/nn/context.ts";
 import { createScope } from "../../src/nn/parameters.ts";
 import { seededImages, seededTensor } from "../helpers/seeded.ts";

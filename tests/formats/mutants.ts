@@ -16,8 +16,7 @@ import { fromFloat32, serializeSafetensors } from "../../src/formats/safetensors
 import type { FloatTensor } from "../../src/formats/safetensors.ts";
 import { timmModel } from "../../src/export/timm.ts";
 import { createModel, modelOf } from "../../src/models/registry.ts";
-import { initialVectors, unpackTensors } from "../../src/nn/layout.ts";
-import { modelLayout } from "../../src/optim/groups.ts";
+import { initialVectors, modelLayout, unpackTensors } from "../../src/nn/parameters.ts";
 import type { Random } from "../../src/random.ts";
 import { createRandom } from "../../src/random.ts";
 import { progressOf } from "../../src/training/progress.ts";

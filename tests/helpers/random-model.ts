@@ -2,9 +2,8 @@
 import { encodeModelMetadata } from "../../src/formats/model-metadata.ts";
 import { writeCheckpoint } from "../../src/formats/safetensors-file.ts";
 import { createModel } from "../../src/models/registry.ts";
-import type { Tensors } from "../../src/nn/layout.ts";
-import { initialVectors, unpackTensors } from "../../src/nn/layout.ts";
-import { modelLayout } from "../../src/optim/groups.ts";
+import type { Tensors } from "../../src/nn/parameters.ts";
+import { initialVectors, modelLayout, unpackTensors } from "../../src/nn/parameters.ts";
 import { createRandom } from "../../src/random.ts";
 
 /** Writes `file`, and returns its tensors. Without `classes` the file says nothing of itself. */

@@ -7,8 +7,7 @@ import { deployedModel } from "../../src/export/onnx.ts";
 import { toFloat16 } from "../../src/interop/float16.ts";
 import type { Model } from "../../src/models/registry.ts";
 import { createModel, modelOf } from "../../src/models/registry.ts";
-import { initialVectors, unpackTensors } from "../../src/nn/layout.ts";
-import { modelLayout } from "../../src/optim/groups.ts";
+import { initialVectors, modelLayout, unpackTensors } from "../../src/nn/parameters.ts";
 import { createRandom } from "../../src/random.ts";
 
 const SMALL = { embedDim: 64, numHeads: 2, depth: 3, patchSize: 8, mlpRatio: 4, numClasses: 7 } as const;

@@ -12,8 +12,7 @@ import { openOnnx } from "../../src/interop/onnx-edit.ts";
 import { linearLayers, toInt8 } from "../../src/interop/quantize.ts";
 import type { VisionTransformer } from "../../src/models/registry.ts";
 import { modelOf } from "../../src/models/registry.ts";
-import { initialVectors, unpackTensors } from "../../src/nn/layout.ts";
-import { modelLayout } from "../../src/optim/groups.ts";
+import { initialVectors, modelLayout, unpackTensors } from "../../src/nn/parameters.ts";
 import { createRandom } from "../../src/random.ts";
 
 const MODEL: VisionTransformer = modelOf("small", {

@@ -13,10 +13,14 @@ import { countParameters, createModel } from "../../src/models/registry.ts";
 import type { Model } from "../../src/models/registry.ts";
 import { regnet, regnetStages } from "../../src/models/regnet.ts";
 import { evaluationContext, trainingContext } from "../../src/nn/context.ts";
-import { initialVectors, trainedVectors, unpackTensors } from "../../src/nn/layout.ts";
+import {
+  createScope,
+  initialVectors,
+  modelLayout,
+  trainedVectors,
+  unpackTensors,
+} from "../../src/nn/parameters.ts";
 import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
-import { createScope } from "../../src/nn/parameters.ts";
-import { modelLayout } from "../../src/optim/groups.ts";
 import { createRandom } from "../../src/random.ts";
 import { smoothTargets } from "../../src/training/task.ts";
 import type { Value } from "../../src/graph/graph.ts";

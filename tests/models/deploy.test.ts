@@ -8,7 +8,7 @@ import { deployedProgram } from "../../src/models/deploy.ts";
 import { jointLogits } from "../../src/models/heads.ts";
 import { createModel } from "../../src/models/registry.ts";
 import { evaluationContext } from "../../src/nn/context.ts";
-import type { Tensors } from "../../src/nn/layout.ts";
+import type { Tensors } from "../../src/nn/parameters.ts";
 import { createScope } from "../../src/nn/parameters.ts";
 import { expectClose } from "../graph/compare.ts";
 import { graphOf } from "../graph/parse.ts";

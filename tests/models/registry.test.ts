@@ -5,8 +5,7 @@ import { ConfigError } from "../../src/errors.ts";
 import { patchGrid } from "../../src/models/patch-embed.ts";
 import { countParameters, createDeit, createModel, listModels, modelOf } from "../../src/models/registry.ts";
 import { dropPathRates } from "../../src/models/vision-transformer.ts";
-import { createLayout, initialVectors, unpackTensors } from "../../src/nn/layout.ts";
-import { decayGroups } from "../../src/optim/groups.ts";
+import { createLayout, decayGroups, initialVectors, unpackTensors } from "../../src/nn/parameters.ts";
 import { createRandom } from "../../src/random.ts";
 
 function golden(path: string): string {

@@ -12,8 +12,13 @@ import { headOutputs } from "../../src/evaluation/program.ts";
 import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
 import { createDeit } from "../../src/models/registry.ts";
 import { trainingContext } from "../../src/nn/context.ts";
-import { bindParameters, createLayout, packTensors, unpackTensors } from "../../src/nn/layout.ts";
-import { decayGroups } from "../../src/optim/groups.ts";
+import {
+  bindParameters,
+  createLayout,
+  decayGroups,
+  packTensors,
+  unpackTensors,
+} from "../../src/nn/parameters.ts";
 import { createRuntime } from "../../src/runtime/node.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import type { PackedTensor } from "../helpers/seeded.ts";

@@ -4,10 +4,10 @@ import { CheckpointError } from "../../src/errors.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import { at } from "../../src/graph/graph.ts";
 import { mul } from "../../src/graph/ops.ts";
-import type { Layout, ParameterGroup } from "../../src/nn/layout.ts";
+import { checkTensors } from "../../src/nn/check-tensors.ts";
+import type { Layout, ParameterGroup, ParameterSpec } from "../../src/nn/parameters.ts";
 import {
   bindParameters,
-  checkTensors,
   createLayout,
   frozenVectors,
   initialVectors,
@@ -16,8 +16,7 @@ import {
   trainedVectors,
   unpackTensors,
   zeroVectors,
-} from "../../src/nn/layout.ts";
-import type { ParameterSpec } from "../../src/nn/parameters.ts";
+} from "../../src/nn/parameters.ts";
 import { createRandom } from "../../src/random.ts";
 
 const specs: ParameterSpec[] = [

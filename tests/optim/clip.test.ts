@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { input } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import { compile } from "../../src/graph/program.ts";
-import { packTensors } from "../../src/nn/layout.ts";
+import { packTensors } from "../../src/nn/parameters.ts";
 import { clipGlobalNorm, globalNorm } from "../../src/optim/clip.ts";
 import { expectClose, feedsFor } from "../graph/compare.ts";
 import { devices, sharedRuntime } from "../helpers/devices.ts";

@@ -1,6 +1,6 @@
 /** Comparison of a run with the recorded one. */
 import { expect } from "vitest";
-import type { Tensors } from "../../src/nn/layout.ts";
+import type { Tensors } from "../../src/nn/parameters.ts";
 import { unpack } from "../helpers/seeded.ts";
 import type { RecordedRun } from "./steps.ts";
 

@@ -5,9 +5,14 @@ import type { Value } from "../../src/graph/graph.ts";
 import { reshape, split } from "../../src/graph/ops.ts";
 import { compile } from "../../src/graph/program.ts";
 import { sizeOf } from "../../src/graph/shape.ts";
-import type { Layout, Tensors } from "../../src/nn/layout.ts";
-import { createLayout, packTensors, unpackTensors, zeroVectors } from "../../src/nn/layout.ts";
-import { decayGroups } from "../../src/optim/groups.ts";
+import type { Layout, Tensors } from "../../src/nn/parameters.ts";
+import {
+  createLayout,
+  decayGroups,
+  packTensors,
+  unpackTensors,
+  zeroVectors,
+} from "../../src/nn/parameters.ts";
 import type { Optimizer } from "../../src/optim/optimizer.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import type { PackedTensor } from "../helpers/seeded.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { DeviceError } from "../../src/errors.ts";
 import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
-import { initialVectors, zeroVectors } from "../../src/nn/layout.ts";
+import { initialVectors, zeroVectors } from "../../src/nn/parameters.ts";
 import { adamW } from "../../src/optim/adamw.ts";
 import { withEma } from "../../src/optim/ema.ts";
 import { LOSS_SCALE_STATE, withLossScale } from "../../src/optim/loss-scale.ts";

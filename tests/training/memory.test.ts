@@ -7,7 +7,7 @@ import { createModel } from "../../src/models/registry.ts";
 import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
 import { adamW } from "../../src/optim/adamw.ts";
 import { withLossScale } from "../../src/optim/loss-scale.ts";
-import { modelLayout } from "../../src/optim/groups.ts";
+import { modelLayout } from "../../src/nn/parameters.ts";
 import { memoryAdvice, memoryWarning, withMemoryAdvice } from "../../src/training/memory.ts";
 import type { TrainingOptions } from "../../src/training/program.ts";
 import { stepProgram } from "../../src/training/program.ts";

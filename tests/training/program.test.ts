@@ -13,16 +13,16 @@ import { jointLogits } from "../../src/models/heads.ts";
 import type { Model } from "../../src/models/registry.ts";
 import { createDeit, createModel, modelOf } from "../../src/models/registry.ts";
 import { DROP_PATH_INPUT } from "../../src/nn/context.ts";
-import type { Layout } from "../../src/nn/layout.ts";
+import type { Layout } from "../../src/nn/parameters.ts";
 import {
   createLayout,
+  decayGroups,
   initialVectors,
   packTensors,
   unpackTensors,
   zeroVectors,
-} from "../../src/nn/layout.ts";
+} from "../../src/nn/parameters.ts";
 import { adamW } from "../../src/optim/adamw.ts";
-import { decayGroups } from "../../src/optim/groups.ts";
 import { createRandom } from "../../src/random.ts";
 import type { Executable, Runtime, TensorData } from "../../src/runtime/runtime.ts";
 import type { TrainingOptions } from "../../src/training/program.ts";

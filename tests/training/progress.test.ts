@@ -1,10 +1,9 @@
 /** Which epoch's weights are a run's best, and what a saved state says of it. */
 import { expect, test } from "vitest";
 import { createModel } from "../../src/models/registry.ts";
-import { initialVectors } from "../../src/nn/layout.ts";
+import { initialVectors, modelLayout } from "../../src/nn/parameters.ts";
 import { adamW } from "../../src/optim/adamw.ts";
 import { withEma } from "../../src/optim/ema.ts";
-import { modelLayout } from "../../src/optim/groups.ts";
 import { createRandom } from "../../src/random.ts";
 import { isBetter, progressOf, restoreProgress } from "../../src/training/progress.ts";
 

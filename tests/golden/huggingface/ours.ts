@@ -1,7 +1,7 @@
 /** The seeded models that write-folders.ts exports and the tests compute. */
 import type { WrittenPreprocessing } from "../../../src/formats/preprocessor.ts";
-import type { VisionTransformer } from "../../../src/models/deit.ts";
-import { createDeit, modelOf } from "../../../src/models/deit.ts";
+import type { VisionTransformer } from "../../../src/models/vision-transformer.ts";
+import { createDeit, modelOf } from "../../../src/models/registry.ts";
 import { seededParameter } from "../../helpers/seeded.ts";
 
 export interface Ours {

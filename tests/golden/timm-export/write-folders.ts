@@ -12,8 +12,7 @@ import { checkTimmFolder } from "../../../src/export/timm.ts";
 import { WEIGHTS, writeTimm } from "../../../src/export/weights.ts";
 import { writeCheckpoint } from "../../../src/formats/safetensors-file.ts";
 import { createModel, listModels } from "../../../src/models/registry.ts";
-import { initialVectors, unpackTensors } from "../../../src/nn/layout.ts";
-import { modelLayout } from "../../../src/optim/groups.ts";
+import { initialVectors, modelLayout, unpackTensors } from "../../../src/nn/parameters.ts";
 import { createRandom } from "../../../src/random.ts";
 
 const [root, ...names] = process.argv.slice(2);

@@ -6,11 +6,9 @@ import { evaluate } from "../../src/graph/interpreter.ts";
 import { sizeOf } from "../../src/graph/shape.ts";
 import type { Model } from "../../src/models/registry.ts";
 import { createModel, modelOf } from "../../src/models/registry.ts";
-import type { ParameterSpec } from "../../src/nn/parameters.ts";
-import type { Layout } from "../../src/nn/layout.ts";
-import { packTensors, unpackTensors, zeroVectors } from "../../src/nn/layout.ts";
+import type { Layout, ParameterSpec } from "../../src/nn/parameters.ts";
+import { modelLayout, packTensors, unpackTensors, zeroVectors } from "../../src/nn/parameters.ts";
 import { adamW } from "../../src/optim/adamw.ts";
-import { modelLayout } from "../../src/optim/groups.ts";
 import type { PackedTensor } from "../helpers/seeded.ts";
 import { seededParameter, seededTensor, unpack } from "../helpers/seeded.ts";
 

@@ -1,6 +1,6 @@
 /** Which parameters weight decay leaves alone. (Counts for whole models: tests/models/registry.test.ts.) */
 import { expect, test } from "vitest";
-import { decayGroups } from "../../src/optim/groups.ts";
+import { decayGroups } from "../../src/nn/parameters.ts";
 
 const groupOf = decayGroups(["pos_embed", "cls_token"]);
 
