@@ -21,7 +21,7 @@ import { openTensorFile } from "../formats/tensor-file.ts";
 import { ConfigError } from "../errors.ts";
 import type { Model, ModelOptions } from "../models/registry.ts";
 import { createModel } from "../models/registry.ts";
-import { identifyConvnet, identifyModel } from "../models/identify.ts";
+import { assumptionsOf, identifyConvnets, identifyModel } from "../models/identify.ts";
 import { repositoryOf } from "../interop/hub-cache.ts";
 import { openOnnxWeights } from "../interop/onnx-weights.ts";
 import { findPretrained } from "../models/pretrained.ts";
@@ -49,6 +49,8 @@ export interface Checkpoint extends AsyncDisposable {
   expectModel(options?: IdentifyCheckpointOptions): Model;
   /** What the user should know: tensors passed over, an epsilon of its own. */
   readonly notes: readonly string[];
+  /** What `model()` assumes, a sentence each; nothing to say where the user names the model. */
+  readonly assumptions: readonly string[];
 }
 
 export interface IdentifyCheckpointOptions {
@@ -87,6 +89,9 @@ export async function openCheckpoint(
       ...own,
     };
     const architecture = architectureOf(file.tensors);
+    const isBare = own.model === undefined;
+    const convnets = isBare && architecture === undefined ? identifyConvnets(file.tensors) : [];
+    const numHeads = config?.dims?.numHeads ?? config?.numHeads;
     const model: Checkpoint["model"] = (options = {}) => {
       const inputSize = metadata.inputSize ?? options.inputSize;
       if (own.model !== undefined)
@@ -94,8 +99,7 @@ export async function openCheckpoint(
           numClasses: own.classes?.length,
           inputSize: metadata.inputSize,
         });
-      if (architecture === undefined) return identifyConvnet(file.tensors);
-      const numHeads = config?.dims?.numHeads ?? config?.numHeads;
+      if (architecture === undefined) return convnets[0];
       return identifyModel(architecture, { numHeads, inputSize, numClasses: config?.numClasses });
     };
     return {
@@ -104,13 +108,14 @@ export async function openCheckpoint(
       metadata,
       architecture,
       preprocessing,
-      isSure: own.model !== undefined || isOfficial,
+      isSure: !isBare || isOfficial,
       notes: [
         ...file.notes,
         ...(await averagedBeside(given, { path, weights, file })),
         ...(config?.warnings ?? []),
         ...(beside?.notes ?? []),
       ],
+      assumptions: isBare ? assumed({ architecture, numHeads, convnets }) : [],
       model,
       expectModel(options) {
         const found = model(options);
@@ -132,6 +137,29 @@ async function openView(path: string, options: OpenCheckpointOptions): Promise<T
     return timmView(file, options);
   } catch (error) {
     await file.close();
+    throw error;
+  }
+}
+
+/** What is assumed of weights that say nothing of themselves. */
+function assumed({
+  architecture,
+  numHeads,
+  convnets,
+}: {
+  architecture: Architecture | undefined;
+  numHeads: number | undefined;
+  convnets: readonly Model[];
+}): string[] {
+  if (architecture === undefined) return [assumptionsOf(convnets) ?? []].flat();
+  if (numHeads !== undefined) return [];
+  try {
+    const side = architecture.patchSize;
+    const any = { ...architecture, inputSize: undefined, numClasses: Math.max(1, architecture.numClasses) };
+    const found = identifyModel(any, { inputSize: [side, side * architecture.numPatches] });
+    return [assumptionsOf(found) ?? []].flat();
+  } catch (error) {
+    if (error instanceof ConfigError) return []; // as model() says
     throw error;
   }
 }

@@ -47,7 +47,7 @@ export async function loadModel(
   const size = typeof inputSize === "number" ? ([inputSize, inputSize] as const) : inputSize;
   const own = name === undefined ? checkpoint.expectModel({ inputSize: size }) : undefined;
   const model = modelFor(checkpoint, { name: name ?? own?.name ?? "", own, inputSize: size });
-  const notes: string[] = [...checkpoint.notes];
+  const notes: string[] = [...checkpoint.notes, ...(name === undefined ? checkpoint.assumptions : [])];
   const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
   const grid = gridOf(checkpoint.metadata.inputSize, model);
   for (const { name: parameter, shape } of model.parameters) {

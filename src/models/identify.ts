@@ -125,23 +125,37 @@ function likelySizes(numPatches: number, patchSize: number): string {
 }
 
 /**
- * The registered convnet with exactly these tensors, whatever its number of classes; undefined when there is none. Where
- * two differ in their strides alone (regnety_002, regnety_002_32), the one for larger pictures. PyTorch's batch counters
- * may be among the tensors.
+ * The registered convnets with exactly these tensors, whatever their number of classes: two differ in their strides alone
+ * (regnety_002, regnety_002_32), the one for larger images first. PyTorch's batch counters may be among the tensors.
  */
-export function identifyConvnet(
+export function identifyConvnets(
   tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
-): Model | undefined {
+): readonly Model[] {
   const names = [...tensors.keys()].filter((name) => !name.endsWith(".num_batches_tracked"));
+  const shapeOf = (name: string): readonly number[] | undefined => tensors.get(name)?.shape;
   return listModels()
     .filter(({ name }) => !deits.names.includes(name))
     .toSorted((a, b) => sizeOf(b.inputSize) - sizeOf(a.inputSize))
-    .map(({ name }) =>
-      createModel(name, { numClasses: tensors.get(createModel(name).classWeight)?.shape[0] }),
-    )
-    .find(
-      ({ parameters }) =>
-        parameters.length === names.length &&
-        parameters.every(({ name, shape }) => tensors.get(name)?.shape.join() === shape.join()),
+    .map(({ name }) => createModel(name))
+    .filter(({ parameters }) => parameters.length === names.length)
+    .flatMap(({ name, classWeight }) => {
+      const numClasses = shapeOf(classWeight)?.[0] ?? 0;
+      return numClasses > 0 ? [createModel(name, { numClasses })] : [];
+    })
+    .filter(({ parameters }) =>
+      parameters.every(({ name, shape }) => shapeOf(name)?.join() === shape.join()),
     );
+}
+
+/** What shapes do not say and is assumed of weights that say no more, in a sentence. */
+export function assumptionsOf(found: VisionTransformer | readonly Model[]): string | undefined {
+  if (!("config" in found)) {
+    const [first, ...others] = found.map(({ name }) => name);
+    return others.length === 0
+      ? undefined
+      : `its tensors are those of ${first} and of ${others.join()}, which differ in a stride: assumed ${first} (--model ${others[0]} takes the other)`;
+  }
+  const { embedDim, numHeads } = found.config;
+  if (embedDim / numHeads === HEAD_DIM && deits.names.includes(found.name)) return undefined;
+  return `its tensors do not say how many attention heads they have: assumed ${numHeads}, ${embedDim / numHeads} wide (a config.json beside it would say)`;
 }

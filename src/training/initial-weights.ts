@@ -26,6 +26,8 @@ export interface WeightSource {
   readonly metadata: Partial<Pick<ModelMetadata, "inputSize">>;
   /** What the user should know of it. */
   readonly notes: readonly string[];
+  /** What is assumed of it, where it does not say. */
+  readonly assumptions?: readonly string[];
   /** The model that it is of. @throws ConfigError saying what it is instead */
   expectModel(options: { inputSize: readonly [number, number] }): Pick<Model, "name">;
 }
@@ -58,7 +60,7 @@ export async function initialWeights(
     const data = await readFinite(checkpoint, found.source);
     vectors[segment.vector]?.set(found.convert(data), segment.offset);
   }
-  checkpoint.notes.forEach(warn);
+  [...checkpoint.notes, ...(checkpoint.assumptions ?? [])].forEach(warn);
   for (const { found } of sources) if (found?.note !== undefined) note(found.note);
   const used = new Set(sources.flatMap(({ segment, found }) => [segment.name, found?.source]));
   const unused = [...checkpoint.file.tensors.keys()].filter((name) => !used.has(name));

@@ -54,9 +54,9 @@ async function safetensors(weights: Weights): Promise<string> {
   return path;
 }
 
-/** What is said of a file, but for how images are prepared: bare weights do not say that. */
+/** What is said of a file, but for how images are prepared and for its heads: bare weights do not say that. */
 const aboutWeights = ({ notes }: { notes: readonly string[] }): readonly string[] =>
-  notes.filter((note) => !note.includes("how images are prepared"));
+  notes.filter((note) => !/how images are prepared|how many attention heads/.test(note));
 
 /** Which weights a file gives, and what is said of it. */
 async function taken(path: string, weights?: string): Promise<{ which: string; notes: readonly string[] }> {

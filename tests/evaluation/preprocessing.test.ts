@@ -130,6 +130,7 @@ test("options go before what files say, for each kind of file", async () => {
   }
   await using bare = await openClassifier(join(folder, "bare.safetensors"));
   expect(bare.notes).toEqual([
+    expect.stringMatching(/do not say how many attention heads/),
     expect.stringMatching(/does not say how images are prepared: assumed shorter side to 36/),
   ]);
   await using own = await openClassifier(join(folder, "own.onnx"));

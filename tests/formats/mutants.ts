@@ -85,6 +85,7 @@ export function specimens(): Specimen[] {
     }),
   });
   const bare = file(tensors);
+  const ofConvnet = modelLayout(createModel("resnet20_cifar", { numClasses: 3 }));
   const huggingFace = {
     "config.json": json(huggingFaceConfig(transformer, { classes: CLASSES })),
     "preprocessor_config.json": json(preprocessorConfig({ inputSize: [16, 16], ...prepared })),
@@ -146,6 +147,13 @@ export function specimens(): Specimen[] {
       bytes: index,
       beside: { "model-1.safetensors": bare, ...timm },
       read: weightsOf("model.safetensors.index.json"),
+    },
+    {
+      kind: "convnet",
+      file: "convnet.safetensors",
+      bytes: file(unpackTensors(ofConvnet, initialVectors(ofConvnet, createRandom(0, "convnet")))),
+      beside: {},
+      read: weightsOf("convnet.safetensors"),
     },
     {
       kind: "state",

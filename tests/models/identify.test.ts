@@ -6,9 +6,13 @@ import { ConfigError } from "../../src/errors.ts";
 import { architectureOf } from "../../src/formats/architecture.ts";
 import type { Architecture } from "../../src/formats/architecture.ts";
 import { openSafetensors } from "../../src/formats/safetensors-file.ts";
-import { identifyConvnet, identifyModel } from "../../src/models/identify.ts";
+import { assumptionsOf, identifyConvnets, identifyModel } from "../../src/models/identify.ts";
 import type { Model } from "../../src/models/registry.ts";
 import { createDeit, createModel, listModels, modelOf } from "../../src/models/registry.ts";
+
+const identifyConvnet = (
+  tensors: Parameters<typeof identifyConvnets>[0],
+): ReturnType<typeof identifyConvnets>[number] | undefined => identifyConvnets(tensors)[0];
 
 const shapesOf = ({ parameters }: Model): Map<string, { shape: readonly number[] }> =>
   new Map(parameters.map(({ name, shape }) => [name, { shape }]));
@@ -110,4 +114,20 @@ test.skipIf(!existsSync(data))("real weights (skipped without ../shared/data)", 
   );
   expect(architectureOf(resnet.tensors)).toBeUndefined();
   expect(identifyConvnet(resnet.tensors)?.name).toBe("resnet56_cifar");
+});
+
+describe("what shapes do not say is said to be assumed:", () => {
+  test("heads, but for those of all published DeiTs; strides", () => {
+    const deit = (name: string): string | undefined => {
+      const { parameters } = createModel(name);
+      const dims = architectureOf(new Map(parameters.map((parameter) => [parameter.name, parameter])));
+      if (dims === undefined) throw new Error("no architecture");
+      return assumptionsOf(identifyModel(dims));
+    };
+    expect(deit("deit_small_patch16_224")).toBeUndefined();
+    expect(deit("deit_w64d4_patch4_32")).toMatch(/do not say how many attention heads .* assumed 2, 32 wide/);
+    const regnet = identifyConvnets(shapesOf(createModel("regnety_002_32")));
+    expect(assumptionsOf(regnet)).toMatch(/assumed regnety_002 \(--model regnety_002_32 takes the other\)/);
+    expect(assumptionsOf(identifyConvnets(shapesOf(createModel("resnet20_cifar"))))).toBeUndefined();
+  });
 });
