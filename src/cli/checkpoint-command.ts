@@ -1,20 +1,22 @@
 /** What commands share that ask checkpoints about images: their flags, the images of runs, weights fetched in sight. */
 import type { Command } from "commander";
+import type { PartialPreprocessing } from "../augmentation/preprocessing.ts";
 import { requirePictures } from "../config/resolve.ts";
 import type { TrainOptionName, TrainOptions } from "../config/schema.ts";
 import type { DataOptions } from "../data/open.ts";
 import { namedCheckpoint } from "../evaluation/named-checkpoint.ts";
 import { fetchCheckpoint, requireCheckpoint } from "./fetch-checkpoint.ts";
 import type { Output } from "./output.ts";
+import { preprocessingOptions } from "./preprocessing-flags.ts";
 import { runPictures } from "./run-pictures.ts";
 import { givenOptions } from "./schema-flags.ts";
 
-/** How a checkpoint is opened, and where it computes. */
+/** How a checkpoint is opened, and where it computes; with the flags of preprocessing-flags.ts. */
 export const MODEL_FLAGS = ["model", "inputSize", "weights", "device", "threads"] as const;
 /** Which images it is asked about. */
 export const IMAGE_FLAGS = ["dataPath", "dataSet", "valSplit", "seed"] as const;
 /** How it goes through them. */
-export const PASS_FLAGS = ["batchSize", "evalCropRatio", "workers"] as const;
+export const PASS_FLAGS = ["batchSize", "workers"] as const;
 
 type ImageFlag = (typeof IMAGE_FLAGS)[number];
 
@@ -27,7 +29,10 @@ export async function checkpointOptions<Name extends TrainOptionName>(
   command: Command,
   checkpoints: readonly string[],
   { output, names }: { output: Output; names: readonly (Name | ImageFlag)[] },
-): Promise<Partial<Pick<TrainOptions, Name | ImageFlag>> & Pick<DataOptions, "recorded">> {
+): Promise<
+  Partial<Pick<TrainOptions, Name | ImageFlag>> &
+    Pick<DataOptions, "recorded"> & { preprocessing?: PartialPreprocessing }
+> {
   const given = givenOptions(command, names);
   for (const checkpoint of checkpoints) await requireCheckpoint(namedCheckpoint(checkpoint).path);
   const pictures = await runPictures(checkpoints, given);
@@ -38,7 +43,7 @@ export async function checkpointOptions<Name extends TrainOptionName>(
     `${nameOf(command)} ${checkpoints.join(" ")} --data-path ./photos`,
   );
   for (const checkpoint of checkpoints) await fetchCheckpoint(namedCheckpoint(checkpoint).path);
-  return options;
+  return { ...options, ...preprocessingOptions(command) };
 }
 
 /** `deit analyze tokens` */

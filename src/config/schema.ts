@@ -346,7 +346,8 @@ export const trainSchema = z.strictObject({
   evalCropRatio: option(positive.max(1).default(0.875), {
     group: "Augmentation",
     value: "RATE",
-    help: "part of the resized picture that validation looks at",
+    aliases: ["crop-ratio"],
+    help: "part of the resized image that evaluation looks at (also --crop-ratio)",
   }),
   mean: option(colour.default(IMAGENET_MEAN), {
     group: "Augmentation",

@@ -22,7 +22,7 @@ export interface ComparisonOptions
   extends
     EvaluationDataOptions,
     AnswerSettings,
-    Pick<OpenClassifierOptions, "model" | "inputSize" | "evalCropRatio" | "weights">,
+    Pick<OpenClassifierOptions, "model" | "inputSize" | "evalCropRatio" | "weights" | "preprocessing">,
     Pick<BootstrapOptions, "resamples"> {
   /** What `openClassifier` opens; `name=path` gives one a name. */
   readonly checkpoints: readonly string[];

@@ -4,6 +4,7 @@
  * a machine that drifts slows all alike, and memory is that of one model. Every finished piece is kept, so that the same
  * call goes on where it was stopped.
  */
+import type { PartialPreprocessing } from "../../augmentation/preprocessing.ts";
 import { stat } from "node:fs/promises";
 import { median } from "../../benchmark/timing.ts";
 import type { ForwardJob, ForwardTimes } from "../../benchmark/forward.ts";
@@ -21,7 +22,9 @@ import { throughputRows } from "./rows.ts";
 
 export interface ThroughputOptions extends RowsOptions {
   /** Pictures to measure the accuracy of checkpoints on; without any there is none. */
-  readonly pictures?: (EvaluationDataOptions & { readonly evalCropRatio?: number | undefined }) | undefined;
+  readonly pictures?:
+    | (EvaluationDataOptions & { readonly preprocessing?: PartialPreprocessing | undefined })
+    | undefined;
   /** Default: the largest power of two up to `maxBatch` whose memory stays below `memoryMiB`. */
   readonly batchSize?: number | undefined;
   readonly maxBatch?: number;
@@ -194,7 +197,7 @@ async function factsOf({ options }: Measuring, row: ThroughputRow): Promise<obje
 
 async function accuracy(work: Measuring, row: ThroughputRow): Promise<Accuracy> {
   const { pictures = {}, model, device, threads = null } = work.options;
-  const { evalCropRatio, ...dataset } = pictures;
+  const { preprocessing, ...dataset } = pictures;
   const facts = { ...(await factsOf(work, row)), kind: "accuracy", pictures };
   return work.journal.remember(facts, async () => {
     const { acc1, acc5, images } = await evaluateCheckpoint(
@@ -205,7 +208,7 @@ async function accuracy(work: Measuring, row: ThroughputRow): Promise<Accuracy> 
         inputSize: row.inputSize,
         threads,
         ...(device && { device }),
-        ...(evalCropRatio && { evalCropRatio }),
+        ...(preprocessing && { preprocessing }),
       },
       {
         signal: work.signal,

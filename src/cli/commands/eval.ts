@@ -8,6 +8,7 @@ import { checkpointOptions, IMAGE_FLAGS, MODEL_FLAGS, PASS_FLAGS } from "../chec
 import { CHECKPOINT_KINDS } from "../fetch-checkpoint.ts";
 import { createOutput } from "../output.ts";
 import { makeFolder } from "../output-folder.ts";
+import { addPreprocessingFlags } from "../preprocessing-flags.ts";
 import { addSchemaFlags } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 import { withProgress } from "../with-progress.ts";
@@ -55,6 +56,7 @@ export function addEvalCommand(program: Command): void {
     .option("--out <DIR>", "write results, every answer, the confusion matrix and a page")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
+  addPreprocessingFlags(command);
   command
     .addHelpText(
       "after",

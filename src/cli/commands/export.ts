@@ -12,6 +12,7 @@ import { facts } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
 import { createProgress } from "../progress.ts";
+import { addPreprocessingFlags, preprocessingOptions } from "../preprocessing-flags.ts";
 import { runImages, runOptions } from "../run-options.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
@@ -51,6 +52,7 @@ export function addExportCommand(program: Command): void {
     .option("--overwrite", "replace what is there")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
+  addPreprocessingFlags(command);
   command
     .addHelpText(
       "after",
@@ -84,6 +86,7 @@ async function runExport(checkpoint: string, flags: ExportFlags, command: Comman
       ...given,
       // another split was asked for
       ...((given.valSplit ?? given.seed) !== undefined && { recorded: undefined }),
+      preparation: preprocessingOptions(command).preprocessing,
       ...(images !== undefined && { images }),
       ...(opset !== undefined && { opset }),
       ...(preprocessing && { preprocessing }),

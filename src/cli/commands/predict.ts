@@ -13,19 +13,11 @@ import { withInterrupt } from "../interrupt.ts";
 import { coloursFor, createOutput, forTerminal } from "../output.ts";
 import type { Output } from "../output.ts";
 import { createProgress, rateMeter } from "../progress.ts";
+import { addPreprocessingFlags, preprocessingOptions } from "../preprocessing-flags.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
-const OPTIONS = [
-  "model",
-  "inputSize",
-  "weights",
-  "batchSize",
-  "evalCropRatio",
-  "device",
-  "threads",
-  "workers",
-] as const;
+const OPTIONS = ["model", "inputSize", "weights", "batchSize", "device", "threads", "workers"] as const;
 
 interface PredictFlags {
   topk: number;
@@ -47,6 +39,7 @@ export function addPredictCommand(program: Command): void {
     .option("--sheet <FILE>", "draw the pictures with their answers: .png, .jpg or .webp")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
+  addPreprocessingFlags(command);
   command
     .addHelpText(
       "after",
@@ -78,7 +71,13 @@ async function runPredict(
   const results = await withInterrupt(
     (signal) =>
       predict(
-        { checkpoint, images, topk: flags.topk, ...givenOptions(command, OPTIONS) },
+        {
+          checkpoint,
+          images,
+          topk: flags.topk,
+          ...givenOptions(command, OPTIONS),
+          ...preprocessingOptions(command),
+        },
         {
           signal,
           onEvent(event) {

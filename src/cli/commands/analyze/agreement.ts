@@ -9,6 +9,7 @@ import { CHECKPOINT_KINDS } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { createOutput } from "../../output.ts";
 import { makeFolder } from "../../output-folder.ts";
+import { addPreprocessingFlags } from "../../preprocessing-flags.ts";
 import { addSchemaFlags } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
 import { withProgress } from "../../with-progress.ts";
@@ -29,6 +30,7 @@ export function addAgreementCommand(analyze: Command): void {
     .option("--out <DIR>", "write tables, heat map, the pictures they disagree on, and a page")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
+  addPreprocessingFlags(command);
   command
     .addHelpText(
       "after",

@@ -10,11 +10,12 @@ import { MODEL_FLAGS } from "../../checkpoint-command.ts";
 import { commandLine } from "../../command-line.ts";
 import { table } from "../../format.ts";
 import { coloursFor, createOutput } from "../../output.ts";
+import { addPreprocessingFlags, preprocessingOptions } from "../../preprocessing-flags.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { CHECKPOINT_KINDS, fetchCheckpoint } from "../../fetch-checkpoint.ts";
 import { withProgress } from "../../with-progress.ts";
 
-const OPTIONS = [...MODEL_FLAGS, "evalCropRatio"] as const;
+const OPTIONS = MODEL_FLAGS;
 
 interface AttentionFlags {
   out?: string;
@@ -56,6 +57,7 @@ export function addAttentionCommand(analyze: Command): void {
     )
     .option("--json", "print the numbers as one JSON document; files only with --out");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
+  addPreprocessingFlags(command);
   command
     .addHelpText(
       "after",
@@ -80,7 +82,7 @@ async function runAttention(
   command: Command,
 ): Promise<void> {
   const output = createOutput({ json: flags.json });
-  const given = givenOptions(command, OPTIONS);
+  const given = { ...givenOptions(command, OPTIONS), ...preprocessingOptions(command) };
   const { layer, head, token, headFusion, discardRatio, json } = flags;
   const [{ attentionMaps }, { attentionFiles }, { attentionNumbers }] = await Promise.all([
     import("../../../analysis/attention.ts"),

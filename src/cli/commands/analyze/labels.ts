@@ -4,6 +4,7 @@ import { checkpointOptions, IMAGE_FLAGS, MODEL_FLAGS } from "../../checkpoint-co
 import { CHECKPOINT_KINDS } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { createOutput } from "../../output.ts";
+import { addPreprocessingFlags } from "../../preprocessing-flags.ts";
 import { addSchemaFlags } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
 import { withProgress } from "../../with-progress.ts";
@@ -19,6 +20,7 @@ export function addLabelsCommand(analyze: Command): void {
     .option("--images <N>", "look at N pictures, by chance (default: all)", wholeNumber("images"))
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(labels, OPTIONS, { groups: false, defaults: false });
+  addPreprocessingFlags(labels);
   labels
     .addHelpText(
       "after",

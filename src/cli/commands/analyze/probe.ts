@@ -4,6 +4,7 @@ import { checkpointOptions, IMAGE_FLAGS, MODEL_FLAGS } from "../../checkpoint-co
 import { CHECKPOINT_KINDS } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { createOutput } from "../../output.ts";
+import { addPreprocessingFlags } from "../../preprocessing-flags.ts";
 import { addSchemaFlags } from "../../schema-flags.ts";
 import { withProgress } from "../../with-progress.ts";
 
@@ -18,6 +19,7 @@ export function addProbeCommand(analyze: Command): void {
     .argument("<checkpoint>", CHECKPOINT_KINDS)
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(probe, OPTIONS, { groups: false, defaults: false });
+  addPreprocessingFlags(probe);
   probe
     .addHelpText(
       "after",

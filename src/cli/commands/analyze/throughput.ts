@@ -14,10 +14,11 @@ import { makeFolder } from "../../output-folder.ts";
 import { CHECKPOINT_KINDS } from "../../fetch-checkpoint.ts";
 import { createProgress } from "../../progress.ts";
 import { runPictures } from "../../run-pictures.ts";
+import { addPreprocessingFlags, preprocessingOptions } from "../../preprocessing-flags.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
 
-const PICTURES = ["dataPath", "dataSet", "valSplit", "seed", "evalCropRatio"] as const;
+const PICTURES = ["dataPath", "dataSet", "valSplit", "seed"] as const;
 const OPTIONS = [...PICTURES, "model", "batchSize", "device", "threads"] as const;
 
 interface ThroughputFlags {
@@ -72,6 +73,7 @@ export function addThroughputCommand(analyze: Command): void {
     .option("--out <DIR>", "write tables, figures and a page; the same command goes on where it stopped")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(throughput, OPTIONS, { groups: false, defaults: false });
+  addPreprocessingFlags(throughput);
   throughput
     .addHelpText(
       "after",
@@ -95,7 +97,7 @@ Examples:
 
 async function runThroughput(models: string[], flags: ThroughputFlags, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
-  const { model, batchSize, device, threads, evalCropRatio, ...given } = givenOptions(command, OPTIONS);
+  const { model, batchSize, device, threads, ...given } = givenOptions(command, OPTIONS);
   const { measureThroughput } = await import("../../../analysis/throughput/measure.ts");
   const { JOURNAL_FILE, shownRows, writeThroughput } = await import("../../../analysis/throughput/files.ts");
   const { sizes, maxBatch, memory, runs, rounds, out, paper, sizeBy } = flags;
@@ -110,7 +112,7 @@ async function runThroughput(models: string[], flags: ThroughputFlags, command: 
     model,
     batchSize,
     memoryMiB: memory,
-    pictures: measuresAccuracy ? { ...pictures.options, evalCropRatio } : undefined,
+    pictures: measuresAccuracy ? { ...pictures.options, ...preprocessingOptions(command) } : undefined,
     journal: out === undefined ? undefined : join(out, JOURNAL_FILE),
     ...(maxBatch && { maxBatch }),
     ...(runs && { runs }),

@@ -7,6 +7,7 @@ import { CHECKPOINT_KINDS } from "../../fetch-checkpoint.ts";
 import { integer, table } from "../../format.ts";
 import { makeFolder } from "../../output-folder.ts";
 import { createOutput } from "../../output.ts";
+import { addPreprocessingFlags } from "../../preprocessing-flags.ts";
 import { addSchemaFlags } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
 import { withProgress } from "../../with-progress.ts";
@@ -22,6 +23,7 @@ export function addTokensCommand(analyze: Command): void {
     .option("--out <DIR>", "write figures, tokens.csv, tokens.json and a page there")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
+  addPreprocessingFlags(command);
   command
     .addHelpText(
       "after",

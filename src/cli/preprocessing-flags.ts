@@ -1,0 +1,32 @@
+/** Flags of every command that opens a checkpoint: how images are prepared for it, where not as its files say. */
+import { Option } from "commander";
+import type { Command } from "commander";
+import type { PartialPreprocessing } from "../augmentation/preprocessing.ts";
+import { INTERPOLATIONS } from "../augmentation/resize.ts";
+import { RESIZE_MODES } from "../augmentation/transform.ts";
+import { addSchemaFlags, givenOptions } from "./schema-flags.ts";
+
+/** Those that training has, too; `--eval-crop-ratio` is also `--crop-ratio`. */
+const SCHEMA_FLAGS = ["mean", "std", "evalCropRatio"] as const;
+
+export function addPreprocessingFlags(command: Command): void {
+  addSchemaFlags(command, SCHEMA_FLAGS, { groups: false, defaults: false });
+  command
+    .addOption(
+      new Option("--interpolation <NAME>", "filter that images are resized with").choices(INTERPOLATIONS),
+    )
+    .addOption(
+      new Option(
+        "--resize <HOW>",
+        "shorter-side and longer-side keep proportions and cut or fill; squash does not; none resizes nothing",
+      ).choices(RESIZE_MODES),
+    );
+}
+
+/** What was given of them; nothing when none was. @throws ConfigError for a wrong value */
+export function preprocessingOptions(command: Command): { preprocessing?: PartialPreprocessing } {
+  const { mean, std, evalCropRatio: cropRatio } = givenOptions(command, SCHEMA_FLAGS);
+  const { interpolation, resize } = command.opts<Pick<PartialPreprocessing, "interpolation" | "resize">>();
+  const preprocessing = { mean, std, cropRatio, interpolation, resize };
+  return Object.values(preprocessing).some((value) => value !== undefined) ? { preprocessing } : {};
+}
