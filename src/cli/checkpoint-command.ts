@@ -2,7 +2,8 @@
 import type { Command } from "commander";
 import type { PartialPreprocessing } from "../augmentation/preprocessing.ts";
 import { requirePictures } from "../config/resolve.ts";
-import type { TrainOptionName, TrainOptions } from "../config/schema.ts";
+import type { GivenOptions } from "../config/resolve.ts";
+import type { TrainOptionName } from "../config/schema.ts";
 import type { DataOptions } from "../data/open.ts";
 import { namedCheckpoint } from "../evaluation/named-checkpoint.ts";
 import { fetchCheckpoint, requireCheckpoint } from "./fetch-checkpoint.ts";
@@ -30,8 +31,7 @@ export async function checkpointOptions<Name extends TrainOptionName>(
   checkpoints: readonly string[],
   { output, names }: { output: Output; names: readonly (Name | ImageFlag)[] },
 ): Promise<
-  Partial<Pick<TrainOptions, Name | ImageFlag>> &
-    Pick<DataOptions, "recorded"> & { preprocessing?: PartialPreprocessing }
+  GivenOptions<Name | ImageFlag> & Pick<DataOptions, "recorded"> & { preprocessing?: PartialPreprocessing }
 > {
   const given = givenOptions(command, names);
   for (const checkpoint of checkpoints) await requireCheckpoint(namedCheckpoint(checkpoint).path);

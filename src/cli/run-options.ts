@@ -1,9 +1,9 @@
-/** The options that a run folder was made with, for the commands that use its model afterwards. */
+/** Which images a run was made with, for the commands that use its model afterwards. */
 import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { loadRecipe } from "../config/recipe.ts";
 import { resolveTrainOptions } from "../config/resolve.ts";
-import type { TrainOptions } from "../config/schema.ts";
+import type { DataOptions } from "../data/open.ts";
 import type { RecordedImages } from "../data/recorded-images.ts";
 
 /** The options a run was started with, in its folder. */
@@ -12,14 +12,20 @@ export const RUN_OPTIONS_FILE = "args.yaml";
 /** A run's models, which may be named themselves. */
 const RUN_MODEL = /^(?:best|last|ema)\.safetensors$/;
 
+/** Where the images of a run are, and how they were split. */
+export type RunData = Required<Omit<DataOptions, "recorded">>;
+
 /**
- * Options of the run in the folder `path`, or of the one whose model the file `path` is; undefined when it is no run.
+ * The images of the run in the folder `path`, or of the one whose model the file `path` is; undefined when it is no run.
  * @throws ConfigError for a damaged one
  */
-export async function runOptions(path: string): Promise<TrainOptions | undefined> {
+export async function runData(path: string): Promise<RunData | undefined> {
   const file = join(runFolder(path), RUN_OPTIONS_FILE);
   const isRun = (await stat(file).catch(() => undefined))?.isFile() ?? false;
-  return isRun ? resolveTrainOptions([await loadRecipe(file)]).options : undefined;
+  if (!isRun) return undefined;
+  const { options } = resolveTrainOptions([await loadRecipe(file)]);
+  const { dataPath, dataSet, valSplit, holdOut, seed, numTrain } = options;
+  return { dataPath, dataSet, valSplit, holdOut, seed, numTrain };
 }
 
 /** The images that the run in that place kept a list of; undefined where there is none. @throws FormatError for a damaged list */

@@ -4,14 +4,14 @@
  */
 import { realpath, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import type { TrainOptions } from "../config/schema.ts";
 import type { DataOptions } from "../data/open.ts";
 import type { RecordedImages } from "../data/recorded-images.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import { namedCheckpoint } from "../evaluation/named-checkpoint.ts";
-import { runImages, runOptions } from "./run-options.ts";
+import type { RunData } from "./run-options.ts";
+import { runData, runImages } from "./run-options.ts";
 
-type Pictures = Pick<TrainOptions, "dataPath" | "dataSet" | "valSplit" | "seed">;
+type Pictures = Pick<RunData, "dataPath" | "dataSet" | "valSplit" | "seed">;
 
 export interface RunPictures {
   /** Those of the runs, and what flags say of them. */
@@ -88,7 +88,7 @@ async function heldOutImages(runs: readonly Run[]): Promise<RecordedImages[]> {
 async function runsAmong(words: readonly string[], named: Folder | null): Promise<Run[]> {
   const runs: Run[] = [];
   for (const word of words) {
-    const options = await runOptions(namedCheckpoint(word).path);
+    const options = await runData(namedCheckpoint(word).path);
     if (options === undefined) continue;
     const folder = await folderAt(options.dataPath);
     const isLost = folder !== null && folder.place === undefined && named !== null;

@@ -8,9 +8,9 @@ import { kebabCase } from "../config/names.ts";
 import { MEANINGLESS_OPTIONS, MISSING_OPTIONS } from "../config/unsupported-options.ts";
 import { infoOf, typeOf } from "../config/option.ts";
 import { KNOWN_NAMES, resolveTrainOptions } from "../config/resolve.ts";
-import type { Layer } from "../config/resolve.ts";
+import type { GivenOptions, Layer } from "../config/resolve.ts";
 import { trainSchema } from "../config/schema.ts";
-import type { TrainOptionName, TrainOptions } from "../config/schema.ts";
+import type { TrainOptionName } from "../config/schema.ts";
 
 /** Adds a flag for each named option, in the help's groups or, with `groups: false`, in one list; `defaults: false` hides the
  * defaults, for commands that take theirs from a checkpoint. */
@@ -62,10 +62,10 @@ export function flagLayer(command: Command): Layer {
 export function givenOptions<Name extends TrainOptionName>(
   command: Command,
   names: readonly Name[],
-): Partial<Pick<TrainOptions, Name>> {
+): GivenOptions<Name> {
   const layer = flagLayer(command);
   const { options, sources } = resolveTrainOptions([layer]);
-  const given: Partial<Pick<TrainOptions, Name>> = {};
+  const given: GivenOptions<Name> = {};
   for (const name of names) if (sources[name] === layer.source) given[name] = options[name];
   return given;
 }

@@ -28,6 +28,9 @@ export interface ResolvedOptions {
   readonly notes: readonly string[];
 }
 
+/** The values of some options, where they were given. */
+export type GivenOptions<Name extends TrainOptionName> = Partial<Pick<TrainOptions, Name>>;
+
 const byKebabName = new Map<string, TrainOptionName>(
   TRAIN_OPTION_NAMES.flatMap((name) =>
     [kebabCase(name), ...(infoOf(trainSchema.shape[name]).aliases ?? [])].map(

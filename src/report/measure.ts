@@ -4,8 +4,8 @@
  */
 import { basename, resolve } from "node:path";
 import type { EvaluationTransformOptions } from "../augmentation/transform.ts";
-import type { TrainOptions } from "../config/schema.ts";
 import type { Dataset } from "../data/dataset.ts";
+import type { DataOptions } from "../data/open.ts";
 import { openDatasets } from "../data/open.ts";
 import { DataError } from "../errors.ts";
 import type { HeadAnswers, PictureAnswers } from "../evaluation/answer-sheet.ts";
@@ -16,6 +16,7 @@ import type { LoadedModel } from "../evaluation/load-model.ts";
 import type { EvaluateHooks } from "../evaluation/logits.ts";
 import { EvaluationMeter } from "../evaluation/metrics.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
+import type { DeviceName } from "../runtime/runtime.ts";
 import { readRecordedImages } from "../training/run-record.ts";
 
 /** The answers to n pictures, of the head that the model is judged by. */
@@ -35,27 +36,38 @@ export interface Measured {
   readonly answers: Answers;
 }
 
+/** Where and how fast it is computed. */
+export interface MeasureSettings {
+  readonly device: DeviceName | "auto";
+  /** Null: one for each core. */
+  readonly threads: number | null;
+  readonly workers: number | null;
+  readonly batchSize: number;
+  /** Part of the resized image that is looked at; the model's own where it is left out. */
+  readonly evalCropRatio?: number | undefined;
+}
+
 /**
  * Loads the best model of a run folder and answers its validation pictures, as training opened them.
  * @throws DataError when there is no model yet or the pictures are others than those of the run
  */
 export async function measureRun(
   run: string,
-  options: TrainOptions,
+  { data, ...settings }: MeasureSettings & { readonly data: DataOptions },
   hooks: EvaluateHooks = {},
 ): Promise<Measured> {
   const loaded = await loadModel(run);
   const { model, metadata } = loaded;
   const recorded = await readRecordedImages(run);
   const onNote = (message: string): void => hooks.onEvent?.({ type: "warning", message });
-  const { train, validation } = await openDatasets({ ...options, recorded }, { onNote });
+  const { train, validation } = await openDatasets({ ...data, recorded }, { onNote });
   const dataset = validation ?? train;
   checkClasses(dataset, metadata.classes);
   const { numClasses } = model.config;
-  await using classifier = classifierOf(loaded, options);
+  await using classifier = classifierOf(loaded, settings);
   const meter = new EvaluationMeter({ numClasses });
   const sheet = new AnswerSheet({ numClasses, capacity: dataset.length });
-  const { batchSize, workers } = options;
+  const { batchSize, workers } = settings;
   for await (const batch of classifier.answers(dataset, { batchSize, workers, ...hooks })) {
     meter.add(batch.logits, batch.labels);
     sheet.add(batch);
@@ -65,7 +77,7 @@ export async function measureRun(
   return {
     loaded,
     dataset,
-    dataName: options.dataPath === null ? dataset.name : basename(resolve(options.dataPath)),
+    dataName: data.dataPath == null ? dataset.name : basename(resolve(data.dataPath)),
     trainImages: train.length,
     onTraining: validation === undefined,
     transform: classifier.transform,

@@ -5,15 +5,16 @@
  */
 import { basename, join, resolve } from "node:path";
 import { resolveTrainOptions } from "../config/resolve.ts";
-import type { TrainOptions } from "../config/schema.ts";
 import { calibrate } from "../evaluation/calibration.ts";
 import type { EvaluateHooks } from "../evaluation/logits.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { readRun } from "../training/run-folder.ts";
+import { planTraining } from "../training/plan.ts";
 import type { EpochRecord } from "../training/run-log.ts";
 import { curves, reliability } from "./charts.ts";
 import { makeExamples, surest } from "./examples.ts";
+import type { MeasureSettings } from "./measure.ts";
 import { measureRun } from "./measure.ts";
 import { ACCURACY, LOSS, present, RATE, reportPage } from "./page.ts";
 
@@ -25,7 +26,7 @@ const EXAMPLES = 12;
 
 export interface ReportOptions extends EvaluateHooks {
   /** Where and how fast to compute, when not as the run did. */
-  readonly machine?: Partial<Pick<TrainOptions, "device" | "threads" | "workers" | "batchSize">>;
+  readonly machine?: Partial<MeasureSettings>;
 }
 
 /** What `deit report --json` prints. Other tools read it: add keys, never rename these. */
@@ -50,8 +51,12 @@ export async function reportRun(
   { machine = {}, onEvent, signal }: ReportOptions = {},
 ): Promise<ReportResult> {
   const record = await readRun(run);
-  const recorded = resolveTrainOptions([{ source: run, spelling: "key", values: record.args }]).options;
-  const measured = await measureRun(run, { ...recorded, ...machine }, { onEvent, signal });
+  const { options } = resolveTrainOptions([{ source: run, spelling: "key", values: record.args }]);
+  const { data, batches, evaluation, machine: own } = planTraining(options);
+  const { device, threads, workers } = own;
+  const { cropRatio: evalCropRatio } = evaluation;
+  const settings = { device, threads, workers, batchSize: batches.batchSize, evalCropRatio, ...machine };
+  const measured = await measureRun(run, { data, ...settings }, { onEvent, signal });
   const { answers, dataset, transform, loaded, metrics } = measured;
   const calibration = calibrate(answers.confidence, (i) => answers.labels[i] === answers.predicted[i]);
   const best = loaded.metadata.epoch;

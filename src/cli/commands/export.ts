@@ -13,7 +13,7 @@ import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
 import { createProgress } from "../progress.ts";
 import { addPreprocessingFlags, preprocessingOptions } from "../preprocessing-flags.ts";
-import { runImages, runOptions } from "../run-options.ts";
+import { runData, runImages } from "../run-options.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
@@ -108,11 +108,9 @@ async function runExport(checkpoint: string, flags: ExportFlags, command: Comman
 
 /** Where a run has its images from, parted as it was. */
 async function ownImages(checkpoint: string): Promise<DataOptions & Pick<ExportOptions, "ofRun">> {
-  const run = await runOptions(checkpoint);
+  const run = await runData(checkpoint);
   if (run === undefined) return {};
-  const { dataPath, dataSet, valSplit, seed, numTrain, holdOut } = run;
-  const recorded = await runImages(checkpoint);
-  return { dataPath, dataSet, valSplit, seed, numTrain, holdOut, recorded, ofRun: true };
+  return { ...run, recorded: await runImages(checkpoint), ofRun: true };
 }
 
 /** @throws ConfigError for a folder where a file is made, and the other way round */
