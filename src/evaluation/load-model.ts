@@ -4,6 +4,7 @@ import { completePreprocessing, describeAssumed, mergePreprocessing } from "../a
 import { CheckpointError } from "../errors.ts";
 import { describeForeign } from "../formats/architecture.ts";
 import type { ModelMetadata } from "../formats/model-metadata.ts";
+import { LEFT_OUT } from "../formats/find-weights.ts";
 import { adaptation, gridOf } from "../models/adapt.ts";
 import type { Model } from "../models/registry.ts";
 import { createModel, modelOf } from "../models/registry.ts";
@@ -103,7 +104,8 @@ function check(
     const hint = isNamed
       ? otherName({ model, checkpoint })
       : likelyCause({ missing, unexpected, model, checkpoint });
-    throw new CheckpointError(`${file} is no ${model.name}: ${error.message}`, {
+    const beside = checkpoint.notes.filter((note) => note.startsWith(LEFT_OUT)).map((note) => `\n  ${note}`);
+    throw new CheckpointError(`${file} is no ${model.name}: ${error.message}${beside.join("")}`, {
       code: "checkpoint/wrong-tensors",
       missing,
       unexpected,

@@ -52,6 +52,8 @@ const OF_TRAINING =
 /** How names without a prefix are chosen. */
 const TOP = ".";
 const NAMED = 3;
+/** How the note about tensors beside the model begins. */
+export const LEFT_OUT = "tensors left out";
 
 interface Candidate {
   readonly prefix: string;
@@ -219,7 +221,7 @@ function said(
 function beside({ prefix }: Candidate, leftOut: readonly string[]): string[] {
   if (leftOut.length === 0) return [];
   const where = prefix === "" ? "beside the model" : `outside of ${prefix.slice(0, -1)}`;
-  return [`tensors left out, as they are ${where}: ${listed(leftOut)}`];
+  return [`${LEFT_OUT}, as they are ${where}: ${listed(leftOut)}`];
 }
 
 function listed(names: readonly string[]): string {

@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { DeitError } from "../../src/errors.ts";
 import { openCheckpoint } from "../../src/evaluation/checkpoint.ts";
 import { loadModel } from "../../src/evaluation/load-model.ts";
+import { huggingFaceTensors } from "../../src/formats/key-maps.ts";
 import { encodeModelMetadata } from "../../src/formats/model-metadata.ts";
 import { fromFloat32, serializeSafetensors } from "../../src/formats/safetensors.ts";
 import { writeCheckpoint } from "../../src/formats/safetensors-file.ts";
@@ -196,7 +197,20 @@ describe("a model under a prefix", () => {
     expect(error.code).toBe("checkpoint/wrong-tensors");
   });
 
+  test("a head outside of it is missing, and named", async () => {
+    const headless = new Map([...trained].filter(([name]) => !name.startsWith("head.")));
+    const head = new Map([...trained].filter(([name]) => name.startsWith("head.")));
+    const path = await safetensors(new Map([...under("backbone.", headless), ...under("classifier.", head)]));
+    const error = await refusal(taken(path));
+    expect(error.code).toBe("checkpoint/wrong-tensors");
+    expect(error.message).toMatch(
+      /missing: head\.bias; head\.weight\n {2}tensors left out, as they are outside of backbone: classifier\.head\.bias, .*\nIt has no classifier/s,
+    );
+  });
+
   test("of Hugging Face's names, of a ResNet, of compiled blocks", async () => {
+    const theirs = huggingFaceTensors(trained, { distilled: false });
+    expect((await taken(await safetensors(under("net.", theirs)))).which).toBe("trained");
     const resnet = createModel("resnet20_cifar");
     const weights = random(resnet, 3);
     const loaded = await loadModel(await safetensors(under("net.", weights)));
