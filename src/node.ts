@@ -161,7 +161,8 @@ export type { ProbeOptions, ProbeResult } from "./analysis/probe.ts";
 // Pictures on disk.
 export { openDatasets, openEvaluation } from "./data/open.ts";
 export type { DataOptions, EvaluationDataOptions, OpenedDatasets } from "./data/open.ts";
-export { openDataset, takeSubset } from "./data/dataset.ts";
+export { openDataset } from "./data/dataset.ts";
+export { takeSubset } from "./data/subset.ts";
 export type { Dataset, DatasetSource } from "./data/dataset.ts";
 export { pullWeights } from "./data/pull-weights.ts";
 export type { PullWeightsOptions } from "./data/pull-weights.ts";

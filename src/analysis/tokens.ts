@@ -4,7 +4,7 @@
  */
 import type { EvaluationDataOptions } from "../data/open.ts";
 import { openEvaluation } from "../data/open.ts";
-import { takeSubset } from "../data/dataset.ts";
+import { takeSubset } from "../data/subset.ts";
 import { DataError } from "../errors.ts";
 import type { OpenClassifierOptions } from "../evaluation/classifier.ts";
 import { openClassifier } from "../evaluation/classifier.ts";

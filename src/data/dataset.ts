@@ -3,13 +3,15 @@
  * data, so that a loader's worker can open the same one.
  */
 import type { Picture } from "../augmentation/picture.ts";
+import { DataError } from "../errors.ts";
 import { type CifarSource, openCifar } from "./cifar.ts";
 import { type CsvSource, openCsv } from "./csv.ts";
 import { type FilesSource, openFiles } from "./files.ts";
 import { type FolderSource, openFolder } from "./folder.ts";
 import { type LabelsCsvSource, openLabelsCsv } from "./labels-csv.ts";
 import { openParquet, type ParquetSource } from "./parquet.ts";
-import { type Selection, select } from "./subset.ts";
+import type { MemorySource } from "./memory-images.ts";
+import { type Selection, takeSubset } from "./subset.ts";
 
 export interface Dataset {
   readonly name: string;
@@ -57,6 +59,7 @@ export type DatasetSource =
   | CsvSource
   | ParquetSource
   | CifarSource
+  | MemorySource
   | SubsetSource;
 
 /** Some pictures of another dataset; its classes stay as they are. */
@@ -84,33 +87,12 @@ export async function openDataset(
       return openParquet(source, memory);
     case "cifar":
       return openCifar(source, memory);
+    case "memory":
+      throw new DataError(source.name, `${source.name} is held in memory and cannot be opened again`, {
+        code: "data/in-memory",
+        hint: "Use the dataset itself, in the thread that has its images.",
+      });
     case "subset":
       return takeSubset(await openDataset(source.of, { memory }), source.take);
   }
-}
-
-/** The selected pictures as a dataset of their own. */
-export function takeSubset(dataset: Dataset, take: Selection): Dataset {
-  const { encoded, leftOut } = dataset;
-  const indices = select(dataset.labels, take);
-  const at = (index: number): number => {
-    const found = indices[index];
-    if (found === undefined) throw new RangeError(`image ${index} of ${indices.length}`);
-    return found;
-  };
-  return {
-    name: dataset.name,
-    length: indices.length,
-    classes: dataset.classes,
-    labels: Int32Array.from(indices, (index) => dataset.labels[index] ?? -1),
-    source: { kind: "subset", of: dataset.source, take },
-    indices: dataset.indices ? indices.map((index) => dataset.indices?.[index] ?? index) : indices,
-    ...(dataset.memory && { memory: dataset.memory }),
-    decodes: dataset.decodes,
-    read: async (index) => dataset.read(at(index)),
-    ...(encoded && { encoded: async (index: number) => encoded(at(index)) }),
-    describe: (index) => dataset.describe(at(index)),
-    ...(dataset.notes && { notes: dataset.notes }),
-    ...(leftOut && { leftOut }),
-  };
 }

@@ -9,7 +9,8 @@ import type { KnownClasses } from "./class-keys.ts";
 import { classKeys, imageNetNames, isImageNet } from "./class-keys.ts";
 import { CIFAR100_CLASSES, CIFAR10_CLASSES } from "./cifar-classes.ts";
 import type { CifarName } from "./cifar.ts";
-import { type Dataset, type DatasetSource, type LeftOut, openDataset, takeSubset } from "./dataset.ts";
+import { type Dataset, type DatasetSource, type LeftOut, openDataset } from "./dataset.ts";
+import { takeSubset } from "./subset.ts";
 import { filledFolders } from "./folder.ts";
 import { list } from "./image-names.ts";
 import { readClassNames } from "./labels-csv.ts";
@@ -298,7 +299,10 @@ async function locate({
 }
 
 function withClasses(source: DatasetSource, classes: readonly string[]): DatasetSource {
-  return source.kind === "cifar" || source.kind === "subset" || source.kind === "files"
+  return source.kind === "cifar" ||
+    source.kind === "subset" ||
+    source.kind === "files" ||
+    source.kind === "memory"
     ? source
     : { ...source, classes };
 }

@@ -4,7 +4,7 @@
  */
 import { DataError } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
-import { takeSubset } from "./dataset.ts";
+import { takeSubset } from "./subset.ts";
 import type { ChangedImages, ImageChanges } from "./image-changes.ts";
 import { NO_CHANGES } from "./image-changes.ts";
 

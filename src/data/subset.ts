@@ -3,6 +3,7 @@
  * run's record, and the same wherever it is applied. All of them keep the classes in proportion.
  */
 import { createRandom } from "../random.ts";
+import type { Dataset } from "./dataset.ts";
 
 /** JSON-able. */
 export type Selection =
@@ -38,6 +39,32 @@ export function select(labels: Int32Array, selection: Selection): Uint32Array {
       ).toSorted();
     }
   }
+}
+
+/** The selected images as a dataset of their own. */
+export function takeSubset(dataset: Dataset, take: Selection): Dataset {
+  const { encoded, leftOut } = dataset;
+  const indices = select(dataset.labels, take);
+  const at = (index: number): number => {
+    const found = indices[index];
+    if (found === undefined) throw new RangeError(`image ${index} of ${indices.length}`);
+    return found;
+  };
+  return {
+    name: dataset.name,
+    length: indices.length,
+    classes: dataset.classes,
+    labels: Int32Array.from(indices, (index) => dataset.labels[index] ?? -1),
+    source: { kind: "subset", of: dataset.source, take },
+    indices: dataset.indices ? indices.map((index) => dataset.indices?.[index] ?? index) : indices,
+    ...(dataset.memory && { memory: dataset.memory }),
+    decodes: dataset.decodes,
+    read: async (index) => dataset.read(at(index)),
+    ...(encoded && { encoded: async (index: number) => encoded(at(index)) }),
+    describe: (index) => dataset.describe(at(index)),
+    ...(dataset.notes && { notes: dataset.notes }),
+    ...(leftOut && { leftOut }),
+  };
 }
 
 /** Each class gives its share rounded down; the classes with the largest remainders give one more. */

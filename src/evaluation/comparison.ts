@@ -5,7 +5,7 @@
 import { basename, resolve } from "node:path";
 import { isImageNet } from "../data/class-keys.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { takeSubset } from "../data/dataset.ts";
+import { takeSubset } from "../data/subset.ts";
 import type { EvaluationDataOptions } from "../data/open.ts";
 import { openEvaluation } from "../data/open.ts";
 import { ConfigError } from "../errors.ts";

@@ -7,7 +7,7 @@ import { workerPool } from "../data/loader-pool.ts";
 import { createLoader } from "../data/loader.ts";
 import { createPlan } from "../data/plan.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { takeSubset } from "../data/dataset.ts";
+import { takeSubset } from "../data/subset.ts";
 import { workersFor } from "../data/workers.ts";
 import { DataError } from "../errors.ts";
 import { createRandom } from "../random.ts";

@@ -27,18 +27,14 @@ import type { StateHeader } from "./run-state.ts";
 import type { RunIdentity, RunParts } from "./run-record.ts";
 import { keepRecord, readRecord, RECORD_FILES } from "./run-record.ts";
 import type { ModelKind, RunStore } from "./run-store.ts";
+import { expectedModels, STORE_FILES } from "./run-store.ts";
 import type { RunArgs, SameOptions } from "./same-options.ts";
 import { asJson, differingOptions, flagsOf, otherOptions } from "./same-options.ts";
 
 /** Names in a run folder. */
 export const RUN_FILES = {
   args: "args.yaml",
-  log: "log.jsonl",
-  summary: "summary.csv",
-  last: "last.safetensors",
-  best: "best.safetensors",
-  ema: "ema.safetensors",
-  state: "state.safetensors",
+  ...STORE_FILES,
   ...RECORD_FILES,
 } as const;
 
@@ -328,16 +324,9 @@ async function alignLog(path: string, records: readonly EpochRecord[]): Promise<
 }
 
 async function findStale(path: string, state: StateHeader | null): Promise<ModelKind[]> {
-  if (state === null || state.counters.epoch === 0) return [];
-  const expected: (readonly [ModelKind, number | undefined])[] = [
-    ["last", state.counters.epoch - 1],
-    ["best", state.counters.best?.epoch],
-    ...(state.args["modelEma"] === true ? [["ema", state.counters.epoch - 1] as const] : []),
-  ];
   const stale: ModelKind[] = [];
-  for (const [kind, epoch] of expected) {
-    if (epoch !== undefined && (await modelEpoch(join(path, RUN_FILES[kind]))) !== epoch) stale.push(kind);
-  }
+  for (const [kind, epoch] of state === null ? [] : expectedModels(state))
+    if ((await modelEpoch(join(path, RUN_FILES[kind]))) !== epoch) stale.push(kind);
   return stale;
 }
 

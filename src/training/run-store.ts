@@ -2,10 +2,31 @@
 import type { FloatTensor } from "../formats/safetensors.ts";
 import type { ModelMetadata } from "../formats/model-metadata.ts";
 import type { EpochRecord } from "./run-log.ts";
-import type { RunState } from "./run-state.ts";
+import type { RunState, StateHeader } from "./run-state.ts";
+
+/** Names of the files that training writes, in a run folder and wherever else a run is kept. */
+export const STORE_FILES = {
+  log: "log.jsonl",
+  summary: "summary.csv",
+  last: "last.safetensors",
+  best: "best.safetensors",
+  ema: "ema.safetensors",
+  state: "state.safetensors",
+} as const;
 
 /** The models that a run keeps. */
 export type ModelKind = "last" | "best" | "ema";
+
+/** The models that there are beside a saved state, and the epoch that each is of. */
+export function expectedModels({ counters, args }: StateHeader): (readonly [ModelKind, number])[] {
+  const { epoch, best } = counters;
+  if (epoch === 0) return [];
+  return [
+    ["last", epoch - 1],
+    ...(best === undefined ? [] : [["best", best.epoch] as const]),
+    ...(args["modelEma"] === true ? [["ema", epoch - 1] as const] : []),
+  ];
+}
 
 /**
  * An open run. Await each call before the next. At the end of an epoch calls come in this order: appendEpoch, saveState,

@@ -1,0 +1,65 @@
+/**
+ * `deit-ts/web`: training in a browser, beside what `deit-ts` has. It opens no file and no device: a page gives images
+ * (`imagesInMemory`), a worker that runs a session host over onnxruntime-web (`connect`), and a place for the run
+ * (`runInMemory`, or a RunStore of its own); `fit` trains. The same code trains in Node.
+ */
+export * from "./index.ts";
+
+// A plan of a run from its options.
+export { planTraining } from "./training/plan.ts";
+export type { TrainingPlan } from "./training/plan.ts";
+export { buildModel } from "./models/model-request.ts";
+
+// Where images come from.
+export type { Dataset, DatasetSource } from "./data/dataset.ts";
+export { imagesInMemory } from "./data/memory-images.ts";
+export type { MemoryImage, MemoryImages } from "./data/memory-images.ts";
+export { takeSubset } from "./data/subset.ts";
+export type { Selection } from "./data/subset.ts";
+export { createPlan } from "./data/plan.ts";
+export type { Plan, PlanOptions } from "./data/plan.ts";
+export { createLoader } from "./data/loader.ts";
+export type { Batch, BatchMaker, BatchPool, Loader, LoaderOptions } from "./data/loader.ts";
+export { makeBatch } from "./data/batch.ts";
+export type { BatchJob, MadeBatch } from "./data/batch.ts";
+
+// What executes: a client in the page, a host in a worker.
+export { connect } from "./runtime/client.ts";
+export type { RuntimeFacts, SessionPort } from "./runtime/client.ts";
+export { createSessionHost } from "./runtime/session-host.ts";
+export type { Reply } from "./runtime/session-host.ts";
+export type { Surroundings } from "./runtime/sessions.ts";
+export type { Answer, Envelope } from "./runtime/messages.ts";
+
+// Where a run is kept.
+export { STORE_FILES } from "./training/run-store.ts";
+export type { ModelKind, RunStore } from "./training/run-store.ts";
+export { runInMemory } from "./training/run-memory.ts";
+export type { MemoryRun, MemoryRunOptions } from "./training/run-memory.ts";
+export { decodeState, encodeState } from "./training/run-state.ts";
+export type { Counters, RunState } from "./training/run-state.ts";
+export { formatLog, formatSummary, parseLog } from "./training/run-log.ts";
+export type { EpochRecord, Json } from "./training/run-log.ts";
+
+// Training: all of it, and its loop alone.
+export { fit } from "./training/fit.ts";
+export type { FitParts, TrainHooks, TrainResult } from "./training/fit.ts";
+export { createLoaders } from "./training/loaders.ts";
+export type { RunLoaders } from "./training/loaders.ts";
+export { initialWeights } from "./training/initial-weights.ts";
+export type { InitialWeightsOptions, WeightSource } from "./training/initial-weights.ts";
+export { weightsInMemory } from "./training/memory-weights.ts";
+export { loadPrograms } from "./training/load-programs.ts";
+export type { Executables } from "./training/load-programs.ts";
+export { runEpochs } from "./training/loop.ts";
+export type { LoopParts } from "./training/loop.ts";
+export type { LoopSettings } from "./training/cadence.ts";
+export { InterruptedError, NonFiniteError } from "./training/events.ts";
+export type { TrainEvent } from "./training/events.ts";
+
+// Evaluation.
+export { evaluate } from "./evaluation/evaluate.ts";
+export { streamAnswers, streamOutputs } from "./evaluation/logits.ts";
+export type { AnsweredBatch, EvaluateEvent, EvaluateHooks, Evaluator } from "./evaluation/logits.ts";
+export { FEATURES, readoutProgram } from "./evaluation/intermediates.ts";
+export type { Intermediates, Readout } from "./evaluation/intermediates.ts";
