@@ -78,8 +78,12 @@ export async function chooseOptions({
         ? `fine-tuning ${finetune}`
         : "chosen for these images";
   const size = [inputSize ?? "their own"].flat().join(" × ");
-  const line = `${what}: ${model} at ${size} pixels, ${epochs} ${epochs === 1 ? "epoch" : "epochs"} (--print-config shows all options)`;
+  const line = `${what}: ${model} at ${size} pixels, ${counted(epochs)} (--print-config shows all options)`;
   return inFreeFolder({ ...found, chosen: [line], continues: false });
+}
+
+function counted(epochs: number): string {
+  return epochs === 1 ? "1 epoch" : `${epochs} epochs`;
 }
 
 type Source = { readonly kind: "images" | "recipe" | "none"; readonly layers: readonly Layer[] };
@@ -100,6 +104,8 @@ async function sourceLayer(source: string | undefined): Promise<Source | RunSour
 /** A run says everything itself; its length may be changed. @throws ConfigError for fewer epochs than it has */
 async function continued({ path: run, layers }: RunSource, given: Layer): Promise<ChosenOptions> {
   const [before, resolved] = [resolveTrainOptions(layers), resolveTrainOptions([...layers, given])];
+  if (resolved.options.outputDir !== before.options.outputDir)
+    return { ...resolved, chosen: [], continues: false }; // its options, for another run
   const [planned, { epochs }] = [before.options.epochs, resolved.options];
   if (planned === epochs) return { ...resolved, chosen: [], continues: true };
   const { log } = await readRun(run);
@@ -110,7 +116,7 @@ async function continued({ path: run, layers }: RunSource, given: Layer): Promis
       hint: `Name more than ${done} to train longer; a shorter run needs another --output-dir.`,
     });
   }
-  const line = `${run} was planned for ${planned} epochs: after ${done} of them it goes on to ${epochs}, with the learning rate of a run of ${epochs} epochs from here on`;
+  const line = `${run} was planned for ${counted(planned)}: after ${done} of them it goes on to ${epochs}, with the learning rate of a run of ${epochs} epochs from there on`;
   return { ...resolved, chosen: [line], continues: true };
 }
 

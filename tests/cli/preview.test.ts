@@ -1,5 +1,5 @@
 /** `deit data preview` shows what `deit train` would do with the same words, or what a run did. */
-import { stat } from "node:fs/promises";
+import { cp, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { temporaryFolder } from "../data/temporary.ts";
@@ -11,7 +11,11 @@ interface Preview {
   readonly model: string;
   readonly inputSize: readonly number[];
   readonly smoothing: number;
-  readonly samples: readonly { readonly draw: readonly { readonly op: string }[]; readonly mix: unknown }[];
+  readonly samples: readonly {
+    readonly file: string;
+    readonly draw: readonly { readonly op: string }[];
+    readonly mix: unknown;
+  }[];
 }
 
 let root = "";
@@ -82,6 +86,18 @@ test("a run: what it did", async () => {
   expect([shown.model, shown.inputSize]).toEqual(["deit_w64d4_patch4_32", [16, 16]]);
   expect(shown.samples.every(({ draw }) => draw.some(({ op }) => op === "flip"))).toBe(true);
   expect(shown.samples.some(({ mix }) => mix !== null)).toBe(true);
+});
+
+test("a run: the images that it trained on, whatever was added since", async () => {
+  const dataPath = join(root, "growing");
+  await cp(photos, dataPath, { recursive: true });
+  const run = join(root, "grown");
+  await train(tinyRun({ dataPath, outputDir: run, epochs: 1 }));
+  const before = await preview(run);
+  for (let i = 0; i < 5; i++) await cp(join(dataPath, "disc", "0.png"), join(dataPath, "disc", `0${i}.png`));
+  const after = await preview(run);
+  const filesOf = ({ samples }: Preview): string[] => samples.map(({ file }) => file);
+  expect(filesOf(after)).toEqual(filesOf(before));
 });
 
 async function planned(...words: string[]): Promise<{ options: Record<string, unknown> }> {

@@ -103,13 +103,16 @@ describe("the library", () => {
     );
     expect([epochs, last.epoch]).toEqual([3, 2]);
     expect(events.filter(({ type }) => type === "note")).toMatchObject([
-      { message: expect.stringMatching(/planned for 1 epochs: after 1 of them it goes on to 3/) },
+      { message: expect.stringMatching(/planned for 1 epoch: after 1 of them it goes on to 3/) },
     ]);
     expect(await argsOf(run)).toMatchObject({ epochs: 3 });
     // the same again is complete, fewer is refused, and all else is compared as ever
     expect((await resume(run)).imagesPerSecond).toBe(0);
     await expect(resume(run, { epochs: 2 })).rejects.toMatchObject({ code: "run/epochs-passed" });
     await expect(resume(run, { lr: 1 })).rejects.toThrow(/lr: .* there, 1 given/);
+    // a run's options for another folder are another run's
+    const other = await choose({ epochs: 2, lr: 1, outputDir: `${run}-other` }, { source: run });
+    expect(other).toMatchObject({ chosen: [], continues: false, options: { epochs: 2, lr: 1 } });
   });
 });
 

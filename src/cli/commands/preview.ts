@@ -70,7 +70,7 @@ async function runPreview(source: string | undefined, flags: PreviewFlags, comma
   const { checkSheetFile } = await import("../../preview/drawing.ts");
   await checkSheetFile(flags.out, "out");
   const { chooseOptions } = await import("../../training/choose-options.ts");
-  const { options, chosen } = await chooseOptions({
+  const { options, chosen, continues } = await chooseOptions({
     source,
     given: flagLayer(command),
     fetch: fetchCheckpoint,
@@ -84,7 +84,10 @@ async function runPreview(source: string | undefined, flags: PreviewFlags, comma
   const { planImages } = await import("../../training/plan.ts");
   const { buildModel, modelRequest } = await import("../../models/model-request.ts");
   const plan = planImages(options);
-  const { train: dataset } = await openDatasets(plan.data);
+  const { readRecordedImages } = await import("../../training/run-record.ts");
+  const recorded = continues ? await readRecordedImages(options.outputDir) : undefined;
+  const onNote = output.warn;
+  const { train: dataset } = await openDatasets({ ...plan.data, recorded }, { onNote });
   const { model } = buildModel(modelRequest(options).request, dataset.classes.length);
   const { epoch, step } = flags;
   const { seed } = plan.batches;
