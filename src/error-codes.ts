@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   "checkpoint/no-tensor": "a tensor was asked for that the file has not",
   "checkpoint/no-tensors": "a file of weights holds none",
   "checkpoint/not-finite": "weights hold values that are not finite",
+  "checkpoint/not-finite-answers": "a model computes values that are not finite from weights that are",
   "checkpoint/not-found": "no file of weights is at the given place",
   "checkpoint/several-models": "a file holds several models, and which is meant cannot be told",
   "checkpoint/unknown-model": "weights of no model that is known",

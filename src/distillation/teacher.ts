@@ -18,9 +18,11 @@ export async function openTeacher(
   { path, model, weights, inputSize, ...given }: TeacherRequest,
   { student, warn }: { student: NamedClasses; warn: (message: string) => void },
 ): Promise<Teacher> {
-  const preprocessing = { mean: given.mean, std: given.std };
+  // how images are resized is the student's business
+  const preprocessing = { mean: given.mean, std: given.std, cropRatio: 1 };
   const classifier = await openClassifier(path, { model, inputSize, weights, preprocessing });
-  for (const note of classifier.notes) warn(`teacher: ${note}`);
+  for (const note of classifier.notes)
+    warn(`teacher: ${note.replace("(--mean, --std)", "(--teacher-mean, --teacher-std)")}`);
   const order = classOrder(classifier, student, warn);
   const { source, inputSize: size } = classifier;
   return {

@@ -35,7 +35,7 @@ import type { Prediction } from "./metrics.ts";
 import { EvaluationMeter, mainLogits, topPredictions } from "./metrics.ts";
 import type { OnnxModel } from "./onnx-model.ts";
 import { loadOnnxModel } from "./onnx-model.ts";
-import { EVALUATION, headLogits } from "./program.ts";
+import { EVALUATION, finiteLogits, headLogits } from "./program.ts";
 
 export type * from "./classifier-types.ts";
 
@@ -163,7 +163,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
     { order, relabel, batchSize = BATCH, ...options }: AnswersOptions = {},
   ): AsyncGenerator<DatasetAnswers> {
     for await (const { outputs, ...batch } of pass(dataset, EVALUATION, { ...options, batchSize })) {
-      const own = headLogits(outputs);
+      const own = finiteLogits(outputs, file);
       const labels = relabel ? batch.labels.map((label) => relabel[label] ?? -1) : batch.labels;
       yield { ...batch, labels, logits: order ? inOrder(own, { order, numClasses }) : own };
     }
@@ -178,7 +178,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
     const list = (Array.isArray(images) ? images : [images]) as readonly ImageInput[];
     const found: Prediction[][] = [];
     for await (const { outputs, size } of pass(list, EVALUATION, { batchSize: BATCH, signal })) {
-      const logits = headLogits(outputs);
+      const logits = finiteLogits(outputs, file);
       for (let row = 0; row < size; row++)
         found.push(topPredictions(mainLogits(logits, { row, numClasses, joint }), { topk, classes: labels }));
     }
@@ -242,7 +242,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
           padded.set(images);
           images = padded;
         }
-        const { class: own, distillation } = headLogits(await executable.run({ images }));
+        const { class: own, distillation } = finiteLogits(await executable.run({ images }), file);
         for (const [head, logits] of Object.entries({ class: own, ...(distillation && { distillation }) })) {
           const all = (heads[head] ??= new Float32Array(n * numClasses));
           all.set(logits.subarray(0, Math.min(rows, n - from) * numClasses), from * numClasses);

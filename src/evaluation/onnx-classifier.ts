@@ -48,7 +48,7 @@ const BOXES = /box|mask|keypoint|landmark/i;
 /** Protocol buffers, and so ONNX files in one piece, end here. */
 const LARGEST = 2 ** 31;
 /** Values of one batch, and classes, beyond which a file is damaged rather than large. */
-const LARGEST_BATCH = 2 ** 28;
+const LARGEST_BATCH = 2 ** 27;
 const LARGEST_HEAD = 2 ** 20;
 
 /** @throws DataError when there is no such file, FormatError when it is no ONNX file, CheckpointError when it is no classifier */

@@ -162,8 +162,9 @@ async function loadForeign(
   return { run, rows };
 }
 
-/** Images of a trial: answers to several are needed to tell what they are. */
+/** Images of a trial: answers to several are needed to tell what they are. Large images are fewer. */
 const TRIAL = 4;
+const TRIAL_PIXELS = 2 ** 22;
 
 /**
  * What the file leaves open of its output is found out by a run on noise.
@@ -198,7 +199,9 @@ async function answersToNoise(
 ): Promise<{ readonly data: Float32Array; readonly rows: number }> {
   const runtime = await createRuntime({ device: "cpu", threads: 1 });
   try {
-    const { run, rows } = await loadForeign(runtime, model, { batchSize: TRIAL });
+    const fitting = Math.floor(TRIAL_PIXELS / (model.inputSize[0] * model.inputSize[1]));
+    const batchSize = Math.max(1, Math.min(TRIAL, fitting));
+    const { run, rows } = await loadForeign(runtime, model, { batchSize });
     const random = createRandom(0, "trial");
     const [height, width] = model.inputSize;
     const pixels = Float32Array.from({ length: rows * 3 * height * width }, () => random.normal(0, 1));

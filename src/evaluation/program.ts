@@ -1,4 +1,5 @@
 /** The program of evaluation: bytes of images in, logits of every head out, weights read from the state. */
+import { CheckpointError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
 import { div, mul, reshape, slice, sqrt, sum } from "../graph/ops.ts";
 import type { Program } from "../graph/program.ts";
@@ -45,6 +46,22 @@ export function headLogits(outputs: Readonly<Record<string, unknown>>): HeadLogi
   if (!(classLogits instanceof Float32Array)) throw new TypeError("a program returned no float32 logits");
   const found = Object.entries(others).filter(([, data]) => data instanceof Float32Array);
   return { class: classLogits, ...Object.fromEntries(found) };
+}
+
+/**
+ * The same of a model in use: what is not finite is no answer. A run in training that diverges has rules of its own.
+ * @throws CheckpointError for logits that are not finite
+ */
+export function finiteLogits(outputs: Readonly<Record<string, unknown>>, file: string): HeadLogits {
+  const logits = headLogits(outputs);
+  for (const head of [logits.class, logits.distillation ?? new Float32Array()]) {
+    if (head.every(Number.isFinite)) continue;
+    throw new CheckpointError(`${file} returns values that are not finite`, {
+      code: "checkpoint/not-finite-answers",
+      hint: "Its arithmetic overflows: its training diverged, or its weights were changed. Take an earlier checkpoint.",
+    });
+  }
+  return logits;
 }
 
 /** tokens: [2, B, D] → cosine of each image's two tokens, [B]. */

@@ -7,6 +7,9 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { openTeacher } from "../../src/distillation/teacher.ts";
 import { openClassifier } from "../../src/evaluation/classifier.ts";
 import { predict } from "../../src/evaluation/predict.ts";
+import { writeCheckpoint } from "../../src/formats/safetensors-file.ts";
+import { createModel } from "../../src/models/registry.ts";
+import { initialVectors, modelLayout, unpackTensors } from "../../src/nn/parameters.ts";
 import { createRandom } from "../../src/random.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { sharedRuntime } from "../helpers/devices.ts";
@@ -289,6 +292,41 @@ describe("no answers", () => {
     if (model.columns === undefined && (model.matrix[0]?.length ?? 0) === 3)
       await expect(taught()).rejects.toMatchObject({ code });
   });
+});
+
+test("a model of ours whose arithmetic overflows", async () => {
+  const model = createModel("deit_w64d4_patch4_32", { numClasses: 3 });
+  const vectors = initialVectors(modelLayout(model), createRandom(0));
+  const tensors = unpackTensors(modelLayout(model), vectors);
+  for (const name of ["norm.weight", "head.weight"])
+    for (const i of tensors.get(name)?.data.keys() ?? []) tensors.get(name)?.data.fill(1e30, i, i + 1);
+  const path = join(root, "overflows.safetensors");
+  await writeCheckpoint(path, { tensors, metadata: { model: model.name, classes: '["a","b","c"]' } });
+  const code = "checkpoint/not-finite-answers";
+  const asked = async (): Promise<unknown> => {
+    await using classifier = await openClassifier(path, { device: "cpu" });
+    return await classifier.logits(new Uint8Array(3 * 32 * 32).map((_, i) => i % 251));
+  };
+  await expect(asked()).rejects.toMatchObject({ code });
+  const classified = async (): Promise<unknown> => {
+    await using classifier = await openClassifier(path, { device: "cpu" });
+    const data = new Uint8Array(3 * 40 * 40).map((_, i) => i % 251);
+    return await classifier.classify({ data, width: 40, height: 40 });
+  };
+  await expect(classified()).rejects.toMatchObject({ code });
+});
+
+test("a teacher without a mean is told by the teacher's flags", async () => {
+  const path = await write({ matrix: MATRIX });
+  const student = { numClasses: 3, classes: undefined };
+  const said: string[] = [];
+  await openTeacher({ path }, { student, warn: (message) => void said.push(message) });
+  expect(said[0]).toMatch(
+    /^teacher: .*onnx does not say its mean and std: assumed ImageNet's mean and std \(--teacher-mean, --teacher-std\)$/,
+  );
+  said.length = 0;
+  await openTeacher({ path, mean, std }, { student, warn: (message) => void said.push(message) });
+  expect(said.join()).not.toMatch(/assumed/);
 });
 
 const cases = new URL("../../../shared/cases/", import.meta.url);
