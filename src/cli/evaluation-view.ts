@@ -47,7 +47,7 @@ export function describeReport(
     ["images/s", short(report.imagesPerSecond)],
   ];
   const parts = [
-    `${model} at ${report.inputSize.join(" × ")} on ${integer(images)} pictures: ${percent(report)}, loss ${loss.toFixed(4)}\n${facts(rows)}`,
+    `${model} at ${report.inputSize.join(" × ")} on ${integer(images)} images: ${percent(report)}, loss ${loss.toFixed(4)}\n${facts(rows)}`,
   ];
   if (confusions.length > 0)
     parts.push(

@@ -7,9 +7,10 @@ import { basename, join, resolve } from "node:path";
 import type { DataOptions } from "../data/open.ts";
 import type { RecordedImages } from "../data/recorded-images.ts";
 import { ConfigError, DataError } from "../errors.ts";
+import { describeSelection } from "../evaluation/share.ts";
 import { namedCheckpoint } from "../evaluation/named-checkpoint.ts";
 import type { RunData } from "./run-options.ts";
-import { runData, runImages } from "./run-options.ts";
+import { runData, runFolder, runImages } from "./run-options.ts";
 
 type Pictures = Pick<RunData, "dataPath" | "dataSet" | "valSplit" | "seed">;
 
@@ -64,13 +65,31 @@ export async function runPictures(
   const isChosen = Object.keys(chosen).length > 0;
   const recorded = isChosen ? [] : await heldOutImages(own);
   const goingByRecord = { ...options, ...(recorded.length > 0 && { recorded }) };
-  if (!(await isSplitByChance(options.dataPath))) return { options: goingByRecord, notes: [] };
+  const choices = recorded.length > 0 ? await choiceNotes(own) : [];
+  if (!(await isSplitByChance(options.dataPath))) return { options: goingByRecord, notes: choices };
   const spoilt = own.filter((run) => !holdsBack(run, part));
   if (spoilt.length > 0 && spoilt.length < own.length && !isChosen) throw differentParts(own, options);
   return {
     options: spoilt.length > 0 ? options : goingByRecord,
-    notes: [...movedNotes(own, folder), ...spoilt.map((run) => spoiltNote(run, options))],
+    notes: [
+      ...movedNotes(own, folder),
+      ...(spoilt.length > 0 ? spoilt.map((run) => spoiltNote(run, options)) : choices),
+    ],
   };
+}
+
+/** Of runs whose epoch was chosen on the images that they are measured with. */
+async function choiceNotes(runs: readonly Run[]): Promise<string[]> {
+  const { readSelection } = await import("../training/run-selection.ts");
+  const notes: string[] = [];
+  for (const { word } of runs) {
+    const { path } = namedCheckpoint(word);
+    if (/^(?:last|ema)\.safetensors$/.test(basename(path))) continue;
+    const selection = await readSelection(runFolder(path));
+    const chosen = selection?.rule === "best" ? describeSelection(selection) : undefined;
+    if (chosen !== undefined) notes.push(`${word} is the ${chosen}`);
+  }
+  return notes;
 }
 
 /** The lists of the runs' images; none unless every run kept one and held images out. */

@@ -1,5 +1,6 @@
 /** Training as it is shown on stderr: a bar with loss, rate and time left, and a line for each epoch. */
 import type { TrainEvent } from "../training/train.ts";
+import { countOf, shareOf } from "../evaluation/share.ts";
 import { duration, integer, short } from "./format.ts";
 import type { Output } from "./output.ts";
 import { createProgress, rateMeter } from "./progress.ts";
@@ -16,6 +17,8 @@ export function trainingView(output: Output): TrainingView {
   let progress: Progress = createProgress("training");
   let phase = "training";
   let epochs = 1;
+  let images = 0;
+  let choosesBest = true;
   let meter = rateMeter("images");
   const enter = (next: string): void => {
     if (next === phase) return;
@@ -29,6 +32,8 @@ export function trainingView(output: Output): TrainingView {
       switch (event.type) {
         case "start":
           epochs = event.epochs;
+          images = event.valImages;
+          choosesBest = event.selection === "best";
           for (const line of startLines(event)) progress.line(line);
           break;
         case "step":
@@ -41,7 +46,7 @@ export function trainingView(output: Output): TrainingView {
           break;
         case "epoch":
           enter("between epochs");
-          progress.line(epochLine(event));
+          progress.line(epochLine(event, { images, choosesBest }));
           break;
         case "warning":
           progress.stop();
@@ -61,18 +66,23 @@ type Event<T extends TrainEvent["type"]> = Extract<TrainEvent, { type: T }>;
 function startLines(event: Event<"start">): string[] {
   const lines = [
     `${event.model}: ${integer(event.parameters)} parameters; ${event.device}`,
-    `${integer(event.trainImages)} pictures to train, ${integer(event.valImages)} to validate, ${event.classes} classes; ` +
+    `${integer(event.trainImages)} images to train, ${event.heldOut > 0 ? `${integer(event.heldOut)} held out to validate` : "none held out"}, ${event.classes} classes; ` +
       `${integer(event.stepsPerEpoch)} steps an epoch, ${event.epochs} epochs; run folder ${event.run}`,
   ];
   const { uniqueImages, trainImages, repeats } = event;
   if (uniqueImages < trainImages - trainImages / 10) {
     lines.push(
       repeats > 1
-        ? `repeated augmentation: an epoch shows ${integer(uniqueImages)} different pictures, several times each`
+        ? `repeated augmentation: an epoch shows ${integer(uniqueImages)} different images, several times each`
         : `an epoch shows ${integer(uniqueImages)} of them, each time others: what fills no whole update is left out`,
     );
   }
   if (event.teacher !== undefined) lines.push(`teacher: ${event.teacher}`);
+  if (event.selection === "last" && event.heldOut > 0 && event.epochs > 1) {
+    lines.push(
+      `${integer(event.heldOut)} held-out images are too few to choose an epoch by: best.safetensors will be the last one (--select-epoch best chooses)`,
+    );
+  }
   const resumed = event.resumedFrom;
   if (resumed !== undefined) lines.push(`going on from epoch ${resumed.epoch + 1}, step ${resumed.step}`);
   return lines;
@@ -83,24 +93,18 @@ function stepText({ loss, skipped, imagesPerSecond, secondsLeft }: Event<"step">
   return `loss ${loss.toFixed(3)}, ${missing}${short(imagesPerSecond)} images/s, ${duration(secondsLeft)} left`;
 }
 
-function epochLine({
-  epoch,
-  epochs,
-  trainLoss,
-  testLoss,
-  acc1,
-  acc5,
-  averageAcc1,
-  best,
-  seconds,
-}: Event<"epoch">): string {
+/** @param images that it validates with */
+function epochLine(
+  { epoch, epochs, trainLoss, testLoss, acc1, acc5, averageAcc1, best, seconds }: Event<"epoch">,
+  { images, choosesBest }: { images: number; choosesBest: boolean },
+): string {
   const width = String(epochs).length;
   const validated = Number.isNaN(testLoss)
     ? "not validated"
-    : `val loss ${testLoss.toFixed(3)}  top-1 ${acc1.toFixed(2).padStart(6)} %  top-5 ${acc5.toFixed(2).padStart(6)} %`;
+    : `val loss ${testLoss.toFixed(3)}  top-1 ${acc1.toFixed(2).padStart(6)} % (${countOf(shareOf(acc1, images))})  top-5 ${acc5.toFixed(2).padStart(6)} %`;
   const average = averageAcc1 === undefined ? "" : `  average ${averageAcc1.toFixed(2).padStart(6)} %`;
   return (
     `epoch ${String(epoch + 1).padStart(width)}/${epochs}  train loss ${trainLoss.toFixed(3)}  ${validated}${average}  ` +
-    `${duration(seconds)}${best ? "  best" : ""}`
+    `${duration(seconds)}${best && choosesBest ? "  best" : ""}`
   );
 }

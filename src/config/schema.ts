@@ -478,6 +478,10 @@ export const trainSchema = z.strictObject({
     value: "N",
     help: "validate every N epochs, and after the last",
   }),
+  selectEpoch: option(z.enum(["auto", "best", "last"]).default("auto"), {
+    group: "Run folder",
+    help: "epoch that best.safetensors is of: the best in validation or the last; auto: the last with fewer than 200 held-out images, unless --patience is given",
+  }),
   saveEvery: option(count.default(1), {
     group: "Run folder",
     value: "N",

@@ -86,5 +86,5 @@ export function describeSelection({ rule, epochs, heldOut }: Selection): string 
   if (heldOut === 0 || epochs < 2) return undefined;
   return rule === "best"
     ? `best of ${epochs.toLocaleString("en-US")} epochs, chosen on these images: expect less on new ones`
-    : `last of ${epochs.toLocaleString("en-US")} epochs: ${heldOut.toLocaleString("en-US")} held-out images are too few to choose one by`;
+    : `last of ${epochs.toLocaleString("en-US")} epochs: none was chosen by these images`;
 }

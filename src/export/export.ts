@@ -11,6 +11,7 @@ import { openDatasets, openEvaluation } from "../data/open.ts";
 import { CheckpointError, ConfigError, DataError, DeitError, firstLine } from "../errors.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
 import { loadModel } from "../evaluation/load-model.ts";
+import type { Selection } from "../evaluation/share.ts";
 import { toFloat16 } from "../interop/float16.ts";
 import type { Answers, Comparison } from "./check.ts";
 import { answersOfFile, answersOfModel, classesOf, compare, TOLERANCE } from "./check.ts";
@@ -42,6 +43,8 @@ export interface ExportOptions extends DataOptions {
   readonly preparation?: PartialPreprocessing | undefined;
   /** The images are a run's own: where they cannot be opened any more, the export is checked with noise. */
   readonly ofRun?: boolean | undefined;
+  /** How the weights were chosen, where the images are those that this was done with; for the model card. */
+  readonly selection?: Selection | undefined;
   /** Pictures to check with, at most. */
   readonly images?: number;
   /** Of onnx: version of the operators, and whether pictures are prepared inside. */
@@ -228,6 +231,7 @@ async function writeTransformersJs(context: Context): Promise<Comparison[]> {
   const card = modelCard({
     loaded,
     dataName,
+    selection: sample.dataset && context.options.selection,
     comparisons,
     calibratedWith: int8.calibratedWith,
     figure,

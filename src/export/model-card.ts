@@ -1,6 +1,7 @@
 /** README.md of an exported model: what it is, how to use it, what was measured. */
 import type { LoadedModel } from "../evaluation/load-model.ts";
-import { countOf, intervalText, percentText, shareOf } from "../evaluation/share.ts";
+import type { Selection } from "../evaluation/share.ts";
+import { countOf, describeSelection, intervalText, percentText, shareOf } from "../evaluation/share.ts";
 import { countParameters } from "../models/registry.ts";
 import { markdownText, oneLine, printable, printableJson } from "../printable.ts";
 import { VERSION } from "../version.ts";
@@ -11,6 +12,8 @@ export interface ModelCardOptions {
   readonly loaded: LoadedModel;
   /** What the pictures are called that it was measured with; undefined for none. */
   readonly dataName: string | undefined;
+  /** How the weights were chosen, where that was done with these images; undefined: not known. */
+  readonly selection: Selection | undefined;
   readonly comparisons: readonly Comparison[];
   /** Pictures that the ranges of the int8 file were taken from; undefined when each run finds its own. */
   readonly calibratedWith: number | undefined;
@@ -32,7 +35,7 @@ const HUB_DATASETS: Readonly<Record<string, string>> = {
 const NAMED = 50;
 
 export function modelCard(options: ModelCardOptions): string {
-  const { loaded, dataName, comparisons, calibratedWith, figure, name, folder } = options;
+  const { loaded, dataName, selection, comparisons, calibratedWith, figure, name, folder } = options;
   const { model } = loaded;
   const classes = classNames(loaded);
   const [height, width] = model.config.inputSize;
@@ -46,7 +49,9 @@ export function modelCard(options: ModelCardOptions): string {
     "  - deit",
     "  - image-classification",
     "  - onnx",
-    ...(dataName === undefined ? [] : resultLines({ name, dataName, acc1: own?.acc1 })),
+    ...(dataName === undefined || selection?.heldOut === 0
+      ? []
+      : resultLines({ name, dataName, acc1: own?.acc1 })),
     "---",
   ];
   return `${[
@@ -71,11 +76,11 @@ export function modelCard(options: ModelCardOptions): string {
     "",
     "## Measured",
     "",
-    ...measured(comparisons, dataName),
+    ...measured(comparisons, { dataName, selection }),
     "",
     calibratedWith === undefined
       ? "The int8 file finds the ranges of its activations in every run."
-      : `The ranges of the int8 file's activations are those of ${calibratedWith} training pictures.`,
+      : `The ranges of the int8 file's activations are those of ${calibratedWith} training images.`,
     ...(figure === undefined ? [] : ["", `![confusion matrix](${figure})`]),
     ...(loaded.metadata.classes === undefined ? [] : ["", "## Classes", "", shortList(classes)]),
   ].join("\n")}\n`;
@@ -116,7 +121,12 @@ function shortList(classes: readonly string[]): string {
   return classes.slice(0, NAMED).map(markdownText).join(", ") + (more > 0 ? `, and ${more} more` : "");
 }
 
-function measured(comparisons: readonly Comparison[], dataName: string | undefined): string[] {
+function measured(
+  comparisons: readonly Comparison[],
+  { dataName, selection }: Pick<ModelCardOptions, "dataName" | "selection">,
+): string[] {
+  const chosen = selection && describeSelection(selection);
+  const which = selection?.heldOut === 0 ? " that it was trained on" : selection ? " that were held out" : "";
   const images = comparisons[0]?.images ?? 0;
   const rows = comparisons.map(({ file, by, bytes, share, change, agreement, largestDifference }) =>
     [
@@ -125,7 +135,7 @@ function measured(comparisons: readonly Comparison[], dataName: string | undefin
       by === "deit" ? "as in evaluation" : "transformers.js' own preparation",
       ...(share === undefined
         ? ["", ""]
-        : [`${percentText(share)} (${countOf(share)})`, intervalText(share)]),
+        : [`${percentText(share)} (${countOf(share)})`, selection?.heldOut === 0 ? "" : intervalText(share)]),
       change === undefined ? "" : signed(change.points),
       countOf(shareOf(agreement, images)),
       largestDifference === undefined ? "" : largestDifference.toPrecision(2),
@@ -134,7 +144,8 @@ function measured(comparisons: readonly Comparison[], dataName: string | undefin
   return [
     dataName === undefined
       ? `On ${images} images of noise: that the files compute the same, not how often they are right.`
-      : `On ${images} images of ${markdownText(dataName)}; the interval is Wilson's, change is against the model that was exported, in points.`,
+      : `On ${images} images of ${markdownText(dataName)}${which}; the interval is Wilson's, change is against the model that was exported, in points.`,
+    ...(chosen === undefined ? [] : ["", `The weights are those of the ${chosen}.`]),
     "",
     "| file | size | images prepared | top-1 | 95 % interval | change | same answer | largest difference of a logit |",
     "|---|---|---|---|---|---|---|---|",

@@ -25,7 +25,7 @@ export function classesSection(data: ClassesData): Html {
     <p class="lead">
       ${
         matrix
-          ? "Each row is a class, and how many percent of its pictures were taken for which class. The diagonal is right."
+          ? "Each row is a class, and how many percent of its images were taken for which class. The diagonal is right."
           : `The most frequent mistakes. A matrix of ${integer(data.numClasses)} classes would be too large to read.`
       }
     </p>
@@ -87,7 +87,7 @@ function matrixCell({
   const right = label === predicted;
   // Mistakes are rare: the square root keeps a few percent visible.
   const strength = 0.06 + 0.94 * (right ? share : Math.sqrt(share) * 0.8);
-  const title = `${integer(count)} of ${counted(images, "picture")} of ${name(label)} ${right ? "recognised" : `taken for ${name(predicted)}`}`;
+  const title = `${integer(count)} of ${counted(images, "image")} of ${name(label)} ${right ? "recognised" : `taken for ${name(predicted)}`}`;
   return html`<td
     class="${strength > 0.7 && "strong"}"
     title="${title}"
@@ -100,13 +100,13 @@ function matrixCell({
 function mistakes({ classes, ...pairs }: ClassesData, results: readonly ClassResult[]): Html {
   const images = new Map(results.map((result) => [result.label, result.images]));
   const rows = mostConfused(pairs, PAIRS);
-  if (rows.length === 0) return html`<p class="muted">None: every picture was recognised.</p>`;
+  if (rows.length === 0) return html`<p class="muted">None: every image was recognised.</p>`;
   return html`<table>
     <thead>
       <tr>
         <th scope="col">class</th>
         <th scope="col">taken for</th>
-        <th scope="col" class="number">pictures</th>
+        <th scope="col" class="number">images</th>
         <th scope="col" class="number">share</th>
       </tr>
     </thead>
@@ -133,7 +133,7 @@ function bars(results: readonly ClassResult[], classes: readonly string[]): Html
       ${part.map(({ label, images, right }) => {
         const name = nameOf(classes, label);
         const share = right / images;
-        return html`<li title="${integer(right)} of ${counted(images, "picture")} of ${name}">
+        return html`<li title="${integer(right)} of ${counted(images, "image")} of ${name}">
           <span class="name">${name}</span
           ><span class="track"><i style="--share:${share.toFixed(4)}"></i></span
           ><span class="figure">${percent(share)}</span>

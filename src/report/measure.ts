@@ -17,6 +17,8 @@ import type { EvaluateHooks } from "../evaluation/logits.ts";
 import { EvaluationMeter } from "../evaluation/metrics.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
 import type { DeviceName } from "../runtime/runtime.ts";
+import type { Selection } from "../evaluation/share.ts";
+import { readSelection } from "../training/run-selection.ts";
 import { readRecordedImages } from "../training/run-record.ts";
 
 /** The answers to n pictures, of the head that the model is judged by. */
@@ -30,6 +32,8 @@ export interface Measured {
   readonly trainImages: number;
   /** The pictures are those that the model learned: there are no others. */
   readonly onTraining: boolean;
+  /** How the weights were chosen; undefined for a run that kept no record. */
+  readonly selection: Selection | undefined;
   /** How pictures were prepared. */
   readonly transform: EvaluationTransformOptions;
   readonly metrics: EvaluationMetrics;
@@ -80,6 +84,7 @@ export async function measureRun(
     dataName: data.dataPath == null ? dataset.name : basename(resolve(data.dataPath)),
     trainImages: train.length,
     onTraining: validation === undefined,
+    selection: await readSelection(run),
     transform: classifier.transform,
     metrics: meter.result(),
     answers: { pictures, labels, ...mainAnswers(answers) },

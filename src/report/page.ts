@@ -2,13 +2,14 @@
  * The page itself: one HTML document with everything in it.
  */
 import type { Calibration } from "../evaluation/calibration.ts";
+import { countOf, describeSelection, intervalText, shareOf } from "../evaluation/share.ts";
 import type { RunRecord } from "../training/run-folder.ts";
 import type { EpochRecord } from "../training/run-log.ts";
 import type { Series } from "./charts.ts";
 import { classesSection, nameOf } from "./classes.ts";
 import type { Example } from "./examples.ts";
 import { isSmall } from "./examples.ts";
-import { counted, duration, integer, percent, short } from "./format.ts";
+import { duration, integer, percent, short } from "./format.ts";
 import { Html, html } from "../figures/html.ts";
 import { htmlDocument } from "../figures/page.ts";
 import type { Measured } from "./measure.ts";
@@ -56,27 +57,29 @@ export function reportPage(data: ReportData): string {
       ${classesSection({ ...answers, numClasses, classes: dataset.classes })} ${calibrationSection(data)}
       ${pictures(data)} ${runSection(data.record)}
       <footer>
-        Made by deit from the run folder and its pictures; <code>deit report</code> makes it again.
+        Made by deit from the run folder and its images; <code>deit report</code> makes it again.
       </footer>`,
   );
 }
 
 function header({ name, record: { log }, measured, calibration }: ReportData): Html {
-  const { metrics, loaded, dataName, trainImages, onTraining } = measured;
+  const { metrics, loaded, dataName, trainImages, onTraining, selection } = measured;
   const { model, metadata } = loaded;
   const seconds = log.reduce((sum, record) => sum + Number(record["seconds"] ?? 0), 0);
   const [height, width] = model.config.inputSize;
   const epoch = metadata.epoch === undefined ? "" : `, after epoch ${metadata.epoch + 1} of ${log.length}`;
   const { numClasses } = model.config;
+  const share = shareOf(metrics.acc1, metrics.images);
+  const chosen = selection && describeSelection(selection);
   const facts: readonly (readonly [string, string])[] = [
     ...(numClasses > 5 ? [["top-5", percent(metrics.acc5 / 100, 2)] as const] : []),
     ["loss", metrics.loss.toFixed(3)],
     ["calibration error", percent(calibration.ece)],
     ["training time", duration(seconds)],
     ["epochs", integer(log.length)],
-    ["training pictures", integer(trainImages)],
+    ["training images", integer(trainImages)],
     ["classes", integer(numClasses)],
-    ["picture size", `${width} × ${height}`],
+    ["image size", `${width} × ${height}`],
     ["parameters", integer(log.at(-1)?.n_parameters ?? 0)],
   ];
   return html`<header>
@@ -86,9 +89,11 @@ function header({ name, record: { log }, measured, calibration }: ReportData): H
       <div class="score">
         <b>${metrics.acc1.toFixed(2)}<small> %</small></b>
         <p>
-          right (top-1) on ${counted(metrics.images, "picture")}
-          ${onTraining ? "that it was trained on: there are no others" : "it never learned from"}${epoch}
+          right (top-1): ${countOf(share)}
+          ${onTraining ? "images that it was trained on, since none were held out" : "held-out images"}${epoch}
         </p>
+        ${!onTraining && html`<p>95 % interval ${intervalText(share)}</p>`}
+        ${chosen !== undefined && html`<p class="small muted">The ${chosen}.</p>`}
       </div>
       <dl class="facts">
         ${facts.map(
@@ -107,7 +112,7 @@ function learning({ record, charts }: ReportData): Html {
   const { log, args } = record;
   const differs = [
     Number(args["smoothing"] ?? 0) > 0 && "smoothed labels",
-    (Number(args["mixup"] ?? 0) > 0 || Number(args["cutmix"] ?? 0) > 0) && "mixed pictures",
+    (Number(args["mixup"] ?? 0) > 0 || Number(args["cutmix"] ?? 0) > 0) && "mixed images",
   ].filter((what) => what !== false);
   return html`<section>
     <h2>Learning</h2>
@@ -232,14 +237,14 @@ function calibrationSection({ calibration, charts }: ReportData): Html {
 function pictures({ examples: { perClass, right, wrong }, measured }: ReportData): Html {
   const { classes } = measured.dataset;
   return html`<section>
-    <h2>Pictures</h2>
+    <h2>Images</h2>
     <p class="lead">As the model sees them: cropped and scaled to its size.</p>
     <div class="cards">
       <div class="card">
         <h3>Surest, and wrong</h3>
         ${
           wrong.length === 0
-            ? html`<p class="muted">None: every picture was recognised.</p>`
+            ? html`<p class="muted">None: every image was recognised.</p>`
             : html`<p class="small muted">
                 The mistakes with the highest confidence. Wrong labels are found here first.
               </p>`

@@ -7,6 +7,8 @@ import { basename, join, resolve } from "node:path";
 import { resolveTrainOptions } from "../config/resolve.ts";
 import { calibrate } from "../evaluation/calibration.ts";
 import type { EvaluateHooks } from "../evaluation/logits.ts";
+import type { Selection } from "../evaluation/share.ts";
+import { shareOf, shareReport } from "../evaluation/share.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { readRun } from "../training/run-folder.ts";
@@ -34,6 +36,11 @@ export interface ReportResult {
   /** Path of the page. */
   readonly report: string;
   readonly images: number;
+  /** Images whose class was answered first, and Wilson's 95 % interval of their share, in percent. */
+  readonly correct: number;
+  readonly interval: readonly [low: number, high: number];
+  /** Images that were not trained on, and how the weights were chosen by them; undefined for a run without a record. */
+  readonly selection?: Selection | undefined;
   /** Percent. */
   readonly acc1: number;
   readonly acc5: number;
@@ -88,7 +95,8 @@ export async function reportRun(
   });
   const report = join(run, REPORT_FILE);
   await writeFileAtomic(report, page, { what: "the report" });
-  return { report, ...figures(metrics), ece: calibration.ece };
+  const { selection } = measured;
+  return { report, ...figures(metrics), ece: calibration.ece, ...(selection && { selection }) };
 }
 
 function figures({
@@ -96,8 +104,8 @@ function figures({
   acc1,
   acc5,
   loss,
-}: EvaluationMetrics): Pick<ReportResult, "images" | "acc1" | "acc5" | "loss"> {
-  return { images, acc1, acc5, loss };
+}: EvaluationMetrics): Omit<ReportResult, "report" | "ece" | "selection"> {
+  return { ...shareReport(shareOf(acc1, images)), acc1, acc5, loss };
 }
 
 /** Where the best epoch is marked: on the weights that were best, the trained ones or their average. */

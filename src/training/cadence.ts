@@ -1,4 +1,5 @@
 /** When the loop validates, saves and stops. */
+import type { SelectionRule } from "./results.ts";
 import type { Progress } from "./progress.ts";
 
 /** How long the loop goes on, and how often it validates and saves. */
@@ -6,6 +7,8 @@ export interface LoopSettings {
   readonly epochs: number;
   /** Validations without a better top-1 after which it stops; null: never. */
   readonly patience: number | null;
+  /** Which epoch becomes best.safetensors. */
+  readonly selectEpoch: "auto" | SelectionRule;
   /** In epochs. */
   readonly evalEvery: number;
   readonly saveEvery: number;

@@ -1,5 +1,6 @@
 /** What an epoch comes to: its losses, its validation, whether it is the best one, and its line in the log. */
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
+import type { LoopSettings } from "./cadence.ts";
 import type { Progress, WeightsKind } from "./progress.ts";
 import { isBetter } from "./progress.ts";
 import type { EpochRecord } from "./run-log.ts";
@@ -18,11 +19,16 @@ function better({ trained, averaged }: Results): EvaluationMetrics & { weights: 
     : { ...trained, weights: "trained" };
 }
 
-/** Makes the epoch that was trained the best one, if it is. Says whether. */
-export function noteBest(progress: Progress, results: Results): boolean {
+/** Makes the epoch that was trained the best one, if it is: where none is chosen, the last that is saved. Says whether. */
+export function noteBest(
+  progress: Progress,
+  results: Results,
+  { selectEpoch, epochs, saveEvery }: Pick<LoopSettings, "selectEpoch" | "epochs" | "saveEvery">,
+): boolean {
   const { acc1, acc5, loss, weights } = better(results);
   const { epoch, best } = progress;
-  if (!isBetter({ acc1, loss }, best)) return false;
+  const isSaved = epoch + 1 === epochs || (epoch + 1) % saveEvery === 0;
+  if (selectEpoch === "last" ? !isSaved : !isBetter({ acc1, loss }, best)) return false;
   progress.best = { epoch, acc1, acc5, loss, since: acc1 === best?.acc1 ? best.since : epoch, weights };
   return true;
 }
@@ -63,6 +69,7 @@ export function epochRecord(results: Results | undefined, facts: EpochFacts): Ep
     train_loss: loss,
     ...Object.fromEntries(Object.entries(parts).map(([name, value]) => [`train_${name}`, value])),
     train_lr: facts.lr,
+    ...(results && { test_images: results.trained.images }),
     ...(results && testRecord("test", results.trained)),
     ...(results?.averaged && testRecord("test_ema", results.averaged)),
     n_parameters: facts.parameters,

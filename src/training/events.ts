@@ -1,4 +1,5 @@
 /** What a training run says while it goes on, and the two ways in which it stops early. */
+import type { SelectionRule } from "./results.ts";
 import { DeitError } from "../errors.ts";
 
 export type TrainEvent =
@@ -14,6 +15,10 @@ export type TrainEvent =
       /** Times that an epoch shows each of them: more than once with repeated augmentation. */
       readonly repeats: number;
       readonly valImages: number;
+      /** Those of them that it does not train on: all or none. */
+      readonly heldOut: number;
+      /** Which epoch becomes best.safetensors. */
+      readonly selection: SelectionRule;
       readonly classes: number;
       readonly stepsPerEpoch: number;
       readonly epochs: number;

@@ -5,6 +5,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import { planBatches } from "../data/plan.ts";
 import type { Teacher } from "../distillation/teacher-program.ts";
+import type { Selection } from "../evaluation/share.ts";
 import type { Model } from "../models/registry.ts";
 import type { Layout } from "../nn/parameters.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
@@ -15,8 +16,10 @@ import type { RunLoaders } from "./loaders.ts";
 import { runEpochs } from "./loop.ts";
 import { memoryWarning, planMemory, withMemoryAdvice } from "./memory.ts";
 import type { TrainingPlan } from "./plan.ts";
-import type { Progress, WeightsKind } from "./progress.ts";
-import { clearGradients, isBetter, restoreProgress } from "./progress.ts";
+import type { EpochResult, SelectionRule } from "./results.ts";
+import { epochResults, selectionOf, selectionRule } from "./results.ts";
+import type { Progress } from "./progress.ts";
+import { clearGradients, restoreProgress } from "./progress.ts";
 import type { ModelOwner } from "./run-models.ts";
 import { repairModels } from "./run-models.ts";
 import type { RunStore } from "./run-store.ts";
@@ -29,25 +32,19 @@ export interface TrainHooks {
   readonly signal?: AbortSignal;
 }
 
-interface EpochResult {
-  readonly epoch: number;
-  readonly acc1: number;
-  readonly acc5: number;
-  /** The trained weights or their average (EMA): those that best.safetensors holds. */
-  readonly weights: WeightsKind;
-}
-
 /** What `deit train --json` prints. Other tools read it: add keys, never rename these. */
 export interface TrainResult {
   readonly run: string;
   readonly model: string;
   readonly epochs: number;
   /**
-   * The epoch with the highest top-1 on the validation images (joint classifier), of the trained weights or of
-   * their average; these are best.safetensors.
+   * The epoch that best.safetensors is of (joint classifier, of the trained weights or of their average): the one with the
+   * highest top-1 on the held-out images, or the last where these are too few to choose one by.
    */
   readonly best: EpochResult;
   readonly last: EpochResult;
+  /** How `best` was chosen, and on how many images. */
+  readonly selection: Selection;
   readonly seconds: number;
   readonly imagesPerSecond: number;
 }
@@ -73,6 +70,10 @@ export interface FitParts {
   /** The training images. */
   readonly images: Pick<Dataset, "length" | "classes" | "labels">;
   readonly validationImages: number;
+  /** Those of them that it does not train on: all or none; undefined: all. */
+  readonly heldOut?: number | undefined;
+  /** Which epoch becomes the best model; undefined: as the plan says. */
+  readonly selection?: SelectionRule | undefined;
   readonly loaders: RunLoaders;
   readonly run: RunStore;
   /** What a new run starts from, by vector: asked for once, where there is no state to go on from. */
@@ -94,6 +95,8 @@ export async function fit(
 ): Promise<TrainResult> {
   const start = performance.now();
   const { plan, model, layout, optimizer, runtime, images, validationImages, run, teacher } = parts;
+  const { heldOut = validationImages } = parts;
+  const rule = parts.selection ?? selectionRule(plan.loop, heldOut);
   const { classes } = images;
   const warn = (message: string): void => onEvent({ type: "warning", message });
   // 1. Models and device in line with the saved state, or with the start of a run.
@@ -105,7 +108,8 @@ export async function fit(
     run: run.path,
     model: model.name,
     epochs,
-    ...epochResults(run),
+    ...epochResults(run.log, { rule, images: validationImages }),
+    selection: selectionOf(run.log, { rule, heldOut }),
     seconds: (performance.now() - start) / 1000,
     imagesPerSecond,
   });
@@ -137,6 +141,8 @@ export async function fit(
     uniqueImages,
     repeats,
     valImages: validationImages,
+    heldOut,
+    selection: rule,
     classes: classes.length,
     stepsPerEpoch: steps,
     epochs,
@@ -147,7 +153,7 @@ export async function fit(
   const { imagesPerSecond } = await runEpochs({
     ...parts,
     ...owner,
-    settings: plan.loop,
+    settings: { ...plan.loop, selectEpoch: rule },
     sizes,
     executables,
     progress,
@@ -170,28 +176,4 @@ async function restore(
   const saved = await owner.run.loadState();
   if (saved !== null) await repairModels(owner, saved);
   return restoreProgress({ ...device, layout: owner.layout }, { saved, initial });
-}
-
-/** The epochs that a finished run is judged by, from its log: the better of the trained and the averaged weights. */
-function epochResults({ log }: Pick<RunStore, "log">): Pick<TrainResult, "best" | "last"> {
-  let best: { result: EpochResult; acc1: number; loss: number } | undefined;
-  let last: EpochResult = { epoch: log.length - 1, acc1: 0, acc5: 0, weights: "trained" };
-  for (const record of log) {
-    const { epoch, test_acc1: trained, test_acc5: acc5 = 0, test_loss: loss = NaN } = record;
-    if (trained === undefined) continue;
-    const { test_ema_acc1: averaged, test_ema_acc5: averaged5, test_ema_loss: averagedLoss } = record;
-    const found =
-      typeof averaged === "number" && averaged > trained
-        ? ({
-            acc1: averaged,
-            acc5: Number(averaged5),
-            loss: Number(averagedLoss),
-            weights: "averaged",
-          } as const)
-        : ({ acc1: trained, acc5, loss, weights: "trained" } as const);
-    const { loss: _, ...figures } = found;
-    last = { epoch, ...figures };
-    if (isBetter(found, best)) best = { result: last, acc1: found.acc1, loss: found.loss };
-  }
-  return { best: best?.result ?? last, last };
 }

@@ -116,7 +116,7 @@ async function finishEpoch(
   const { run, progress, settings, executables, loaders, optimizer, steps, saving } = loop;
   const { epoch, skipped } = progress;
   const { steps: total } = loaders.training;
-  const isBest = results !== undefined && noteBest(progress, results);
+  const isBest = results !== undefined && noteBest(progress, results, settings);
   const answers = executables.teacher;
   const facts: EpochFacts = {
     epoch,

@@ -148,6 +148,7 @@ export function planTraining(
     loop: {
       epochs: options.epochs,
       patience: options.patience,
+      selectEpoch: options.selectEpoch,
       evalEvery: options.evalEvery,
       saveEvery: options.saveEvery,
       saveSteps: options.saveSteps,

@@ -13,6 +13,7 @@ import { fit } from "./fit.ts";
 import { initialWeights } from "./initial-weights.ts";
 import type { TrainingPlan } from "./plan.ts";
 import { prepare } from "./prepare.ts";
+import { selectionRule } from "./results.ts";
 import { isRunFolder, openRunFolder } from "./run-folder.ts";
 import { programForm } from "./run-record.ts";
 import { SAME_TRAINING } from "./same-options.ts";
@@ -38,6 +39,8 @@ export async function train(
   // 1. Images, model, teacher, device.
   await using prepared = await prepare(plan, { warn, note });
   const { pictures: images, validation, model, layout, teacher, runtime, loaders, optimizer } = prepared;
+  const heldOut = prepared.onTraining ? 0 : validation.length;
+  const selection = selectionRule(plan.loop, heldOut);
   // 2. What a new run starts from, read before anything is written.
   const begin = async (): Promise<Record<string, Float32Array>> =>
     startOf(plan, { model, layout, warn, note });
@@ -50,7 +53,7 @@ export async function train(
     mayDiffer: plan.run.mayDiffer,
     versions: { "deit-ts": VERSION },
     command: process.argv.slice(2),
-    parts: { opened: prepared.opened, selection: "best", program: programForm(model, { layout, optimizer }) },
+    parts: { opened: prepared.opened, selection, program: programForm(model, { layout, optimizer }) },
   });
   run.notes.forEach(warn);
   if (prepared.onTraining)
@@ -67,6 +70,8 @@ export async function train(
       runtime,
       images,
       validationImages: validation.length,
+      heldOut,
+      selection: run.record?.selection ?? selection,
       loaders,
       run,
       async initial() {

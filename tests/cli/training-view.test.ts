@@ -49,7 +49,9 @@ describe("training without a terminal", () => {
       trainImages: 900,
       uniqueImages: 300,
       repeats: 3,
-      valImages: 100,
+      valImages: 125,
+      heldOut: 125,
+      selection: "best",
       classes: 3,
       stepsPerEpoch: 100,
       epochs: 12,
@@ -67,13 +69,13 @@ describe("training without a terminal", () => {
     stop();
     expect(said.text().split("\n")).toEqual([
       "deit_w64d4_patch4_32: 208,074 parameters; cpu, 2 threads",
-      "900 pictures to train, 100 to validate, 3 classes; 100 steps an epoch, 12 epochs; run folder runs/a",
-      "repeated augmentation: an epoch shows 300 different pictures, several times each",
+      "900 images to train, 125 held out to validate, 3 classes; 100 steps an epoch, 12 epochs; run folder runs/a",
+      "repeated augmentation: an epoch shows 300 different images, several times each",
       "going on from epoch 3, step 7",
       "epoch 3/12 48%  loss 2.345, 512 images/s, 3 min 20 s left",
       "epoch 3/12 96%  loss 2.345, 512 images/s, 3 min 20 s left",
-      "epoch  3/12  train loss 2.000  val loss 1.500  top-1  45.60 %  top-5  91.00 %  34 s  best",
-      "epoch  4/12  train loss 2.000  val loss 1.500  top-1  45.60 %  top-5  91.00 %  average  47.25 %  34 s  best",
+      "epoch  3/12  train loss 2.000  val loss 1.500  top-1  45.60 % (57 of 125)  top-5  91.00 %  34 s  best",
+      "epoch  4/12  train loss 2.000  val loss 1.500  top-1  45.60 % (57 of 125)  top-5  91.00 %  average  47.25 %  34 s  best",
       "warning: 2 pictures could not be read",
       "",
     ]);

@@ -105,7 +105,7 @@ describe("transformers-js", () => {
       ],
     });
     expect(card).toContain("![confusion matrix](confusion.png)");
-    expect(card).toMatch(/ranges of the int8 file's activations are those of \d+ training pictures/);
+    expect(card).toMatch(/ranges of the int8 file's activations are those of \d+ training images/);
     expect(card).toContain('pipeline("image-classification", "./for-js"');
     expect((await readdir(root)).filter((name) => name.endsWith(".partial"))).toEqual([]);
 

@@ -126,7 +126,7 @@ describe("in an empty TypeScript project", () => {
     await run(process.execPath, [TSC, "-p", app]).catch(showOutput);
     const { stdout } = await run(process.execPath, [join(app, "out/main.js")], { cwd: app });
     expect(stdout).toMatch(
-      /^top-1 on pictures it never saw: \d+(\.\d+)? %\n\{ index: \d, label: '(disc|ring|stripes)', score: 0\.\d+ \}\n$/,
+      /^top-1 on held-out images: \d+ of 9\n\{ index: \d, label: '(disc|ring|stripes)', score: 0\.\d+ \}\n$/,
     );
     expect(await readdir(join(app, "runs/photos"))).toContain("best.safetensors");
   });

@@ -29,6 +29,6 @@ test("many classes have the table of mistakes, the weakest classes, and the othe
 test("nothing wrong is said so", () => {
   const labels = Int32Array.of(0, 1);
   expect(classesSection({ labels, predicted: labels, numClasses: 2, classes: [] }).text).toContain(
-    "None: every picture was recognised.",
+    "None: every image was recognised.",
   );
 });

@@ -105,7 +105,8 @@ describe("the page", () => {
     expect(result).toMatchObject({ acc1, acc5, loss: expect.closeTo(loss, 5), images });
     expect(images).toBe(30);
     expect(page).toContain(`<b>${acc1.toFixed(2)}<small>%</small></b>`);
-    expect(page).toContain("30 pictures");
+    expect(page).toContain("of 30 held-out images");
+    expect(page).toMatch(/95 % interval \d+\.\d to \d+\.\d %/);
     expect(page).toContain("after epoch 4 of 5");
     expect(page).toContain("<dt>training time</dt><dd>2 min 5 s</dd>");
     expect(page).toContain(`Expected calibration error: ${(100 * result.ece).toFixed(2)}\u00a0%`);
@@ -114,12 +115,12 @@ describe("the page", () => {
   test("the matrix, the mistakes and the classes agree with top-1", () => {
     const text = (pattern: RegExp): number[][] =>
       [...page.matchAll(pattern)].map((match) => match.slice(1).map(Number));
-    const recognised = text(/<li title="(\d+) of (\d+) pictures of/g);
+    const recognised = text(/<li title="(\d+) of (\d+) images of/g);
     expect(recognised).toHaveLength(3);
     const sum = (column: number): number => recognised.reduce((total, row) => total + (row[column] ?? 0), 0);
     expect(sum(1)).toBe(30);
     expect((100 * sum(0)) / sum(1)).toBeCloseTo(result.acc1, 10);
-    const cells = text(/<td class="[a-z]*" title="(\d+) of \d+ pictures/g);
+    const cells = text(/<td class="[a-z]*" title="(\d+) of \d+ images/g);
     expect(cells.reduce((total, [count = 0]) => total + count, 0)).toBe(30);
     const wrong = text(/<td class="number">(\d+)<\/td><td class="number">\d+\.\d\u00a0%<\/td><\/tr>/g);
     expect(wrong.reduce((total, [count = 0]) => total + count, 0)).toBe(30 - sum(0));
@@ -207,7 +208,9 @@ test("without validation pictures it says what it measured", async () => {
   await writeRun(other, { valSplit: 0, outputDir: other });
   const { report, images } = await reportRun(other);
   expect(images).toBe(60);
-  expect(await readFile(report, "utf8")).toContain("that it was trained on: there are no others");
+  const page = await readFile(report, "utf8");
+  expect(page).toContain("images that it was trained on, since none were held out");
+  expect(page).not.toContain("95 % interval");
 });
 
 test("pictures of other classes, a run without a model and a folder that is no run are refused", async () => {

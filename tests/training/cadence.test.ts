@@ -13,6 +13,7 @@ import { progressOf } from "../../src/training/progress.ts";
 const settings = (changes: Partial<LoopSettings> = {}): LoopSettings => ({
   epochs: 10,
   patience: null,
+  selectEpoch: "best",
   evalEvery: 1,
   saveEvery: 1,
   saveSteps: null,

@@ -72,6 +72,7 @@ export function tinyRun(changes: TrainInput): TrainOptions {
     schedUnit: "step",
     warmupEpochs: 0.5,
     valSplit: 0.2,
+    selectEpoch: "best",
     scale: [0.5, 1],
     device: "cpu",
     threads: 1,

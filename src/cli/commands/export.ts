@@ -13,7 +13,7 @@ import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
 import { createProgress } from "../progress.ts";
 import { addPreprocessingFlags, preprocessingOptions } from "../preprocessing-flags.ts";
-import { runData, runImages } from "../run-options.ts";
+import { runData, runFolder, runImages } from "../run-options.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
@@ -85,7 +85,7 @@ async function runExport(checkpoint: string, flags: ExportFlags, command: Comman
       ...own,
       ...given,
       // another split was asked for
-      ...((given.valSplit ?? given.seed) !== undefined && { recorded: undefined }),
+      ...((given.valSplit ?? given.seed) !== undefined && { recorded: undefined, selection: undefined }),
       preparation: preprocessingOptions(command).preprocessing,
       ...(images !== undefined && { images }),
       ...(opset !== undefined && { opset }),
@@ -107,10 +107,16 @@ async function runExport(checkpoint: string, flags: ExportFlags, command: Comman
 }
 
 /** Where a run has its images from, parted as it was. */
-async function ownImages(checkpoint: string): Promise<DataOptions & Pick<ExportOptions, "ofRun">> {
+async function ownImages(
+  checkpoint: string,
+): Promise<DataOptions & Pick<ExportOptions, "ofRun" | "selection">> {
   const run = await runData(checkpoint);
   if (run === undefined) return {};
-  return { ...run, recorded: await runImages(checkpoint), ofRun: true };
+  // Of the last weights or the averaged ones nothing was chosen.
+  const isBest = basename(checkpoint) === "best.safetensors" || runFolder(checkpoint) === checkpoint;
+  const { readSelection } = await import("../../training/run-selection.ts");
+  const selection = isBest ? await readSelection(runFolder(checkpoint)) : undefined;
+  return { ...run, recorded: await runImages(checkpoint), selection, ofRun: true };
 }
 
 /** @throws ConfigError for a folder where a file is made, and the other way round */

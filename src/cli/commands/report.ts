@@ -1,5 +1,12 @@
 /** `deit report`: writes report.html into a run folder; training does it by itself when it ends. */
 import type { Command } from "commander";
+import {
+  countOf,
+  describeSelection,
+  describeShare,
+  imagesText,
+  percentText,
+} from "../../evaluation/share.ts";
 import { facts } from "../format.ts";
 import { createOutput } from "../output.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
@@ -32,7 +39,11 @@ async function runReport(run: string, flags: { json?: true }, command: Command):
     [
       result.report,
       facts([
-        ["top-1", `${result.acc1.toFixed(3)} %`],
+        [
+          "top-1",
+          `${result.selection?.heldOut === 0 ? `${percentText(result)} (${countOf(result)})` : describeShare(result)}${result.selection ? ` on ${imagesText(result.selection)}` : ""}`,
+        ],
+        ["chosen", result.selection && describeSelection(result.selection)],
         ["calibration error", `${(100 * result.ece).toFixed(2)} %`],
       ]),
     ].join("\n"),
