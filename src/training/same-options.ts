@@ -2,7 +2,7 @@
  * Whether a folder's run is one with the given options. Going on with others, or reporting it under others, would be a result
  * that nobody can repeat.
  */
-import { basename, dirname } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { resolveTrainOptions } from "../config/resolve.ts";
 import { MAY_DIFFER_ON_RESUME } from "../config/schema.ts";
 import { ConfigError } from "../errors.ts";
@@ -76,9 +76,13 @@ export function asJson(args: Readonly<Record<string, unknown>>): RunArgs {
   return JSON.parse(JSON.stringify(args)) as RunArgs;
 }
 
-/** A teacher beside the run is the same one wherever the folder of both was moved, however its path is written. */
+/**
+ * Images are the same however their path is written. A teacher beside the run is the same one wherever the folder of both was
+ * moved.
+ */
 function compared(args: RunArgs, key: string): Json | undefined {
   const { outputDir, [key]: value } = args;
+  if (key === "dataPath" && typeof value === "string") return resolve(value);
   if (key !== "teacherPath" || typeof value !== "string" || typeof outputDir !== "string") return value;
   return dirname(value) === dirname(outputDir) ? `beside/${basename(value)}` : value;
 }

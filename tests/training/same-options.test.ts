@@ -1,4 +1,5 @@
 /** When a run is taken for one with the given options. */
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import {
   asJson,
@@ -29,6 +30,13 @@ test("where and how it is computed does not count; everything else does", () => 
     "seed",
     "weightDecay",
   ]);
+});
+
+test("images are the same however their path is written", () => {
+  for (const dataPath of ["./photos", "photos/", join(process.cwd(), "photos")])
+    expect(keys({ dataPath })).toEqual([]);
+  expect(keys({ dataPath: "photos2" })).toEqual(["dataPath"]);
+  expect(keys({ dataPath: null })).toEqual(["dataPath"]);
 });
 
 test("a run that is older than an option has its default", () => {
