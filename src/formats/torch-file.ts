@@ -134,9 +134,10 @@ function tensorsOf(value: Pickled, path: string): Map<string, PickledTensor> {
     if (depth > MOST_DEEP || seen.has(dict)) return;
     seen.add(dict);
     for (const [key, item] of dict) {
-      if (typeof key !== "string" || (depth === 0 && NOT_WEIGHTS.test(key))) continue;
+      if (typeof key !== "string") continue;
       const name = prefix + key;
-      if (item instanceof Map) collect(item, { prefix: `${name}.`, depth: depth + 1 });
+      if (item instanceof Map && !(depth === 0 && NOT_WEIGHTS.test(key)))
+        collect(item, { prefix: `${name}.`, depth: depth + 1 });
       if (!(item instanceof PickledTensor)) continue;
       if (name.length > MAX_NAME_BYTES) throw unlike(path, `has a name of ${name.length} characters`);
       if (tensors.has(name)) throw unlike(path, `has two tensors called ${shortened(name)}`);

@@ -10,6 +10,7 @@ import { fromFloat32, serializeSafetensors } from "../../src/formats/safetensors
 import { openTensorFile } from "../../src/formats/tensor-file.ts";
 import { createRandom } from "../../src/random.ts";
 import { temporaryFolder } from "../data/temporary.ts";
+import { torchFile } from "../helpers/torch-file.ts";
 
 const golden = (name: string): string => new URL(`../golden/torch-file/${name}`, import.meta.url).pathname;
 interface Expected {
@@ -68,6 +69,20 @@ describe("a training checkpoint", () => {
     ]);
     expect([...(all.get("model_ema.0.weight") ?? [])]).toEqual([1, 1, 1, 1, 1, 1]);
     expect([...(all.get("model.0.weight") ?? [])]).not.toContain(1);
+  });
+
+  test("a tensor that is called as an optimizer is one is a tensor", async () => {
+    const one = { shape: [1], data: Float32Array.of(3) };
+    const path = await write(
+      "scaler.pth",
+      torchFile(
+        new Map([
+          ["scaler.weight", one],
+          ["scheduler", one],
+        ]),
+      ),
+    );
+    expect([...(await readAll(path)).keys()]).toEqual(["scaler.weight", "scheduler"]);
   });
 
   test("the trained weights are taken, and the average when that is asked for", async () => {
