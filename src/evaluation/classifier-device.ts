@@ -5,15 +5,15 @@
 import { ConfigError, DeitError } from "../errors.ts";
 import { input } from "../graph/graph.ts";
 import { cast } from "../graph/ops.ts";
+import type { Program } from "../graph/program.ts";
 import { compile } from "../graph/program.ts";
-import type { Layout } from "../nn/parameters.ts";
+import type { Vectors } from "../nn/parameters.ts";
 import { modelLayout, packTensors } from "../nn/parameters.ts";
-import { letGo } from "../runtime/messages.ts";
 import { createRuntime } from "../runtime/node.ts";
-import type { DeviceName, Runtime, TensorData } from "../runtime/runtime.ts";
+import type { DeviceName, Executable, LoadOptions, Runtime, TensorData } from "../runtime/runtime.ts";
 import { frozenProgram } from "./frozen-program.ts";
 import type { Readout } from "./intermediates.ts";
-import { readoutProgram } from "./intermediates.ts";
+import { readoutProgram, unboundProgram } from "./intermediates.ts";
 import type { LoadedModel } from "./load-model.ts";
 import type { Evaluator } from "./logits.ts";
 import type { OnnxModel } from "./onnx-model.ts";
@@ -38,12 +38,6 @@ export interface ClassifierDevice {
 /** Bytes of weights that a program may hold; protocol buffers, and so programs, end at 2 GiB. */
 const LARGEST_INSIDE = 2 ** 30;
 
-interface Weights {
-  readonly layout: Layout;
-  /** By the names of the program's inputs; undefined where they are state. */
-  readonly inside: Readonly<Record<string, Float32Array>> | undefined;
-}
-
 /** Classifiers of one runtime keep their weights under names of their own. */
 let shared = 0;
 
@@ -56,38 +50,42 @@ export function classifierDevice(
   const programs = new Map<Readout, Map<number, Promise<Evaluator>>>();
   const onClose: (() => Promise<unknown>)[] = [];
   let runtime = given && Promise.resolve(given);
-  let weights: Promise<Weights> | undefined;
+  let state: Promise<void> | undefined;
   let isClosed = false;
 
-  /** The weights as vectors; those of a very large model are put on the device, once for all programs. */
-  async function vectorsOf(on: Runtime, { model, tensors }: LoadedModel): Promise<Weights> {
-    const layout = modelLayout(model);
-    const named = Object.entries(packTensors(layout, tensors)).map(
-      ([vector, data]) => [`${slot}.${vector}`, data] as const,
-    );
-    if (named.reduce((sum, [, { byteLength }]) => sum + byteLength, 0) < largestInside)
-      return { layout, inside: Object.fromEntries(named) };
-    for (const [name, data] of named) {
-      await on.setState(name, data);
-      onClose.push(async () => on.deleteState(name));
-    }
-    return { layout, inside: undefined };
-  }
+  const load = async (on: Runtime, program: Program, options?: LoadOptions): Promise<Executable> => {
+    const executable = await on.load(program, options);
+    onClose.unshift(async () => executable.release());
+    return executable;
+  };
 
   async function make(readout: Readout, batchSize: number): Promise<Evaluator> {
     runtime ??= createRuntime({ device, ...(threads && { threads }) });
     const on = await runtime;
-    if ("onnx" in source) return loadForeign(on, source, { readout, batchSize });
-    const { model, preprocessing: normalisation } = source;
-    weights ??= vectorsOf(on, source);
-    const { layout, inside } = await weights;
-    const options = { model, layout, batchSize, target: on.target, normalisation };
-    const reading = readoutProgram(options, readout, { slot });
-    const program = inside === undefined ? reading : frozenProgram(reading, inside);
-    const executable = await on.load(program);
-    letGo(program.model);
-    onClose.unshift(async () => executable.release());
-    return executable;
+    if ("onnx" in source) {
+      const own: Runtime = { ...on, load: async (program) => load(on, program) };
+      return loadForeign(own, source, { readout, batchSize });
+    }
+    const { model, tensors, preprocessing: normalisation } = source;
+    const options = { model, batchSize, target: on.target, normalisation };
+    const bytes = [...tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+    if (bytes >= largestInside) {
+      const layout = modelLayout(model);
+      state ??= setState(on, packTensors(layout, tensors));
+      await state;
+      return load(on, readoutProgram({ ...options, layout }, readout, { slot }));
+    }
+    const program = frozenProgram(unboundProgram(options, readout), tensors);
+    return load(on, program, { transfer: true });
+  }
+
+  /** Weights beside the programs, once for all. */
+  async function setState(on: Runtime, weights: Vectors): Promise<void> {
+    for (const [vector, data] of Object.entries(weights)) {
+      const name = `${slot}.${vector}`;
+      await on.setState(name, data);
+      onClose.push(async () => on.deleteState(name));
+    }
   }
 
   return {

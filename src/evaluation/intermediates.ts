@@ -4,6 +4,7 @@
  */
 import { ConfigError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
+import { input } from "../graph/graph.ts";
 import { concat, reshape, transpose } from "../graph/ops.ts";
 import { optimizeOutputs } from "../graph/passes/forward.ts";
 import { compile } from "../graph/program.ts";
@@ -14,7 +15,7 @@ import type { Model } from "../models/registry.ts";
 import type { VisionTransformerConfig } from "../models/vision-transformer.ts";
 import { evaluationContext } from "../nn/context.ts";
 import type { Scope } from "../nn/parameters.ts";
-import { bindParameters } from "../nn/parameters.ts";
+import { bindParameters, createScope } from "../nn/parameters.ts";
 import type { ProgramOptions } from "./program-input.ts";
 import { imagesInput, normalise } from "./program-input.ts";
 
@@ -84,15 +85,29 @@ export function traceIntermediates(model: Model, images: Value, scope: Scope): I
 
 /** Input `images`, bytes [B, 3, H, W]; the outputs of a readout. State: the weights (W, or another slot), read only. */
 export function readoutProgram(
-  { model, layout, batchSize, target, normalisation }: ProgramOptions,
+  options: ProgramOptions,
   readout: Readout,
   { slot = "W" }: { slot?: string } = {},
 ): Program {
-  const { weights, scope } = bindParameters(layout, slot);
+  const { weights, scope } = bindParameters(options.layout, slot);
+  const state = Object.fromEntries(Object.keys(weights).map((vector) => [`${slot}.${vector}`, null]));
+  return compileReadout(options, readout, { scope, state, name: slot });
+}
+
+/** The same with each parameter as an input of its own, by its name: for `frozenProgram`. */
+export function unboundProgram(options: Omit<ProgramOptions, "layout">, readout: Readout): Program {
+  const scope = createScope(({ name, shape }) => input(name, "float32", shape));
+  return compileReadout(options, readout, { scope, state: {}, name: "frozen" });
+}
+
+function compileReadout(
+  { model, batchSize, target, normalisation }: Omit<ProgramOptions, "layout">,
+  readout: Readout,
+  { scope, state, name }: { scope: Scope; state: Readonly<Record<string, null>>; name: string },
+): Program {
   const images = normalise(imagesInput({ model, batchSize }), normalisation);
   const outputs = optimizeOutputs(readout.outputs(traceIntermediates(model, images, scope)));
-  const state = Object.fromEntries(Object.keys(weights).map((vector) => [`${slot}.${vector}`, null]));
-  return compile({ name: `${model.name}.${readout.name}.${slot}`, target, outputs, state });
+  return compile({ name: `${model.name}.${readout.name}.${name}`, target, outputs, state });
 }
 
 /** Values of the same shape [B, …] side by side: [B, n, …]. */

@@ -125,12 +125,12 @@ export async function connect(port: SessionPort, facts: RuntimeFacts): Promise<R
     target,
     threads,
     reason,
-    async load(program) {
+    async load(program, { transfer = false } = {}) {
       checkOpen();
       checkProgram(program);
       const { model: bytes, ...facts } = program;
       const { name, target, inputs, outputs, state } = facts;
-      const model = detachedCopy(bytes);
+      const model = transfer ? bytes : detachedCopy(bytes);
       const handle = nextId;
       await send({ type: "load", handle, program: { name, target, model, inputs, outputs, state } }, [model]);
       return executable(facts, handle);

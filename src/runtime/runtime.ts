@@ -22,6 +22,11 @@ export interface RuntimeOptions {
   profile?: string;
 }
 
+export interface LoadOptions {
+  /** Hand the model's bytes over instead of a copy: the program is empty afterwards. Its array must be all of its buffer. */
+  readonly transfer?: boolean;
+}
+
 export interface Runtime {
   readonly device: DeviceName;
   /** The lowering that programs for this device are compiled with. */
@@ -30,7 +35,7 @@ export interface Runtime {
   /** One line: which device and why, such as `cpu, 2 threads (auto: no WebGPU adapter)`. */
   readonly reason: string;
   /** Builds a session. Throws DeviceError naming the program (and the node, where ONNX Runtime knows it). */
-  load(program: Program): Promise<Executable>;
+  load(program: Program, options?: LoadOptions): Promise<Executable>;
   /** Puts a named vector where programs compute; an existing one of that name is replaced. */
   setState(name: string, value: Float32Array): Promise<void>;
   /** A copy on the host of a named vector as the last run left it. */
