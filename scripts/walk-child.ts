@@ -35,12 +35,14 @@ function tellStack(): void {
 const [walk = "", amount = "", folder = ""] = process.argv.slice(2);
 const isMore = amount === "more";
 
-/** One batch of a first run, or three. */
+/** One batch of a first run, or three, of images in ImageNet's folders. */
 async function walkImage(): Promise<void> {
   const dataPath = join(folder, "images");
   for (const [name, red] of [
-    ["dark", 40],
-    ["light", 200],
+    ["train/dark", 40],
+    ["train/light", 200],
+    ["val/dark", 40],
+    ["val/light", 200],
   ] as const) {
     await mkdir(join(dataPath, name), { recursive: true });
     for (let i = 0; i < 16; i++)
@@ -48,7 +50,7 @@ async function walkImage(): Promise<void> {
         .png()
         .toFile(join(dataPath, name, `${i}.png`));
   }
-  const chosen = firstRunDefaults({ images: 28, medianSize: 40, imagesPerSecondEstimate: 400 });
+  const chosen = firstRunDefaults({ images: 32, medianSize: 40, imagesPerSecondEstimate: 400 });
   const plan = planTraining(
     parseTrainOptions({ ...chosen, dataPath, batchSize: 8, device: "cpu", threads: 1, workers: 0 }),
   );
