@@ -5,20 +5,13 @@ import { compressors } from "hyparquet-compressors";
 import { DataError, firstLine } from "../errors.ts";
 import { BYTES_COLUMNS, findColumn, LABEL_COLUMNS, partColumns, partsByColumns } from "./columns.ts";
 import { list } from "./image-names.ts";
+import { damaged, type RowImage, type TableFacts } from "./parquet-reader.ts";
 import type { Part } from "./split-names.ts";
 
-export interface Table {
-  readonly file: string;
+export interface Table extends TableFacts {
   readonly buffer: AsyncBuffer;
   readonly metadata: FileMetaData;
   readonly imageColumn: string;
-  readonly labels: readonly (number | string)[];
-  /** Of every row, where a column says it. */
-  readonly parts: readonly (Part | undefined)[] | undefined;
-  /** Of the classes, from the Hub's metadata. */
-  readonly names: readonly string[] | undefined;
-  /** Other columns. */
-  readonly unused: readonly string[];
 }
 
 /** Reads all of a file but the images. @throws DataError for a file that is no Parquet, or without the columns */
@@ -26,6 +19,7 @@ export async function openTable(file: string): Promise<Table> {
   return readingParquet(file, async () => {
     const buffer = await asyncBufferFromFile(file);
     const metadata = await parquetMetadataAsync(buffer);
+    const groups = checkedGroups(metadata, buffer.byteLength);
     const columns = columnsOf(metadata);
     const imageColumn = pickColumn(file, columns, { of: BYTES_COLUMNS, what: "images" });
     const labelColumn = pickColumn(file, columns, { of: LABEL_COLUMNS, what: "labels" });
@@ -55,47 +49,63 @@ export async function openTable(file: string): Promise<Table> {
       parts: found?.parts,
       names: classNames(metadata, labelColumn),
       unused: columns.filter((name) => !used.has(name)),
+      groups,
     };
   });
 }
 
-/** The encoded images of the chosen rows. @throws DataError for damaged files and rows without bytes */
-export async function* readImages(
-  { file, buffer, metadata, imageColumn }: Table,
-  isTaken: (row: number) => boolean,
-): AsyncGenerator<{ readonly row: number; readonly bytes: Uint8Array }> {
-  let start = 0;
-  for (const group of metadata.row_groups) {
-    const end = start + Number(group.num_rows);
-    const [rowStart, rowEnd] = [start, end];
-    const rows = await readingParquet(file, async () =>
-      parquetReadObjects({
-        file: buffer,
-        metadata,
-        compressors,
-        columns: [imageColumn],
-        rowStart,
-        rowEnd,
-        utf8: false,
-      }),
-    );
-    for (const [offset, row] of rows.entries()) {
-      if (!isTaken(start + offset)) continue;
-      const bytes = bytesOf(row[imageColumn]);
-      if (bytes === undefined) {
-        throw new DataError(
-          file,
-          `${file}, row ${start + offset}: ${imageColumn} holds no bytes of an image`,
-          {
-            code: "data/bad-row",
-            hint: "Expected the bytes of a JPEG, PNG or WebP file, or a struct { bytes, path }; links are not followed.",
-          },
-        );
-      }
-      yield { row: start + offset, bytes };
+/** The encoded images of a row group, or of its rows of one part. @throws DataError for damaged files and rows without bytes */
+export async function readGroup(
+  { file, buffer, metadata, imageColumn, parts, groups }: Table,
+  { group, part }: { readonly group: number; readonly part: Part | undefined },
+): Promise<RowImage[]> {
+  const { firstRow: rowStart = 0, rows: count = 0 } = groups[group] ?? {};
+  const rows = await readingParquet(file, async () =>
+    parquetReadObjects({
+      file: buffer,
+      metadata,
+      compressors,
+      columns: [imageColumn],
+      rowStart,
+      rowEnd: rowStart + count,
+      utf8: false,
+    }),
+  );
+  const images: RowImage[] = [];
+  for (const [offset, cells] of rows.entries()) {
+    const row = rowStart + offset;
+    if (part !== undefined && parts?.[row] !== part) continue;
+    const bytes = bytesOf(cells[imageColumn]);
+    if (bytes === undefined) {
+      throw new DataError(file, `${file}, row ${row}: ${imageColumn} holds no bytes of an image`, {
+        code: "data/bad-row",
+        hint: "Expected the bytes of a JPEG, PNG or WebP file, or a struct { bytes, path }; links are not followed.",
+      });
     }
-    start = end;
+    images.push({ row, bytes: new Uint8Array(bytes) }); // a copy: what is sent is not shared
   }
+  return images;
+}
+
+/** Row groups as the file says they are. @throws Error for counts and places that cannot be */
+function checkedGroups({ row_groups, num_rows }: FileMetaData, fileBytes: number): TableFacts["groups"] {
+  let firstRow = 0;
+  const groups = row_groups.map(({ num_rows: count, columns }) => {
+    const rows = Number(count);
+    if (!(rows >= 0 && rows <= fileBytes)) throw new Error(`a group of ${count} rows in ${fileBytes} bytes`);
+    let bytes = 0;
+    for (const { meta_data: chunk } of columns) {
+      const [start, length] = [Number(chunk?.data_page_offset), Number(chunk?.total_compressed_size)];
+      if (!(start >= 0 && length >= 0 && start + length <= fileBytes))
+        throw new Error(`a column at bytes ${start} to ${start + length} of ${fileBytes}`);
+      bytes += length;
+    }
+    const group = { firstRow, rows, bytes };
+    firstRow += rows;
+    return group;
+  });
+  if (firstRow !== Number(num_rows)) throw new Error(`${num_rows} rows, but its groups have ${firstRow}`);
+  return groups;
 }
 
 /** Whatever the reader throws for a damaged file, as one kind of error. */
@@ -104,11 +114,7 @@ async function readingParquet<T>(file: string, read: () => Promise<T>): Promise<
     return await read();
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
-    throw new DataError(file, `${file} is no Parquet file that can be read: ${firstLine(cause)}`, {
-      code: "data/damaged",
-      hint: "Download it again; it may be cut off, or a pointer of Git LFS.",
-      cause,
-    });
+    throw damaged(file, firstLine(cause), cause);
   }
 }
 

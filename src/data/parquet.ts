@@ -11,7 +11,7 @@ import { MAX_CLASSES } from "./columns.ts";
 import type { Dataset } from "./dataset.ts";
 import { decodePicture } from "./decode.ts";
 import { list } from "./image-names.ts";
-import { openTable, readImages, type Table } from "./parquet-table.ts";
+import { readGroupImages, readTable, type TableFacts } from "./parquet-reader.ts";
 import type { Part } from "./split-names.ts";
 
 export interface ParquetSource {
@@ -83,7 +83,7 @@ export async function openParquet(source: ParquetSource, memory?: SharedArrayBuf
 /** What the Hub's metadata calls the numbers of the classes, where it does. */
 export async function parquetClassNames({ files }: ParquetSource): Promise<readonly string[] | undefined> {
   const [first] = files;
-  return first === undefined ? undefined : (await openTable(first)).names;
+  return first === undefined ? undefined : (await readTable(first)).names;
 }
 
 /** The part of every row, where a column of the files says it. */
@@ -95,17 +95,17 @@ export async function parquetParts(
   return tables.flatMap(({ parts }) => parts ?? []);
 }
 
-async function openTables({ files }: ParquetSource): Promise<Table[]> {
-  const tables: Table[] = [];
-  for (const file of files) tables.push(await openTable(file));
+async function openTables({ files }: ParquetSource): Promise<TableFacts[]> {
+  const tables: TableFacts[] = [];
+  for (const file of files) tables.push(await readTable(file));
   return tables;
 }
 
-function isTaken({ parts }: Table, row: number, part: Part | undefined): boolean {
+function isTaken({ parts }: TableFacts, row: number, part: Part | undefined): boolean {
   return part === undefined || parts?.[row] === part;
 }
 
-function rowsOf(table: Table, part: Part | undefined): Row[] {
+function rowsOf(table: TableFacts, part: Part | undefined): Row[] {
   const { file, labels } = table;
   return labels.map((label, row) => ({ file, label, row })).filter(({ row }) => isTaken(table, row, part));
 }
@@ -127,19 +127,24 @@ function namesIn(rows: readonly Row[]): string[] {
 }
 
 /** Encoded images one after another: first where each of them ends, as float64, then their bytes. */
-async function gather(tables: readonly Table[], part: Part | undefined): Promise<SharedArrayBuffer> {
+async function gather(tables: readonly TableFacts[], part: Part | undefined): Promise<SharedArrayBuffer> {
   const limit = totalmem() * MEMORY_SHARE;
   const images: Uint8Array[] = [];
   let total = 0;
   for (const table of tables) {
-    for await (const { row, bytes } of readImages(table, (index) => isTaken(table, index, part))) {
-      images.push(bytes);
-      total += bytes.length;
+    for (const group of table.groups.keys()) {
+      for (const { bytes } of await readGroupImages(table, group, part)) {
+        images.push(bytes);
+        total += bytes.length;
+      }
       if (total > limit)
         throw new DataError(
           table.file,
-          `${table.file}, row ${row}: the images up to here take more than half of this machine's memory`,
-          { code: "data/too-large", hint: "Unpack them into a folder of classes, or take fewer files." },
+          `the images of ${table.file} take more than half of this machine's memory`,
+          {
+            code: "data/too-large",
+            hint: "Unpack them into a folder of classes, or take fewer files.",
+          },
         );
     }
   }
