@@ -97,7 +97,7 @@ async function watch({
   const rows = [...tallies]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, { count: files, slowest }]) => [...key.split(","), files, Math.round(slowest)]);
-  const table = csv([["file", "result", "files", "slowest_ms"], ...rows]);
+  const table = csv([["file", "result", "files", "slowest_cpu_ms"], ...rows]);
   if (out === undefined) console.log(table);
   else await writeFile(out, table);
   console.log(

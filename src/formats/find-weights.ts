@@ -52,6 +52,8 @@ const OF_TRAINING =
 /** How names without a prefix are chosen. */
 const TOP = ".";
 const NAMED = 3;
+/** Of one file: more are no checkpoint, and each name is compared with all of them. */
+const MOST_MODELS = 64;
 /** How the note about tensors beside the model begins. */
 export const LEFT_OUT = "tensors left out";
 
@@ -73,6 +75,7 @@ export function findWeights(
   const candidates = candidatesAmong(bare).map((candidate) =>
     candidate.prefix === "" && isAveraged ? { ...candidate, isAveraged } : candidate,
   );
+  if (candidates.length > MOST_MODELS) throw severalModels(path, candidates);
   const chosen = choose(candidates, { path, weights });
   const rivals = candidates.filter(({ prefix }) => prefix !== chosen.prefix).map(({ prefix }) => prefix);
   const isRivals = (name: string): boolean =>
@@ -169,9 +172,16 @@ function choose(
   const ranks = meant.map(rank);
   const [first] = meant.toSorted((a, b) => rank(a) - rank(b));
   if (first !== undefined && !ranks.includes(-1) && new Set(ranks).size === ranks.length) return first;
-  throw new FormatError(path, `holds ${meant.length} models: ${listed(meant.map(nameOf))}`, {
+  throw severalModels(path, meant);
+}
+
+function severalModels(path: string, found: readonly Candidate[]): FormatError {
+  return new FormatError(path, `holds ${found.length} models: ${listed(found.map(nameOf))}`, {
     code: "checkpoint/several-models",
-    hint: `Choose one: --weights ${nameOf(meant[0])}.`,
+    hint:
+      found.length > MOST_MODELS
+        ? "Save the one that is wanted by itself."
+        : `Choose one: --weights ${nameOf(found[0])}.`,
   });
 }
 

@@ -175,6 +175,14 @@ describe("safetensors", () => {
     );
   });
 
+  test("forty thousand averages of a model", async () => {
+    const many = new Map<string, FloatTensor>([
+      ["patch_embed.proj.weight", zeros([1])],
+      ...Array.from({ length: 40_000 }, (_, i) => [`ema_${i}.patch_embed.proj.weight`, zeros([1])] as const),
+    ]);
+    await expectRefused(async () => open("averages.safetensors", file(many)), "checkpoint/several-models");
+  });
+
   test("five thousand blocks", async () => {
     const block = (i: number): [string, FloatTensor][] => [
       [`blocks.${i}.attn.qkv.weight`, zeros([24, 8])],

@@ -321,6 +321,7 @@ function mutatedPickle(bytes: Uint8Array, random: Random): Uint8Array {
 export interface Outcome {
   readonly seed: number;
   readonly kind: string;
+  /** Of processor time, as the machine may be busy with other work. */
   readonly milliseconds: number;
   /** The code of the error, "read", or what went wrong: an error that is none of ours. */
   readonly result: string;
@@ -337,12 +338,13 @@ export async function tryMutant(root: string, seed: number, of: readonly Specime
   await mkdir(folder, { recursive: true });
   for (const [name, bytes] of Object.entries(specimen.beside)) await writeFile(join(folder, name), bytes);
   await writeFile(join(folder, specimen.file), mutant(specimen, random));
-  const start = performance.now();
+  const start = process.cpuUsage();
   const error: unknown = await specimen.read(folder).then(
     () => undefined,
     (cause: unknown) => cause ?? new TypeError("undefined was thrown"),
   );
-  const milliseconds = performance.now() - start;
+  const { user, system } = process.cpuUsage(start);
+  const milliseconds = (user + system) / 1000;
   const { kind } = specimen;
   if (error === undefined) return { seed, kind, milliseconds, result: "read", fault: undefined };
   if (error instanceof DeitError) {
