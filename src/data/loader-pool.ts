@@ -9,6 +9,7 @@ import { DataError } from "../errors.ts";
 import type { BatchJob, MadeBatch } from "./batch.ts";
 import type { Dataset, DatasetSource } from "./dataset.ts";
 import type { BatchMaker, BatchPool } from "./loader.ts";
+import { workerFlags } from "./worker-flags.ts";
 
 export interface WorkerSetup {
   readonly source: DatasetSource;
@@ -73,7 +74,7 @@ function openPool(dataset: Dataset, transform: TransformOptions, count: number):
   const members = Array.from({ length: count }, () => startMember());
 
   function startMember(): Member {
-    const worker = new Worker(WORKER_FILE, { workerData: setup, execArgv: quietStripping() });
+    const worker = new Worker(WORKER_FILE, { workerData: setup, execArgv: workerFlags() });
     worker.unref();
     const member: Member = { worker, current: undefined };
     worker.on("message", (message: ResultMessage) => {
@@ -144,12 +145,4 @@ function openPool(dataset: Dataset, transform: TransformOptions, count: number):
 
 function toError({ data, message }: { data: DataFailure | undefined; message: string }): Error {
   return data === undefined ? new Error(message) : new DataError(data.path, message, { code: data.code });
-}
-
-/** Node 22 warns in every worker that runs a .ts file. */
-function quietStripping(): string[] {
-  return [
-    ...process.execArgv.filter((flag) => !flag.startsWith("--input-type")),
-    "--disable-warning=ExperimentalWarning",
-  ];
 }
