@@ -1,8 +1,5 @@
-/**
- * What a lock file says, and whether the process behind it still lives. Locks that wait (lock.ts) and those that refuse
- * (training/run-lock.ts) share it. Node only.
- */
-import { link, readFile, rename, unlink } from "node:fs/promises";
+/** What a lock file says (lock.ts), and whether the process behind it still lives. Node only. */
+import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 
 /** Who holds a lock. The start time tells a process from a later one that got the same number. */
@@ -44,20 +41,6 @@ export async function isAlive(holder: Holder): Promise<boolean> {
   }
   const startTime = await startTimeOf(holder.pid);
   return startTime === null || holder.startTime === null || startTime === holder.startTime;
-}
-
-/** Moves the stale lock aside and looks again: had another process just replaced it, that one gets it back. */
-export async function removeStale(
-  path: string,
-  { stale, aside }: { stale: string; aside: string },
-): Promise<void> {
-  try {
-    await rename(path, aside);
-  } catch {
-    return;
-  }
-  if ((await readFile(aside, "utf8").catch(() => stale)) !== stale) await link(aside, path).catch(() => {});
-  await unlink(aside).catch(() => {});
 }
 
 /** Start of a process from /proc (clock ticks since boot); "dead" for one that ended but was not yet collected. */

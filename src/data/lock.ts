@@ -1,64 +1,204 @@
-/** A lock between processes: a file that only one of them can make. A lock whose process has ended is taken over. */
-import { randomUUID } from "node:crypto";
-import { open, readFile, rm, stat } from "node:fs/promises";
+/**
+ * A lock between processes: a file that says who holds it. It is made whole or not at all (written beside, then linked), so
+ * one process alone can make it. A lock whose process has ended is taken over, which needs a lock of its own, named after
+ * what the dead one says: who holds that may remove the dead lock, once it has seen that it is still this one. So nobody
+ * removes a lock that was made in the meantime, and a lock that was released does not come back. Locks bind the programs
+ * that ask for them, nothing else. Node only.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import { copyFile, link, readdir, readFile, stat, unlink, utimes, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isAlive, isHere, parseHolder, removeStale, thisProcess } from "./lock-holder.ts";
+import type { Holder } from "./lock-holder.ts";
+import { isAlive, isHere, parseHolder, thisProcess } from "./lock-holder.ts";
 
-/** On another machine (a shared disk) nobody can ask whether the process lives: then age decides. */
+/** A lock that this process holds. */
+export interface HeldLock {
+  /** Removes the lock if it is still ours; may be called twice. */
+  release(): Promise<void>;
+}
+
+/** Of another machine (a shared disk) nobody can ask whether the process lives: it shows that by touching its lock. */
+const TOUCHED_EVERY = 60_000;
 const FOREIGN_LIFETIME = 60 * 60 * 1000;
-/** Made, but not written: its process ended in between. */
-const UNWRITTEN_LIFETIME = 10_000;
+/** A lock that cannot be read is being written, on disks without links, or was cut off by a crash. */
+const UNREADABLE_LIFETIME = 1000;
+/** Locks that come and go while we look are tried again, for so long. */
+const PATIENCE = 5000;
 
-/** Runs `work` while holding the lock; waits for whoever has it, telling `onWait` once. */
+interface LockOptions {
+  /** Whether a lock of another machine that was not touched for an hour is taken over. */
+  readonly takesForeign?: boolean;
+}
+
+/** Takes the lock, or says who has it: undefined where that changes too fast to be told. Does not wait for a holder. */
+export async function tryLock(
+  path: string,
+  { takesForeign = false }: LockOptions = {},
+): Promise<HeldLock | { readonly holder: Holder | undefined }> {
+  const end = Date.now() + PATIENCE;
+  for (;;) {
+    const found = await attempt(path, takesForeign);
+    if (found !== undefined && ("release" in found || found.holder !== undefined)) return found;
+    if (Date.now() > end) return { holder: undefined };
+    await sleep(5 + 45 * Math.random());
+  }
+}
+
+/** Runs `work` while holding the lock; waits for whoever has it, telling `onWait` once. `interval`: between looks, in ms. */
 export async function withLock<T>(
-  file: string,
+  path: string,
   work: () => Promise<T>,
   {
     onWait,
     signal,
-    interval = 500,
+    interval = 200,
   }: { onWait?: () => void; signal?: AbortSignal | undefined; interval?: number } = {},
 ): Promise<T> {
   let hasTold = false;
-  while (!(await take(file))) {
-    if (!hasTold) onWait?.();
-    hasTold = true;
-    await sleep(interval, undefined, signal ? { signal } : {});
-  }
-  try {
-    return await work();
-  } finally {
-    await rm(file, { force: true });
+  for (;;) {
+    const found = await attempt(path, true);
+    if (found !== undefined && "release" in found) {
+      try {
+        return await work();
+      } finally {
+        await found.release();
+      }
+    }
+    if (!hasTold && found !== undefined) {
+      onWait?.();
+      hasTold = true;
+    }
+    await sleep(interval * (0.5 + Math.random() / 2), undefined, signal ? { signal } : {});
   }
 }
 
-async function take(file: string): Promise<boolean> {
-  const text = JSON.stringify(await thisProcess());
+/** One try. Undefined when the lock was just released, or removed because its process had ended. */
+async function attempt(
+  path: string,
+  takesForeign: boolean,
+): Promise<HeldLock | { readonly holder: Holder | undefined } | undefined> {
+  const mine = await create(path);
+  if (mine.text !== undefined) return held(path, mine.text);
+  const found = await look(path);
+  if (found === undefined) return undefined;
+  if (!(await isDead(found, { now: mine.now, takesForeign }))) return { holder: found.holder };
+  await removeDead(path, found.text, takesForeign);
+  return undefined;
+}
+
+/** What lies at a lock's place. */
+interface FoundLock {
+  readonly text: string;
+  /** Undefined when it cannot be read. */
+  readonly holder: Holder | undefined;
+  readonly touched: number;
+}
+
+async function look(path: string): Promise<FoundLock | undefined> {
   try {
-    await using handle = await open(file, "wx");
-    await handle.writeFile(text);
-    return true;
+    const [text, { mtimeMs }] = await Promise.all([readFile(path, "utf8"), stat(path)]);
+    return { text, holder: parseHolder(text), touched: mtimeMs };
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    if (hasCode(error, "ENOENT")) return undefined; // just released
+    throw error;
   }
-  const stale = await staleText(file);
-  if (stale !== undefined) await removeStale(file, { stale, aside: `${file}.${randomUUID()}` });
-  return false;
 }
 
-/** What a lock says that nobody stands behind any more; undefined for others. */
-async function staleText(file: string): Promise<string | undefined> {
-  const [text, entry] = await Promise.all([readFile(file, "utf8"), stat(file)]).catch(
-    () => ["", undefined] as const,
+async function isDead(
+  { holder, touched }: FoundLock,
+  { now, takesForeign }: { now: number; takesForeign: boolean },
+): Promise<boolean> {
+  if (holder === undefined) return now - touched > UNREADABLE_LIFETIME;
+  if (isHere(holder)) return !(await isAlive(holder));
+  return takesForeign && now - touched > FOREIGN_LIFETIME;
+}
+
+/** Removes a dead lock, unless another process is about to, or it is no longer there. */
+async function removeDead(path: string, text: string, takesForeign: boolean): Promise<void> {
+  const claim = besides(path, createHash("sha256").update(text).digest("hex"));
+  const mine = await create(claim);
+  if (mine.text === undefined) {
+    // Who was about to may have ended meanwhile.
+    const other = await look(claim);
+    if (other !== undefined && (await isDead(other, { now: mine.now, takesForeign })))
+      await removeDead(claim, other.text, takesForeign);
+    return;
+  }
+  try {
+    const found = await look(path);
+    if (found?.text === text && (await isDead(found, { now: mine.now, takesForeign }))) await remove(path);
+  } finally {
+    await remove(claim);
+  }
+  await sweep(path);
+}
+
+/** Removes what processes left beside a lock that were killed while they made it or took it over. */
+async function sweep(path: string): Promise<void> {
+  const [folder, start] = [dirname(path), `.${basename(path)}.`];
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.filter((each) => each.startsWith(start) && each.endsWith(".tmp"))) {
+    const holder = parseHolder(await readFile(join(folder, name), "utf8").catch(() => ""));
+    if (holder !== undefined && isHere(holder) && !(await isAlive(holder))) await remove(join(folder, name));
+  }
+}
+
+/** Creates the lock whole or not at all. Its text, when it is ours; and what time it is on that disk. */
+async function create(path: string): Promise<{ readonly text: string | undefined; readonly now: number }> {
+  const draft = besides(path, randomBytes(6).toString("hex"));
+  const text = `${JSON.stringify({ ...(await thisProcess()), token: randomBytes(8).toString("hex") })}\n`;
+  let now = Date.now();
+  try {
+    await writeFile(draft, text, { flag: "wx" });
+    now = (await stat(draft)).mtimeMs;
+    await link(draft, path).catch(async (error: unknown) => {
+      if (hasCode(error, "EEXIST", "ENOENT")) throw error;
+      // Disks without hard links (exFAT, some network disks).
+      await copyFile(draft, path, constants.COPYFILE_EXCL);
+    });
+    return { text, now };
+  } catch (error) {
+    // ENOENT of the draft: who got the lock has cleaned it away. Of the folder: that is an error.
+    const isTaken = hasCode(error, "EEXIST") || (hasCode(error, "ENOENT") && (await isFolder(dirname(path))));
+    if (isTaken) return { text: undefined, now };
+    throw error;
+  } finally {
+    await remove(draft);
+  }
+}
+
+function held(path: string, text: string): HeldLock {
+  const touch = setInterval(() => {
+    const now = new Date();
+    utimes(path, now, now).catch(() => {}); // removed by hand: nothing to show any more
+  }, TOUCHED_EVERY);
+  touch.unref();
+  return {
+    release: async () => {
+      clearInterval(touch);
+      if ((await readFile(path, "utf8").catch(() => undefined)) === text) await remove(path);
+    },
+  };
+}
+
+/** A name that is cleaned away with other unfinished files (formats/atomic-file.ts) if we are killed here. */
+function besides(path: string, hex: string): string {
+  return join(dirname(path), `.${basename(path)}.${hex.slice(0, 12)}.tmp`);
+}
+
+async function remove(path: string): Promise<void> {
+  await unlink(path).catch(() => {});
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (entry) => entry.isDirectory(),
+    () => false,
   );
-  if (entry === undefined) return undefined; // just released
-  const age = Date.now() - entry.mtimeMs;
-  const holder = parseHolder(text);
-  const isStale =
-    holder === undefined
-      ? age > UNWRITTEN_LIFETIME
-      : isHere(holder)
-        ? !(await isAlive(holder))
-        : age > FOREIGN_LIFETIME;
-  return isStale ? text : undefined;
+}
+
+function hasCode(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && "code" in error && codes.includes(String(error.code));
 }
