@@ -198,6 +198,38 @@ describe("in an empty TypeScript project", () => {
     const { stdout } = await run(process.execPath, [join(web, "out/browser.js")], { cwd: app });
     expect(JSON.parse(stdout)).toEqual([[2, 4, 6], true, 152, 5e-4, manifest.version]);
   });
+
+  test("what trains in a browser type-checks without Node's types, and loads", async () => {
+    const page = join(app, "page");
+    await mkdir(page);
+    const settings = {
+      target: "es2022",
+      module: "nodenext",
+      lib: ["es2024", "esnext.disposable", "dom"],
+      types: [],
+      strict: true,
+      skipLibCheck: false,
+      outDir: "out",
+    };
+    await writeFile(
+      join(page, "tsconfig.json"),
+      JSON.stringify({ compilerOptions: settings, include: ["*.ts"] }),
+    );
+    await writeFile(
+      join(page, "page.ts"),
+      `import { connect, createLoaders, fit, imagesInMemory, parseTrainOptions, planTraining, runInMemory } from "deit-ts/web";
+       import type { RunStore, SessionPort } from "deit-ts/web";
+       const run: RunStore = runInMemory({ name: "page" });
+       const open = (port: SessionPort) => connect(port, { device: "cpu", target: "cpu", threads: 1, reason: "", profile: undefined });
+       const image = { width: 1, height: 1, data: new Uint8Array(3) };
+       const images = imagesInMemory({ name: "mine", classes: ["a"], images: [{ name: "1", label: 0, image }] });
+       const plan = planTraining(parseTrainOptions({ dataPath: "none", epochs: 3 }));
+       console.log(JSON.stringify([run.path, images.length, plan.loop.epochs, [open, fit, createLoaders].map((f) => typeof f)]));\n`,
+    );
+    await run(process.execPath, [TSC, "-p", page]).catch(showOutput);
+    const { stdout } = await run(process.execPath, [join(page, "out/page.js")], { cwd: app });
+    expect(JSON.parse(stdout)).toEqual(["page", 1, 3, ["function", "function", "function"]]);
+  });
 });
 
 /** A compiler says what is wrong on stdout. */
