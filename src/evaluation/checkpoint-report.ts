@@ -12,6 +12,8 @@ export interface CheckpointReport extends EvaluationReport {
   /** [height, width]. */
   readonly inputSize: readonly [number, number];
   readonly cropRatio: number;
+  /** How images were prepared, in words. */
+  readonly preprocessing?: string;
   /** Images whose class was answered first. */
   readonly correct?: number;
   /** Of top-1, in percent (Wilson). `resamples` are those of differences between models. */

@@ -2,6 +2,7 @@
  * All that an evaluation tells of one or several checkpoints on the same pictures: accuracy of every head with its
  * interval, calibration and temperature, confusions, ReaL; and how sure the differences between them are.
  */
+import { describePreprocessing } from "../augmentation/preprocessing.ts";
 import { isImageNet } from "../data/class-keys.ts";
 import { ConfigError } from "../errors.ts";
 import type { PictureAnswers } from "./answer-sheet.ts";
@@ -137,6 +138,7 @@ async function measureOne(
     classes: numClasses,
     inputSize: classifier.inputSize,
     cropRatio: classifier.cropRatio,
+    preprocessing: describePreprocessing(classifier.preprocessing),
     ...(topk && { topk: Object.fromEntries(topk.map((k) => [String(k), shareAt(k)])) }),
     calibration: { ...calibration, ...temperature.result() },
     confusions: mostConfused(pairs, confusions).map((found) => ({

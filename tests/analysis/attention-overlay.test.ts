@@ -41,10 +41,12 @@ describe("what of the picture was seen", () => {
           { width, height, size: [32, 96], cropRatio: 1 },
           { width, height, size: [64, 32], cropRatio: 0.7 },
           { width, height, size: [32, 32], cropRatio: 1.2 },
+          { width, height, size: [64, 32], cropRatio: 0.9, resize: "squash" },
+          { width, height, size: [32, 32], cropRatio: 1, resize: "none" },
         ] as const,
     ),
-  )("$width × $height as $size, crop ratio $cropRatio", ({ width, height, size, cropRatio }) => {
-    const transform = createTransform({ mode: "evaluation", size, cropRatio });
+  )("$width × $height as $size, crop ratio $cropRatio $resize", ({ width, height, ...options }) => {
+    const transform = createTransform({ mode: "evaluation", ...options });
     const draw = transform.draw(createRandom(0), width, height);
     const seen = cropBox(draw, { width, height });
     // a bright spot right of and below the middle of what is seen, large enough to survive the resampling
@@ -58,8 +60,12 @@ describe("what of the picture was seen", () => {
       for (let x = spot[0] - across; x < spot[0] + across; x++)
         picture.data.fill(200, 3 * (y * width + x), 3 * (y * width + x) + 3);
     const [x, y] = brightMiddle(transform.apply(picture, draw));
-    expect(Math.abs(seen.left + (x / size[1]) * seen.width - spot[0])).toBeLessThan(0.02 * seen.width);
-    expect(Math.abs(seen.top + (y / size[0]) * seen.height - spot[1])).toBeLessThan(0.02 * seen.height);
+    expect(Math.abs(seen.left + (x / options.size[1]) * seen.width - spot[0])).toBeLessThan(
+      0.02 * seen.width,
+    );
+    expect(Math.abs(seen.top + (y / options.size[0]) * seen.height - spot[1])).toBeLessThan(
+      0.02 * seen.height,
+    );
   });
 
   test("augmented pictures have no such region", () => {
