@@ -221,11 +221,12 @@ async function readArgs(path: string): Promise<{ args: RunArgs; sessions: readon
     }
   } catch (cause) {
     throw new FormatError(file, `cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      code: "run/unreadable",
       hint: ARGS_HINT,
       cause,
     });
   }
-  throw new FormatError(file, 'has no "args" and "sessions"', { hint: ARGS_HINT });
+  throw new FormatError(file, 'has no "args" and "sessions"', { code: "run/unreadable", hint: ARGS_HINT });
 }
 
 const ARGS_HINT =
@@ -247,6 +248,7 @@ async function inspect(
     if (hasCode(error, "ENOENT")) return [];
     if (hasCode(error, "ENOTDIR")) throw notARun(path, "is a file");
     throw new ConfigError("outputDir", `Cannot read ${path}: ${String(error)}`, {
+      code: "run/unreadable",
       hint: "Choose another --output-dir.",
       cause: error,
     });
@@ -264,6 +266,7 @@ async function inspect(
       "outputDir",
       `${path} holds a trained model but no ${RUN_FILES.state} to resume from.`,
       {
+        code: "run/no-state",
         hint: "Choose another --output-dir, or delete the folder to start anew.",
       },
     );
@@ -280,6 +283,7 @@ async function inspect(
 
 function notARun(path: string, problem: string): ConfigError {
   return new ConfigError("outputDir", `${path} ${problem}.`, {
+    code: "run/not-empty",
     hint: "Choose another --output-dir: a new folder, an empty one, or a run to resume.",
   });
 }

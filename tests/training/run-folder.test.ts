@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { ConfigError, DeitError, FormatError } from "../../src/errors.ts";
+import { ConfigError, FormatError } from "../../src/errors.ts";
 import { decodeModelMetadata } from "../../src/formats/model-metadata.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/safetensors-file.ts";
 import { createRandom } from "../../src/random.ts";
@@ -99,12 +99,12 @@ describe("a new run", () => {
       "log.jsonl",
       "summary.csv",
     ]);
-    await expect(run.appendEpoch(record(1))).rejects.toThrow(/Epoch 1 cannot be logged after epoch 1/);
+    await expect(run.appendEpoch(record(1))).rejects.toMatchObject({ code: "run/log-order" });
   });
 
   test("is a run folder, readable while it runs", async () => {
     expect(await isRunFolder(path)).toBe(false);
-    await expect(readRun(path)).rejects.toThrow(DeitError);
+    await expect(readRun(path)).rejects.toMatchObject({ code: "run/no-run" });
     await using run = await open();
     await run.appendEpoch(record(0));
     await appendFile(join(path, "log.jsonl"), '{"epoch":1,"train_l');
@@ -192,7 +192,7 @@ describe("refused", () => {
     await train(1);
     const before = await readFile(join(path, "args.yaml"), "utf8");
     const failure = open({ lr: 1e-3, repeatedAug: false, workers: 9 });
-    await expect(failure).rejects.toThrow(ConfigError);
+    await expect(failure).rejects.toMatchObject({ code: "run/other-options" });
     await expect(failure).rejects.toThrow(
       /holds a run with other options:\n {2}lr: 0\.0005 there, 0\.001 given\n {2}repeatedAug: not set there, false given\nChoose another --output-dir, or pass the options/,
     );
@@ -216,19 +216,19 @@ describe("refused", () => {
     await expect(open()).rejects.toThrow(/is not empty and is no run folder \(it has photo\.jpg\)/);
     // timm writes an args.yaml as well.
     await writeFile(join(path, "args.yaml"), "lr: 0.1\n");
-    await expect(open()).rejects.toThrow(ConfigError);
+    await expect(open()).rejects.toMatchObject({ code: "run/not-empty" });
     expect((await readdir(path)).toSorted()).toEqual(["args.yaml", "photo.jpg"]);
   });
 
   test("a file", async () => {
     await writeFile(path, "x");
-    await expect(open()).rejects.toThrow(/is a file/);
+    await expect(open()).rejects.toMatchObject({ code: "run/not-empty" });
   });
 
   test("models without a state", async () => {
     await train(1);
     await rm(join(path, "state.safetensors"));
-    await expect(open()).rejects.toThrow(/no state\.safetensors to resume from/);
+    await expect(open()).rejects.toMatchObject({ code: "run/no-state" });
     expect(await readdir(path)).toContain("best.safetensors");
   });
 
@@ -251,7 +251,7 @@ describe("refused", () => {
     await rm(join(path, "best.safetensors"));
     await rm(join(path, "last.safetensors"));
     await appendFile(join(path, "args.yaml"), "\n}{");
-    await expect(open()).rejects.toThrow(FormatError);
+    await expect(open()).rejects.toMatchObject({ code: "run/unreadable" });
   });
 });
 
@@ -266,7 +266,7 @@ describe("lock", () => {
     expect(runs).toHaveLength(1);
     for (const result of opened)
       if (result.status === "rejected") expect(result.reason).toBeInstanceOf(ConfigError);
-    await expect(open()).rejects.toThrow(`is in use by this process (${process.pid})`);
+    await expect(open()).rejects.toMatchObject({ code: "run/in-use" });
     await runs[0]?.close();
     await (await open()).close();
     expect(await readdir(path)).not.toContain(".lock");

@@ -56,6 +56,12 @@ function difference(a: Float32Array, b: Float32Array | undefined): number {
   return a.reduce((largest, value, i) => Math.max(largest, Math.abs(value - (b?.[i] ?? Number.NaN))), 0);
 }
 
+const ANY_SHARE = {
+  correct: expect.any(Number) as number,
+  images: 12,
+  interval: [expect.any(Number), expect.any(Number)],
+};
+
 describe("a run", () => {
   test("learns, and leaves its folder as documented", async () => {
     const { result, events } = await trained({ epochs: 4 });
@@ -63,8 +69,15 @@ describe("a run", () => {
       run: outputDir,
       model: "deit_w64d4_patch4_32",
       epochs: 4,
-      best: { epoch: expect.any(Number), acc1: expect.any(Number), acc5: 100, weights: "trained" },
-      last: { epoch: 3, acc1: expect.any(Number), acc5: 100, weights: "trained" },
+      best: {
+        ...ANY_SHARE,
+        epoch: expect.any(Number),
+        acc1: expect.any(Number),
+        acc5: 100,
+        weights: "trained",
+      },
+      last: { ...ANY_SHARE, epoch: 3, acc1: expect.any(Number), acc5: 100, weights: "trained" },
+      selection: { rule: "best", epochs: 4, heldOut: 12 },
       seconds: expect.any(Number),
       imagesPerSecond: expect.any(Number),
     });
@@ -91,6 +104,7 @@ describe("a run", () => {
       "test_acc1",
       "test_acc5",
       "test_heads",
+      "test_images",
       "test_loss",
       "train_loss",
       "train_lr",
