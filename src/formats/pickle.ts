@@ -99,6 +99,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   "collections.OrderedDict": ([pairs]) => new Map(pairsOf(pairs)),
   "builtins.dict": ([pairs]) => new Map(pairsOf(pairs)),
   "__builtin__.dict": ([pairs]) => new Map(pairsOf(pairs)),
+  "__builtin__.list": ([items]) => (Array.isArray(items) ? items : []),
   "builtins.list": ([items]) => (Array.isArray(items) ? items : []),
   "builtins.set": ([items]) => (Array.isArray(items) ? items : []),
   "__builtin__.set": ([items]) => (Array.isArray(items) ? items : []),
@@ -120,7 +121,11 @@ const MAKERS: Readonly<Record<string, Maker>> = {
 };
 /** Types, looked up but never called. */
 const TYPES =
-  /^torch\.(?:\w+Storage|(?:float|int|uint|bool|bfloat|complex)\w*|storage\.\w+|nn\.parameter\.Parameter|Tensor)$/;
+  /^(?:builtins|__builtin__)\.(?:int|float|str|bool|bytes|tuple|frozenset|object|long|unicode)$|^torch\.(?:\w+Storage|(?:float|int|uint|bool|bfloat|complex)\w*|storage\.\w+|nn\.parameter\.Parameter|Tensor)$/;
+
+/** Settings that training keeps beside weights, by the libraries they are of: let pass empty, like all that is inert. */
+const SETTINGS =
+  /^(?:omegaconf|lightning|lightning_fabric|pytorch_lightning|lightning_utilities|yacs|addict|easydict|ml_collections|mmengine|mmcv|typing|datetime)\.[\w.]+$/;
 
 function pairsOf(pairs: Pickled | undefined): [Pickled, Pickled][] {
   return Array.isArray(pairs)
@@ -276,9 +281,15 @@ class PickleReader {
 
   global(module: string, name: string): void {
     const full = `${module}.${name}`;
-    if (!Object.hasOwn(MAKERS, full) && !TYPES.test(full)) {
-      this.fail(
+    if (!Object.hasOwn(MAKERS, full) && !TYPES.test(full) && !SETTINGS.test(full)) {
+      throw new FormatError(
+        this.file,
         `refers to ${JSON.stringify(full.slice(0, 100))}, which a checkpoint of tensors does not need and which is not run`,
+        {
+          code: "checkpoint/unsupported",
+          offset: this.position,
+          hint: "Only tensors are read. If it is a whole model, save its weights: torch.save(model.state_dict(), …) or safetensors.",
+        },
       );
     }
     this.push(new Global(full));
@@ -286,6 +297,7 @@ class PickleReader {
   call(): void {
     const [args, target] = [this.pop(), this.pop()];
     if (!(target instanceof Global) || !Array.isArray(args)) return this.fail("calls what cannot be called");
+    if (SETTINGS.test(target.name)) return this.push(new InertObject(target.name));
     const maker = Object.hasOwn(MAKERS, target.name) ? MAKERS[target.name] : undefined;
     if (maker === undefined) return this.fail(`calls ${target.name}, which is a type`);
     this.push(maker(args, (what) => this.fail(`has ${what} that cannot be`)));

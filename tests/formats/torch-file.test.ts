@@ -131,6 +131,12 @@ describe("refused, with what helps:", () => {
       return () => readPickle(Uint8Array.from(bytes), { file: "x" });
     };
     expect(pickled("cbuiltins\neval\n.")).toThrow(/refers to "builtins\.eval"/);
+    // settings of other libraries are let pass, empty
+    expect(pickled("comegaconf.dictconfig\nDictConfig\n)R}(X\u0001\u0000\u0000\u0000aNub.")).not.toThrow();
+    expect(pickled("clightning_fabric.utilities.data\nAttributeDict\n)R(NNu.")()).toMatchObject({
+      value: { name: "lightning_fabric.utilities.data.AttributeDict" },
+    });
+    expect(pickled("comegaconf\u0000os\nsystem\n)R.")).toThrow(/is not run/);
     expect(pickled("ctorch\nFloatStorage\n)R.")).toThrow(/calls torch\.FloatStorage, which is a type/);
     expect(pickled("h\u0005.")).toThrow(/recalls 5/);
     expect(pickled(".")).toThrow(/empty stack/);
