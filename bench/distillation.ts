@@ -19,7 +19,7 @@ import { createRandom } from "../src/random.ts";
 import { createRuntime } from "../src/runtime/node.ts";
 import { hyperFeeds } from "../src/training/feeds.ts";
 import { batchPixels, stepProgram, trainingState } from "../src/training/program.ts";
-import { smoothTargets } from "../src/training/task.ts";
+import { smoothTargets } from "../src/training/feeds.ts";
 
 const { values } = parseArgs({
   options: { rounds: { type: "string", default: "15" }, threads: { type: "string", default: "2" } },

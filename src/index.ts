@@ -78,7 +78,8 @@ export type {
 // Training and evaluation as programs.
 export { applyProgram, gradProgram, stepProgram, trainingState } from "./training/program.ts";
 export type { TrainingOptions } from "./training/program.ts";
-export { classification, smoothTargets } from "./training/task.ts";
+export { classification } from "./training/task.ts";
+export { smoothTargets } from "./training/feeds.ts";
 export { binaryCrossEntropy, softTargetCrossEntropy } from "./nn/losses.ts";
 export type { Losses } from "./nn/losses.ts";
 export { distillation } from "./distillation/losses.ts";

@@ -14,7 +14,8 @@ import { createRandom } from "../../src/random.ts";
 import { createRuntime } from "../../src/runtime/node.ts";
 import { hyperFeeds } from "../../src/training/feeds.ts";
 import { stepProgram, trainingState } from "../../src/training/program.ts";
-import { classification, smoothTargets } from "../../src/training/task.ts";
+import { classification } from "../../src/training/task.ts";
+import { smoothTargets } from "../../src/training/feeds.ts";
 
 const { values } = parseArgs({
   options: {

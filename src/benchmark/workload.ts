@@ -15,7 +15,7 @@ import { hyperFeeds } from "../training/feeds.ts";
 import { choosePrecision, optimizerIn } from "../training/precision.ts";
 import { stepProgram } from "../training/program.ts";
 import { restoreProgress } from "../training/progress.ts";
-import { smoothTargets } from "../training/task.ts";
+import { smoothTargets } from "../training/feeds.ts";
 import type { Task } from "../training/task.ts";
 import { largestGroup, groupSize } from "../training/step-groups.ts";
 

@@ -10,8 +10,7 @@ import type { Picture } from "../augmentation/picture.ts";
 import { DataError, firstLine } from "../errors.ts";
 import { bmpHeader, decodeBmp } from "./bmp.ts";
 import { decodeGif } from "./gif.ts";
-import { decodeHeic, HEIC_PACKAGE, isHeic, readsHeic } from "./heic.ts";
-import { inFlight } from "./in-flight.ts";
+import { decodeHeic, HEIC_PACKAGE, readsHeic } from "./heic.ts";
 
 /** Reads an image file. Throws DataError when it is missing, empty, no image, too large, damaged or cut off. */
 export async function readPicture(path: string): Promise<Picture> {
@@ -70,6 +69,18 @@ function decoderOf(bytes: Uint8Array, path: string): () => Promise<Picture> {
   });
 }
 
+/** Brands of files whose images are coded with HEVC. */
+const BRANDS = new Set(["heic", "heix", "heim", "heis", "hevc", "hevx"]);
+
+/** Whether the bytes begin as HEIC does, whatever the file's name says: a box "ftyp" with one of the brands. */
+export function isHeic(bytes: Uint8Array): boolean {
+  const text = (at: number): string => String.fromCharCode(...bytes.subarray(at, at + 4));
+  if (bytes.length < 16 || text(4) !== "ftyp") return false;
+  const end = Math.min(((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0), 128, bytes.length);
+  for (let at = 8; at + 4 <= end; at += at === 8 ? 8 : 4) if (BRANDS.has(text(at))) return true;
+  return false;
+}
+
 async function sized(
   width: number,
   height: number,
@@ -78,6 +89,33 @@ async function sized(
 ): Promise<Picture> {
   check(width, height);
   return inFlight(width * height, decode);
+}
+
+/** Pixels that are being decoded at a time in one thread: small images together, a very large one by itself. */
+const MAX_IN_FLIGHT = 64e6;
+
+let busy = 0;
+const waiting: { readonly pixels: number; readonly start: () => void }[] = [];
+
+/** Decodes when there is room. */
+export async function inFlight<T>(pixels: number, decode: () => T | Promise<T>): Promise<T> {
+  if (waiting.length > 0 || (busy > 0 && busy + pixels > MAX_IN_FLIGHT))
+    await new Promise<void>((start) => waiting.push({ pixels, start }));
+  else busy += pixels;
+  try {
+    return await decode();
+  } finally {
+    busy -= pixels;
+    for (
+      let next = waiting[0];
+      next && (busy === 0 || busy + next.pixels <= MAX_IN_FLIGHT);
+      next = waiting[0]
+    ) {
+      waiting.shift();
+      busy += next.pixels;
+      next.start();
+    }
+  }
 }
 
 function checkSize(width: number, height: number, path: string): void {

@@ -21,18 +21,6 @@ function isInstalled(): boolean {
   }
 }
 
-/** Brands of files whose images are coded with HEVC. */
-const BRANDS = new Set(["heic", "heix", "heim", "heis", "hevc", "hevx"]);
-
-/** Whether the bytes begin as HEIC does, whatever the file's name says: a box "ftyp" with one of the brands. */
-export function isHeic(bytes: Uint8Array): boolean {
-  const text = (at: number): string => String.fromCharCode(...bytes.subarray(at, at + 4));
-  if (bytes.length < 16 || text(4) !== "ftyp") return false;
-  const end = Math.min(((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0), 128, bytes.length);
-  for (let at = 8; at + 4 <= end; at += at === 8 ? 8 : 4) if (BRANDS.has(text(at))) return true;
-  return false;
-}
-
 /** What of libheif-js is used; handles are numbers, errors objects with a code above 0. */
 interface Heif {
   heif_context_alloc(): number;

@@ -19,7 +19,7 @@ import { planBatches, sampleRandom } from "../data/plan.ts";
 import { ConfigError } from "../errors.ts";
 import { mixesOf } from "../training/feeds.ts";
 import type { ImagePlan } from "../training/plan.ts";
-import { binarise, smoothTargets } from "../training/task.ts";
+import { binarise, smoothTargets } from "../training/feeds.ts";
 
 /** A picture on its way to the model. */
 export interface Stage {

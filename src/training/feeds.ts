@@ -13,7 +13,6 @@ import type { TensorData } from "../runtime/runtime.ts";
 import { ERASING_INPUT, MIX_INPUT } from "./pixels.ts";
 import type { TrainingPlan } from "./plan.ts";
 import { SKIPPED_INPUT } from "./program.ts";
-import { binarise, smoothTargets, weighTargets } from "./task.ts";
 
 type TrainingBatch = Pick<Batch, "step" | "images" | "erasing" | "labels"> & { readonly epoch: number };
 
@@ -88,4 +87,31 @@ export function hyperFeeds(
     return [`hyper.${name}`, Float32Array.from(updates.flatMap((each) => optimizer.hyper(each, lr, group)))];
   });
   return { ...Object.fromEntries(hypers), ...(isAhead && { [SKIPPED_INPUT]: Float32Array.of(skipped) }) };
+}
+
+/** Targets [B, K] whose every class counts by its weight [K]. */
+export function weighTargets(targets: Float32Array, weights: Float32Array): Float32Array {
+  return targets.map((target, i) => target * (weights[i % weights.length] ?? 0));
+}
+
+/** Every class with a part in the (mixed) target at 1, as DeiT III: wants targets without label smoothing. */
+export function binarise(targets: Float32Array): Float32Array {
+  return targets.map((t) => (t > 0 ? 1 : 0));
+}
+
+/** Label smoothing inside the targets: ε/K everywhere, and 1 − ε + ε/K at the label. → [B, K]; rows of label −1 are 0. */
+export function smoothTargets(
+  labels: ArrayLike<number>,
+  numClasses: number,
+  smoothing: number,
+): Float32Array {
+  const targets = new Float32Array(labels.length * numClasses);
+  const off = smoothing / numClasses;
+  for (let row = 0; row < labels.length; row++) {
+    const label = labels[row] ?? -1;
+    if (label < 0) continue;
+    targets.fill(off, row * numClasses, (row + 1) * numClasses);
+    targets[row * numClasses + label] = 1 - smoothing + off;
+  }
+  return targets;
 }

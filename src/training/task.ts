@@ -76,30 +76,3 @@ export function classWeightsOf(
   const present = counts.filter((count) => count > 0).length;
   return counts.map((count) => (count === 0 ? 0 : labels.length / (present * count)));
 }
-
-/** Targets [B, K] whose every class counts by its weight [K]. */
-export function weighTargets(targets: Float32Array, weights: Float32Array): Float32Array {
-  return targets.map((target, i) => target * (weights[i % weights.length] ?? 0));
-}
-
-/** Every class with a part in the (mixed) target at 1, as DeiT III: wants targets without label smoothing. */
-export function binarise(targets: Float32Array): Float32Array {
-  return targets.map((t) => (t > 0 ? 1 : 0));
-}
-
-/** Label smoothing inside the targets: ε/K everywhere, and 1 − ε + ε/K at the label. → [B, K]; rows of label −1 are 0. */
-export function smoothTargets(
-  labels: ArrayLike<number>,
-  numClasses: number,
-  smoothing: number,
-): Float32Array {
-  const targets = new Float32Array(labels.length * numClasses);
-  const off = smoothing / numClasses;
-  for (let row = 0; row < labels.length; row++) {
-    const label = labels[row] ?? -1;
-    if (label < 0) continue;
-    targets.fill(off, row * numClasses, (row + 1) * numClasses);
-    targets[row * numClasses + label] = 1 - smoothing + off;
-  }
-  return targets;
-}

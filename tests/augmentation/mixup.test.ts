@@ -13,7 +13,7 @@ import { evaluate } from "../../src/graph/interpreter.ts";
 import type { Random } from "../../src/random.ts";
 import { createRandom } from "../../src/random.ts";
 import { preparePixels } from "../../src/training/pixels.ts";
-import { smoothTargets } from "../../src/training/task.ts";
+import { smoothTargets } from "../../src/training/feeds.ts";
 import { expectClose } from "../graph/compare.ts";
 import type { PackedTensor } from "../helpers/seeded.ts";
 import { seededTensor, unpack } from "../helpers/seeded.ts";

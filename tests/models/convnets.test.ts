@@ -22,7 +22,7 @@ import {
 } from "../../src/nn/parameters.ts";
 import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
 import { createRandom } from "../../src/random.ts";
-import { smoothTargets } from "../../src/training/task.ts";
+import { smoothTargets } from "../../src/training/feeds.ts";
 import type { Value } from "../../src/graph/graph.ts";
 import { expectClose } from "../graph/compare.ts";
 import { devices, sharedRuntime } from "../helpers/devices.ts";

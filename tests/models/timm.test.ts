@@ -23,7 +23,7 @@ import { createRuntime } from "../../src/runtime/node.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import type { PackedTensor } from "../helpers/seeded.ts";
 import { seededImages, seededLabels, seededParameter, seededTensor, unpack } from "../helpers/seeded.ts";
-import { smoothTargets } from "../../src/training/task.ts";
+import { smoothTargets } from "../../src/training/feeds.ts";
 
 interface Recording {
   readonly batchSize: number;

@@ -13,7 +13,7 @@ import { hyperFeeds } from "../../src/training/feeds.ts";
 import type { TrainingOptions } from "../../src/training/program.ts";
 import { stepProgram, TEACHER_INPUT, trainingState } from "../../src/training/program.ts";
 import { restoreProgress } from "../../src/training/progress.ts";
-import { smoothTargets } from "../../src/training/task.ts";
+import { smoothTargets } from "../../src/training/feeds.ts";
 import { loadStepGroup, runSteps as runTogether } from "../../src/training/step-groups.ts";
 
 export const BATCH = 4;
