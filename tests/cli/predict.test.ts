@@ -58,7 +58,7 @@ it("writes table and sheet to files, and names what it cannot read", async () =>
   const { code, out: text, err } = await predict(glob, "--topk", "1", "--out", out, "--sheet", sheet);
   expect([code, text]).toEqual([0, ""]);
   expect(err.split("\n")).toEqual([
-    expect.stringMatching(/^warning: .*bad\.jpg is not a whole picture/),
+    expect.stringMatching(/^warning: .*bad\.jpg is not a whole image/),
     `sheet of 1 picture: ${sheet}`,
     `table of 1 picture: ${out}`,
     "",
