@@ -1,7 +1,7 @@
 /**
  * `deit-ts/node`: everything of `deit-ts`, with files and devices. What the command line does, these functions do:
- * `train`, `estimate`, `evaluateCheckpoint`, `predict`, and the parts that they are made of. They print nothing;
- * what goes on is told to `onEvent`, what a user can mend is thrown as a DeitError.
+ * `train`, `estimate`, `openClassifier`, `evaluateCheckpoint`, `predict`, and the parts that they are made of. They print
+ * nothing; what goes on is told to `onEvent`, what a user can mend is thrown as a DeitError.
  */
 import type { TrainInput } from "./config/schema.ts";
 import { requirePictures } from "./config/resolve.ts";

@@ -144,7 +144,7 @@ describe("broken pictures", () => {
           expect(batches[0]?.images.subarray(3 * 768, 4 * 768).every((x) => x === 0)).toBe(true);
           await collect(loader, 1);
           expect(loader.warnings.length).toBe(2); // each once
-          expect(loader.warnings[0]).toMatch(/a.11\.png is not a whole picture/);
+          expect(loader.warnings[0]).toMatch(/a.11\.png is not a whole image/);
         },
       );
     }

@@ -185,8 +185,8 @@ describe("predict", () => {
     expect(warnings).toEqual([
       expect.stringMatching(/there is no file or folder .*e\.png/),
       expect.stringMatching(/no picture matches .*\*\.gif/),
-      expect.stringMatching(/a\.png is not a whole picture/),
-      expect.stringMatching(/c\.png is not a whole picture/),
+      expect.stringMatching(/a\.png is not a whole image/),
+      expect.stringMatching(/c\.png is not a whole image/),
     ]);
   });
 
@@ -194,7 +194,7 @@ describe("predict", () => {
     const note = join(root, "note.png");
     await writeFile(note, "no picture");
     await expect(predict({ checkpoint, images: [note, note], ...CPU })).rejects.toThrow(
-      /none of 2 pictures can be read: .*note\.png is not a whole picture/,
+      /none of 2 pictures can be read: .*note\.png is not a whole image/,
     );
     const empty = join(root, "empty");
     await mkdir(empty);
@@ -208,7 +208,7 @@ describe("predict", () => {
   test("names a file that is no picture", async () => {
     await writeFile(join(root, "note.jpg"), "no picture");
     await expect(predict({ checkpoint, images: [join(root, "note.jpg")] })).rejects.toThrow(
-      /note\.jpg is not a whole picture/,
+      /note\.jpg is not a whole image/,
     );
   });
 });

@@ -16,6 +16,9 @@ export const UINT8 = 2;
 export const INT64 = 7;
 export const FLOAT16 = 10;
 
+/** AttributeProto.AttributeType */
+const STRING = 3;
+
 export interface OnnxFile {
   readonly inputs: Readonly<Record<string, ValueType>>;
   readonly outputs: Readonly<Record<string, ValueType>>;
@@ -24,6 +27,8 @@ export interface OnnxFile {
   readonly weights?: Readonly<Record<string, number>>;
   /** What the node is; by default it passes its input on. */
   readonly operation?: string;
+  /** The node's attributes, texts. */
+  readonly attributes?: Readonly<Record<string, string>>;
 }
 
 export function onnxFile({
@@ -32,13 +37,25 @@ export function onnxFile({
   metadata = {},
   weights = {},
   operation = "Identity",
+  attributes = {},
 }: OnnxFile): Uint8Array {
   const model = create(ModelProtoSchema, {
     irVersion: 9n,
     opsetImport: [{ domain: "", version: 17n }],
     graph: {
       name: "classifier",
-      node: [{ opType: operation, input: Object.keys(inputs), output: Object.keys(outputs) }],
+      node: [
+        {
+          opType: operation,
+          input: Object.keys(inputs),
+          output: Object.keys(outputs),
+          attribute: Object.entries(attributes).map(([name, text]) => ({
+            name,
+            type: STRING,
+            s: new TextEncoder().encode(text),
+          })),
+        },
+      ],
       initializer: Object.entries(weights).map(weight),
       input: Object.entries(inputs).map(valueInfo),
       output: Object.entries(outputs).map(valueInfo),
