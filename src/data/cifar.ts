@@ -165,7 +165,7 @@ export async function packSheet(
     .raw()
     .toBuffer({ resolveWithObject: true })
     .catch((cause: unknown) => {
-      throw new DataError(file, `${file} is not a whole picture: ${String(cause)}`, { cause });
+      throw new DataError(file, `${file} is not a whole image: ${String(cause)}`, { cause });
     });
   if (info.width !== SIDE * SIDE || info.height !== SHEET_ROWS || labels.length !== SHEET_ROWS)
     throw new DataError(

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { ConfigError, DeviceError } from "../../src/errors.ts";
+import { DeviceError } from "../../src/errors.ts";
 import { createRuntime } from "../../src/runtime/node.ts";
 import type { DeviceName } from "../../src/runtime/runtime.ts";
 import { webgpuMissing } from "../helpers/devices.ts";
@@ -25,11 +25,12 @@ describe("createRuntime", () => {
   test("an unknown device lists the devices", async () => {
     const tpu = createRuntime({ device: "tpu" as DeviceName });
     await expect(tpu).rejects.toThrow(DeviceError);
+    await expect(tpu).rejects.toMatchObject({ code: "device/unknown" });
     await expect(tpu).rejects.toThrow('there is no device "tpu"\nDevices: auto, cpu, webgpu, cuda.');
   });
 
   test.each([0, 1.5, -2, Number.NaN])("%s threads are refused", async (threads) => {
-    await expect(createRuntime({ device: "cpu", threads })).rejects.toThrow(ConfigError);
+    await expect(createRuntime({ device: "cpu", threads })).rejects.toMatchObject({ code: "device/threads" });
   });
 
   test("says how many threads the cpu takes", async () => {

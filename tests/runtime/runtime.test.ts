@@ -1,7 +1,7 @@
 /** What every device must do: run programs in order, keep state, and name what is wrong. */
 
 import { describe, expect, test } from "vitest";
-import { DeitError, DeviceError } from "../../src/errors.ts";
+import { DeviceError } from "../../src/errors.ts";
 import { input } from "../../src/graph/graph.ts";
 import { cast } from "../../src/graph/ops.ts";
 import { compile } from "../../src/graph/program.ts";
@@ -141,7 +141,9 @@ describe.each(devices)("runtime on %s", (device) => {
     await expect(program.run({ x, rate, w: x })).rejects.toThrow(
       '"w" is state of the runtime and cannot be fed',
     );
-    await expect(program.run({ x, rate, toString: x })).rejects.toThrow(DeitError);
+    for (const feeds of [{ x }, { x: filled(3, 1), rate }, { x, rate, y: x }, { x, rate, toString: x }])
+      await expect(program.run(feeds)).rejects.toMatchObject({ code: "program/feeds" });
+    await expect(program.run({ x, rate, w: x })).rejects.toMatchObject({ code: "program/state" });
     await program.release();
   });
 
@@ -157,6 +159,7 @@ describe.each(devices)("runtime on %s", (device) => {
     await expect(program.run(feeds)).rejects.toThrow(
       'state "m" has 5 elements; the program wants float32 [4]',
     );
+    await expect(program.run(feeds)).rejects.toMatchObject({ code: "program/state" });
     expect(await runtime.getState("w")).toEqual(filled(4, 1));
     await expect(runtime.deleteState("nothing")).rejects.toThrow(
       'there is no state vector "nothing"; set are: ',
@@ -169,6 +172,7 @@ describe.each(devices)("runtime on %s", (device) => {
     const program = accumulate(runtime.target, 4);
     const broken = runtime.load({ ...program, name: "cut", model: program.model.subarray(0, 20) });
     await expect(broken).rejects.toThrow(DeviceError);
+    await expect(broken).rejects.toMatchObject({ code: "device/program-failed" });
     await expect(broken).rejects.toThrow(`program "cut" cannot be loaded on ${device}`);
     await expect(runtime.load({ ...program, state: { w: "average" } })).rejects.toThrow(
       'output "average" is float32 []',
@@ -183,7 +187,10 @@ describe.each(devices)("runtime on %s", (device) => {
     const runtime = await sharedRuntime(device);
     const program = await runtime.load(double(runtime.target, [1]));
     await program.release();
-    await expect(program.run({ x: Float32Array.of(1) })).rejects.toThrow('program "double" was released');
+    await expect(program.run({ x: Float32Array.of(1) })).rejects.toMatchObject({
+      code: "program/released",
+      message: expect.stringContaining('program "double" was released'),
+    });
     await program.release();
   });
 });
