@@ -7,7 +7,6 @@ import { basename, join, resolve } from "node:path";
 import type { DataOptions } from "../data/open.ts";
 import type { RecordedImages } from "../data/recorded-images.ts";
 import { ConfigError, DataError } from "../errors.ts";
-import { describeSelection } from "../evaluation/share.ts";
 import { namedCheckpoint } from "../evaluation/named-checkpoint.ts";
 import type { RunData } from "./run-options.ts";
 import { runData, runFolder, runImages } from "./run-options.ts";
@@ -86,8 +85,10 @@ async function choiceNotes(runs: readonly Run[]): Promise<string[]> {
     const { path } = namedCheckpoint(word);
     if (/^(?:last|ema)\.safetensors$/.test(basename(path))) continue;
     const selection = await readSelection(runFolder(path));
-    const chosen = selection?.rule === "best" ? describeSelection(selection) : undefined;
-    if (chosen !== undefined) notes.push(`${word} is the ${chosen}`);
+    if (selection?.rule === "best" && selection.epochs > 1)
+      notes.push(
+        `${word} is the best of ${selection.epochs} epochs by the images that it held out: expect less on new ones`,
+      );
   }
   return notes;
 }

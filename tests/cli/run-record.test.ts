@@ -96,6 +96,24 @@ test("images that are gone are said, with the way on; an export is checked with 
   expect(JSON.parse(found.out)).toMatchObject({ images: 9 }); // known by its images, under whatever name
 });
 
+test("that an epoch was chosen on the images it is measured with is said, and where none was, nothing", async () => {
+  const outputDir = join(root, "chosen");
+  await train(tinyRun({ dataPath: whole, outputDir, epochs: 3, valSplit: 0.3, selectEpoch: "best" }));
+  const note = "is the best of 3 epochs by the images that it held out";
+  expect((await runCommand(["eval", outputDir, ...ON])).err).toContain(note);
+  expect((await runCommand(["eval", join(outputDir, "last.safetensors"), ...ON])).err).not.toContain(note);
+  const last = join(root, "last");
+  await train(tinyRun({ dataPath: whole, outputDir: last, epochs: 3, valSplit: 0.3, selectEpoch: "auto" }));
+  const { out, err } = await runCommand(["eval", last, ...ON]);
+  expect(err).not.toContain("best of");
+  expect(out).toMatch(/95 % interval +\d+\.\d to \d+\.\d % \(\d of 9\)/);
+  const card = join(root, "card");
+  await runCommand(["export", outputDir, "--output-dir", card]);
+  const text = await readFile(join(card, "README.md"), "utf8");
+  expect(text).toContain("that were held out; the interval is Wilson's");
+  expect(text).toContain("The weights are those of the best of 3 epochs, chosen on these images");
+});
+
 test("a run that held nothing out is measured on what it learned from, and that is said", async () => {
   const run = join(root, "all");
   await train(tinyRun({ dataPath: whole, outputDir: run, epochs: 1, valSplit: 0 }));
