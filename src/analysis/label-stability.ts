@@ -69,6 +69,7 @@ export async function measureLabelStability(
 ): Promise<LabelStability> {
   const { checkpoint, views = 10, scale = [0.08, 1], seed = 0, classes, ...rest } = options;
   await using teacher = await openClassifier(checkpoint, rest);
+  for (const message of teacher.notes) onEvent?.({ type: "warning", message });
   const dataset = await openEvaluation(
     { ...options, classes: classes ?? teacher.classes },
     { onNote: (message) => onEvent?.({ type: "warning", message }) },

@@ -1,10 +1,12 @@
 /** What a teacher decides on views and mixtures, on generated pictures and a teacher trained on them. */
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import type { LabelStability } from "../../src/analysis/label-stability.ts";
 import { measureLabelStability } from "../../src/analysis/label-stability.ts";
 import { temporaryFolder } from "../data/temporary.ts";
-import { tinyRun, train, writePhotos } from "../training/photos.ts";
+import { graphFile } from "../helpers/onnx-graph.ts";
+import { CLASSES, tinyRun, train, writePhotos } from "../training/photos.ts";
 
 let teacher = "";
 let photos = "";
@@ -39,4 +41,20 @@ test("rates of all views and mixtures add up, and the same seed gives the same",
 
 test("fewer pictures, when asked for", async () => {
   expect((await measure({ images: 5 })).images).toBe(5);
+});
+
+test("what is assumed of a foreign teacher is said", async () => {
+  const checkpoint = join(photos, "../teacher.onnx");
+  const matrix = [
+    [1, 0, 0],
+    [0, 1, 0],
+    [0, 0, 1],
+  ];
+  await writeFile(checkpoint, graphFile({ matrix, metadata: { classes: JSON.stringify(CLASSES) } }));
+  const said: string[] = [];
+  await measureLabelStability(
+    { checkpoint, dataPath: photos, views: 1, images: 3, device: "cpu" },
+    { onEvent: (event) => event.type === "warning" && said.push(event.message) },
+  );
+  expect(said[0]).toMatch(/teacher\.onnx does not say how images are prepared: assumed shorter side to 9/);
 });
