@@ -86,7 +86,7 @@ export async function pretrainedPlace(
     `the pretrained ${model} is not on this machine, and could not be fetched:\n${reasons.map((reason) => `- ${reason}`).join("\n")}`,
     {
       code: "checkpoint/not-found",
-      hint: `${otherwise}put the file there: ${pulledWeightsFile(url)}`,
+      hint: `${otherwise ? `${otherwise}put` : "Put"} the file there: ${pulledWeightsFile(url)}`,
     },
   );
 }
