@@ -245,7 +245,10 @@ export interface TimmModel {
   readonly classifier: string | readonly string[];
 }
 
-/** The content of config.json as `timm.create_model("local-dir:…")` and `hf-hub:` read it. */
+/**
+ * The content of config.json as `timm.create_model("local-dir:…")` and `hf-hub:` read it.
+ * @throws ConfigError for preprocessing that timm does not have
+ */
 export function timmConfig(
   { architecture, args, numFeatures, firstConv, classifier }: TimmModel,
   {
@@ -256,8 +259,16 @@ export function timmConfig(
     cropRatio,
     interpolation = "bicubic",
     resize = "shorter-side",
+    resizedSize,
   }: WrittenPreprocessing & { classes: readonly string[] },
 ): Record<string, unknown> {
+  if (resize === "none" || (resize === "squash" && resizedSize !== undefined)) {
+    const how = resize === "none" ? "not resized" : `squashed to ${resizedSize?.join("×")} and cut`;
+    throw new ConfigError("format", `images are ${how}: timm has no setting for that`, {
+      code: "export/no-counterpart",
+      hint: "Use --format onnx, huggingface or safetensors.",
+    });
+  }
   return {
     architecture,
     num_classes: classes.length,

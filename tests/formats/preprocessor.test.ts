@@ -410,6 +410,20 @@ describe("what is written is read", () => {
     );
   });
 
+  test.each(["not resized", "squashed and cut"])("%s: timm has nothing for that", (name) => {
+    const model = {
+      architecture: "resnet18",
+      args: {},
+      numFeatures: 512,
+      firstConv: "conv1",
+      classifier: "fc",
+    };
+    const preprocessing = completePreprocessing([224, 224], forms[name]);
+    expect(() => timmConfig(model, { ...preprocessing, classes: ["a"] })).toThrow(
+      /timm has no setting for that/,
+    );
+  });
+
   test.each(["squashed", "fitted", "another mean"])("%s: timm's config.json", (name) => {
     const preprocessing = completePreprocessing([224, 224], forms[name]);
     const model = {
