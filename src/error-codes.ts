@@ -67,6 +67,8 @@ export const ERROR_CODES = {
   "device/unknown": "there is no device of this name",
   "device/unusable": "a device, its driver or its libraries are not there or cannot be used",
   "distillation/cache-unusable": "the folder for a teacher's answers cannot be used",
+  "download/damaged": "a file that was downloaded is not the one that was expected",
+  "download/failed": "a file could not be downloaded",
   "eval/real-labels": "ReaL's labels cannot be read, or are not of these images or classes",
   "export/calibration": "the ranges of an int8 export cannot be found",
   "export/input-size": "an exported file takes images of another size than the model",

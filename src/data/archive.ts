@@ -48,7 +48,7 @@ export async function readArchive(
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
     if (cause instanceof Error && "code" in cause && String(cause.code).startsWith("E")) throw cause; // the disk's, not the archive's
-    throw new DataError(archive, `${archive} is damaged: ${String(cause)}`, { cause });
+    throw new DataError(archive, `${archive} is damaged: ${String(cause)}`, { code: "data/damaged", cause });
   } finally {
     input.destroy();
     gunzip.destroy();
@@ -57,5 +57,6 @@ export async function readArchive(
     throw new DataError(
       archive,
       `${archive} lacks ${[...missing].join(", ")}: it is not the archive that was expected`,
+      { code: "data/damaged", hint: "Download it again." },
     );
 }

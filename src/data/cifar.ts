@@ -85,6 +85,7 @@ export async function openCifar(source: CifarSource, memory?: SharedArrayBuffer)
       source.path,
       `${source.path}: record ${wrong} of ${name} ${split} has class ${labels[wrong]}`,
       {
+        code: "data/damaged",
         hint: `Expected 0…${classes.length - 1}: the files are damaged; get them again.`,
       },
     );
@@ -108,6 +109,7 @@ async function readRecords({ name, path, split }: CifarSource): Promise<Uint8Arr
   const found = await findCifar(path);
   if (found?.name !== name)
     throw new DataError(path, `${path} does not hold ${name}`, {
+      code: "data/other-dataset",
       hint: `Expected ${CIFAR_LAYOUTS[name][split].join(", ")} of the binary archive. deit data pull ${name} gets it.`,
     });
   const { folder, sheets } = found;
@@ -140,13 +142,15 @@ async function readInto(target: Uint8Array, file: string): Promise<void> {
   if (size !== target.length) {
     const given = size === undefined ? "is missing" : `has ${size} bytes`;
     throw new DataError(file, `${file} ${given}: expected ${target.length} bytes`, {
+      code: "data/damaged",
       hint: "Get the dataset again.",
     });
   }
   await using handle = await open(file);
   for (let done = 0; done < target.length;) {
     const { bytesRead } = await handle.read(target, done, target.length - done, done);
-    if (bytesRead === 0) throw new DataError(file, `${file} ended after ${done} bytes`);
+    if (bytesRead === 0)
+      throw new DataError(file, `${file} ended after ${done} bytes`, { code: "data/damaged" });
     done += bytesRead;
   }
 }
@@ -165,12 +169,16 @@ export async function packSheet(
     .raw()
     .toBuffer({ resolveWithObject: true })
     .catch((cause: unknown) => {
-      throw new DataError(file, `${file} is not a whole image: ${String(cause)}`, { cause });
+      throw new DataError(file, `${file} is not a whole image: ${String(cause)}`, {
+        code: "data/damaged",
+        cause,
+      });
     });
   if (info.width !== SIDE * SIDE || info.height !== SHEET_ROWS || labels.length !== SHEET_ROWS)
     throw new DataError(
       file,
       `${file} is ${info.width}×${info.height} with ${labels.length} labels: expected ${SIDE * SIDE}×${SHEET_ROWS} and ${SHEET_ROWS}`,
+      { code: "data/damaged" },
     );
   const recordBytes = 1 + PIXEL_BYTES;
   const records = new Uint8Array(SHEET_ROWS * recordBytes);
@@ -196,7 +204,7 @@ export function parseSheetLabels(text: string, file: string): number[] {
   const labels: unknown = JSON.parse(text);
   if (Array.isArray(labels) && labels.every((label) => typeof label === "number" && label >= 0 && label < 10))
     return labels as number[];
-  throw new DataError(file, `${file} is not a list of classes 0…9`);
+  throw new DataError(file, `${file} is not a list of classes 0…9`, { code: "data/damaged" });
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -55,7 +55,10 @@ export function classKeys(
   throw new DataError(
     path,
     `${path} has ${found.length} classes, the model ${model.numClasses}, and it does not name them: which is which is not clear`,
-    { hint: "Call the folders by the indices of their classes (0, 1, …), or ImageNet's by WordNet's ids." },
+    {
+      code: "data/unknown-class",
+      hint: "Call the folders by the indices of their classes (0, 1, …), or ImageNet's by WordNet's ids.",
+    },
   );
 }
 

@@ -63,7 +63,7 @@ export async function download(options: DownloadOptions): Promise<void> {
       const mayGoOn = fruitless === 0 || (cause instanceof BrokenOff && fruitless < MAX_FRUITLESS);
       if (mayGoOn && attempt < MAX_ATTEMPTS) continue;
       const hint = options.advice?.(cause instanceof Refusal ? cause.status : undefined);
-      throw new DataError(url, `${url}: ${explain(cause)}`, { ...(hint !== undefined && { hint }), cause });
+      throw new DataError(url, `${url}: ${explain(cause)}`, { code: "download/failed", hint, cause });
     }
   }
   const found = checksum && (await hashFile(part, checksum.algorithm));
@@ -73,7 +73,8 @@ export async function download(options: DownloadOptions): Promise<void> {
       url,
       `${url}: the file that came is damaged (its ${checksum.algorithm} is not ${checksum.digest} but ${found?.slice(0, checksum.digest.length)})`,
       {
-        hint: "It was thrown away. Try again; if it comes again like that, it is not the file that it should be.",
+        code: "download/damaged",
+        hint: "The download was deleted. Retry; if the checksum fails again, the file at this address has changed.",
       },
     );
   }

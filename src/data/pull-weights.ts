@@ -40,6 +40,7 @@ function nameOf(url: string): string {
   if (WEIGHTS.test(name)) return name;
   const [, id] = /^\/([\w.-]+\/[\w.-]+)/.exec(parsed?.pathname ?? "") ?? [];
   throw new ConfigError("checkpoint", `${url} is no address of weights`, {
+    code: "options/value",
     hint:
       parsed?.hostname === "huggingface.co" && id !== undefined
         ? `Give the model's id, ${id}, or the address of one file: …/resolve/main/model.safetensors.`
@@ -89,7 +90,10 @@ async function isSound(file: string, checksum: Checksum | undefined): Promise<bo
   const found = await stat(file).catch(() => undefined);
   if (found === undefined) return false;
   if (!found.isFile())
-    throw new DataError(file, `${file} is no file`, { hint: "Remove it from the cache folder." });
+    throw new DataError(file, `${file} is no file`, {
+      code: "download/damaged",
+      hint: "Remove it from the cache folder.",
+    });
   if (checksum === undefined || checked.has(file)) return true;
   const sound = await matches(file, checksum);
   if (sound) checked.add(file);

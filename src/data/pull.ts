@@ -54,6 +54,7 @@ export async function pulledDataset(
   const { path } = places(name, cacheDir);
   if (await hasSizes(path, await readManifest(path))) return path;
   throw new DataError(path, `${name} is not in the cache folder ${cacheDir}`, {
+    code: "data/not-found",
     hint: `Get it with: deit data pull ${name}`,
   });
 }
@@ -125,6 +126,7 @@ async function fetchRecipe(
     }
   }
   throw new DataError(path, `${recipe.name} could not be fetched:\n${failures.join("\n")}`, {
+    code: "download/failed",
     hint: `Check the network, or get ${recipe.archive} by other means, put it into ${downloads} and pull again.`,
   });
 }
@@ -138,7 +140,10 @@ async function makeManifest(recipe: PullRecipe, folder: string, origin: string):
       (entry) => entry.size,
       () => 0,
     );
-    if (bytes !== expected) throw new DataError(origin, `${name} has ${bytes} bytes: expected ${expected}`);
+    if (bytes !== expected)
+      throw new DataError(origin, `${name} has ${bytes} bytes: expected ${expected}`, {
+        code: "download/damaged",
+      });
     files[name] = { bytes, sha256: await hashFile(join(folder, name), "sha256") };
   }
   return { origin, files };
@@ -198,6 +203,7 @@ function noSpace({ name, space }: PullRecipe, cacheDir: string, cause?: unknown,
     cacheDir,
     `no space in ${cacheDir}: ${name} needs ${Math.ceil(space / 1e6)} MB${there}`,
     {
+      code: "files/not-written",
       hint: "Free some, or set DEIT_CACHE to a folder on another disk.",
       ...(cause !== undefined && { cause }),
     },

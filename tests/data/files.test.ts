@@ -42,7 +42,7 @@ test("what leads to no picture is told", async () => {
   await writeFile(join(root, "list"), "");
   expect(await found("gone.png", "mine/a.png", "mine/*.gif")).toEqual({
     files: ["mine/a.png"],
-    problems: ["there is no file or folder gone.png", "no picture matches mine/*.gif"],
+    problems: ["there is no file or folder gone.png", "no image matches mine/*.gif"],
   });
   expect(await found("list/x.png")).toMatchObject({
     problems: ["there is no file or folder list/x.png"],

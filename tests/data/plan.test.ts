@@ -88,9 +88,9 @@ describe("training", () => {
 
   it("says which batch size to use for a small dataset", () => {
     expect(() => createPlan({ length: 41, batchSize: 64, mode: "train" })).toThrow(
-      "a batch of 64 is larger than the dataset of 41 pictures\nUse a batch size of 40 or less.",
+      "a batch of 64 is larger than the dataset of 41 images\nUse a batch size of 40 or less.",
     );
-    expect(() => createPlan({ length: 0, batchSize: 64, mode: "evaluation" })).toThrow(/no pictures/);
+    expect(() => createPlan({ length: 0, batchSize: 64, mode: "evaluation" })).toThrow(/no images/);
     expect(createPlan({ length: 64, batchSize: 64, mode: "train" }).steps).toBe(1);
   });
 });

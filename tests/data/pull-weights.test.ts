@@ -57,7 +57,7 @@ describe("weights with a hash in their name", () => {
     const file = pulledWeightsFile(`${base}/x-00000000.pth`, cacheDir);
     expect(await message(pullWeights(`${base}/x-00000000.pth`, { cacheDir }))).toBe(
       `${base}/x-00000000.pth: the file that came is damaged (its sha256 is not 00000000 but ${hash})\n` +
-        "It was thrown away. Try again; if it comes again like that, it is not the file that it should be.",
+        "The download was deleted. Retry; if the checksum fails again, the file at this address has changed.",
     );
     expect(await readdir(dirname(file))).toEqual([]);
   });

@@ -184,7 +184,7 @@ describe("predict", () => {
       expect(predictions[0]?.score).toBeCloseTo(alone[i]?.predictions[0]?.score ?? NaN, 6);
     expect(warnings).toEqual([
       expect.stringMatching(/there is no file or folder .*e\.png/),
-      expect.stringMatching(/no picture matches .*\*\.gif/),
+      expect.stringMatching(/no image matches .*\*\.gif/),
       expect.stringMatching(/a\.png is not a whole image/),
       expect.stringMatching(/c\.png is not a whole image/),
     ]);
@@ -199,7 +199,7 @@ describe("predict", () => {
     const empty = join(root, "empty");
     await mkdir(empty);
     await expect(predict({ checkpoint, images: [empty], ...CPU })).rejects.toThrow(
-      /the folder .*empty holds no pictures\n.*quoted glob/,
+      /the folder .*empty holds no images\n.*quoted glob/,
     );
     const signal = AbortSignal.abort();
     await expect(predict({ checkpoint, images: [photos], ...CPU }, { signal })).rejects.toThrow("aborted");

@@ -206,7 +206,7 @@ describe("a download", () => {
   test("that is damaged leaves nothing behind but an error", async () => {
     hub.damage = (bytes) => bytes.map((byte, i) => (i === 5000 ? byte ^ 1 : byte));
     expect(await message(locateCheckpoint("timm/tiny"))).toMatch(
-      /model\.safetensors: the file that came is damaged \(its sha256 is not [0-9a-f]{64} but [0-9a-f]{64}\)\nIt was thrown away/,
+      /model\.safetensors: the file that came is damaged \(its sha256 is not [0-9a-f]{64} but [0-9a-f]{64}\)\nThe download was deleted/,
     );
     expect(
       (await readdir(cache("models--timm--tiny", "blobs"))).filter((name) => name.startsWith(sha256(tiny))),
