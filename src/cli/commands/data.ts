@@ -29,7 +29,9 @@ export function addDataCommand(program: Command): void {
     .action(runPull);
   data
     .command("info")
-    .description("Tell what a dataset or a folder of pictures holds.")
+    .description(
+      "Show what a dataset or a folder of images holds: classes, broken images, exact copies, what is left out.",
+    )
     .argument("<dataset>", `a folder of pictures, or ${DATASETS.join(" | ")}`)
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExamples:\n  deit data info ./photos\n  deit data info cifar10")
@@ -120,6 +122,14 @@ async function runInfo(given: string, flags: { json?: true }): Promise<void> {
   const { train, validation, automaticSplit } = await openDatasets(parseTrainOptions(input), {
     onNote: output.warn,
   });
+  const { checkImages, checkLines } = await import("../../data/check-images.ts");
+  const progress = createProgress("looking at images");
+  const meter = rateMeter("images");
+  const check = await checkImages(
+    { train, validation },
+    { onProgress: (done, total) => progress.update(done, total, meter(done, total)) },
+  ).finally(() => progress.stop());
+  const left = [train, ...(validation && !automaticSplit ? [validation] : [])];
   const info = {
     name: given,
     images: train.length,
@@ -127,6 +137,10 @@ async function runInfo(given: string, flags: { json?: true }): Promise<void> {
     automaticSplit,
     classes: countByClass(train),
     medianSize: await medianSide(train),
+    checkedImages: check.checked,
+    broken: check.broken,
+    copies: check.copies,
+    leftOut: (await Promise.all(left.map(async (dataset) => (await dataset.leftOut?.()) ?? []))).flat(),
   };
   output.result(info, () =>
     [
@@ -138,12 +152,19 @@ async function runInfo(given: string, flags: { json?: true }): Promise<void> {
       ...(info.classes.length > MAX_CLASSES
         ? [`  and ${info.classes.length - MAX_CLASSES} classes more`]
         : []),
+      ...checkLines(check),
+      ...info.broken.slice(0, MAX_BROKEN).map(({ image, problem }) => `  ${image}: ${problem}`),
+      ...(info.broken.length > MAX_BROKEN
+        ? [`  and ${info.broken.length - MAX_BROKEN} more; --json has them all`]
+        : []),
     ].join("\n"),
   );
 }
 
 /** Classes that are shown one by one; --json has them all. */
 const MAX_CLASSES = 20;
+/** Images that cannot be read, shown one by one. */
+const MAX_BROKEN = 20;
 
 function countByClass({
   classes,
