@@ -111,9 +111,7 @@ function partsAre(
   const { train, validation, test } = sources;
   const said = [...notes];
   if (train !== undefined && validation === undefined && test !== undefined)
-    said.push(
-      `${where} has no validation images: ${name("test")} serves for validation, and the best epoch is chosen by it`,
-    );
+    said.push(`${where} has no validation images: ${name("test")} is used for validation`);
   if (train !== undefined && validation !== undefined && test !== undefined)
     said.push(`${name("test")} is left out: training never sees it`);
   const measured = validation ?? test;
@@ -247,9 +245,7 @@ function byPart(source: RowsSource, path: string, parts: readonly (Part | undefi
   for (const part of new Set(parts)) if (part !== undefined) sources[part] = { ...source, part };
   const count = (part: Part): number => parts.filter((other) => other === part).length;
   const counts = PARTS.filter((part) => count(part) > 0).map((part) => `${part} ${count(part)}`);
-  const ofTest = sources.validation
-    ? " (left out: training never sees it)"
-    : " (used for validation: the best epoch is chosen by it)";
+  const ofTest = sources.validation ? " (left out: training never sees it)" : " (used for validation)";
   const { notes: _, ...located } = partsAre(sources, { where: path, name: (part) => part });
   return withNotes(located, [
     `${basename(path)} names parts: ${counts.join(", ")}${sources.train && sources.test ? ofTest : ""}`,

@@ -50,9 +50,9 @@ it("knows the usual names of parts, and no others", () => {
 
 describe("folders of parts", () => {
   it.each([
-    ["Training", "Testing", /no validation images: .*Testing serves for validation, and the best epoch/],
-    ["Train", "Test", /Test serves for validation/],
-    ["training_set", "test_set", /test_set serves for validation/],
+    ["Training", "Testing", /no validation images: .*Testing is used for validation/],
+    ["Train", "Test", /Test is used for validation/],
+    ["training_set", "test_set", /test_set is used for validation/],
     ["train", "val", /^$/],
   ])("%s and %s are parts, no classes", async (train, held, said) => {
     const path = await temporaryFolder();
