@@ -24,6 +24,8 @@ const TOUCHED_EVERY = 60_000;
 const FOREIGN_LIFETIME = 60 * 60 * 1000;
 /** A lock that cannot be read is being written, on disks without links, or was cut off by a crash. */
 const UNREADABLE_LIFETIME = 1000;
+/** What was left empty is no longer being written after this time. */
+const SWEPT_AFTER = 10_000;
 /** Locks that come and go while we look are tried again, for so long. */
 const PATIENCE = 5000;
 
@@ -132,16 +134,20 @@ async function removeDead(path: string, text: string, takesForeign: boolean): Pr
   } finally {
     await remove(claim);
   }
-  await sweep(path);
+  await sweep(path, mine.now);
 }
 
 /** Removes what processes left beside a lock that were killed while they made it or took it over. */
-async function sweep(path: string): Promise<void> {
+async function sweep(path: string, now: number): Promise<void> {
   const [folder, start] = [dirname(path), `.${basename(path)}.`];
   const names = await readdir(folder).catch(() => []);
   for (const name of names.filter((each) => each.startsWith(start) && each.endsWith(".tmp"))) {
-    const holder = parseHolder(await readFile(join(folder, name), "utf8").catch(() => ""));
-    if (holder !== undefined && isHere(holder) && !(await isAlive(holder))) await remove(join(folder, name));
+    const found = await look(join(folder, name)).catch(() => undefined);
+    if (found === undefined) continue;
+    const { holder, touched } = found;
+    const isLeft =
+      holder === undefined ? now - touched > SWEPT_AFTER : isHere(holder) && !(await isAlive(holder));
+    if (isLeft) await remove(join(folder, name));
   }
 }
 

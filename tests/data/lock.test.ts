@@ -97,10 +97,19 @@ describe("tryLock", () => {
       JSON.stringify({ ...DEAD, hostname: "elsewhere" }),
     );
     await writeFile(join(folder, ".other.0123456789ab.tmp"), JSON.stringify(DEAD));
+    const empty = join(folder, ".lock.0123456789ad.tmp");
+    await writeFile(empty, "");
+    const before = new Date(Date.now() - 20_000);
+    await utimes(empty, before, before);
+    await writeFile(join(folder, ".lock.0123456789ae.tmp"), ""); // being written
     await lockOf(DEAD);
     const lock = await tryLock(path);
     if ("release" in lock) await lock.release();
-    expect((await readdir(folder)).toSorted()).toEqual([".lock.0123456789ac.tmp", ".other.0123456789ab.tmp"]);
+    expect((await readdir(folder)).toSorted()).toEqual([
+      ".lock.0123456789ac.tmp",
+      ".lock.0123456789ae.tmp",
+      ".other.0123456789ab.tmp",
+    ]);
   });
 
   test("takes a lock over whose last successor died while taking it over", async () => {
