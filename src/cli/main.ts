@@ -1,17 +1,14 @@
 #!/usr/bin/env node
 /** The `deit` command as a process. */
 import process from "node:process";
+import { ignoresHangUp } from "./hang-up.ts";
+import { exitCodeAfter, keepGoingWithoutOutput } from "./streams.ts";
 
 /** The first release with all that is used: type stripping, Float16Array, explicit resource management. */
 const OLDEST_NODE = 24;
 
-// A reader that closes the pipe (`deit models | head -1`) has what it wanted.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit();
-    throw error;
-  });
-}
+keepGoingWithoutOutput();
+if (ignoresHangUp()) process.on("SIGHUP", () => {});
 
 if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
   process.stderr.write(
@@ -21,5 +18,5 @@ if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
   process.exitCode = 1;
 } else {
   const { run } = await import("./run.ts");
-  process.exitCode = await run(process.argv.slice(2));
+  process.exitCode = exitCodeAfter(await run(process.argv.slice(2)));
 }

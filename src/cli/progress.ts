@@ -35,7 +35,7 @@ function bar(label: string, stream: NodeJS.WriteStream): Progress {
     stream,
     format: "{label} {bar} {percentage}%  {text}",
     barsize: 24,
-    hideCursor: true,
+    hideCursor: false, // a process that is killed could not give it back
     clearOnComplete: true,
     linewrap: false,
     gracefulExit: false,
@@ -45,14 +45,12 @@ function bar(label: string, stream: NodeJS.WriteStream): Progress {
   const stop = (): void => {
     current?.stop();
     current = undefined;
-    process.removeListener("exit", stop);
   };
   return {
     update(done, total, text = "") {
       if (current === undefined) {
         current = new SingleBar(options, Presets.shades_classic);
         current.start(total, done, { label, text });
-        process.once("exit", stop); // gives the cursor back
       }
       current.setTotal(total);
       current.update(done, { text });

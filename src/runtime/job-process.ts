@@ -93,10 +93,11 @@ export interface JobContext {
   readonly signal: AbortSignal;
 }
 
-/** The other side: waits for one job, does it, answers, ends. Ctrl-C is the parent's, which then asks to stop. */
+/** The other side: waits for one job, does it, answers, ends. Ctrl-C and a closed terminal are the parent's, which then asks to stop. */
 export function serveJob(work: (job: unknown, context: JobContext) => Promise<unknown>): void {
   const controller = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"]) process.on(name, () => {});
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, () => {});
+  process.stderr.on("error", () => {}); // a terminal or a log that is gone ends no work
   const answer = (message: FromChild): void => {
     if (process.connected) process.send?.(message, undefined, undefined, () => {});
   };

@@ -22,6 +22,10 @@ options goes to runs/DATA-MODEL-2, and so on. A run is trained longer with
 deit train RUN --epochs N: the learning rate follows the schedule of N epochs
 from there on.
 
+Ctrl-C, SIGTERM and a closed terminal save the run and stop it (exit code 130);
+a second Ctrl-C ends it at once. Under nohup or disown it goes on when the
+terminal closes. Lost output (a closed pipe, a full log disk) stops nothing.
+
 Examples:
   deit train ./photos                          a first try
   deit train ./photos --epochs 100 --estimate  how long would that take?
