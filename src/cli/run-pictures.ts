@@ -65,7 +65,7 @@ export async function runPictures(
   const recorded = isChosen ? [] : await heldOutImages(own);
   const goingByRecord = { ...options, ...(recorded.length > 0 && { recorded }) };
   const choices = recorded.length > 0 ? await choiceNotes(own) : [];
-  if (!(await isSplitByChance(options.dataPath))) return { options: goingByRecord, notes: choices };
+  if (!(await isSplitByChance(options))) return { options: goingByRecord, notes: choices };
   const spoilt = own.filter((run) => !holdsBack(run, part));
   if (spoilt.length > 0 && spoilt.length < own.length && !isChosen) throw differentParts(own, options);
   return {
@@ -168,10 +168,13 @@ function sameOrMoved(ofRun: Folder, named: Folder): "same" | "moved" | undefined
 }
 
 /** Whether the folder has no validation pictures of its own. */
-async function isSplitByChance(dataPath: string | null): Promise<boolean> {
+async function isSplitByChance({
+  dataPath,
+  dataSet,
+}: Pick<Pictures, "dataPath" | "dataSet">): Promise<boolean> {
   if (dataPath === null) return false; // CIFAR
   const { locateDataset } = await import("../data/locate.ts");
-  return (await locateDataset(dataPath)).validation === undefined;
+  return (await locateDataset(dataPath, { asClasses: dataSet === "folder" })).validation === undefined;
 }
 
 /** The largest part that as many of the runs as can be held back: of one seed, a smaller part lies within a larger one. */

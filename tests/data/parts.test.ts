@@ -1,7 +1,7 @@
 /** Which images are for training, validation and testing: by the names of folders and files, and by columns. */
 import { existsSync } from "node:fs";
-import { rename } from "node:fs/promises";
-import { join } from "node:path";
+import { rename, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { describe, expect, it } from "vitest";
@@ -10,6 +10,7 @@ import { locateDataset } from "../../src/data/locate.ts";
 import { openDatasets, openEvaluation } from "../../src/data/open.ts";
 import { partOf } from "../../src/data/split-names.ts";
 import { DeitError } from "../../src/errors.ts";
+import { runCommand } from "../cli/run-command.ts";
 import { image, temporaryFolder, writeClasses, writeImage, writeText } from "./temporary.ts";
 
 const names = ({ length, describe: nameOf }: Dataset): string[] =>
@@ -138,6 +139,18 @@ describe("folders of parts", () => {
     const twice = await temporaryFolder();
     for (const part of ["train", "training"]) await writeClasses(join(twice, part), { cat: 1, dog: 1 });
     expect((await failure(openDatasets({ dataPath: twice }))).code).toBe("data/unclear-split");
+  });
+
+  it("a run on folders that --data-set folder took for classes is measured as it was trained", async () => {
+    const path = await temporaryFolder();
+    for (const name of ["one", "two"]) await writeClasses(join(path, name), { cat: 2, dog: 2 });
+    const run = join(path, "..", `${basename(path)}-run`);
+    const words =
+      "--data-set folder --epochs 1 --model deit_w64d4_patch4_32 --batch-size 4 --workers 0 --device cpu";
+    const trained = await runCommand(["train", path, "--output-dir", run, ...words.split(" ")]);
+    const measured = await runCommand(["eval", run, "--device", "cpu", "--workers", "0"]);
+    await rm(run, { recursive: true, force: true });
+    expect([trained.code, measured.code, measured.err.match(/^error.*/m)]).toEqual([0, 0, null]);
   });
 
   it("classes with folders of different names inside stay classes", async () => {
