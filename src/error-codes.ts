@@ -65,11 +65,13 @@ export const ERROR_CODES = {
   "device/program-failed": "ONNX Runtime cannot load or run a program on the device",
   "device/threads": "a number of threads that is no whole number from 1 on",
   "device/unknown": "there is no device of this name",
+  "device/not-here": "what a run needs is missing or broken on this machine, as deit doctor says",
   "device/unusable": "a device, its driver or its libraries are not there or cannot be used",
   "distillation/cache-unusable": "the folder for a teacher's answers cannot be used",
   "download/damaged": "a file that was downloaded is not the one that was expected",
   "download/failed": "a file could not be downloaded",
   "eval/real-labels": "ReaL's labels cannot be read, or are not of these images or classes",
+  "export/batch": "a model that cannot be written for batches of any size",
   "export/calibration": "the ranges of an int8 export cannot be found",
   "export/input-size": "an exported file takes images of another size than the model",
   "export/no-counterpart": "another program cannot make the model that is to be exported for it",
@@ -132,6 +134,7 @@ export const ERROR_CODES = {
   "run/foreign-state": "the folder of a run holds the state of another run",
   "run/in-use": "another process has the folder of a run open",
   "run/interrupted": "a run was asked to stop, and has saved",
+  "run/process-ended": "a process of a study or a measurement ended before it had finished",
   "run/log-order": "an epoch was to be logged after a later one",
   "run/no-images": "the images of a run are not where they were",
   "run/no-run": "a run was named, and there is none at the given place",
@@ -150,7 +153,7 @@ export const ERROR_CODES = {
   "study/teachers-apart": "the teachers of a study differ more than its table allows",
   "study/varied-option": "a flag for an option in which the rows of a study differ",
   "study/vary": "--vary names no option, or one that a study sets itself",
-  unclassified: "an error without a code of its own yet",
+  internal: "an error that is not the user's: a bug, or what a library threw in another thread",
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -8,7 +8,7 @@ import type { ErrorCode } from "./error-codes.ts";
 /** What every error takes besides its message. */
 export interface ErrorDetails {
   /** Stable name of the problem; see error-codes.ts. */
-  readonly code?: ErrorCode | undefined;
+  readonly code: ErrorCode;
   /** One line: what to do about it. */
   readonly hint?: string | undefined;
   readonly cause?: unknown;
@@ -21,7 +21,7 @@ export class DeitError extends Error {
   readonly code: ErrorCode;
   /** One line: what to do about it. */
   readonly hint: string | undefined;
-  constructor(message: string, { code = "unclassified", hint, cause }: ErrorDetails = {}) {
+  constructor(message: string, { code, hint, cause }: ErrorDetails) {
     super(
       hint === undefined ? bounded(message) : `${bounded(message)}\n${bounded(hint)}`,
       cause === undefined ? undefined : { cause },
@@ -62,7 +62,7 @@ export class ShapeError extends DeitError {
 export class ConfigError extends DeitError {
   override readonly name = "ConfigError";
   readonly path: string;
-  constructor(path: string, message: string, options?: ErrorDetails) {
+  constructor(path: string, message: string, options: ErrorDetails) {
     super(message, options);
     this.path = path;
   }
@@ -79,7 +79,7 @@ export class CheckpointError extends DeitError {
       missing = [],
       unexpected = [],
       ...options
-    }: { missing?: readonly string[]; unexpected?: readonly string[] } & ErrorDetails = {},
+    }: { missing?: readonly string[]; unexpected?: readonly string[] } & ErrorDetails,
   ) {
     super(message, options);
     this.missing = missing;
@@ -92,11 +92,7 @@ export class FormatError extends DeitError {
   override readonly name = "FormatError";
   readonly file: string;
   readonly offset: number | undefined;
-  constructor(
-    file: string,
-    message: string,
-    { offset, ...options }: { offset?: number } & ErrorDetails = {},
-  ) {
+  constructor(file: string, message: string, { offset, ...options }: { offset?: number } & ErrorDetails) {
     super(`${file}: ${message}${offset === undefined ? "" : ` (at byte ${offset})`}`, options);
     this.file = file;
     this.offset = offset;
@@ -107,7 +103,7 @@ export class FormatError extends DeitError {
 export class DataError extends DeitError {
   override readonly name = "DataError";
   readonly path: string;
-  constructor(path: string, message: string, options?: ErrorDetails) {
+  constructor(path: string, message: string, options: ErrorDetails) {
     super(message, options);
     this.path = path;
   }
@@ -122,7 +118,7 @@ export class DeviceError extends DeitError {
   constructor(
     device: string,
     message: string,
-    { outOfMemory = false, ...options }: { outOfMemory?: boolean } & ErrorDetails = {},
+    { outOfMemory = false, ...options }: { outOfMemory?: boolean } & ErrorDetails,
   ) {
     super(message, options);
     this.device = device;

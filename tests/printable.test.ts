@@ -83,12 +83,12 @@ describe("text", () => {
 
 test("a message is of a length that can be read", () => {
   const names = Array.from({ length: 100_000 }, (_, i) => `blocks.${i}.weight`).join(", ");
-  const error = new FormatError("file", `missing: ${names}`, { hint: "Get it again." });
+  const error = new FormatError("file", `missing: ${names}`, { code: "internal", hint: "Get it again." });
   expect(error.message.length).toBeLessThan(5000);
   expect(error.message).toMatch(
     /^file: missing: blocks\.0\.weight, .*characters left out.*\nGet it again\.$/s,
   );
-  expect(new DeitError("short").message).toBe("short");
+  expect(new DeitError("short", { code: "internal" }).message).toBe("short");
 });
 
 describe("the command line on names that act", () => {

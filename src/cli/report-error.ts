@@ -32,7 +32,7 @@ export function reportError(error: unknown, { version }: { version: string }): n
   }
   if (error instanceof DeitError) {
     const [first = "", ...rest] = error.message.split("\n");
-    const code = error.code === "unclassified" ? [] : [colours.dim(`  code: ${error.code}`)];
+    const code = error.code === "internal" ? [] : [colours.dim(`  code: ${error.code}`)];
     print([`${colours.red("error:")} ${first}`, ...rest.map((line) => `  ${line}`), ...code].join("\n"));
     return error instanceof ConfigError ? EXIT.usage : EXIT.failed;
   }

@@ -31,7 +31,7 @@ export function dynamicBatch(
   const [graph, second] = [model?.graph, other?.graph];
   const input = graph?.input[0]?.name;
   if (model === undefined || graph === undefined || second === undefined || input === undefined)
-    throw new DeitError("a model without inputs has no batch");
+    throw new DeitError("a model without inputs has no batch", { code: "export/batch" });
   if (graph.node.length !== second.node.length)
     throw unsupported(`${graph.node.length} and ${second.node.length} nodes`);
   const rewriter = new Rewriter(graph, second, input);
@@ -196,5 +196,7 @@ function freeFirstAxis({ type }: ValueInfoProto, batch: string): void {
 }
 
 function unsupported(what: string): DeitError {
-  return new DeitError(`this model cannot be written for batches of any size: ${what} depend on it`);
+  return new DeitError(`this model cannot be written for batches of any size: ${what} depend on it`, {
+    code: "export/batch",
+  });
 }

@@ -15,11 +15,13 @@ export async function checkSheetFile(file: string, option: string): Promise<void
     throw new ConfigError(
       option,
       `--${option}: got "${file}", expected a name that ends in ${FORMATS.join(", ")}`,
+      { code: "options/value" },
     );
   }
   const folder = dirname(file);
   if ((await stat(folder).catch(() => undefined))?.isDirectory() ?? false) return;
   throw new ConfigError(option, `--${option}: there is no folder ${folder}`, {
+    code: "options/value",
     hint: "Make it first, or name another.",
   });
 }

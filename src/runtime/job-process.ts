@@ -27,6 +27,7 @@ export class JobKilledError extends DeitError {
     super(
       `a process ended ${signal === null ? `with code ${code}` : `by ${signal}`} before it had finished`,
       {
+        code: "run/process-ended",
         hint:
           signal === "SIGKILL" ? "The machine may have run out of memory." : "Start the same command again.",
       },

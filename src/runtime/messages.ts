@@ -70,7 +70,7 @@ export function packError(error: unknown): WireError {
     return {
       device: undefined,
       message: String(error),
-      code: "unclassified",
+      code: "internal",
       hint: undefined,
       outOfMemory: false,
     };
@@ -78,7 +78,7 @@ export function packError(error: unknown): WireError {
   return {
     device: error instanceof DeviceError ? error.device : undefined,
     message: hint === undefined ? error.message : error.message.slice(0, -hint.length - 1),
-    code: error instanceof DeitError ? error.code : "unclassified",
+    code: error instanceof DeitError ? error.code : "internal",
     hint,
     outOfMemory: error instanceof DeviceError && error.outOfMemory,
   };

@@ -21,13 +21,15 @@ const report = (error: unknown): number => reportError(error, { version: "1.2.3"
 
 describe("exit code and words", () => {
   it("of a user's mistake: 2, the message, no stack", () => {
-    expect(report(new ConfigError("lr", "--lr: got x", { hint: "Write a number." }))).toBe(2);
-    expect(printed).toBe("error: --lr: got x\n  Write a number.\n");
+    expect(
+      report(new ConfigError("lr", "--lr: got x", { code: "options/value", hint: "Write a number." })),
+    ).toBe(2);
+    expect(printed).toBe("error: --lr: got x\n  Write a number.\n  code: options/value\n");
   });
 
   it("of bad input: 1, the message, no stack", () => {
-    expect(report(new DataError("photos", "photos: no such folder"))).toBe(1);
-    expect(printed).toBe("error: photos: no such folder\n");
+    expect(report(new DataError("photos", "photos: no such folder", { code: "data/no-images" }))).toBe(1);
+    expect(printed).toBe("error: photos: no such folder\n  code: data/no-images\n");
   });
 
   it("of a full disk: 1, with advice", () => {

@@ -23,7 +23,8 @@ export function memoryFile(stored: ReadonlyMap<string, Tensor>, path = "memory")
   let closed = false;
   const read = (name: string): Promise<Tensor> => {
     const tensor = stored.get(name);
-    if (tensor === undefined) throw new FormatError(path, `has no tensor ${name}`);
+    if (tensor === undefined)
+      throw new FormatError(path, `has no tensor ${name}`, { code: "checkpoint/no-tensors" });
     reads.set(name, (reads.get(name) ?? 0) + 1);
     return Promise.resolve({ ...tensor, data: tensor.data.slice() });
   };

@@ -350,7 +350,7 @@ export async function tryMutant(root: string, seed: number, of: readonly Specime
   if (error instanceof DeitError) {
     const { code, message } = error;
     const fault =
-      code === "unclassified"
+      code === "internal"
         ? `no code: ${message}`
         : message.length > 10_000
           ? `${message.length} characters`

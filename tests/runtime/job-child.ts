@@ -11,11 +11,15 @@ serveJob(async (job, { tell, signal }) => {
     case "result":
       return { answer: 42 };
     case "full":
-      throw new DeviceError("webgpu", "there is no room", { hint: "Take less.", outOfMemory: true });
+      throw new DeviceError("webgpu", "there is no room", {
+        code: "device/out-of-memory",
+        hint: "Take less.",
+        outOfMemory: true,
+      });
     case "absent":
-      throw new DeviceError("cuda", "there is no such card");
+      throw new DeviceError("cuda", "there is no such card", { code: "device/unusable" });
     case "mistaken":
-      throw new ConfigError("lr", "lr is no number", { hint: "Give one." });
+      throw new ConfigError("lr", "lr is no number", { code: "options/value", hint: "Give one." });
     case "stopped":
       await new Promise((resolve) => signal.addEventListener("abort", resolve));
       return signal.throwIfAborted();

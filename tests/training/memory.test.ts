@@ -68,9 +68,13 @@ describe("advice", () => {
   });
 
   test("is for errors of memory alone", () => {
-    const other = new DeviceError("cpu", "another error");
+    const other = new DeviceError("cpu", "another error", { code: "device/program-failed" });
     expect(withMemoryAdvice(other, options)).toBe(other);
-    const full = new DeviceError("webgpu", "program failed", { hint: "old hint", outOfMemory: true });
+    const full = new DeviceError("webgpu", "program failed", {
+      code: "device/out-of-memory",
+      hint: "old hint",
+      outOfMemory: true,
+    });
     const advised = withMemoryAdvice(full, options);
     expect(advised).toBeInstanceOf(DeviceError);
     expect((advised as DeviceError).message).toMatch(

@@ -21,7 +21,10 @@ function scarce({ run, ...executable }: Executable, failing: number): Executable
     async run(feeds, options) {
       if (++runs === failing) failed = options?.group;
       if (failed !== undefined && failed === options?.group)
-        throw new DeviceError("webgpu", "Failed to create GPU buffer", { outOfMemory: true });
+        throw new DeviceError("webgpu", "Failed to create GPU buffer", {
+          code: "device/out-of-memory",
+          outOfMemory: true,
+        });
       return run(feeds, options);
     },
   };

@@ -36,6 +36,7 @@ async function runDoctor(flags: { installCuda?: true; json?: true }): Promise<vo
   if (broken !== undefined) {
     const hint = broken.fix;
     throw new DeviceError("cpu", `deit cannot work here: ${broken.name}: ${broken.found}`, {
+      code: "device/not-here",
       ...(hint && { hint }),
     });
   }
@@ -98,6 +99,7 @@ async function runInstall(flags: { json?: true }): Promise<void> {
     "cuda",
     `the CUDA provider is installed, and nothing runs on it yet: ${trial.message}${lacking}`,
     {
+      code: "device/unusable",
       hint: "It wants an NVIDIA driver, CUDA 12 and cuDNN 9 on the machine that it runs on; deit doctor says how to get them.",
     },
   );

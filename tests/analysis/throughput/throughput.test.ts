@@ -326,9 +326,14 @@ test.each([
   [new JobKilledError(1, null), false],
   [new Error("RangeError: Array buffer allocation failed\n    at ArrayBuffer"), true],
   [new JobError("DeitError", packError(new Error("std::bad_alloc"))), true],
-  [new DeviceError("webgpu", "cannot be loaded", { outOfMemory: true }), true],
-  [new DeviceError("webgpu", "out of memory, says a word in what a driver logs"), false],
-  [new DeviceError("cuda", "there is no CUDA device"), false],
+  [new DeviceError("webgpu", "cannot be loaded", { code: "device/out-of-memory", outOfMemory: true }), true],
+  [
+    new DeviceError("webgpu", "out of memory, says a word in what a driver logs", {
+      code: "device/program-failed",
+    }),
+    false,
+  ],
+  [new DeviceError("cuda", "there is no CUDA device", { code: "device/unusable" }), false],
 ])("a batch that did not fit is told from other failures: %s", (error, expected) => {
   expect(ranOutOfMemory(error)).toBe(expected);
 });
