@@ -1,12 +1,10 @@
 /** The folder of an analysis: its tables and documents, its figures, and all of it as one page, index.html. */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { DataError } from "../errors.ts";
 import type { Figure } from "../figures/draw.ts";
-import { writeFigure } from "../figures/draw.ts";
+import { figureFiles } from "../figures/draw.ts";
 import type { PageFrame, PageSection } from "../figures/page.ts";
 import { figurePage } from "../figures/page.ts";
-import { writeFileAtomic } from "../formats/atomic-file.ts";
+import { makeFolder, writeFileAtomic } from "../formats/atomic-file.ts";
 import { csv } from "../formats/csv.ts";
 
 export interface AnalysisContent {
@@ -21,12 +19,12 @@ export interface AnalysisContent {
 
 export type CsvRows = readonly (readonly (string | number)[])[];
 
-/** Writes into a folder, which is made. @returns the names of the files @throws DataError when it cannot be made */
+/** Writes into a folder, which is made. @returns the names of the files @throws DeitError when they cannot be written */
 export async function writeAnalysis(
   folder: string,
   { files, figures, page, command }: AnalysisContent,
 ): Promise<string[]> {
-  await makeAnalysisFolder(folder);
+  await makeFolder(folder, { what: "the analysis" });
   const html = await figurePage({ ...page, ...(command !== undefined && { command }) });
   const contents: [name: string, content: string | Uint8Array][] = Object.entries(files).map(
     ([name, content]) => [name, encoded(name, content)],
@@ -34,23 +32,17 @@ export async function writeAnalysis(
   for (const [name, content] of [...contents, ["index.html", html] as const])
     await writeFileAtomic(join(folder, name), content, { what: name });
   const drawn: string[] = [];
-  for (const [name, figure] of Object.entries(figures))
-    if (figure !== undefined) drawn.push(...(await writeFigure(folder, name, figure)));
+  for (const [name, figure] of Object.entries(figures)) {
+    if (figure === undefined) continue;
+    for await (const [file, content] of figureFiles(name, figure)) {
+      await writeFileAtomic(join(folder, file), content, { what: file });
+      drawn.push(file);
+    }
+  }
   return [...Object.keys(files), "index.html", ...drawn];
 }
 
 function encoded(name: string, content: CsvRows | Uint8Array | object): string | Uint8Array {
   if (content instanceof Uint8Array) return content;
   return name.endsWith(".csv") ? csv(content as CsvRows) : `${JSON.stringify(content, null, 2)}\n`;
-}
-
-/** @throws DataError when it cannot be made */
-export async function makeAnalysisFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
-    throw new DataError(folder, `${folder} cannot be made a folder`, {
-      code: "files/not-written",
-      hint: "Name another with --out.",
-      cause,
-    });
-  });
 }

@@ -3,16 +3,14 @@
  * beside each other, the numbers, and one page with all of it. Page and numbers are written as the pictures come; nothing of
  * a picture is kept.
  */
-import { writeFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import sharp from "sharp";
 import type { Picture } from "../augmentation/picture.ts";
 import { aroundSections, sectionText } from "../figures/page.ts";
 import { THEMES } from "../figures/palette.ts";
 import type { GrowingFile } from "../formats/atomic-file.ts";
-import { openGrowingFile } from "../formats/atomic-file.ts";
+import { makeFolder, openGrowingFile, writeFileAtomic } from "../formats/atomic-file.ts";
 import { csv } from "../formats/csv.ts";
-import { makeAnalysisFolder } from "./analysis-folder.ts";
 import { attentionNumbers, NUMBERS_HEAD, numbersRows } from "./attention-numbers.ts";
 import { overlay, rangeOf, reduced, seenPart } from "./attention-overlay.ts";
 import { howToRead, leadOf, pictureSection } from "./attention-page.ts";
@@ -49,7 +47,7 @@ export function attentionFiles(folder: string, selection: Selection = {}): Atten
   let opened: Written | undefined;
   let pictures = 0;
   const begin = async (source: AttentionSource): Promise<Written> => {
-    await makeAnalysisFolder(folder);
+    await makeFolder(folder, { what: "the analysis" });
     const open = async (name: string): Promise<GrowingFile> =>
       openGrowingFile(join(folder, name), { what: name });
     opened = {
@@ -69,7 +67,7 @@ export function attentionFiles(folder: string, selection: Selection = {}): Atten
       const name = freeName(maps.image, taken);
       const written: string[] = [];
       const write = async (file: string, bytes: Uint8Array): Promise<void> => {
-        await writeFile(join(folder, file), bytes);
+        await writeFileAtomic(join(folder, file), bytes, { what: file });
         written.push(file);
       };
       const rolled = rangeOf(maps.tokens.map(({ rollout }) => rollout));

@@ -2,10 +2,12 @@
  * `deit bench train|infer --profile`: which operations take the time, by kind, phase, part and layer. The profiler costs
  * time itself, small operations most; the rate without it is `deit bench` without `--profile`.
  */
-import { copyFile, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DeitError } from "../errors.ts";
+import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { GRADIENT_SCOPE } from "../graph/gradient.ts";
 import { createModel } from "../models/registry.ts";
 import { createRuntime } from "../runtime/node.ts";
@@ -115,7 +117,7 @@ async function moveFile(from: string, to: string): Promise<void> {
     await rename(from, to);
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EXDEV")) throw error;
-    await copyFile(from, to); // the temporary folder is on another disk
+    await writeFileAtomic(to, createReadStream(from), { what: "the profile" }); // the temporary folder is on another disk
   }
 }
 

@@ -1,11 +1,12 @@
 /** The folder that a command writes its results into. */
-import { mkdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { ConfigError } from "../errors.ts";
+import { makeFolder as make } from "../formats/atomic-file.ts";
 
 /** Makes the folder of --out, where there is none. @throws ConfigError when something else has its name */
 export async function makeFolder(path: string): Promise<void> {
   await refuseFile(path);
-  await mkdir(path, { recursive: true });
+  await make(path, { what: "results" });
 }
 
 /** For what writes nothing yet. @throws ConfigError when --out is no folder */

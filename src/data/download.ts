@@ -21,6 +21,8 @@ export interface DownloadOptions {
   readonly label?: string;
   /** Asks in another way, such as with a token; what it throws ends the download. */
   readonly fetch?: typeof fetch;
+  /** Looks into what came, before it gets its name; what it throws ends the download, and the file is removed. */
+  readonly check?: ((part: string) => Promise<void>) | undefined;
   /** What to do about a server that answered with this status, or not at all. */
   readonly advice?: (status: number | undefined) => string;
   readonly onProgress?: ProgressListener | undefined;
@@ -78,14 +80,18 @@ export async function download(options: DownloadOptions): Promise<void> {
       },
     );
   }
+  await options.check?.(part).catch(async (error: unknown) => {
+    await rm(part, { force: true });
+    throw error;
+  });
   await rename(part, file);
 }
 
 /** An answer that is not the file. */
 class Refusal extends Error {
   readonly status: number;
-  constructor({ status, statusText }: Response) {
-    super(`the server answered ${status} ${statusText}`.trimEnd());
+  constructor({ status, statusText }: Response, more = "") {
+    super(`the server answered ${status} ${statusText} ${more}`.trimEnd());
     this.status = status;
   }
 }
@@ -100,6 +106,7 @@ async function fetchRest({
   label = url,
   silence = SILENCE,
   fetch: ask = fetch,
+  checksum,
   onProgress,
   signal,
 }: DownloadOptions & { part: string; start: number }): Promise<void> {
@@ -113,9 +120,18 @@ async function fetchRest({
       headers: { "accept-encoding": "identity", ...(start > 0 && { range: `bytes=${start}-` }) },
       signal: signal ? AbortSignal.any([signal, silent.signal]) : silent.signal,
     });
-    if (response.status === 416) return; // the part is whole already: the checksum will tell
+    if (response.status === 416 && start > 0) {
+      const [, size] = /\/(\d+)$/.exec(response.headers.get("content-range") ?? "") ?? [];
+      // It is whole already; where the server does not say how long it is, the checksum will tell.
+      if (size === undefined ? checksum !== undefined : Number(size) === start) return;
+      await rm(part, { force: true }); // of another file than there is now
+      throw new BrokenOff("the part that came before is longer than the file is now");
+    }
     if (!response.ok || response.body === null) throw new Refusal(response);
     const resumed = response.status === 206;
+    const [, from] = /^bytes (\d+)-/.exec(response.headers.get("content-range") ?? "") ?? [];
+    if (resumed && from !== undefined && Number(from) !== start)
+      throw new Refusal(response, `which starts at byte ${from}, not ${start}`);
     let done = resumed ? start : 0;
     const length = Number(response.headers.get("content-length") ?? Number.NaN);
     const total = Number.isFinite(length) ? done + length : undefined;

@@ -14,6 +14,8 @@ import { withLock } from "./lock.ts";
 export interface PullWeightsOptions {
   /** The folder that holds `checkpoints/`; default the user's cache folder. */
   readonly cacheDir?: string | undefined;
+  /** Looks into weights that were fetched and have no hash, before they get their name; throws for what is none. */
+  readonly check?: ((part: string) => Promise<void>) | undefined;
   readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -57,7 +59,7 @@ const checked = new Set<string>();
  */
 export async function pullWeights(
   url: string,
-  { cacheDir = cacheFolder(), onProgress, signal }: PullWeightsOptions = {},
+  { cacheDir = cacheFolder(), check, onProgress, signal }: PullWeightsOptions = {},
 ): Promise<string> {
   const file = pulledWeightsFile(url, cacheDir);
   const [, digest] = HASH.exec(file) ?? [];
@@ -70,7 +72,15 @@ export async function pullWeights(
       async () => {
         if (await isSound(file, checksum)) return; // another process was faster
         await rm(file, { force: true });
-        await download({ url, file, checksum, onProgress, signal, advice: (status) => advice(status, file) });
+        await download({
+          url,
+          file,
+          checksum,
+          check,
+          onProgress,
+          signal,
+          advice: (status) => advice(status, file),
+        });
         if (checksum !== undefined) checked.add(file);
       },
       {

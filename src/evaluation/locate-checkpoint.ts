@@ -2,19 +2,22 @@
  * The file that holds a checkpoint's weights, from what people name: a file, a run folder, a model folder, an address, a Hub
  * id, the name of a model with pretrained weights. What is not on this machine is fetched once.
  */
-import { stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import type { ProgressListener } from "../data/download.ts";
 import { isAddress, pulledWeightsFile, pullWeights } from "../data/pull-weights.ts";
 import { DataError, DeitError, firstLine } from "../errors.ts";
 import type { WeightsChoice } from "../formats/find-weights.ts";
 import { firstIn, MODEL_WEIGHTS, RUN_AVERAGED, RUN_WEIGHTS } from "../formats/model-folder.ts";
+import { foreignFile } from "../formats/foreign-file.ts";
 import { openSafetensors } from "../formats/safetensors-file.ts";
+import { openTensorFile } from "../formats/tensor-file.ts";
 import { isOffline } from "../interop/hub-access.ts";
 import type { HubId } from "../interop/hub-cache.ts";
 import { cachedWeights, parseHubId } from "../interop/hub-cache.ts";
 import type { PretrainedWeights } from "../models/pretrained.ts";
 import { PRETRAINED } from "../models/pretrained.ts";
 import { listModels } from "../models/registry.ts";
+import { inspectOnnx } from "./onnx-inspection.ts";
 
 export interface LocateOptions {
   /** Of a run folder: "model" its trained weights, "ema" the averaged ones. */
@@ -27,7 +30,8 @@ export interface LocateOptions {
 export async function locateCheckpoint(given: string, options: LocateOptions = {}): Promise<string> {
   const found = await stat(given).catch(() => undefined);
   if (found !== undefined) return found.isDirectory() ? inFolder(given, options) : given;
-  if (isAddress(given)) return pullWeights(given, options);
+  if (isAddress(given))
+    return pullWeights(given, { ...options, check: async (part) => checkWeights(part, given) });
   const released = PRETRAINED.find(({ model }) => model === given);
   if (released !== undefined)
     return locateCheckpoint(
@@ -50,6 +54,28 @@ export async function locateCheckpoint(given: string, options: LocateOptions = {
   if (cached !== undefined) return cached;
   const { downloadModel } = await import("../interop/hub-download.ts");
   return inFolder(await downloadModel(id, options));
+}
+
+/**
+ * Whether a download is a file of weights: no log-in page, nothing cut off. Weights with a hash are checked by that.
+ * @throws DataError
+ */
+async function checkWeights(part: string, url: string): Promise<void> {
+  try {
+    if (/\.onnx(?:[?#]|$)/i.test(url)) {
+      const bytes = await readFile(part);
+      const foreign = foreignFile(bytes.subarray(0, 64));
+      if (foreign !== undefined) throw new DeitError(foreign.what, { code: "checkpoint/foreign-file" });
+      inspectOnnx(bytes);
+    } else await (await openTensorFile(part, { sharded: false })).close();
+  } catch (cause) {
+    const reason = firstLine(cause).replaceAll(`${part}: `, "").replaceAll(part, "it");
+    throw new DataError(url, `${url}: what came is no file of weights: ${reason}`, {
+      code: "download/damaged",
+      hint: "The download was deleted. Check the address in a browser: a log-in page or an error may stand there.",
+      cause,
+    });
+  }
 }
 
 /** Whether a checkpoint is named by something else than a place on this machine: an address, a Hub id, a model's name. */

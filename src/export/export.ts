@@ -3,7 +3,7 @@
  * compared with the model it was made of; only then does it take its place.
  */
 import type { PartialPreprocessing } from "../augmentation/preprocessing.ts";
-import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
 import type { DataOptions } from "../data/open.ts";
@@ -12,6 +12,7 @@ import { CheckpointError, ConfigError, DataError, DeitError, firstLine } from ".
 import type { LoadedModel } from "../evaluation/load-model.ts";
 import { loadModel } from "../evaluation/load-model.ts";
 import type { Selection } from "../evaluation/share.ts";
+import { makeFolder } from "../formats/atomic-file.ts";
 import { toFloat16 } from "../interop/float16.ts";
 import type { Answers, Comparison } from "./check.ts";
 import { answersOfFile, answersOfModel, classesOf, compare, TOLERANCE } from "./check.ts";
@@ -21,6 +22,7 @@ import { deployedModel } from "./onnx.ts";
 import { answersOfPrepared, comparePrepared } from "./prepared.ts";
 import { quantizedModel } from "./quantized.ts";
 import { areWhole, takeSample } from "./sample.ts";
+import { staged } from "./staging.ts";
 import { checkTimmFolder } from "./timm.ts";
 import type { Sample } from "./sample.ts";
 import { answersOfPipeline, loadTransformersJs, PRECISIONS } from "./transformers-js.ts";
@@ -100,9 +102,7 @@ export async function exportModel(options: ExportOptions): Promise<ExportResult>
   say("running the model");
   const sample = await takeSample(pictures, { preprocessing, count: images });
   const reference = await answersOfModel(loaded, sample);
-  const staged = join(dirname(out), `.${basename(out)}.${process.pid}.partial`);
-  await rm(staged, { recursive: true, force: true });
-  try {
+  const comparisons = await staged(out, async (place) => {
     // without images to check with there are none to learn int8's ranges from
     const opened =
       pictures === undefined ? { ...options, dataPath: null, dataSet: "auto" as const } : options;
@@ -111,18 +111,16 @@ export async function exportModel(options: ExportOptions): Promise<ExportResult>
       loaded,
       sample,
       reference,
-      staged,
+      staged: place,
       name: basename(out),
       say,
       warn,
     };
-    const comparisons = await WRITERS[format](context);
+    const found = await WRITERS[format](context);
     options.signal?.throwIfAborted();
-    await takePlace(staged, out);
-    return { format, path: options.out, model: model.name, files: await filesOf(out), comparisons };
-  } finally {
-    await rm(staged, { recursive: true, force: true });
-  }
+    return found;
+  });
+  return { format, path: options.out, model: model.name, files: await filesOf(out), comparisons };
 }
 
 interface Context {
@@ -146,29 +144,21 @@ const WRITERS: Readonly<Record<ExportFormat, (context: Context) => Promise<Compa
     const settings = { ...(opset !== undefined && { opset }), ...(preprocessing && { preprocessing }) };
     const file = `${staged}.onnx`;
     await writeFile(file, deployedModel(loaded, settings));
-    try {
-      // What prepares pictures itself is checked twice: without that part, digit by digit, and with whole pictures.
-      if (preprocessing) await writeFile(`${staged}.pixels.onnx`, deployedModel(loaded));
-      const checked = preprocessing ? `${staged}.pixels.onnx` : file;
-      const comparisons = [await checkFile(context, { path: checked, file: name })];
-      if (preprocessing) comparisons.push(await checkPrepared(context, { path: file, file: name }));
-      await rename(file, staged);
-      return comparisons;
-    } finally {
-      await Promise.all([file, `${staged}.pixels.onnx`].map(async (path) => rm(path, { force: true })));
-    }
+    // What prepares pictures itself is checked twice: without that part, digit by digit, and with whole pictures.
+    if (preprocessing) await writeFile(`${staged}.pixels.onnx`, deployedModel(loaded));
+    const checked = preprocessing ? `${staged}.pixels.onnx` : file;
+    const comparisons = [await checkFile(context, { path: checked, file: name })];
+    if (preprocessing) comparisons.push(await checkPrepared(context, { path: file, file: name }));
+    await rename(file, staged);
+    return comparisons;
   },
   async safetensors(context) {
     const { loaded, staged, name } = context;
     const file = `${staged}.safetensors`;
-    try {
-      await writeOwn(file, loaded);
-      const comparison = await checkFile(context, { path: file, file: name });
-      await rename(file, staged);
-      return [comparison];
-    } finally {
-      await rm(file, { force: true });
-    }
+    await writeOwn(file, loaded);
+    const comparison = await checkFile(context, { path: file, file: name });
+    await rename(file, staged);
+    return [comparison];
   },
   async timm(context) {
     await mkdir(context.staged, { recursive: true });
@@ -344,7 +334,7 @@ async function checkPlace(out: string, { format, overwrite = false }: ExportOpti
       hint: `For example --out ${basename(out)}${ending}.`,
     });
   }
-  await mkdir(dirname(out), { recursive: true });
+  await makeFolder(dirname(out), { what: "the export" });
   const found = await stat(out).catch(() => undefined);
   if (found === undefined || overwrite) return;
   if (found.isDirectory() && (await readdir(out)).length === 0) return;
@@ -352,11 +342,6 @@ async function checkPlace(out: string, { format, overwrite = false }: ExportOpti
     code: "files/exists",
     hint: "Name another place, or replace it with --overwrite.",
   });
-}
-
-async function takePlace(staged: string, out: string): Promise<void> {
-  await rm(out, { recursive: true, force: true });
-  await rename(staged, out);
 }
 
 async function filesOf(out: string): Promise<{ file: string; bytes: number }[]> {

@@ -2,8 +2,6 @@
  * Figures: Vega-Lite drawn without a screen, as SVG for a page or as files in light and dark. A figure is a function
  * of its colours, so that one description serves every theme.
  */
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import sharp from "sharp";
 import type { Config, TopLevelSpec } from "vega-lite";
 import { printable } from "../printable.ts";
@@ -105,18 +103,17 @@ export async function drawPng(figure: Figure, theme: Exclude<Theme, "page">): Pr
   return pngOf(await drawSvg(figure, theme));
 }
 
-/** Writes NAME.svg, NAME.png, NAME-dark.svg and NAME-dark.png into a folder, which is made. @returns their names */
-export async function writeFigure(folder: string, name: string, figure: Figure): Promise<string[]> {
-  await mkdir(folder, { recursive: true });
-  const files: string[] = [];
+/** A figure as files: NAME.svg, NAME.png, NAME-dark.svg and NAME-dark.png, one after the other, and their content. */
+export async function* figureFiles(
+  name: string,
+  figure: Figure,
+): AsyncGenerator<readonly [file: string, content: string | Uint8Array]> {
   for (const theme of THEMES) {
     const base = theme === "light" ? name : `${name}-${theme}`;
     const svg = await drawSvg(figure, theme);
-    await writeFile(join(folder, `${base}.svg`), svg);
-    await writeFile(join(folder, `${base}.png`), await pngOf(svg));
-    files.push(`${base}.svg`, `${base}.png`);
+    yield [`${base}.svg`, svg];
+    yield [`${base}.png`, await pngOf(svg)];
   }
-  return files;
 }
 
 async function pngOf(svg: string): Promise<Uint8Array> {

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import { open, readdir, rename, statfs, unlink } from "node:fs/promises";
+import { mkdir, open, readdir, rename, stat, statfs, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DeitError } from "../errors.ts";
 
@@ -53,6 +53,35 @@ export async function writeFileAtomic(
     throw await describeWriteFailure(error, { path, what, ...(needed === undefined ? {} : { needed }) });
   }
   await syncFolder(dirname(path));
+}
+
+/**
+ * Makes a folder, and those that it stands in, where there are none.
+ * @param what that is to be saved there, for the message
+ * @throws DeitError saying why it cannot be made
+ */
+export async function makeFolder(path: string, { what = "files" }: { what?: string } = {}): Promise<void> {
+  await mkdir(path, { recursive: true }).catch(async (error: unknown) => {
+    throw await describeWriteFailure(await reasonOf(error, path), { path, what });
+  });
+}
+
+/** Node says ENOENT when it cannot make several folders, whatever the reason: the first that is missing tells. */
+async function reasonOf(error: unknown, path: string): Promise<unknown> {
+  const isUnnamed = error instanceof Error && "code" in error && error.code === "ENOENT";
+  const parent = dirname(path);
+  if (!isUnnamed || parent === path) return error;
+  try {
+    await stat(parent);
+  } catch {
+    return reasonOf(error, parent);
+  }
+  try {
+    await mkdir(path);
+    return error;
+  } catch (own) {
+    return own;
+  }
 }
 
 /** A file that grows as its content comes, and is there when it is whole. */
@@ -162,6 +191,7 @@ const REASONS: Readonly<Record<string, readonly [reason: string, hint: string]>>
     "Create the folder, or check whether it was removed while the program ran.",
   ],
   ENOTDIR: ["a part of the path is a file, not a folder", "Check the path."],
+  EEXIST: ["something else has that name", "Remove it, or choose another name."],
   EISDIR: ["a folder of that name is in the way", "Remove the folder or choose another name."],
   EIO: ["the disk reported an error", "Check the disk; choose a folder on another one."],
 };

@@ -3,7 +3,7 @@
  * refs/ by name. @huggingface/hub asks the Hub and lays out the cache; the bytes come by download.ts, which goes on where
  * an attempt stopped and checks what came.
  */
-import { mkdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { downloadFileToCacheDir, modelInfo, pathsInfo } from "@huggingface/hub";
 import type { PathInfo } from "@huggingface/hub";
@@ -12,6 +12,7 @@ import type { ProgressListener } from "../data/download.ts";
 import { download, explain, networkAdvice, SILENCE } from "../data/download.ts";
 import { withLock } from "../data/lock.ts";
 import { DataError, DeitError } from "../errors.ts";
+import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { isIndex, MODEL_SETTINGS, MODEL_WEIGHTS } from "../formats/model-folder.ts";
 import { shardNames } from "../formats/shard-index.ts";
 import type { HubAccess } from "./hub-access.ts";
@@ -101,7 +102,7 @@ async function fetchModel(context: Context): Promise<string> {
   if (revision !== sha) {
     const ref = join(cachedRepository(id), "refs", revision);
     await mkdir(dirname(ref), { recursive: true });
-    await writeFile(ref, sha);
+    await writeFileAtomic(ref, sha, { what: "the name of a revision" });
   }
   return snapshot;
 }

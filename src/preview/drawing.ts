@@ -5,6 +5,7 @@ import sharp from "sharp";
 import type { OverlayOptions } from "sharp";
 import type { Picture } from "../augmentation/picture.ts";
 import { ConfigError } from "../errors.ts";
+import { writeFileAtomic } from "../formats/atomic-file.ts";
 
 export const QUIET = "#66717e";
 const FORMATS = [".png", ".jpg", ".jpeg", ".webp"];
@@ -26,14 +27,17 @@ export async function checkSheetFile(file: string, option: string): Promise<void
   });
 }
 
-/** Writes a sheet of so many pixels; the ending says the format. */
+/** Writes a sheet of so many pixels; the ending says the format. @throws DeitError when it cannot be written */
 export async function writeDrawing(
   file: string,
   { width, height, layers }: { width: number; height: number; layers: readonly OverlayOptions[] },
 ): Promise<void> {
-  await sharp({ create: { width, height, channels: 3, background: "#ffffff" }, limitInputPixels: false })
-    .composite([...layers])
-    .toFile(file);
+  const sheet = sharp({
+    create: { width, height, channels: 3, background: "#ffffff" },
+    limitInputPixels: false,
+  }).composite([...layers]);
+  const format = extname(file).toLowerCase() === ".png" ? "png" : /webp$/i.test(file) ? "webp" : "jpeg";
+  await writeFileAtomic(file, await sheet.toFormat(format).toBuffer(), { what: "the sheet" });
 }
 
 /** SVG elements as one layer. */

@@ -1,8 +1,8 @@
 /** Trains what an ablation planned, some at a time, each in a process of its own. A run that is stopped saves; the same plan goes on. */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { withLock } from "../../data/lock.ts";
 import { DeitError, firstLine } from "../../errors.ts";
+import { makeFolder } from "../../formats/atomic-file.ts";
 import { JobError, JobKilledError, runJob } from "../../runtime/job-process.ts";
 import type { TrainEvent } from "../../training/events.ts";
 import { isRunFolder, readRun } from "../../training/run-folder.ts";
@@ -96,7 +96,7 @@ export async function runAblation(
   { onEvent, signal }: AblationHooks = {},
 ): Promise<string[]> {
   const { runs } = plan;
-  await mkdir(out, { recursive: true });
+  await makeFolder(out, { what: "the study" });
   const stopped = (): boolean => signal?.aborted ?? false;
   const onWait = (): void =>
     onEvent?.({ type: "warning", message: `another command works in ${out}; waiting for it` });

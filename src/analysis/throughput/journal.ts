@@ -3,8 +3,9 @@
  * line that was cut off is measured again. Node only.
  */
 import { createHash } from "node:crypto";
-import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { appendFile, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { describeWriteFailure, makeFolder } from "../../formats/atomic-file.ts";
 
 export interface Journal {
   /** What was kept under these facts, or what `measure` finds, which is then kept. */
@@ -21,7 +22,7 @@ export async function openJournal(file: string | undefined): Promise<Journal> {
     const entry = parse(line);
     if (entry !== undefined) known.set(entry.key, entry.value);
   }
-  if (file !== undefined) await mkdir(dirname(file), { recursive: true });
+  if (file !== undefined) await makeFolder(dirname(file), { what: "what was measured" });
   const torn = text !== "" && !text.endsWith("\n");
   let start = torn ? "\n" : "";
   return {
@@ -33,7 +34,9 @@ export async function openJournal(file: string | undefined): Promise<Journal> {
       known.set(key, value);
       if (file !== undefined) {
         const line = JSON.stringify({ key, at: new Date().toISOString(), facts, value });
-        await appendFile(file, `${start}${line}\n`);
+        await appendFile(file, `${start}${line}\n`).catch(async (error: unknown) => {
+          throw await describeWriteFailure(error, { path: file, what: "what was measured" });
+        });
         start = "";
       }
       return value;
