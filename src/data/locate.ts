@@ -11,7 +11,7 @@ import { isImageName, list } from "./image-names.ts";
 import { areIndices, type LabelsCsvSource } from "./labels-csv.ts";
 import { isListing, LABELS_FILE, type Listing, listingHeadings, readListing } from "./listing.ts";
 import { type ParquetSource, parquetParts } from "./parquet.ts";
-import { type Part, partOf } from "./split-names.ts";
+import { type Part, partOf, partsOf } from "./split-names.ts";
 
 export interface Located {
   /** Images that belong to no part: no split was made. */
@@ -131,7 +131,8 @@ async function partFolders(
   folders: readonly string[],
   { asClasses = false, hasListing }: LocateOptions & { hasListing: boolean },
 ): Promise<Located | undefined> {
-  const named = folders.map((name) => ({ name, part: partOf(name) }));
+  const partsByName = partsOf(folders);
+  const named = folders.map((name) => ({ name, part: partsByName.get(name) }));
   const of = (part: Part): string[] => named.filter((folder) => folder.part === part).map(({ name }) => name);
   const others = named.filter(({ part }) => part === undefined).map(({ name }) => name);
   const held = [...of("validation"), ...of("test")];
@@ -157,16 +158,44 @@ async function partFolders(
     return name === undefined ? [] : [{ part, name }];
   });
   const sources: Partial<Record<Part, DatasetSource>> = {};
-  for (const { part, name } of chosen) sources[part] = await sourceIn(join(path, name));
+  const notes: string[] = [];
+  for (const { part, name } of chosen) {
+    const source = await sourceIn(join(path, name));
+    if (part === "test" && sources.train !== undefined && (await hasNoClasses(source, sources.train)))
+      notes.push(`${join(path, name)} has images without classes, and is left out`);
+    else sources[part] = source;
+  }
   const left = folders.filter((name) => !chosen.some((one) => one.name === name));
   return partsAre(sources, {
     where: path,
     name: (part) => join(path, chosen.find((one) => one.part === part)?.name ?? part),
-    notes:
-      left.length === 0
+    notes: [
+      ...notes,
+      ...(left.length === 0
         ? []
-        : [`${path}: ${list(left)} beside ${list(chosen.map(({ name }) => name))} left out`],
+        : [`${path}: ${list(left)} beside ${list(chosen.map(({ name }) => name))} left out`]),
+    ],
   });
+}
+
+/** Images to be named for a contest: in a folder alone, where those of the training have folders of classes. */
+async function hasNoClasses(source: DatasetSource, train: DatasetSource): Promise<boolean> {
+  if (source.kind !== "folder" || train.kind !== "folder") return false;
+  const classes = new Set(
+    (await visibleEntries(train.path)).filter(({ isFolder }) => isFolder).map(({ name }) => name),
+  );
+  const isFlat = async (path: string): Promise<boolean> => {
+    const entries = await visibleEntries(path);
+    const [only, ...others] = entries.filter(({ isFolder }) => isFolder);
+    if (only === undefined) return entries.some(isImage);
+    return (
+      others.length === 0 &&
+      !classes.has(only.name) &&
+      !entries.some(isImage) &&
+      isFlat(join(path, only.name))
+    );
+  };
+  return classes.size > 0 && isFlat(source.path);
 }
 
 function unclear(path: string, what: string, hints: readonly string[]): DataError {
@@ -325,7 +354,7 @@ async function classesIn(path: string, folders: readonly string[]): Promise<Loca
   const all: DatasetSource = { kind: "folder", path };
   const inside: { name: string; folders: string[]; hasImages: boolean }[] = [];
   for (const name of folders.slice(0, LOOKED_INTO)) {
-    const entries = await visibleEntries(join(path, name));
+    const entries = await entriesWithin(join(path, name));
     const names = entries.filter(({ isFolder }) => isFolder).map((entry) => entry.name);
     inside.push({ name, folders: names, hasImages: entries.some(isImage) });
   }
@@ -363,6 +392,16 @@ async function classesIn(path: string, folders: readonly string[]): Promise<Loca
     ]);
   }
   return { all };
+}
+
+/** What a folder holds; where that is one folder alone, as archives have it, what that one holds. */
+async function entriesWithin(path: string, depth = 0): Promise<Entry[]> {
+  const entries = await visibleEntries(path);
+  const [only] = entries.filter(({ isFolder }) => isFolder);
+  if (only === undefined || entries.length > 1 || partOf(only.name) !== undefined || depth === MAX_NESTING)
+    return entries;
+  const inner = await entriesWithin(join(path, only.name), depth + 1);
+  return inner.some(({ isFolder }) => isFolder) ? inner : entries;
 }
 
 /** Two would-be classes that hold mostly the same folders. */

@@ -39,8 +39,19 @@ async function failure(promise: Promise<unknown>): Promise<DeitError> {
 
 it("knows the usual names of parts, and no others", () => {
   const known = {
-    train: ["train", "Training", "TRAIN_SET", "training-set", "trn", "train2017", "train_images", "trainset"],
-    validation: ["val", "Valid", "validation_set", "dev", "val2017", "Dev Set"],
+    train: [
+      "train",
+      "Training",
+      "TRAIN_SET",
+      "training-set",
+      "trn",
+      "train2017",
+      "train_images",
+      "trainset",
+      "TrainSet",
+      "train_val",
+    ],
+    validation: ["val", "Valid", "validation_set", "dev", "val2017", "Dev Set", "Validate"],
     test: ["test", "Testing", "test_set", "tst", "eval", "test1", "testing_images"],
   };
   for (const [part, all] of Object.entries(known))
@@ -152,6 +163,46 @@ describe("folders of parts", () => {
     await rm(run, { recursive: true, force: true });
     expect([trained.code, measured.code, measured.err.match(/^error.*/m)]).toEqual([0, 0, null]);
   });
+
+  it.each([
+    ["seg_train/seg_train", "seg_test/seg_test", "seg_pred beside seg_train, seg_test left out"],
+    ["birds-Train", "birds-Valid", "seg_pred beside birds-Train, birds-Valid left out"],
+    ["training flowers", "test flowers", "seg_pred beside"],
+  ])("%s and %s are parts, whatever else their names say", async (train, held, said) => {
+    const path = await temporaryFolder();
+    await writeClasses(join(path, train), { bird: 2, cat: 2 });
+    await writeClasses(join(path, held), { bird: 1, cat: 1 });
+    await writeImage(join(path, "seg_pred", "seg_pred", "1.png"));
+    const found = await opened(path);
+    expect([found.train.length, found.validation.length, found.classes]).toEqual([4, 2, ["bird", "cat"]]);
+    expect(found.notes).toContain(said);
+  });
+
+  it("stops where would-be classes hold the same folders, however deep", async () => {
+    const path = await temporaryFolder();
+    for (const domain of ["amazon", "webcam"])
+      await writeClasses(join(path, domain, "images"), { cup: 1, pen: 1 });
+    expect(await failure(openDatasets({ dataPath: path }))).toMatchObject({ code: "data/unclear-split" });
+    const breeds = await temporaryFolder(); // one folder in every class, with the images: no parts
+    for (const name of ["cat", "dog"]) await writeClasses(join(breeds, name), { images: 1 });
+    expect((await opened(breeds)).classes).toEqual(["cat", "dog"]);
+  });
+
+  it.each(["test", "test/test", "test/unknown"])(
+    "images without classes in %s are left out, and said",
+    async (test) => {
+      const path = await temporaryFolder();
+      await writeClasses(join(path, "train"), { cat: 2, dog: 2 });
+      await writeImage(join(path, test, "1.png"));
+      const found = await opened(path);
+      expect([found.automaticSplit, found.train.length, found.validation.length]).toEqual([true, 2, 2]);
+      expect(found.notes).toMatch(/test has images without classes, and is left out/);
+      const classes = await temporaryFolder(); // one class is tested: it is a class
+      await writeClasses(join(classes, "train"), { cat: 2, dog: 2 });
+      await writeClasses(join(classes, "test"), { cat: 1 });
+      expect((await opened(classes)).validation).toEqual(["cat/0.png"]);
+    },
+  );
 
   it("classes with folders of different names inside stay classes", async () => {
     const path = await temporaryFolder();
