@@ -52,7 +52,11 @@ export async function openCsv(source: CsvSource): Promise<Dataset> {
     labels,
     classes,
     source,
-    notes: [...listing.notes, ...elsewhereNotes(path, elsewhere, finder.root)],
+    notes: [
+      ...listing.notes,
+      ...elsewhereNotes(path, elsewhere, finder.root),
+      ...repeatedNotes(path, files, labels),
+    ],
     ...(isOfFolder(path) &&
       rows.length === listing.rows.length && { leftOut: async () => unlisted(path, finder.root, files) }),
   });
@@ -75,6 +79,21 @@ export function elsewhereNotes(path: string, elsewhere: number, root: string): s
   return elsewhere === 0
     ? []
     : [`${basename(path)}: ${elsewhere} images are found by their names below ${root}`];
+}
+
+/** Images that are listed more than once. */
+function repeatedNotes(path: string, files: readonly string[], labels: readonly number[]): string[] {
+  const first = new Map<string, number>();
+  const again = new Set<string>();
+  const inOthers = new Set<string>();
+  for (const [row, file] of files.entries()) {
+    const label = first.get(file);
+    if (label === undefined) first.set(file, labels[row] ?? -1);
+    else (label === labels[row] ? again : inOthers).add(basename(file));
+  }
+  const note = (names: ReadonlySet<string>, how: string): string[] =>
+    names.size === 0 ? [] : [`${basename(path)} lists ${names.size} images ${how} (${list([...names])})`];
+  return [...note(again, "more than once"), ...note(inOthers, "in several classes")];
 }
 
 /** Whether a list stands for the folder that it lies in. */

@@ -7,9 +7,17 @@ import { open, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { parse } from "csv-parse/sync";
 import { DataError, firstLine } from "../errors.ts";
-import { findColumn, LABEL_COLUMNS, partColumns, partsByColumns, PATH_COLUMNS } from "./columns.ts";
+import {
+  findColumn,
+  LABEL_COLUMNS,
+  namesParts,
+  partColumns,
+  partsByColumns,
+  PATH_COLUMNS,
+  type RowParts,
+} from "./columns.ts";
 import { isImageName, list } from "./image-names.ts";
-import { type Part, partOf } from "./split-names.ts";
+import { type Part, partsOf } from "./split-names.ts";
 
 export const LABELS_FILE = "labels.csv";
 
@@ -32,6 +40,9 @@ export function isListing(name: string): boolean {
   return /\.(?:csv|tsv|jsonl)$/i.test(name);
 }
 
+/** Folders of a path that are looked at. */
+const MAX_LEVELS = 16;
+
 /** Largest list: as long a text takes about four times as much memory. */
 const MAX_BYTES = 256 * 2 ** 20;
 
@@ -44,7 +55,12 @@ export async function readListing(path: string, finds: (file: string) => Promise
   const { headings, body } = /\.jsonl$/i.test(path)
     ? jsonTable(text, path)
     : await csvTable(text, path, finds);
-  const [pathColumn, labelColumn] = pathAndLabel(headings.names, path);
+  const all = headings.names.map((name, column) => ({
+    name,
+    column,
+    values: body.map(({ cells }) => cells[column] ?? ""),
+  }));
+  const [pathColumn, labelColumn] = pathAndLabel(all, path);
   const rows = body.map(({ cells, line }) => {
     const [file = "", label = ""] = [cells[pathColumn], cells[labelColumn]];
     if (file === "" || label === "")
@@ -53,25 +69,26 @@ export async function readListing(path: string, finds: (file: string) => Promise
       });
     return { file, label, line };
   });
-  const columns = partColumns(headings.names)
-    .filter((column) => column !== pathColumn && column !== labelColumn)
-    .map((column) => ({
-      name: headings.names[column] ?? "",
-      values: body.map(({ cells }) => cells[column] ?? ""),
-    }));
+  const columns = all.filter(({ column }) => column !== pathColumn && column !== labelColumn);
   const found = partsByColumns(path, columns) ?? partsByPaths(rows);
   const used = new Set(found?.used);
   const unused = headings.names.filter(
     (name, i) => i !== pathColumn && i !== labelColumn && !used.has(name) && name !== "",
   );
-  const chosen = `images by ${headings.names[pathColumn]}, classes by ${headings.names[labelColumn]}`;
+  const [pathName = "", labelName = ""] = [headings.names[pathColumn], headings.names[labelColumn]];
+  const isUsual = findColumn([pathName], PATH_COLUMNS) >= 0 && findColumn([labelName], LABEL_COLUMNS) >= 0;
+  const chosen = `images by ${pathName}, classes by ${labelName}`;
   return {
     path,
     rows,
     parts: found?.parts,
     notes: [
       ...headings.notes,
-      ...(unused.length > 0 ? [`${basename(path)}: ${chosen}; not used: ${list(unused)}`] : []),
+      ...(unused.length > 0
+        ? [`${basename(path)}: ${chosen}; not used: ${list(unused)}`]
+        : isUsual
+          ? []
+          : [`${basename(path)}: ${chosen}`]),
       ...(found?.notes ?? []),
     ],
   };
@@ -81,11 +98,7 @@ export async function readListing(path: string, finds: (file: string) => Promise
 export async function listingHeadings(path: string): Promise<string[]> {
   await using handle = await open(path);
   const { bytesRead, buffer } = await handle.read(Buffer.alloc(64 * 1024), 0, 64 * 1024, 0);
-  const line =
-    buffer
-      .toString("utf8", 0, bytesRead)
-      .replace(/^\uFEFF/, "")
-      .split(/\r?\n/, 1)[0] ?? "";
+  const line = asText(buffer.subarray(0, bytesRead)).split(/\r?\n/, 1)[0] ?? "";
   if (/\.jsonl$/i.test(path)) {
     try {
       const row: unknown = JSON.parse(line);
@@ -95,6 +108,15 @@ export async function listingHeadings(path: string): Promise<string[]> {
     }
   }
   return line.split(delimiterOf(line)).map((name) => name.trim().replaceAll('"', ""));
+}
+
+/** UTF-8, or UTF-16 as Excel writes it, without the mark of it and without Excel's line that names the delimiter. */
+function asText(bytes: Buffer): string {
+  const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe;
+  return bytes
+    .toString(isUtf16 ? "utf16le" : "utf8")
+    .replace(/^\uFEFF/, "")
+    .replace(/^"?sep=.?"?\r?\n/i, "");
 }
 
 async function readText(path: string): Promise<string> {
@@ -110,7 +132,7 @@ async function readText(path: string): Promise<string> {
         },
       );
     await using handle = await open(path);
-    return (await handle.readFile("utf8")).replace(/^\uFEFF/, "");
+    return asText(await handle.readFile());
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
     throw new DataError(path, `${path} cannot be read: ${firstLine(cause)}`, {
@@ -185,7 +207,7 @@ async function csvTable(
   if (kind === "row") return { headings: { names: withoutHeading(first.cells), notes: [] }, body: rows };
   const names = first.cells;
   const isKnown = findColumn(names, PATH_COLUMNS) >= 0 || findColumn(names, LABEL_COLUMNS) >= 0;
-  const note = `${basename(path)}: the first line (${list(names)}) is taken for headings, and the first column for paths`;
+  const note = `${basename(path)}: the first line (${list(names)}) is taken for headings`;
   return { headings: { names, notes: isKnown ? [] : [note] }, body: rows.slice(1) };
 }
 
@@ -193,9 +215,14 @@ function looksLikeImage(cell: string): boolean {
   return isImageName(basename(cell));
 }
 
-/** Without a heading the path comes first, unless it is the second column alone that has images' names. */
-function withoutHeading([first = "", second = ""]: readonly string[]): string[] {
-  return looksLikeImage(second) && !looksLikeImage(first) ? ["label", "path"] : ["path", "label"];
+/**
+ * Of two columns without a heading the path comes first, unless it is the second alone that has images' names. What more
+ * columns are, their values say.
+ */
+function withoutHeading(first: readonly string[]): string[] {
+  const [path = "", label = "", ...others] = first;
+  if (others.length > 0) return first.map((_, column) => `column ${column + 1}`);
+  return looksLikeImage(label) && !looksLikeImage(path) ? ["label", "path"] : ["path", "label"];
 }
 
 async function firstLineOf(
@@ -215,12 +242,28 @@ async function firstLineOf(
   return looksLikeImage(next) || (next !== "" && (await finds(next))) ? "heading" : "unclear";
 }
 
-/** @throws DataError data/unclear-columns when these are not to be told from the headings */
-function pathAndLabel(names: readonly string[], file: string): [number, number] {
+/**
+ * By the headings; else the column that has images' names, and the only one left.
+ * @throws DataError data/unclear-columns when these do not say it
+ */
+function pathAndLabel(
+  columns: readonly { readonly name: string; readonly values: readonly string[] }[],
+  file: string,
+): [number, number] {
+  const names = columns.map(({ name }) => name);
   let path = findColumn(names, PATH_COLUMNS);
   let label = findColumn(names, LABEL_COLUMNS);
+  if (path < 0) {
+    const isOfImages = ({ values }: (typeof columns)[number]): boolean =>
+      values.length > 0 && values.every(looksLikeImage);
+    if (columns.filter(isOfImages).length === 1) path = columns.findIndex(isOfImages);
+    if (path === label) label = -1;
+  }
   const parts = partColumns(names);
-  const others = names.map((_, i) => i).filter((i) => i !== path && i !== label && !parts.includes(i));
+  const others = names
+    .map((_, i) => i)
+    .filter((i) => i !== path && i !== label && !parts.includes(i))
+    .filter((i) => columns[i]?.values.some((value) => value !== "") && !namesParts(columns[i].values));
   const [other] = others;
   if (other !== undefined && others.length === 1) {
     if (label < 0) label = path < 0 ? label : other;
@@ -279,24 +322,27 @@ function namesWithCommas(record: readonly string[], raw = "", columns = 2): read
   return [line.slice(0, comma).trim(), line.slice(comma + 1).trim()];
 }
 
-/** By the first folder of the paths, where that of every path names a part. */
-function partsByPaths(
-  rows: readonly ListedImage[],
-): { parts: Part[]; used: string[]; notes: string[] } | undefined {
-  const known = new Map<string, Part | undefined>();
-  const parts: Part[] = [];
-  for (const { file } of rows) {
-    const folder = /^(?:\.\/)?([^/\\]+)[/\\]/.exec(file)?.[1];
-    if (folder === undefined) return undefined;
-    if (!known.has(folder)) known.set(folder, partOf(folder));
-    const part = known.get(folder);
-    if (part === undefined) return undefined;
-    parts.push(part);
+/**
+ * By the folders of the paths: the first level at which they name training and another part. Images in other folders of
+ * that level belong to no part, as folders beside train and test do.
+ */
+function partsByPaths(rows: readonly ListedImage[]): RowParts | undefined {
+  const folders = rows.map(({ file }) => file.split(/[/\\]/).slice(0, -1));
+  const levels = folders.reduce((least, { length }) => Math.min(least, length), MAX_LEVELS);
+  for (let level = 0; level < levels; level++) {
+    const known = partsOf([...new Set(folders.map((names) => names[level] ?? ""))]);
+    const found = new Set(known.values());
+    if (found.size < 2 || !found.has("train")) continue;
+    const parts = folders.map((names) => known.get(names[level] ?? ""));
+    const left = folders.flatMap((names, row) => (parts[row] === undefined ? [names[level] ?? ""] : []));
+    const others = left.length === 0 ? "" : `; ${left.length} in ${list([...new Set(left)])} are left out`;
+    return {
+      parts,
+      used: [],
+      notes: [
+        `the folders of the paths (${list([...known.keys()])}) say which part an image belongs to${others}`,
+      ],
+    };
   }
-  if (new Set(parts).size < 2) return undefined;
-  return {
-    parts,
-    used: [],
-    notes: [`the folders of the paths (${list([...known.keys()])}) say which part an image belongs to`],
-  };
+  return undefined;
 }

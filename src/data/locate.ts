@@ -64,8 +64,7 @@ async function locateFolder(path: string, options: LocateOptions, depth: number)
   const listing = listingIn(entries);
   const parted = await partFolders(path, folders, { ...options, hasListing: listing !== undefined });
   if (parted) return parted;
-  const listed =
-    listing === undefined ? undefined : await fromListing(join(path, listing), folders.length > 0);
+  const listed = listing === undefined ? undefined : await fromListing(join(path, listing), folders.length);
   if (listed && !("notListed" in listed)) return listed;
   const notes = listed ? [listed.notListed] : [];
   const [only] = folders;
@@ -229,13 +228,18 @@ async function sourceIn(path: string): Promise<DatasetSource> {
 /** The list that stands for a folder. */
 function listingIn(entries: readonly Entry[]): string | undefined {
   const files = entries.filter(({ isFolder }) => !isFolder).map(({ name }) => name);
-  return ["metadata.csv", "metadata.jsonl", LABELS_FILE].find((name) => files.includes(name));
+  for (const usual of ["metadata.csv", "metadata.jsonl", LABELS_FILE]) {
+    const found = files.find((name) => name.toLowerCase() === usual);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
-async function fromListing(path: string, hasFolders: boolean): Promise<Located | { notListed: string }> {
-  if (hasFolders && !(await hasLabels(path)))
-    return { notListed: `${path} has no column of classes and is not used` };
-  return partsOfListing(path);
+async function fromListing(path: string, folders: number): Promise<Located | { notListed: string }> {
+  if (folders === 0) return partsOfListing(path);
+  if (!(await hasLabels(path))) return { notListed: `${path} has no column of classes and is not used` };
+  const note = `${path} says the classes; the folders beside it do not`;
+  return withNotes(await partsOfListing(path), folders > 1 ? [note] : []);
 }
 
 async function hasLabels(path: string): Promise<boolean> {
@@ -295,7 +299,12 @@ async function locateTables(path: string, entries: readonly Entry[]): Promise<Lo
     kind: "parquet",
     files: names.map((name) => join(path, name)),
   });
-  const stem = (name: string): Part | undefined => partOf(name.split(/[-.]/, 1)[0] ?? "");
+  // train-00000-of-00002.parquet, 0000.parquet, birds_test.parquet
+  const stemOf = (name: string): string =>
+    name.replace(/(?:[-_.]\d+(?:-of-\d+)?)?(?:[-.][0-9a-f]{16})?\.parquet$/i, "");
+  const named = partsOf([...new Set(parquet.map(stemOf))]);
+  const stem = (name: string): Part | undefined =>
+    named.get(stemOf(name)) ?? partOf(name.split(/[-.]/, 1)[0] ?? "");
   if (parquet.every((name) => stem(name) === undefined)) return partsOfParquet(at(parquet));
   const sources: Partial<Record<Part, DatasetSource>> = {};
   for (const part of PARTS) {
@@ -312,9 +321,10 @@ async function locateTables(path: string, entries: readonly Entry[]): Promise<Lo
 
 /** train.csv with val.csv or test.csv, as they may be called; a test file without classes is left out. */
 async function locateLists(path: string, files: readonly string[]): Promise<Located | undefined> {
-  const named = files
-    .filter((name) => isListing(name))
-    .map((name) => ({ name, part: partOf(name.replace(/\.[a-z]+$/i, "")) }));
+  const lists = files.filter((name) => isListing(name));
+  const stem = (name: string): string => name.replace(/\.[a-z]+$/i, "");
+  const parts = partsOf(lists.map(stem));
+  const named = lists.map((name) => ({ name, part: parts.get(stem(name)) }));
   const train = named.find(({ part }) => part === "train");
   if (train === undefined) return undefined;
   const notes: string[] = [];

@@ -64,6 +64,7 @@ export async function openDatasets(
   const note = eachOnce(onNote);
   for (const text of located.notes ?? []) note(text);
   const whole = await openNoted(source, note);
+  for (const text of alikeClasses(whole.classes)) note(text);
   const automaticSplit = isSplit(located, options);
   const sampled = (dataset: Dataset): Dataset =>
     numTrain === null ? dataset : takeSubset(dataset, { rule: "sample", count: numTrain, seed });
@@ -107,6 +108,24 @@ function classNotes({ whole, validation }: { whole: Dataset; validation: Dataset
   const missing = whole.classes.filter((_, label) => present.has(label) && !measured.has(label));
   if (missing.length === 0) return [];
   return [`${missing.length} of ${present.size} classes have no validation images (${list(missing)})`];
+}
+
+/** Classes that differ in case or blanks alone: most likely one that is written in two ways. */
+function alikeClasses(classes: readonly string[]): string[] {
+  const byPlain = Map.groupBy(classes, (name) =>
+    name
+      .toLowerCase()
+      .replaceAll(/[\s_-]+/g, " ")
+      .trim(),
+  );
+  const alike = [...byPlain.values()].filter(({ length }) => length > 1);
+  if (alike.length === 0) return [];
+  return [
+    `classes that are written almost alike are different ones: ${alike
+      .slice(0, 3)
+      .map((names) => names.join(" and "))
+      .join("; ")}`,
+  ];
 }
 
 function isSplit({ validation }: Located, { valSplit = 0.1, holdOut = false }: DataOptions): boolean {

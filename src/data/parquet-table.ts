@@ -23,9 +23,10 @@ export async function openTable(file: string): Promise<Table> {
     const columns = columnsOf(metadata);
     const imageColumn = pickColumn(file, columns, { of: BYTES_COLUMNS, what: "images" });
     const labelColumn = pickColumn(file, columns, { of: LABEL_COLUMNS, what: "labels" });
-    const candidates = partColumns(columns)
-      .map((index) => columns[index] ?? "")
-      .filter((name) => name !== labelColumn && name !== imageColumn);
+    const usual = partColumns(columns).map((index) => columns[index] ?? "");
+    const candidates = [...new Set([...usual, ...shortTexts(metadata)])].filter(
+      (name) => name !== labelColumn && name !== imageColumn,
+    );
     const rows = await parquetReadObjects({
       file: buffer,
       metadata,
@@ -131,6 +132,23 @@ function columnsOf({ schema }: FileMetaData): string[] {
     skip();
   }
   return names;
+}
+
+/** Columns of words, of which few bytes a row are kept: they may name parts, whatever their headings are. */
+function shortTexts({ schema, row_groups: groups }: FileMetaData): string[] {
+  return schema
+    .filter(
+      ({ converted_type: kind, logical_type: logical }) => kind === "UTF8" || logical?.type === "STRING",
+    )
+    .map(({ name }) => name)
+    .filter((name) =>
+      groups.every(({ columns, num_rows: rows }) => {
+        const data = columns.find(
+          ({ meta_data: meta }) => meta?.path_in_schema.join(".") === name,
+        )?.meta_data;
+        return data !== undefined && Number(data.total_uncompressed_size) <= 1024 + 16 * Number(rows);
+      }),
+    );
 }
 
 function pickColumn(

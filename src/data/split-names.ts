@@ -17,7 +17,7 @@ const NAMES: ReadonlyMap<string, Part> = new Map([
 /** Words that say nothing beside the name of a part, as in train_set or test images. */
 const FILLERS = new Set(
   `set split part data dataset image images img imgs picture pictures photo photos label labels
-  metadata list file files folder`.split(/\s+/),
+  metadata list file files folder public private`.split(/\s+/),
 );
 const FILLER_END = /(?:set|split|data|images|imgs)$/;
 

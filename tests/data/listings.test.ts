@@ -1,5 +1,6 @@
 /** Lists of images: metadata.csv and metadata.jsonl as on the Hub, usual headings, ids, and what is said of them. */
 import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
@@ -63,6 +64,48 @@ it("metadata.jsonl; semicolons; tabs; a byte order mark", async () => {
   expect((await opened(await folder("metadata.csv", text))).rows).toEqual(EXPECTED);
   const path = await folder("list.tsv", text.replaceAll(";", "\t"));
   expect((await opened(join(path, "list.tsv"))).rows).toEqual(EXPECTED);
+});
+
+it("UTF-16 and Excel's line of the delimiter; the name in any case; the path by its values", async () => {
+  const rows = EXPECTED.map((row) => row.replace("=", "\t"));
+  const path = await folder("Metadata.CSV", "");
+  const bytes = Buffer.from(`\uFEFF${["file_name\tlabel", ...rows].join("\r\n")}`, "utf16le");
+  await writeFile(join(path, "Metadata.CSV"), bytes);
+  expect(await opened(path)).toEqual({ rows: EXPECTED, notes: "" });
+  const excel = ["sep=;", "filepaths;class id;labels", "a.png;0;cat", "b.jpg;1;dog", "c d.png;0;cat"].join(
+    "\r\n",
+  );
+  expect((await opened(await folder("metadata.csv", excel))).rows).toEqual(EXPECTED);
+  const german = "Nr,Datei,Teil,Art\n1,a.png,train,cat\n2,b.jpg,train,dog\n3,c d.png,test,cat\n";
+  expect((await failure(join(await folder("list.csv", german), "list.csv"))).message).toMatch(
+    /which is the label is not clear/,
+  );
+  const three = await opened(join(await folder("list.csv", german.replaceAll(/^\w+,/gm, "")), "list.csv"));
+  expect(three.rows).toEqual(EXPECTED.slice(0, 2));
+  expect(three.notes).toMatch(/images by Datei, classes by Art/);
+});
+
+it("three columns without headings are told apart by their values, or asked about", async () => {
+  const numbered = "0,a.png,cat\n1,b.jpg,dog\n2,c d.png,cat";
+  expect((await failure(join(await folder("list.csv", numbered), "list.csv"))).code).toBe(
+    "data/unclear-columns",
+  );
+  const parted = "a.png,cat,train\nb.jpg,dog,train\nc d.png,cat,test";
+  const found = await opened(join(await folder("list.csv", parted), "list.csv"));
+  expect(found.rows).toEqual(EXPECTED.slice(0, 2));
+  expect(found.notes).toMatch(/images by column 1, classes by column 2/);
+});
+
+it("says images that are listed twice, classes that are written alike, and lists that overrule folders", async () => {
+  const twice = "file_name,label\na.png,cat\nb.jpg,dog\na.png,dog\nb.jpg,dog\nc d.png,Cat";
+  const { notes } = await opened(await folder("metadata.csv", twice));
+  expect(notes).toMatch(/lists 1 images more than once .b\.jpg./);
+  expect(notes).toMatch(/lists 1 images in several classes .a\.png./);
+  expect(notes).toMatch(/almost alike are different ones: Cat and cat/);
+  const path = await temporaryFolder();
+  await writeClasses(path, { cat: 1, dog: 1 });
+  await writeText(join(path, "metadata.csv"), "file_name,label\ncat/0.png,x\ndog/0.png,y\n");
+  expect((await opened(path)).notes).toMatch(/metadata\.csv says the classes; the folders beside it do not/);
 });
 
 it("ids without an ending, and images in a folder of their own", async () => {

@@ -52,7 +52,7 @@ it("knows the usual names of parts, and no others", () => {
       "train_val",
     ],
     validation: ["val", "Valid", "validation_set", "dev", "val2017", "Dev Set", "Validate"],
-    test: ["test", "Testing", "test_set", "tst", "eval", "test1", "testing_images"],
+    test: ["test", "Testing", "test_set", "tst", "eval", "test1", "testing_images", "PrivateTest"],
   };
   for (const [part, all] of Object.entries(known))
     for (const name of all) expect([name, partOf(name)]).toEqual([name, part]);
@@ -224,15 +224,18 @@ describe("columns of parts", () => {
     ...parts.map((part, i) => `${i}.png,${i % 2 === 0 ? "cat" : "dog"},${part}`),
   ];
 
-  it.each(["split", "Set", "subset", "partition", "PHASE"])("%s is heeded", async (column) => {
-    const found = await opened(
-      await list(rows(`file_name,label,${column}`, ["train", "Train", "val", "VALID", "test", "test"])),
-    );
-    expect(found).toMatchObject({ train: ["0.png", "1.png"], validation: ["2.png", "3.png"] });
-    expect(found.notes).toBe(
-      "all.csv names parts: train 2, validation 2, test 2 (left out: training never sees it)",
-    );
-  });
+  it.each(["split", "Set", "subset", "partition", "PHASE", "data set", "mode", "official_split"])(
+    "%s is heeded",
+    async (column) => {
+      const found = await opened(
+        await list(rows(`file_name,label,${column}`, ["train", "Train", "val", "VALID", "test", "test"])),
+      );
+      expect(found).toMatchObject({ train: ["0.png", "1.png"], validation: ["2.png", "3.png"] });
+      expect(found.notes).toBe(
+        "all.csv names parts: train 2, validation 2, test 2 (left out: training never sees it)",
+      );
+    },
+  );
 
   it.each([
     ["is_valid", ["False", "False", "True", "True", "False", "False"], ["2.png", "3.png"]],
@@ -240,6 +243,16 @@ describe("columns of parts", () => {
     ["is_train", ["yes", "yes", "no", "yes", "yes", "yes"], ["2.png"]],
     ["fold", ["0", "1", "2", "0", "1", "2"], ["0.png", "3.png"]],
     ["fold", ["train", "train", "val", "train", "train", "test"], ["2.png"]],
+    ["split", ["0", "1", "2", "3", "0", "1"], ["0.png", "4.png"]],
+    ["k_fold", ["fold1", "fold2", "fold1", "fold2", "fold2", "fold2"], ["0.png", "2.png"]],
+    [
+      "Usage",
+      ["Training", "Training", "PublicTest", "Training", "PrivateTest", "Training"],
+      ["2.png", "4.png"],
+    ],
+    ["Split", ["tr", "tr", "va", "tr", "te", "te"], ["2.png"]],
+    ["test", ["False", "False", "False", "False", "True", "False"], ["4.png"]],
+    ["split", ["trainval", "train_val", "trainval", "trainval", "test", "trainval"], ["4.png"]],
   ] as const)("%s of %j", async (column, values, held) => {
     const found = await opened(await list(rows(`file,class,${column}`, values)));
     expect(found.validation).toEqual(held);
@@ -263,6 +276,14 @@ describe("columns of parts", () => {
     const other = await opened(await list(rows("file,label,set", ["a", "b", "a", "b", "a", "b"])));
     expect(other.automaticSplit).toBe(true);
     expect(other.notes).toBe("all.csv: images by file, classes by label; not used: set");
+  });
+
+  it("columns called train and val that say yes and no", async () => {
+    const found = await opened(
+      await list(rows("file,label,train,val", ["1,0", "1,0", "0,1", "1,0", "0,0", "0,0"])),
+    );
+    expect(found).toMatchObject({ train: ["0.png", "1.png", "3.png"], validation: ["2.png"] });
+    expect(found.notes).toMatch(/train 3, validation 1, test 2 .left out/);
   });
 
   it("asks what numbers of parts mean", async () => {
@@ -295,6 +316,15 @@ describe("columns of parts", () => {
     const found = await opened(join(path, "list.csv"));
     expect(found.train).toEqual(["train/a/0.png", "train/b/0.png"]);
     expect(found.validation).toEqual(["test/a/0.png", "test/b/1.png"]);
+
+    for (const part of ["train", "test", "more"])
+      await writeClasses(join(path, "data", part), { a: 2, b: 2 });
+    const deep = ["train/a/0.png,a", "test/b/1.png,b", "train/b/0.png,b", "more/a/0.png,a"];
+    await writeText(join(path, "deep.csv"), ["path,label", ...deep.map((row) => `data/${row}`)].join("\n"));
+    const below = await opened(join(path, "deep.csv"));
+    expect(below.train).toEqual(["data/train/a/0.png", "data/train/b/0.png"]);
+    expect(below.validation).toEqual(["data/test/b/1.png"]);
+    expect(below.notes).toMatch(/folders of the paths .train, test. say.*; 1 in more are left out/);
   });
 
   it("Parquet: a column, and the usual file names", async () => {
@@ -320,6 +350,20 @@ describe("columns of parts", () => {
       expect(train.notes?.join()).toMatch(/columns not used: author/);
     }
     expect((await openEvaluation({ dataPath: path })).length).toBe(1);
+    const usage = columnData.map((column) =>
+      column.name === "split" ? { ...column, name: "usage" } : column,
+    );
+    await writeFile(join(path, "one.parquet"), new Uint8Array(parquetWriteBuffer({ columnData: usage })));
+    expect((await openDatasets({ dataPath: path })).validation?.length).toBe(1);
+    for (const part of ["train", "test"]) {
+      const few = columnData.filter(({ name }) => name !== "split");
+      await writeFile(
+        join(path, `birds_${part}.parquet`),
+        new Uint8Array(parquetWriteBuffer({ columnData: few })),
+      );
+    }
+    const { train, validation } = await openDatasets({ dataPath: path });
+    expect([train.length, validation?.length]).toEqual([4, 4]); // birds_test is not trained on
   });
 });
 
