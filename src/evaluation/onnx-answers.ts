@@ -3,7 +3,7 @@
  * that keep values, else by the answers to trial images; all become logits. And the checks of what it returns.
  */
 import { CheckpointError } from "../errors.ts";
-import type { OnnxSignature } from "./onnx-signature.ts";
+import type { OnnxNode, OnnxSignature } from "./onnx-signature.ts";
 
 /**
  * - logits: anything whose softmax is wanted, log-probabilities among them
@@ -16,7 +16,7 @@ export type Scores = "logits" | "probabilities" | "independent" | "binary" | "bi
 
 /** Operations that return their first input's values, perhaps rounded or in another shape. */
 const KEEPING: ReadonlySet<string> = new Set(
-  "Identity Cast CastLike Reshape Squeeze Unsqueeze Flatten Dropout Transpose QuantizeLinear DequantizeLinear".split(
+  "Identity Cast CastLike Reshape Squeeze Unsqueeze Flatten Dropout QuantizeLinear DequantizeLinear".split(
     " ",
   ),
 );
@@ -33,19 +33,29 @@ const ENDS = new Map<string, Scores>([
 /** No exporter chains more. */
 const LONGEST = 64;
 
+type Graph = Pick<OnnxSignature, "producerOf">;
+
 /** What the operation that makes an output says of it; undefined when that leaves it open. */
-export function scoresInside(
-  { producerOf }: Pick<OnnxSignature, "producerOf">,
-  output: string,
-): Scores | undefined {
-  let name = output;
+export function scoresInside(graph: Graph, output: string): Scores | undefined {
+  const node = makerOf(graph, output);
+  if (node === undefined) return undefined;
+  const linear =
+    node.type === "Add"
+      ? node.inputs.map((input) => graph.producerOf(input)).find((maker) => isLinear(maker?.type))
+      : isLinear(node.type)
+        ? node
+        : undefined;
+  if (linear === undefined) return ENDS.get(node.type);
+  // a matrix behind Softmax adds probabilities of classes up: these are no logits
+  return linear.inputs.some((input) => ENDS.has(makerOf(graph, input)?.type ?? "")) ? undefined : "logits";
+}
+
+/** The operation that computes a value, behind those that keep it. */
+export function makerOf({ producerOf }: Graph, value: string): OnnxNode | undefined {
+  let name = value;
   for (let step = 0; step < LONGEST; step++) {
     const node = producerOf(name);
-    if (node === undefined) return undefined;
-    if (!KEEPING.has(node.type)) {
-      const isBiased = node.type === "Add" && node.inputs.some((input) => isLinear(producerOf(input)?.type));
-      return ENDS.get(node.type) ?? (isLinear(node.type) || isBiased ? "logits" : undefined);
-    }
+    if (node === undefined || !KEEPING.has(node.type)) return node;
     name = node.inputs[0] ?? "";
   }
   return undefined;
@@ -59,18 +69,47 @@ function isLinear(type: string | undefined): boolean {
 const SUM_TOLERANCE = 0.01;
 
 /**
- * What the answers [rows, columns] to trial images are by their values: all at least 0 with rows adding up to 1, all between
- * 0 and 1, or anything.
+ * What the answers [rows, columns] to trial images are by their values: all at least 0 with rows adding up to 1 (or 100,
+ * of percentages), all between 0 and 1, or anything.
  */
 export function scoresByValues(values: Float32Array, columns: number): Scores {
-  const isShare = values.every((value) => value >= -1e-6 && value <= 1 + 1e-6);
-  if (!isShare) return columns === 1 ? "binary-logit" : "logits";
-  if (columns === 1) return "binary";
-  for (let from = 0; from < values.length; from += columns) {
-    const sum = values.subarray(from, from + columns).reduce((total, value) => total + value, 0);
-    if (Math.abs(sum - 1) > SUM_TOLERANCE) return columns > 2 ? "independent" : "logits";
-  }
-  return "probabilities";
+  const isWithin = (most: number): boolean =>
+    values.every((value) => value >= -1e-6 * most && value <= most * (1 + 1e-6));
+  const addUpTo = (total: number): boolean => {
+    for (let from = 0; from < values.length; from += columns) {
+      const sum = values.subarray(from, from + columns).reduce((all, value) => all + value, 0);
+      if (Math.abs(sum / total - 1) > SUM_TOLERANCE) return false;
+    }
+    return true;
+  };
+  if (columns === 1) return isWithin(1) ? "binary" : "binary-logit";
+  if ([1, 100].some((total) => isWithin(total) && addUpTo(total))) return "probabilities";
+  return isWithin(1) ? "independent" : "logits";
+}
+
+/** How much of the range of all values an image's answers may differ by beside other images: of int8, that is some percent. */
+const BESIDE_TOLERANCE = 0.2;
+
+/**
+ * Checks answers [rows, columns] against those to the last image alone [columns].
+ * @throws CheckpointError for a model that mixes images of a batch, or returns [classes, batch]
+ */
+export function checkBeside(
+  values: Float32Array,
+  { alone, file }: { alone: Float32Array; file: string },
+): void {
+  const range =
+    values.reduce((most, x) => Math.max(most, x), -Infinity) -
+    values.reduce((least, x) => Math.min(least, x), Infinity);
+  const last = values.subarray(values.length - alone.length);
+  const isSame =
+    values.length % alone.length === 0 &&
+    alone.every((value, i) => Math.abs(value - (last[i] ?? NaN)) <= BESIDE_TOLERANCE * range + 1e-6);
+  if (isSame) return;
+  throw new CheckpointError(`${file} answers an image in another way when others are in its batch`, {
+    code: "onnx/wrong-output",
+    hint: "It mixes the images of a batch, or returns [classes, batch]. Export it again in evaluation mode (model.eval()), with logits [batch, classes].",
+  });
 }
 
 /** One column is two classes. */
@@ -101,8 +140,9 @@ export function toLogits(values: Float32Array, scores: Scores): Float32Array {
 export function describeScores(file: string, scores: Scores): string | undefined {
   if (scores === "independent")
     return `${file} scores each class by itself (sigmoid): its scores are made to add up to 1 over the classes`;
-  return scores === "binary"
-    ? `${file} returns one probability for each image: it is taken as that of the second of two classes`
+  const one = { binary: "probability", "binary-logit": "logit" };
+  return scores === "binary" || scores === "binary-logit"
+    ? `${file} returns one ${one[scores]} for each image: it is taken as that of the second of two classes`
     : undefined;
 }
 

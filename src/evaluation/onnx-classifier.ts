@@ -9,7 +9,7 @@ import { CheckpointError, DataError, FormatError } from "../errors.ts";
 import { readModelSettings } from "../formats/model-settings.ts";
 import { withWeightsInside } from "../interop/onnx-external.ts";
 import type { Scores } from "./onnx-answers.ts";
-import { scoresInside } from "./onnx-answers.ts";
+import { makerOf, scoresInside } from "./onnx-answers.ts";
 import type { OnnxSignature, OnnxValue } from "./onnx-signature.ts";
 import type { OnnxProblem } from "./onnx-inspection.ts";
 import { inspectOnnx } from "./onnx-inspection.ts";
@@ -184,6 +184,12 @@ function logitsOutput(file: string, signature: OnnxSignature): OnnxClassifier["o
   const rows = outputs.filter(({ dtype, dims }) => dtype === "float32" && (dims?.length ?? 2) === 2);
   const chosen = rows.find(({ name }) => name === "logits") ?? (rows.length === 1 ? rows[0] : undefined);
   const columns = chosen?.dims?.[1];
+  if (chosen !== undefined && makerOf(signature, chosen.name)?.type === "TopK") {
+    throw new CheckpointError(`${file} returns the largest scores alone (TopK), not those of each class`, {
+      code: "onnx/no-classifier",
+      hint: "Export it without TopK behind the scores.",
+    });
+  }
   if (chosen !== undefined && (columns ?? 1) <= LARGEST_HEAD)
     return { name: chosen.name, columns, scores: scoresInside(signature, chosen.name) };
   const unflattened = outputs.some(({ dims }) => dims?.length === 4 && dims[2] === 1 && dims[3] === 1);

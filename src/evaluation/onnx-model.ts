@@ -11,7 +11,14 @@ import type { Runtime, TensorData } from "../runtime/runtime.ts";
 import type { OnnxClassifier } from "./onnx-classifier.ts";
 import { readOnnxClassifier } from "./onnx-classifier.ts";
 import type { Scores } from "./onnx-answers.ts";
-import { checkAnswers, classesOf, describeScores, scoresByValues, toLogits } from "./onnx-answers.ts";
+import {
+  checkAnswers,
+  checkBeside,
+  classesOf,
+  describeScores,
+  scoresByValues,
+  toLogits,
+} from "./onnx-answers.ts";
 import { createRandom } from "../random.ts";
 
 export interface OnnxModel {
@@ -56,12 +63,12 @@ export async function loadOnnxModel(
       { code: "options/unsupported-by-model", hint: "Leave the input size out." },
     );
   }
-  const output = await knownOutput({ file, inputSize, onnx });
+  const said = mergePreprocessing(given, onnx.preprocessing);
+  const preprocessing = completePreprocessing(inputSize, said);
+  const output = await knownOutput({ file, inputSize, onnx, preprocessing });
   const numClasses = classesOf(output.scores, output.columns);
   const classes = namesFor(numClasses, onnx.classes);
   const scores = describeScores(file, output.scores);
-  const said = mergePreprocessing(given, onnx.preprocessing);
-  const preprocessing = completePreprocessing(inputSize, said);
   const assumed = describeAssumed(file, { said, used: preprocessing });
   const unnamed =
     onnx.classes !== undefined && classes === undefined
@@ -103,16 +110,16 @@ export async function loadOnnxAnswers(
   { batchSize }: { batchSize: number },
 ): Promise<OnnxAnswers> {
   const { scores } = onnx.output;
-  const { run } = await loadForeign(runtime, { file, inputSize, onnx }, { batchSize });
+  const run = await loadForeign(runtime, { file, inputSize, onnx }, { batchSize });
   return async (pixels) => toLogits(await run(pixels), scores);
 }
 
-/** Normalised images [B, 3, H, W] → what the model returns [B, columns], checked. `rows`: images of one of its own runs. */
+/** Normalised images [B, 3, H, W] → what the model returns [B, columns], checked. */
 async function loadForeign(
   runtime: Runtime,
   { file, inputSize, onnx }: Pick<OnnxModel, "file" | "inputSize"> & { onnx: OnnxClassifier },
   { batchSize }: { batchSize: number },
-): Promise<{ readonly run: OnnxAnswers; readonly rows: number }> {
+): Promise<OnnxAnswers> {
   const { input: source, output, model } = onnx;
   const rows = source.batch ?? batchSize;
   const [height, width] = inputSize;
@@ -145,13 +152,16 @@ async function loadForeign(
     const returned = (await executable.run({ [source.name]: images }))[output.name];
     return checkAnswers(returned, { file, rows, columns: output.columns });
   };
-  const run: OnnxAnswers = async (pixels) => {
+  return async (pixels) => {
     const batch = pixels.length / rowLength;
     if (batch === rows) return answer(pixels);
     const parts: Float32Array[] = [];
     for (let from = 0; from < batch; from += rows) {
-      const chunk = new Float32Array(rows * rowLength); // the last may be padded
-      chunk.set(pixels.subarray(from * rowLength, Math.min(batch, from + rows) * rowLength));
+      const chunk = new Float32Array(rows * rowLength);
+      for (let i = 0; i < rows; i++) {
+        const row = Math.min(from + i, batch - 1) * rowLength; // the last image fills up the last chunk
+        chunk.set(pixels.subarray(row, row + rowLength), i * rowLength);
+      }
       parts.push(await answer(chunk));
     }
     const perRow = (parts[0]?.length ?? 0) / rows;
@@ -159,25 +169,48 @@ async function loadForeign(
     for (const [i, part] of parts.entries()) logits.set(part, i * rows * perRow);
     return logits.subarray(0, batch * perRow);
   };
-  return { run, rows };
 }
 
 /** Images of a trial: answers to several are needed to tell what they are. Large images are fewer. */
 const TRIAL = 4;
 const TRIAL_PIXELS = 2 ** 22;
+/** Their colours, from and to, of 0 to 1: noise, dark, light, red. No image is of one colour alone. */
+const TRIAL_COLOURS: readonly (readonly (readonly [number, number])[])[] = [
+  [
+    [0, 1],
+    [0, 1],
+    [0, 1],
+  ],
+  [
+    [0, 0.1],
+    [0, 0.1],
+    [0, 0.1],
+  ],
+  [
+    [0.9, 1],
+    [0.9, 1],
+    [0.9, 1],
+  ],
+  [
+    [0.8, 1],
+    [0, 0.2],
+    [0, 0.2],
+  ],
+];
+
+interface Trial extends Pick<OnnxModel, "file" | "inputSize" | "preprocessing"> {
+  readonly onnx: OnnxClassifier;
+}
 
 /**
- * What the file leaves open of its output is found out by a run on noise.
- * @throws CheckpointError for one number for each image that is no probability, and what `checkAnswers` throws
+ * What the file leaves open of its output is found out by a run on trial images.
+ * @throws CheckpointError for one number for each image that is no probability, and what `checkAnswers` and `checkBeside` throw
  */
-async function knownOutput({
-  file,
-  inputSize,
-  onnx,
-}: Pick<OnnxModel, "file" | "inputSize"> & { onnx: OnnxClassifier }): Promise<KnownOutput> {
+async function knownOutput(trial: Trial): Promise<KnownOutput> {
+  const { file, onnx } = trial;
   const { name, columns: said, scores: inside } = onnx.output;
   const needsTrial = said === undefined || inside === undefined;
-  const values = needsTrial ? await answersToNoise({ file, inputSize, onnx }) : undefined;
+  const values = needsTrial ? await trialAnswers(trial) : undefined;
   const columns = said ?? (values?.data.length ?? 0) / (values?.rows ?? 1);
   const scores = inside ?? scoresByValues(values?.data ?? new Float32Array(), columns);
   if (columns > 1) return { name, columns, scores: scores === "binary" ? "logits" : scores };
@@ -194,21 +227,39 @@ async function knownOutput({
   });
 }
 
-async function answersToNoise(
-  model: Pick<OnnxModel, "file" | "inputSize"> & { onnx: OnnxClassifier },
-): Promise<{ readonly data: Float32Array; readonly rows: number }> {
+async function trialAnswers(trial: Trial): Promise<{ readonly data: Float32Array; readonly rows: number }> {
+  const { file, inputSize, onnx } = trial;
+  const [height, width] = inputSize;
+  const fitting = Math.floor(TRIAL_PIXELS / (height * width));
+  const rows = onnx.input.batch ?? Math.max(2, Math.min(TRIAL, fitting));
   const runtime = await createRuntime({ device: "cpu", threads: 1 });
   try {
-    const fitting = Math.floor(TRIAL_PIXELS / (model.inputSize[0] * model.inputSize[1]));
-    const batchSize = Math.max(1, Math.min(TRIAL, fitting));
-    const { run, rows } = await loadForeign(runtime, model, { batchSize });
-    const random = createRandom(0, "trial");
-    const [height, width] = model.inputSize;
-    const pixels = Float32Array.from({ length: rows * 3 * height * width }, () => random.normal(0, 1));
-    return { data: await run(pixels), rows };
+    const pixels = trialImages(rows, trial);
+    const run = await loadForeign(runtime, trial, { batchSize: rows });
+    const data = await run(pixels);
+    if (onnx.input.batch === undefined) {
+      const single = await loadForeign(runtime, trial, { batchSize: 1 });
+      checkBeside(data, { alone: await single(pixels.subarray((rows - 1) * 3 * height * width)), file });
+    }
+    return { data, rows };
   } finally {
     await runtime.close();
   }
+}
+
+/** Images as they come in use, normalised [rows, 3, height, width]: a model may take roots of them. */
+function trialImages(
+  rows: number,
+  { inputSize: [height, width], preprocessing: { mean, std } }: Trial,
+): Float32Array {
+  const random = createRandom(0, "trial");
+  const plane = height * width;
+  return Float32Array.from({ length: rows * 3 * plane }, (_, i) => {
+    const channel = Math.floor(i / plane) % 3;
+    const colours = TRIAL_COLOURS[Math.floor(i / plane / 3) % TRIAL_COLOURS.length];
+    const [from = 0, to = 1] = colours?.[channel] ?? [];
+    return (random.uniform(from, to) - (mean[channel] ?? 0)) / (std[channel] ?? 1);
+  });
 }
 
 function floats(outputs: Readonly<Record<string, TensorData>>, name: string): Float32Array {

@@ -125,6 +125,16 @@ describe("a row for each image", () => {
       ],
     ],
     ["a mean of Softmax: by its answers", last(["Mean", ["p", "p"], "answers"])],
+    ["Softmax, MatMul: by its answers", last(["MatMul", ["p", "same"], "answers"])],
+    [
+      "Softmax, Gemm behind Identity: by its answers",
+      last(["Identity", ["p"], "q"], ["Gemm", ["q", "same"], "answers"]),
+    ],
+    [
+      "Softmax, MatMul, Add: by its answers",
+      last(["MatMul", ["p", "same"], "q"], ["Add", ["bias", "q"], "answers"]),
+    ],
+    ["Softmax in percent: by its answers", last(["Mul", ["p", "percent"], "answers"])],
     ["LogSoftmax", [["LogSoftmax", ["scores"], "answers"]]],
     ["Softmax, Log", last(["Log", ["p"], "answers"])],
     ["Sigmoid", [["Sigmoid", ["scores"], "answers"]]],
@@ -149,6 +159,8 @@ describe("a row for each image", () => {
       floats("bias", [3], [0, 0, 0]),
       floats("low", [], [1e-7]),
       floats("high", [], [1]),
+      floats("percent", [], [100]),
+      floats("same", [3, 3], [1, 0, 0, 0, 1, 0, 0, 0, 1]),
       integers("shape", [-1, 3]),
       integers("one", [1]),
     ];
@@ -156,6 +168,30 @@ describe("a row for each image", () => {
     expectClose(shares, scores(MATRIX).map(softmax), off);
     const sigmoid = /^(Sigmoid|1 )/.test(name);
     expect(notes).toEqual(sigmoid ? [expect.stringMatching(/scores each class by itself \(sigmoid\)/)] : []);
+  });
+
+  test("two classes, each scored by itself: by its answers", async () => {
+    const tail: Step[] = [
+      ["Neg", ["scores"], "n"],
+      ["Exp", ["n"], "e"],
+      ["Add", ["e", "high"], "t"],
+      ["Div", ["high", "t"], "answers"],
+    ];
+    const matrix = MATRIX.map((row) => row.slice(0, 2));
+    const constants = [floats("high", [1], [1])];
+    const { shares, notes } = await answered(await write({ matrix, tail, constants }));
+    expectClose(shares, scores(matrix).map(softmax));
+    expect(notes).toEqual([expect.stringMatching(/scores each class by itself/)]);
+  });
+
+  test("that only images of 0 to 1 have: trial images are such", async () => {
+    const tail: Step[] = [
+      ["Sqrt", ["scores"], "r"],
+      ["Identity", ["r"], "q"],
+      ["Mul", ["q", "q"], "answers"],
+    ];
+    const matrix = MATRIX.map((row) => row.map(Math.abs));
+    expectClose((await answered(await write({ matrix, tail }))).shares, scores(matrix).map(softmax));
   });
 
   test("whose length the file leaves open", async () => {
@@ -208,7 +244,11 @@ describe("one number for each image", () => {
   });
 
   test("a logit with names of two classes", async () => {
-    expectClose((await answered(await write({ matrix: COLUMN }, ["cat", "dog"]))).shares, two);
+    const { shares, notes } = await answered(await write({ matrix: COLUMN }, ["cat", "dog"]));
+    expectClose(shares, two);
+    expect(notes).toEqual([
+      expect.stringMatching(/one logit for each image: it is taken as that of the second/),
+    ]);
   });
 
   test.each<[string, Step[] | undefined]>([
@@ -273,6 +313,31 @@ describe("no answers", () => {
       { matrix: MATRIX, tail: [["ReduceMean", ["scores"], "answers", { axes: [0], keepdims: 1 }]] },
       "onnx/wrong-output",
     ],
+    [
+      "one row for all images, whose length the file leaves open",
+      {
+        matrix: MATRIX.map((row) => [...row, ...row, ...row, ...row]),
+        columns: "k",
+        tail: [["ReduceMean", ["scores"], "answers", { axes: [0], keepdims: 1 }]],
+      },
+      "onnx/wrong-output",
+    ],
+    [
+      "[classes, batch]",
+      { matrix: MATRIX, tail: [["Transpose", ["scores"], "answers", { perm: [1, 0] }]] },
+      "onnx/wrong-output",
+    ],
+    [
+      "relative to the other images of a batch",
+      {
+        matrix: MATRIX,
+        tail: [
+          ["ReduceMean", ["scores"], "mean", { axes: [0], keepdims: 1 }],
+          ["Sub", ["scores", "mean"], "answers"],
+        ],
+      },
+      "onnx/wrong-output",
+    ],
   ])("%s, on every path", async (_, model, code) => {
     const file = await write(model);
     const options = { device: "cpu", preprocessing: { mean, std, cropRatio: 1 } } as const;
@@ -291,6 +356,16 @@ describe("no answers", () => {
     };
     if (model.columns === undefined && (model.matrix[0]?.length ?? 0) === 3)
       await expect(taught()).rejects.toMatchObject({ code });
+  });
+});
+
+test("the largest scores alone are refused", async () => {
+  const constants = [integers("two", [2])];
+  const tail: Step[] = [["TopK", ["scores", "two"], "answers"]];
+  const file = await write({ matrix: MATRIX, tail, constants, columns: 2 });
+  await expect(openClassifier(file)).rejects.toMatchObject({
+    code: "onnx/no-classifier",
+    message: expect.stringMatching(/returns the largest scores alone \(TopK\)/),
   });
 });
 
