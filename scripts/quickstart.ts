@@ -24,7 +24,7 @@ function deit(title: string, ...words: string[]): void {
 /** Saves a test picture of each of the first classes as PNG, named by what it shows. */
 async function savePictures(): Promise<string[]> {
   const { validation } = await openDatasets({ dataSet: "cifar10" });
-  if (validation === undefined) throw new Error("CIFAR-10 has no test pictures");
+  if (validation === undefined) throw new Error("CIFAR-10 has no test images");
   const folder = join(RUN, "pictures");
   await mkdir(folder, { recursive: true });
   const files: string[] = [];
@@ -45,7 +45,7 @@ const start = performance.now();
 console.log(
   "A small vision transformer learns to see, taught by a convnet, on this machine, in two to six minutes.",
 );
-deit("1. Get the pictures: CIFAR-10, ten classes", "data", "pull", "cifar10");
+deit("1. Get the images: CIFAR-10, ten classes", "data", "pull", "cifar10");
 const teacher = join("recipes", recipe.teacherPath);
 deit("2. The teacher: a convnet that was trained here before", "eval", teacher, "--data-set", "cifar10");
 deit(
@@ -53,7 +53,7 @@ deit(
   "train",
   "quickstart",
 );
-deit("4. Measure its three classifiers on 10,000 pictures that it never saw", "eval", RUN);
+deit("4. Measure its three classifiers on 10,000 images that it never saw", "eval", RUN);
 const files = await savePictures();
 deit("5. Ask it about some of them (their names tell the truth)", "predict", RUN, ...files, "--topk", "2");
 const minutes = (performance.now() - start) / 60_000;

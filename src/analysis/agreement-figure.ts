@@ -33,7 +33,7 @@ export function agreementFigure({ models, disagreement, interval, images, datase
       title: {
         text: "Disagreement",
         subtitle: [
-          `Percent of ${images.toLocaleString("en-US")} pictures of ${dataset}`,
+          `Percent of ${images.toLocaleString("en-US")} images of ${dataset}`,
           "with different answers, ± half of the 95 % interval",
         ],
       },

@@ -34,7 +34,7 @@ export async function writeAgreement(
   if (disputed.length > 0)
     sections.push({
       title: "Where they disagree most",
-      lead: "The label in bold, then what each answers: blue is right, orange wrong. Of pictures with equally many opinions those come first on which the models are surest.",
+      lead: "The label in bold, then what each answers: blue is right, orange wrong. Of images with equally many opinions those come first on which the models are surest.",
       body: await disputedCards(ballot, disputed),
     });
   return writeAnalysis(folder, {
@@ -47,8 +47,8 @@ export async function writeAgreement(
     figures: { agreement: figure },
     page: {
       title: "Agreement of classifiers",
-      kind: `${agreement.images.toLocaleString("en-US")} pictures of ${agreement.dataset}`,
-      lead: "The share of pictures to which two classifiers give different answers, as Table 4 of the paper. The labels are one of them: their row holds the error rates.",
+      kind: `${agreement.images.toLocaleString("en-US")} images of ${agreement.dataset}`,
+      lead: "The share of images to which two classifiers give different answers, as Table 4 of the paper. The labels are one of them: their row holds the error rates.",
       sections,
     },
     command,
@@ -56,9 +56,9 @@ export async function writeAgreement(
 }
 
 const NUMBERS =
-  "Percent of the pictures, with the 95 % interval (bootstrap over pictures, the same resamples for every pair).";
+  "Percent of the images, with the 95 % interval (bootstrap over images, the same resamples for every pair).";
 const CLOSER =
-  "Differences of two rates on the same pictures whose 95 % interval leaves out 0, in points of percent. Many comparisons are made here: some of them will be chance.";
+  "Differences of two rates on the same images whose 95 % interval leaves out 0, in points of percent. Many comparisons are made here: some of them will be chance.";
 
 const percent = (rate: number, digits = 2): string => (100 * rate).toFixed(digits);
 

@@ -86,7 +86,7 @@ export async function castBallot(options: AgreementOptions, hooks: EvaluateHooks
     }
     // what cannot be read cannot be read by anyone, so that entry i is everyone's same picture
     if (!sameNumbers(pictures, found.pictures))
-      throw new Error(`${name} saw other pictures than those before it`);
+      throw new Error(`${name} saw other images than those before it`);
     for (const head of HEADS) {
       const own = heads[head];
       if (own === undefined) continue;
@@ -111,7 +111,7 @@ export function countAgreement(
 ): Agreement {
   const n = pictures.length;
   if (n === 0)
-    throw new ConfigError("dataPath", "there is no picture that could be read", { code: "data/no-images" });
+    throw new ConfigError("dataPath", "there is no image that could be read", { code: "data/no-images" });
   const size = respondents.length;
   const pairs: { readonly a: number; readonly b: number }[] = [];
   for (let a = 0; a < size; a++) for (let b = a + 1; b < size; b++) pairs.push({ a, b });

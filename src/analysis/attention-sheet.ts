@@ -37,7 +37,7 @@ export async function drawSheet(
 ): Promise<Uint8Array> {
   const { surface, ink, muted } = paletteOf(theme);
   const [cell] = cells[0] ?? [];
-  if (cell === undefined) throw new RangeError("a sheet of no pictures");
+  if (cell === undefined) throw new RangeError("a sheet of no images");
   const named = rows.some((name) => name !== "");
   const names = MARGIN + (picture ? picture.width + 3 * GAP : 0);
   const left = names + (named ? ROW_NAME : 0);

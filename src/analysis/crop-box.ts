@@ -29,7 +29,7 @@ export function cropBox(draw: Draw, picture: { readonly width: number; readonly 
       if (operation.region) cut(operation.region);
       size = { width: operation.size[1], height: operation.size[0] };
       if (operation.window) cut(operation.window);
-    } else throw new RangeError(`a picture after ${operation.op} has no region of its own`);
+    } else throw new RangeError(`an image after ${operation.op} has no region of its own`);
   }
   return seen;
 }

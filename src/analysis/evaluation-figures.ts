@@ -97,7 +97,7 @@ export function accuracyFigure(models: readonly CheckpointReport[]): Figure {
     shown: `${acc1.toFixed(1)} %`,
   }));
   return ({ blue, ink }) => ({
-    title: { text: "Top-1", subtitle: "Percent of the pictures, 95 % interval" },
+    title: { text: "Top-1", subtitle: "Percent of the images, 95 % interval" },
     data: { values },
     width: 420,
     height: { step: 34 },

@@ -35,7 +35,7 @@ export async function writeEvaluation(
     figures,
     page: {
       title: models.length === 1 ? (first?.report.name ?? "") : `${models.length} models side by side`,
-      kind: `${(first?.report.images ?? 0).toLocaleString("en-US")} pictures of ${comparison.dataset.name}`,
+      kind: `${(first?.report.images ?? 0).toLocaleString("en-US")} images of ${comparison.dataset.name}`,
       lead: "Accuracy of every head with its interval, what confidence is worth, and what is taken for what.",
       sections: sectionsOf(measured, figures),
     },
@@ -79,7 +79,7 @@ function sectionsOf(
   if (differences.length > 0)
     sections.push({
       title: "Differences",
-      lead: "Of top-1 on the same pictures, with the paired 95 % interval, in points.",
+      lead: "Of top-1 on the same images, with the paired 95 % interval, in points.",
       table: {
         head: ["", "against", "points", "95 % interval", ""],
         rows: differences.map(({ from, to, acc1, interval: [low, high] }) => [
@@ -94,7 +94,7 @@ function sectionsOf(
     });
   sections.push({
     title: "What confidence is worth",
-    lead: "Answers given with 80 % should be right in 80 of 100. The temperature divides the logits; its worth is measured on the half of the pictures that it was not fitted to.",
+    lead: "Answers given with 80 % should be right in 80 of 100. The temperature divides the logits; its worth is measured on the half of the images that it was not fitted to.",
     ...(reliability && { figure: reliability }),
     table: calibrationTable(models),
   });
@@ -106,7 +106,7 @@ function sectionsOf(
       sections.push({
         title: `Most confused${of}`,
         table: {
-          head: ["label", "answer", "pictures"],
+          head: ["label", "answer", "images"],
           rows: report.confusions.map(({ label, predicted, count }) => [
             short(label),
             short(predicted),
@@ -122,7 +122,7 @@ function sectionsOf(
       sections.push({
         title: `Weakest classes${of}`,
         table: {
-          head: ["class", "pictures", "top-1 %"],
+          head: ["class", "images", "top-1 %"],
           rows: weakest.map(({ class: name, images, acc1 }) => [short(name), images, acc1.toFixed(1)]),
           right: [1, 2],
         },

@@ -44,7 +44,7 @@ export async function probe(
   classifier.notes.forEach(warn);
   const { train, validation } = await openDatasets(options, { onNote: warn });
   if (validation === undefined) {
-    throw new DataError(options.dataPath ?? "", "there are no pictures to measure with", {
+    throw new DataError(options.dataPath ?? "", "there are no images to measure with", {
       code: "data/no-validation",
       hint: "Give a folder with val/, or a --val-split above 0.",
     });

@@ -37,7 +37,7 @@ function similarityFigure({ similarity, layers }: TokensResult): Figure {
     height: HEIGHT,
     title: {
       text: "How alike class and distillation token are",
-      subtitle: `cosine from the parameters through ${layers} layers to the final norm; band: one deviation over the pictures`,
+      subtitle: `cosine from the parameters through ${layers} layers to the final norm; band: one deviation over the images`,
     },
     data: { values: places },
     encoding: {
@@ -92,7 +92,7 @@ function sharesFigure(result: TokensResult): Figure {
   return ({ blue, orange, green }) => ({
     title: {
       text: "Where the tokens' attention goes",
-      subtitle: "parts of a layer's attention, mean of its heads and of the pictures",
+      subtitle: "parts of a layer's attention, mean of its heads and of the images",
     },
     data: { values },
     facet: { column: { field: "token", type: "nominal", title: null } },
@@ -219,7 +219,7 @@ export function tokensPage(result: TokensResult, figures: Record<string, Figure>
       : []),
     { title: "Where attention goes", ...figureOf(figures, "token-attention") },
     {
-      title: "How much of the picture a token looks at",
+      title: "How much of the image a token looks at",
       ...figureOf(figures, "patches-looked-at"),
     },
     {
@@ -232,7 +232,7 @@ export function tokensPage(result: TokensResult, figures: Record<string, Figure>
   return {
     kind: "Tokens",
     title: `The tokens of ${model}`,
-    lead: `${images} pictures at ${inputSize[1]} × ${inputSize[0]}, ${layers} layers of ${headsPerLayer} heads.${
+    lead: `${images} images at ${inputSize[1]} × ${inputSize[0]}, ${layers} layers of ${headsPerLayer} heads.${
       similarity
         ? ""
         : " A plain model has a class token alone, so there is no similarity to measure: here is what its class token attends to, and how far its patches look."

@@ -127,9 +127,9 @@ function resultOf(
   const { depth, numHeads, inputSize, distilled, patchSize } = config;
   const images = sums.get("mass")?.rows ?? 0;
   if (images === 0) {
-    throw new DataError(path, `${path} has no picture that can be read`, {
+    throw new DataError(path, `${path} has no image that can be read`, {
       code: "data/no-images",
-      hint: "Give pictures with --data-path.",
+      hint: "Give images with --data-path.",
     });
   }
   const means = new Map([...sums].map(([name, { mean }]) => [name, mean]));

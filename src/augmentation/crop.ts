@@ -70,7 +70,7 @@ export function randomCrop(
   const across = picture.width + 2 * padding - width;
   if (down < 0 || across < 0)
     throw new DeitError(
-      `random crop ${width}×${height} of a picture ${picture.width}×${picture.height} padded by ${padding}`,
+      `random crop ${width}×${height} of an image ${picture.width}×${picture.height} padded by ${padding}`,
       { code: "image/argument" },
     );
   const top = random.integer(down + 1) - padding;

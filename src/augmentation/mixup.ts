@@ -37,7 +37,7 @@ export function checkPairs(batchSize: number): void {
   if (batchSize % 2 === 0) return;
   throw new ConfigError(
     "batchSize",
-    `a batch of ${batchSize} cannot be mixed: Mixup and CutMix pair pictures`,
+    `a batch of ${batchSize} cannot be mixed: Mixup and CutMix pair images`,
     { code: "options/odd-batch", hint: "Use an even --batch-size, or --mixup 0 --cutmix 0." },
   );
 }

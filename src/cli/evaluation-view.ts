@@ -31,7 +31,7 @@ export function describeReport(
     ...HEADS.map(([head, name]) => [name, heads[head] && percent(heads[head])] as const),
     ["top-1, 95 % interval", `${intervalText(share)} (${countOf(share)})`],
     ...Object.entries(topk).map(([k, share]) => [`top-${k}`, `${share.toFixed(3)} %`] as const),
-    ["ReaL labels", real && `${percent(real)} on ${integer(real.images)} pictures`],
+    ["ReaL labels", real && `${percent(real)} on ${integer(real.images)} images`],
     ["calibration error", `${(100 * ece).toFixed(2)} % (${surer})`],
     [
       "temperature",
@@ -131,12 +131,12 @@ export function describeComparison({ models, differences }: ComparisonReport): s
     "images/s",
   ];
   const parts = [
-    `${integer(first?.images ?? 0)} pictures of ${first?.dataset ?? ""}`,
+    `${integer(first?.images ?? 0)} images of ${first?.dataset ?? ""}`,
     table([head, ...rows], { right: head.map((_, i) => i).slice(1) }),
   ];
   const signed = (value: number): string => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
   parts.push(
-    `Differences of top-1 on the same pictures, 95 % intervals\n${table(
+    `Differences of top-1 on the same images, 95 % intervals\n${table(
       differences.map(({ from, to, acc1, interval: [low, high] }) => [
         `  ${to}`,
         "against",

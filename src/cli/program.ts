@@ -83,10 +83,10 @@ export function overview(): string {
 }
 
 const START: readonly (readonly [command: string, what: string])[] = [
-  ["deit train ./photos", "your pictures, a folder per class"],
+  ["deit train ./photos", "your images, a folder per class"],
   ["deit finetune ./photos", "the same from pretrained weights"],
   ["deit train quickstart", "CIFAR-10, a few minutes"],
-  ["deit predict RUN cat.jpg", "what is in a picture"],
+  ["deit predict RUN cat.jpg", "what is in an image"],
   ["deit eval RUN --data-path ./photos", "how often it is right"],
   ["deit export RUN", "a folder that transformers.js loads"],
 ];

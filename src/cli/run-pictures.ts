@@ -198,10 +198,10 @@ function imagesGone(run: string, place: string): DataError {
 
 function differentParts(runs: readonly Run[], { dataPath, valSplit, seed }: Pictures): ConfigError {
   const parts = runs.map((run) => `${run.word} ${partName(run)}`).join(", ");
-  return new ConfigError("valSplit", `the runs held back different pictures of ${dataPath}: ${parts}`, {
+  return new ConfigError("valSplit", `the runs held back different images of ${dataPath}: ${parts}`, {
     code: "run/other-images",
     hint:
-      "Whichever are measured, some run has trained on them. Compare on other pictures (--data-path), or train with one --seed and --val-split. " +
+      "Whichever are measured, some run has trained on them. Compare on other images (--data-path), or train with one --seed and --val-split. " +
       `To measure some all the same, say which: --val-split ${valSplit} --seed ${seed}`,
   });
 }
@@ -218,9 +218,9 @@ function movedNotes(runs: readonly Run[], measured: Folder | null): string[] {
 
 function spoiltNote(run: Run, measured: Pictures): string {
   const { word, valSplit } = run;
-  if (valSplit === 0) return `${word} trained on the pictures that it is measured with: it held none back`;
+  if (valSplit === 0) return `${word} trained on the images that it is measured with: it held none back`;
   const part = measured.valSplit === 0 ? "all" : partName(measured);
-  return `${word} trained on some of the pictures that it is measured with: of ${measured.dataPath} it held back ${partName(run)}, measured are ${part}`;
+  return `${word} trained on some of the images that it is measured with: of ${measured.dataPath} it held back ${partName(run)}, measured are ${part}`;
 }
 
 function partName({ valSplit, seed }: Part): string {

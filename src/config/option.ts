@@ -6,7 +6,7 @@ import { z } from "zod";
 
 /** Headings of `deit train --help`, in the order in which they are shown. */
 export const OPTION_GROUPS = [
-  "Pictures in",
+  "Images",
   "Model",
   "Fine-tuning",
   "Training",

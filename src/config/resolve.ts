@@ -107,9 +107,9 @@ export function requirePictures(
   example = "deit train ./photos",
 ): void {
   if (namesPictures(options)) return;
-  throw new ConfigError("dataPath", "which pictures? Nothing was given for --data-path", {
+  throw new ConfigError("dataPath", "which images? Nothing was given for --data-path", {
     code: "data/not-named",
-    hint: `Name a folder that has a folder of pictures per class: ${example}`,
+    hint: `Name a folder that has a folder of images per class: ${example}`,
   });
 }
 

@@ -34,28 +34,28 @@ function range(low: number, high: number): z.ZodDefault<z.ZodTuple<[z.ZodNumber,
 
 export const trainSchema = z.strictObject({
   dataPath: option(text.nullable().default(null), {
-    group: "Pictures in",
+    group: "Images",
     value: "DIR",
-    help: "a folder of pictures per class, train/ and val/ with that, a CSV file of paths and labels, or Parquet files; not needed for cifar10 and cifar100",
+    help: "a folder of images per class, train/ and val/ with that, a CSV file of paths and labels, or Parquet files; not needed for cifar10 and cifar100",
   }),
   dataSet: option(dataSet.default("auto"), {
-    group: "Pictures in",
+    group: "Images",
     help: "kind of dataset; auto looks at the folder (IMNET: folder, CIFAR: cifar100)",
   }),
   valSplit: option(rate.default(0.1), {
-    group: "Pictures in",
+    group: "Images",
     value: "RATE",
-    help: "part of the training pictures kept for validation when there is no val folder",
+    help: "part of the training images kept for validation when there is no val folder",
   }),
   holdOut: option(z.boolean().default(false), {
-    group: "Pictures in",
-    help: "hold --val-split of the training pictures back even where there are validation pictures: to choose settings without looking at those",
+    group: "Images",
+    help: "hold --val-split of the training images back even where there are validation images: to choose settings without looking at those",
   }),
   numTrain: option(count.nullable().default(null), {
-    group: "Pictures in",
+    group: "Images",
     value: "N",
     nullMeans: "all",
-    help: "train on a fixed subset of N pictures, every class in its proportion",
+    help: "train on a fixed subset of N images, every class in its proportion",
   }),
 
   model: option(text.default("deit_base_patch16_224"), {
@@ -72,7 +72,7 @@ export const trainSchema = z.strictObject({
       group: "Model",
       value: "PIXELS",
       nullMeans: "the model's own",
-      help: "side of the pictures that the model sees, or HEIGHTxWIDTH; multiples of its patch",
+      help: "side of the images that the model sees, or HEIGHTxWIDTH; multiples of its patch",
     },
   ),
   drop: option(rate.default(0), {
@@ -129,7 +129,7 @@ export const trainSchema = z.strictObject({
   }),
   classWeights: option(z.enum(["none", "balanced"]).default("none"), {
     group: "Fine-tuning",
-    help: "balanced: a class with few pictures weighs more in the loss of the true labels",
+    help: "balanced: a class with few images weighs more in the loss of the true labels",
   }),
   patience: option(count.nullable().default(null), {
     group: "Fine-tuning",
@@ -141,13 +141,13 @@ export const trainSchema = z.strictObject({
   epochs: option(count.default(300), {
     group: "Training",
     value: "N",
-    help: "passes over the training pictures",
+    help: "passes over the training images",
   }),
   batchSize: option(count.default(64), {
     group: "Training",
     value: "N",
     aliases: ["batch"],
-    help: "pictures in a batch",
+    help: "images in a batch",
   }),
   accumulationSteps: option(count.default(1), {
     group: "Training",
@@ -185,7 +185,7 @@ export const trainSchema = z.strictObject({
   lr: option(positive.default(5e-4), {
     group: "Optimizer",
     value: "RATE",
-    help: "peak learning rate for 512 pictures a step, scaled to the real number unless --unscale-lr",
+    help: "peak learning rate for 512 images a step, scaled to the real number unless --unscale-lr",
   }),
   unscaleLr: option(z.boolean().default(false), { group: "Optimizer", help: "take --lr as it is" }),
   weightDecay: option(z.number().min(0).default(0.05), {
@@ -259,7 +259,7 @@ export const trainSchema = z.strictObject({
   scale: option(range(0.08, 1), {
     group: "Augmentation",
     value: "LOW HIGH",
-    help: "area of a resized crop, as part of the picture",
+    help: "area of a resized crop, as part of the image",
   }),
   ratio: option(range(3 / 4, 4 / 3), {
     group: "Augmentation",
@@ -269,7 +269,7 @@ export const trainSchema = z.strictObject({
   hflip: option(z.number().min(0).max(1).default(0.5), {
     group: "Augmentation",
     value: "RATE",
-    help: "how often a training picture is mirrored",
+    help: "how often a training image is mirrored",
   }),
   src: option(z.boolean().default(false), {
     group: "Augmentation",
@@ -277,7 +277,7 @@ export const trainSchema = z.strictObject({
   }),
   trainInterpolation: option(z.enum(["bicubic", "bilinear", "random"]).default("bicubic"), {
     group: "Augmentation",
-    help: "how training pictures are resized; random draws one of the two for each",
+    help: "how training images are resized; random draws one of the two for each",
   }),
   aa: option(text.nullable().default("rand-m9-mstd0.5-inc1"), {
     group: "Augmentation",
@@ -297,7 +297,7 @@ export const trainSchema = z.strictObject({
   reprob: option(z.number().min(0).max(1).default(0.25), {
     group: "Augmentation",
     value: "RATE",
-    help: "how often a part of a picture is erased",
+    help: "how often a part of an image is erased",
   }),
   remode: option(z.enum(["pixel", "rand", "const"]).default("pixel"), {
     group: "Augmentation",
@@ -306,7 +306,7 @@ export const trainSchema = z.strictObject({
   recount: option(count.default(1), { group: "Augmentation", value: "N", help: "parts that are erased" }),
   repeatedAug: option(z.boolean().default(true), {
     group: "Augmentation",
-    help: "repeated augmentation: a picture comes several times in a batch, an epoch sees fewer pictures",
+    help: "repeated augmentation: an image comes several times in a batch, an epoch sees fewer images",
   }),
   augRepeats: option(count.default(3), {
     group: "Augmentation",
@@ -316,18 +316,18 @@ export const trainSchema = z.strictObject({
   mixup: option(z.number().min(0).default(0.8), {
     group: "Augmentation",
     value: "ALPHA",
-    help: "Mixup: pictures and labels blended by λ of Beta(α, α); 0 is off",
+    help: "Mixup: images and labels blended by λ of Beta(α, α); 0 is off",
   }),
   cutmix: option(z.number().min(0).default(1), {
     group: "Augmentation",
     value: "ALPHA",
-    help: "CutMix: a part of another picture pasted in, its area 1 − λ of Beta(α, α); 0 is off",
+    help: "CutMix: a part of another image pasted in, its area 1 − λ of Beta(α, α); 0 is off",
   }),
   cutmixMinmax: option(shares.nullable().default(null), {
     group: "Augmentation",
     value: "LOW HIGH",
     nullMeans: "by Beta",
-    help: "CutMix on, its sides of this share of the picture's in place of Beta; --mixup 0 for CutMix alone",
+    help: "CutMix on, its sides of this share of the image's in place of Beta; --mixup 0 for CutMix alone",
   }),
   mixupProb: option(z.number().min(0).max(1).default(1), {
     group: "Augmentation",
@@ -341,7 +341,7 @@ export const trainSchema = z.strictObject({
   }),
   mixupMode: option(z.enum(["batch", "pair", "elem"]).default("batch"), {
     group: "Augmentation",
-    help: "one λ for the batch, for each pair, or for each picture",
+    help: "one λ for the batch, for each pair, or for each image",
   }),
   evalCropRatio: option(positive.max(1).default(0.875), {
     group: "Augmentation",
@@ -352,7 +352,7 @@ export const trainSchema = z.strictObject({
   mean: option(colour.default(IMAGENET_MEAN), {
     group: "Augmentation",
     value: "R G B",
-    help: "subtracted from pictures of 0 to 1, by channel",
+    help: "subtracted from images of 0 to 1, by channel",
   }),
   std: option(z.tuple([positive, positive, positive]).default(IMAGENET_STD), {
     group: "Augmentation",
@@ -409,7 +409,7 @@ export const trainSchema = z.strictObject({
     group: "Distillation",
     value: "PIXELS",
     nullMeans: "the teacher's own",
-    help: "height and width that the teacher sees the student's pictures in",
+    help: "height and width that the teacher sees the student's images in",
   }),
   teacherMean: option(colour.nullable().default(null), {
     group: "Distillation",
@@ -427,7 +427,7 @@ export const trainSchema = z.strictObject({
     group: "Distillation",
     value: "DIR",
     nullMeans: "none",
-    help: "keep the teacher's answers here, for other students who see the same pictures",
+    help: "keep the teacher's answers here, for other students who see the same images",
   }),
   teacherCacheGib: option(positive.default(2), {
     group: "Distillation",
@@ -457,14 +457,14 @@ export const trainSchema = z.strictObject({
   }),
   recompute: option(z.boolean().default(false), {
     group: "Machine",
-    help: "compute the inside of every block again in the backward pass instead of keeping it: the same numbers, about a sixth of the memory that a picture takes, a quarter to a third more time",
+    help: "compute the inside of every block again in the backward pass instead of keeping it: the same numbers, about a sixth of the memory that an image takes, a quarter to a third more time",
   }),
   workers: option(z.int().min(0).nullable().default(null), {
     group: "Machine",
     value: "N",
     nullMeans: "by the number of cores",
     aliases: ["num-workers"],
-    help: "threads that read and prepare pictures; any number gives the same run",
+    help: "threads that read and prepare images; any number gives the same run",
   }),
 
   outputDir: option(text.nullable().default(null), {

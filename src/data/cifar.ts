@@ -98,7 +98,7 @@ export async function openCifar(source: CifarSource, memory?: SharedArrayBuffer)
     decodes: false,
     memory: records.buffer,
     read: async (index) => {
-      if (!(index in labels)) throw new RangeError(`picture ${index} of ${length}`);
+      if (!(index in labels)) throw new RangeError(`image ${index} of ${length}`);
       return readPlanar(records, { width: SIDE, height: SIDE, offset: index * recordBytes + labelBytes });
     },
     describe: (index) => `${name} ${split} ${index}`,

@@ -71,11 +71,11 @@ export function openFiles(source: FilesSource): Dataset {
   const { files } = source;
   const at = (index: number): string => {
     const file = files[index];
-    if (file === undefined) throw new RangeError(`picture ${index} of ${files.length}`);
+    if (file === undefined) throw new RangeError(`image ${index} of ${files.length}`);
     return file;
   };
   return {
-    name: "the pictures",
+    name: "the images",
     length: files.length,
     classes: [],
     labels: new Int32Array(files.length).fill(-1),

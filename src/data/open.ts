@@ -249,7 +249,7 @@ async function withModelsClasses(
       const differing = differingNames(own, known.classes ?? []);
       if (differing !== undefined)
         onNote?.(
-          `the pictures' classes have other names than the model's: they are taken by index (${differing})`,
+          `the images' classes have other names than the model's: they are taken by index (${differing})`,
         );
     }
     const names = known.classes ?? (await imageNetNamesFor(source, known));

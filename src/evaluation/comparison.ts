@@ -100,7 +100,7 @@ export async function openComparison(
   const asked = restrictClasses ? present : undefined;
   if (asked === undefined && present.length < all.numClasses && whole.length >= 5 * present.length)
     warn(
-      `the pictures are of ${present.length} of the ${all.numClasses} classes; --restrict-classes lets models answer with these alone`,
+      `the images are of ${present.length} of the ${all.numClasses} classes; --restrict-classes lets models answer with these alone`,
     );
   return {
     dataset,
@@ -218,7 +218,7 @@ function orderOf(
   if (isImageNet(other) && isImageNet(first)) return undefined; // in its order, however they are spelt
   const { numClasses } = first;
   const byPictures = first.classes === undefined && dataset.classes.length === numClasses;
-  const whose = byPictures ? "the pictures'" : `${first.name}'s`;
+  const whose = byPictures ? "the images'" : `${first.name}'s`;
   const match = matchClasses(other, { numClasses, classes: byPictures ? dataset.classes : first.classes });
   if ("order" in match) {
     if (match.unlike !== undefined)
@@ -229,7 +229,7 @@ function orderOf(
   const examples = `${missing.slice(0, 3).join(", ")}${missing.length > 3 ? ", …" : ""}`;
   if (byPictures && other.numClasses === numClasses) {
     const lacks = examples && ` (it lacks ${examples})`;
-    warn(`${other.name} names some classes otherwise than the pictures${lacks}: all are taken by index`);
+    warn(`${other.name} names some classes otherwise than the images${lacks}: all are taken by index`);
     return undefined;
   }
   throw new ConfigError(

@@ -38,9 +38,9 @@ export async function readRealLabels(file: string): Promise<RealLabels> {
     if (Number.isNaN(number)) return undefined;
     const labels = lists[number - 1];
     if (labels !== undefined) return labels;
-    throw new DataError(file, `${file} has labels of ${lists.length} pictures, none of ${name}`, {
+    throw new DataError(file, `${file} has labels of ${lists.length} images, none of ${name}`, {
       code: "eval/real-labels",
-      hint: "It belongs to another set of pictures, or is cut off.",
+      hint: "It belongs to another set of images, or is cut off.",
     });
   };
 }

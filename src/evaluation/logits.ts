@@ -90,7 +90,7 @@ export function tellWarnings(
       const before = told[i] ?? 0;
       for (const message of warnings.slice(before, NAMED)) onWarning(message);
       const more = warnings.length - Math.max(before, NAMED);
-      if (more > 0) onWarning(`${more} more pictures cannot be read, ${warnings.length} so far`);
+      if (more > 0) onWarning(`${more} more images cannot be read, ${warnings.length} so far`);
       told[i] = warnings.length;
     }
   };

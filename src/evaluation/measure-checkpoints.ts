@@ -171,11 +171,11 @@ function checkReal({ dataset, numClasses, classes, relabel }: Comparison, real: 
     throw new ConfigError(
       "real",
       problem === undefined
-        ? `--real: ${dataset.describe(0)} is no validation picture of ImageNet (ILSVRC2012_val_00000001.JPEG)`
+        ? `--real: ${dataset.describe(0)} is no validation image of ImageNet (ILSVRC2012_val_00000001.JPEG)`
         : `--real: its labels are for ImageNet's 1,000 classes in their order, not for ${problem}`,
       {
         code: "eval/real-labels",
-        hint: "Leave --real out, or evaluate on ImageNet's validation pictures under their own names.",
+        hint: "Leave --real out, or evaluate on ImageNet's validation images under their own names.",
       },
     );
   }

@@ -115,7 +115,7 @@ export class EvaluationMeter {
       if (label < 0) continue;
       if (label >= numClasses) {
         throw new DeitError(
-          `A picture has label ${label}, but the model has ${numClasses} classes (0 to ${numClasses - 1}).`,
+          `An image has label ${label}, but the model has ${numClasses} classes (0 to ${numClasses - 1}).`,
           {
             code: "data/unknown-class",
             hint: "Evaluate on the dataset that the model was trained for, or fine-tune the model to this one.",
@@ -137,9 +137,9 @@ export class EvaluationMeter {
   /** @throws DeitError when no picture with a label was added */
   result(): EvaluationMetrics {
     if (this.images === 0) {
-      throw new DeitError("There is no picture with a label to evaluate.", {
+      throw new DeitError("There is no image with a label to evaluate.", {
         code: "data/no-images",
-        hint: "Check the folder, and that its pictures can be read.",
+        hint: "Check the folder, and that its images can be read.",
       });
     }
     const mean = ({ top1, top5, loss }: Sums): HeadMetrics => ({

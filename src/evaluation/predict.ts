@@ -83,9 +83,9 @@ export async function predict(
 
 function noneOf(images: readonly string[], problems: readonly string[]): DataError {
   const [first = "", ...more] = problems;
-  const message = more.length === 0 ? first : `none of ${problems.length} pictures can be read: ${first}; …`;
+  const message = more.length === 0 ? first : `none of ${problems.length} images can be read: ${first}; …`;
   return new DataError(images[0] ?? "", message, {
     code: "data/no-images",
-    hint: "Give picture files that exist and may be read, folders with pictures, or a quoted glob.",
+    hint: "Give image files that exist and may be read, folders with images, or a quoted glob.",
   });
 }

@@ -51,10 +51,9 @@ async function answersOf(opened: Classifier, sample: Sample): Promise<Answers> {
   await using classifier = opened;
   const { file, inputSize, numClasses } = classifier;
   if (inputSize.join() !== sample.size.join())
-    throw new DeitError(
-      `${file} takes pictures of ${inputSize.join(" × ")}, not ${sample.size.join(" × ")}`,
-      { code: "export/input-size" },
-    );
+    throw new DeitError(`${file} takes images of ${inputSize.join(" × ")}, not ${sample.size.join(" × ")}`, {
+      code: "export/input-size",
+    });
   const heads = await classifier.logits(sample.pixels);
   const logits = new Float32Array(sample.labels.length * numClasses);
   for (let row = 0; row < sample.labels.length; row++)

@@ -236,7 +236,7 @@ async function writeTransformersJs(context: Context): Promise<Comparison[]> {
 async function calibrationPictures({ options, warn }: Context): Promise<Dataset | undefined> {
   const pictures = await trainingPictures(options);
   if (pictures === undefined)
-    warn("no pictures to take int8's ranges from: they are found anew for every picture, which is slower");
+    warn("no images to take int8's ranges from: they are found anew for every image, which is slower");
   return pictures;
 }
 
@@ -266,7 +266,7 @@ async function checkPrepared(
   { sample, reference, loaded, say }: Context,
   { path, file }: { path: string; file: string },
 ): Promise<Comparison> {
-  say(`running ${file} on whole pictures`);
+  say(`running ${file} on whole images`);
   const { size: bytes } = await stat(path);
   const found = await answersOfPrepared(path, { sample, loaded, reference });
   return comparePrepared(found, { labels: sample.labels, file, bytes });
@@ -301,7 +301,7 @@ async function picturesFor(
     `${pictures.name} has class ${largest}, but the model knows ${model.config.numClasses} classes`,
     {
       code: "data/unknown-class",
-      hint: "Name pictures of the classes that the model was trained for, or none.",
+      hint: "Name images of the classes that the model was trained for, or none.",
     },
   );
 }

@@ -77,7 +77,7 @@ export async function takeSample(
     await loader.close();
   }
   if (indices.length === 0)
-    throw new DataError(some.name, `no picture of ${some.name} can be read`, { code: "data/no-images" });
+    throw new DataError(some.name, `no image of ${some.name} can be read`, { code: "data/no-images" });
   return {
     pixels: pixels.subarray(0, indices.length * pictureLength),
     labels: Int32Array.from(labels),

@@ -20,7 +20,7 @@ const TEXTS: readonly (readonly [RegExp, string, string])[] = [
   ],
   [/^\s*<(?:!doctype|html)/i, "is a web page", AGAIN],
   [/^\s*<\?xml/, "is an XML text, such as servers answer with when they refuse", AGAIN],
-  [/^(?:GIF8|RIFF)/, "is a picture or a recording", OTHER],
+  [/^(?:GIF8|RIFF)/, "is an image or a recording", OTHER],
   [/^(?:GGUF|ggml)/, "is a GGUF file, of quantised language models", OTHER],
   [/^.{4}TFL3/s, "is a TensorFlow Lite file", OTHER],
 ];
@@ -29,7 +29,7 @@ const TEXTS: readonly (readonly [RegExp, string, string])[] = [
 const BYTES: typeof TEXTS = [
   [/^1f8b/, "is compressed with gzip", "Unpack it first."],
   [/^(?:fd377a585a|425a68|28b52ffd|377abcaf|52617221)/, "is a compressed archive", "Unpack it first."],
-  [/^(?:ffd8ff|89504e47)/, "is a picture or a recording", OTHER],
+  [/^(?:ffd8ff|89504e47)/, "is an image or a recording", OTHER],
   [/^89484446/, "is an HDF5 file (Keras, TensorFlow)", OTHER],
   [/^934e554d5059/, "is an array of NumPy", OTHER],
   [

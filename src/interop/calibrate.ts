@@ -38,7 +38,7 @@ export async function calibrate(
     await session.release();
   }
   if (Object.keys(ranges).length < names.length)
-    throw new DeitError("there are no pictures to calibrate with", { code: "export/calibration" });
+    throw new DeitError("there are no images to calibrate with", { code: "export/calibration" });
   return ranges;
 }
 
@@ -50,7 +50,7 @@ function widened(range: Range | undefined, data: Float32Array, name: string): Ra
     if (Number.isNaN(value)) min = Number.NaN;
   }
   if (Number.isFinite(min) && Number.isFinite(max)) return { min, max };
-  throw new DeitError(`the activation ${name} is not finite on these pictures`, {
+  throw new DeitError(`the activation ${name} is not finite on these images`, {
     code: "export/calibration",
   });
 }

@@ -23,7 +23,7 @@ export function convnet(name: string, { config, classWeight, blocks, logits }: C
   checkNumClasses(config);
   const { inputSize } = config;
   if (inputSize.some((side) => !Number.isInteger(side) || side < 1))
-    throw new ConfigError("inputSize", `pictures of ${inputSize.join("×")} pixels have nothing to see`, {
+    throw new ConfigError("inputSize", `images of ${inputSize.join("×")} pixels have nothing to see`, {
       code: "model/input-size",
       hint: "Use a whole number of pixels, for example --input-size 32.",
     });

@@ -54,5 +54,5 @@ export async function writeSheet(
 
 /** Its class, and what it is mixed with. */
 function origin({ label, partner }: PreviewRow): string {
-  return partner ? `${label}, mixed with picture ${partner.index} · copy ${partner.copy}` : label;
+  return partner ? `${label}, mixed with image ${partner.index} · copy ${partner.copy}` : label;
 }

@@ -37,7 +37,7 @@ export function classesSection(data: ClassesData): Html {
       </div>
     </div>
     <h2>Classes</h2>
-    <p class="lead">Pictures of each class that were recognised, the weakest class first.</p>
+    <p class="lead">Images of each class that were recognised, the weakest class first.</p>
     <div class="card">${bars(results, data.classes)}</div>
   </section>`;
 }

@@ -98,7 +98,7 @@ function checkClasses(dataset: Dataset, trained: readonly string[] | undefined):
     `${dataset.name} has other classes than this run was trained on (${dataset.classes.length} now, ${trained.length} then)`,
     {
       code: "run/other-classes",
-      hint: "Put the pictures back as they were; deit eval measures a model on other pictures.",
+      hint: "Put the images back as they were; deit eval measures a model on other images.",
     },
   );
 }

@@ -49,7 +49,7 @@ export function memoryAdvice({ batchSize, accumulationSteps, recompute, precisio
   const changes = [
     ...(recompute ? [] : ["--recompute (the same numbers)"]),
     ...(batchSize > 1
-      ? [`--batch-size ${half} --accumulation-steps ${2 * accumulationSteps} (as many pictures an update)`]
+      ? [`--batch-size ${half} --accumulation-steps ${2 * accumulationSteps} (as many images an update)`]
       : []),
     ...(precision === "float32" ? ["--precision float16 on a graphics card"] : []),
     "a smaller --input-size or --model",

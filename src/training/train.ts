@@ -56,8 +56,7 @@ export async function train(
     parts: { opened: prepared.opened, selection, program: programForm(model, { layout, optimizer }) },
   });
   run.notes.forEach(warn);
-  if (prepared.onTraining)
-    warn("there are no validation pictures: accuracy is that on the training pictures");
+  if (prepared.onTraining) warn("there are no validation images: accuracy is that on the training images");
   // 4. Training.
   const { device } = runtime;
   const cache = plan.teacher?.cache;

@@ -114,6 +114,6 @@ describe("probe", () => {
     await expect(probe({ checkpoint: run, dataPath: photos })).rejects.toThrow(/resnet20_cifar is a convnet/);
     await expect(
       probe({ checkpoint: join(root, "deit_w64d4_patch4_32"), dataPath: photos, valSplit: 0 }),
-    ).rejects.toThrow(/no pictures to measure with\nGive a folder with val/);
+    ).rejects.toThrow(/no images to measure with\nGive a folder with val/);
   });
 });

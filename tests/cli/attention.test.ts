@@ -132,7 +132,7 @@ describe("tokens", () => {
   it("of a plain model says what is not there", async () => {
     const { code, out } = await deit("tokens", model, "--data-path", join(root, "photos"), "--images", "2");
     expect(code).toBe(0);
-    expect(out).toContain("on 2 pictures at 16 × 16: 4 layers of 2 heads, 16 patches");
+    expect(out).toContain("on 2 images at 16 × 16: 4 layers of 2 heads, 16 patches");
     expect(out).toContain("A plain model: it has no distillation token");
     expect(out.split("\n").filter((line) => /^ +[1-4] /.test(line))).toHaveLength(4);
   });

@@ -69,7 +69,7 @@ it("eval of several prints them side by side, and writes what it is asked to", T
   const words = ["eval", `a=${at("plain")}`, `b=${at("distilled")}`, "--data-path", photos, ...ON];
   const shown = await deit(...words, "--out", out);
   expect(shown.code, shown.err).toBe(0);
-  expect(shown.out).toContain("12 pictures of photos");
+  expect(shown.out).toContain("12 images of photos");
   expect(shown.out).toMatch(/^ {2}b +against +a +[+−]\d+\.\d\d +\([+−]/m);
   expect(shown.out).toContain(`Written to ${join(out, "index.html")}`);
   expect(await readdir(out)).toContain("answers.csv");
@@ -123,7 +123,7 @@ it(
     expect(JSON.parse(labels.out)).toMatchObject({ images: 6 });
     const all = await deit("analyze", "labels", run, "--val-split", "0", ...views);
     expect(JSON.parse(all.out)).toMatchObject({ images: 12 });
-    expect(all.err).toContain(`${run} trained on some of the pictures that it is measured with`);
+    expect(all.err).toContain(`${run} trained on some of the images that it is measured with`);
   },
 );
 
@@ -140,7 +140,7 @@ it("analyze agreement prints a square with the labels first", TIME, async () => 
     for (const [column, rate] of rates.entries()) expect(rate).toBe(disagreement[column][row]);
   }
   const shown = await deit(...words);
-  expect(shown.out).toContain("Disagreement on 12 pictures, in percent, ± half of the 95 % interval");
+  expect(shown.out).toContain("Disagreement on 12 images, in percent, ± half of the 95 % interval");
   expect(shown.out).toMatch(/^3 {2}deit_w64d4_distilled_patch4_32 class +\d/m);
 });
 
@@ -148,8 +148,8 @@ it.each([
   [["eval"], 2, "missing required argument"],
   [["eval", "none=nowhere.onnx", "--data-path", "."], 1, "there is no checkpoint nowhere.onnx"],
   [["eval", "x.onnx", "--data-path", ".", "--topk", "many"], 2, "--topk: got"],
-  [["analyze", "agreement", "x.onnx"], 2, "which pictures?"],
-  [["analyze", "labels", "x.onnx"], 2, "which pictures?"],
+  [["analyze", "agreement", "x.onnx"], 2, "which images?"],
+  [["analyze", "labels", "x.onnx"], 2, "which images?"],
 ] as const)("%j is refused with %i", async (words, code, message) => {
   const outcome = await deit(...words);
   expect([outcome.code, outcome.out]).toEqual([code, ""]);

@@ -59,8 +59,8 @@ it("writes table and sheet to files, and names what it cannot read", async () =>
   expect([code, text]).toEqual([0, ""]);
   expect(err.split("\n")).toEqual([
     expect.stringMatching(/^warning: .*bad\.jpg is not a whole image/),
-    `sheet of 1 picture: ${sheet}`,
-    `table of 1 picture: ${out}`,
+    `sheet of 1 image: ${sheet}`,
+    `table of 1 image: ${out}`,
     "",
   ]);
   expect(parse(await readFile(out, "utf8"))).toEqual([
@@ -73,7 +73,7 @@ it("writes table and sheet to files, and names what it cannot read", async () =>
 it("fails when nothing can be read, and before any work for places that are none", async () => {
   const bad = await predict(join(root, "mixed/bad.jpg"), join(root, "gone.jpg"), "--json");
   expect([bad.code, bad.out]).toEqual([1, ""]);
-  expect(bad.err).toMatch(/^error: none of 2 pictures can be read: /m);
+  expect(bad.err).toMatch(/^error: none of 2 images can be read: /m);
   for (const [words, message] of [
     [["--json", "--csv"], "--csv and --json both print to stdout"],
     [["--out", join(root, "gone/a.csv")], "--out: there is no folder"],

@@ -91,7 +91,7 @@ describe("several runs of the same pictures", () => {
     const compared = runPictures([`a=${at("quarter")}`, at("other")], { dataPath: photos });
     await expect(compared).rejects.toThrow(ConfigError);
     await expect(compared).rejects.toThrow(
-      `the runs held back different pictures of ${photos}: a=${at("quarter")} 25 % by seed 3, ${at("other")} 25 % by seed 4\n`,
+      `the runs held back different images of ${photos}: a=${at("quarter")} 25 % by seed 3, ${at("other")} 25 % by seed 4\n`,
     );
     await expect(compared).rejects.toThrow("--val-split 0.25 --seed 3");
     await expect(runPictures([at("all"), at("quarter")], {})).rejects.toThrow(/all none, .*25 % by seed 3/);
@@ -101,7 +101,7 @@ describe("several runs of the same pictures", () => {
     const { options: found, notes } = await runPictures([at("quarter"), at("other")], { seed: 4 });
     expect(found).toMatchObject({ valSplit: 0.25, seed: 4 });
     expect(notes).toEqual([
-      `${at("quarter")} trained on some of the pictures that it is measured with: of ${photos} it held back 25 % by seed 3, measured are 25 % by seed 4`,
+      `${at("quarter")} trained on some of the images that it is measured with: of ${photos} it held back 25 % by seed 3, measured are 25 % by seed 4`,
     ]);
   });
 
@@ -114,7 +114,7 @@ describe("several runs of the same pictures", () => {
 
 describe("what a run trained on is not measured silently", () => {
   test.each([
-    ["all", {}, /^\S+all trained on the pictures that it is measured with: it held none back$/],
+    ["all", {}, /^\S+all trained on the images that it is measured with: it held none back$/],
     ["quarter", { valSplit: 0 }, /measured are all$/],
     ["quarter", { valSplit: 0.5 }, /held back 25 % by seed 3, measured are 50 % by seed 3$/],
     ["quarter", { seed: 0 }, /measured are 25 % by seed 0$/],

@@ -245,6 +245,6 @@ describe("from code", () => {
   });
 
   it("asks for pictures", () => {
-    expect(() => parseTrainOptions({})).toThrow("which pictures?");
+    expect(() => parseTrainOptions({})).toThrow("which images?");
   });
 });

@@ -165,7 +165,7 @@ describe("labels.csv", () => {
     expect(await note(["cat", "golden retriever", "zebra"])).toEqual([]);
     expect(await note(["n02123045", "n02099601"])).toEqual([]);
     expect(await note(["golden retriever", "cat"])).toEqual([
-      "the pictures' classes have other names than the model's: they are taken by index (cat = golden retriever, golden retriever = cat)",
+      "the images' classes have other names than the model's: they are taken by index (cat = golden retriever, golden retriever = cat)",
     ]);
   });
 

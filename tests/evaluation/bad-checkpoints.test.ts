@@ -65,7 +65,7 @@ describe("what is no file of weights is called by its name:", () => {
     [
       "photo.pth",
       Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 16, 0x4a, 0x46, 0x49, 0x46),
-      /is a picture .*\nExpected a \.safetensors/,
+      /is an image .*\nExpected a \.safetensors/,
     ],
     ["keras.h5", Uint8Array.of(0x89, 0x48, 0x44, 0x46, 13, 10, 26, 10, 0), /is an HDF5 file/],
     ["empty.safetensors", "", /is 0 bytes long/],

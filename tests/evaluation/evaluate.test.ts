@@ -194,7 +194,7 @@ describe("predict", () => {
     const note = join(root, "note.png");
     await writeFile(note, "no picture");
     await expect(predict({ checkpoint, images: [note, note], ...CPU })).rejects.toThrow(
-      /none of 2 pictures can be read: .*note\.png is not a whole image/,
+      /none of 2 images can be read: .*note\.png is not a whole image/,
     );
     const empty = join(root, "empty");
     await mkdir(empty);

@@ -13,7 +13,7 @@ test("labels are found by the number in a picture's name", async () => {
   expect(labels("n01440764/ILSVRC2012_val_00000003.JPEG")).toEqual([7, 900]);
   expect(labels("ILSVRC2012_val_00000002.JPEG")).toEqual([]);
   expect(labels("cat.jpg")).toBeUndefined();
-  expect(() => labels("ILSVRC2012_val_00000004.JPEG")).toThrow(/labels of 3 pictures, none of ILSVRC/);
+  expect(() => labels("ILSVRC2012_val_00000004.JPEG")).toThrow(/labels of 3 images, none of ILSVRC/);
 });
 
 test("other files are refused", async () => {

@@ -153,7 +153,7 @@ describe("one checkpoint", () => {
       /ImageNet's 1,000 classes in their order, not for a model of other classes/,
     );
     await expect(measure({ ...options, dataPath: join(root, "ids") })).rejects.toThrow(
-      /0\.png is no validation picture of ImageNet/,
+      /0\.png is no validation image of ImageNet/,
     );
   });
 });
@@ -228,7 +228,7 @@ describe("several checkpoints", () => {
         "fruit has none of named's names of classes: they are taken by index (disc = apple, ring = pear, stripes = plum)",
       ]);
       expect((await asked("bare", "fruit")).said).toEqual([
-        expect.stringMatching(/none of the pictures' names/),
+        expect.stringMatching(/none of the images' names/),
       ]);
     },
   );

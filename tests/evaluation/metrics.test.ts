@@ -81,7 +81,7 @@ test("padding and unreadable pictures (label -1) are skipped, rows beyond the la
   const meter = new EvaluationMeter({ numClasses: 2 });
   meter.add({ class: f32(1, 0, 0, 9, NaN, NaN, 5, 5) }, i32(0, -1, -1));
   expect(meter.result()).toMatchObject({ images: 1, acc1: 100 });
-  expect(() => new EvaluationMeter({ numClasses: 2 }).result()).toThrow(/no picture with a label/);
+  expect(() => new EvaluationMeter({ numClasses: 2 }).result()).toThrow(/no image with a label/);
 });
 
 test("heads are counted apart, and joined by logits or by softmax", () => {

@@ -117,7 +117,7 @@ describe("refused:", () => {
     const sum = add(input("pixel_values", "float32", [1, 4]), constant(Float32Array.of(1, 2, 3, 4), [4]));
     const nothing = compile({ name: "sum", target: "portable", outputs: { logits: sum } }).model;
     expect(() => toInt8(nothing)).toThrow(/no linear layers/);
-    await expect(calibrate(whole, batches(0))).rejects.toThrow(/no pictures to calibrate with/);
+    await expect(calibrate(whole, batches(0))).rejects.toThrow(/no images to calibrate with/);
   });
 
   test("activations that are not finite", async () => {

@@ -52,7 +52,7 @@ describe("what a batch of DeiT-Ti at 224 wants", () => {
 describe("advice", () => {
   test("names what is not there yet", () => {
     expect(memoryAdvice(options)).toBe(
-      "To want less: --recompute (the same numbers); --batch-size 32 --accumulation-steps 2 (as many pictures an update); --precision float16 on a graphics card; a smaller --input-size or --model.",
+      "To want less: --recompute (the same numbers); --batch-size 32 --accumulation-steps 2 (as many images an update); --precision float16 on a graphics card; a smaller --input-size or --model.",
     );
     expect(memoryAdvice({ ...options, recompute: true, precision: "float16", batchSize: 1 })).toBe(
       "To want less: a smaller --input-size or --model.",

@@ -205,7 +205,7 @@ describe("a run", () => {
 
   test("says so when it is measured with the pictures it learns", async () => {
     const { warnings } = await trained({ epochs: 1, valSplit: 0 });
-    expect(warnings).toEqual(["there are no validation pictures: accuracy is that on the training pictures"]);
+    expect(warnings).toEqual(["there are no validation images: accuracy is that on the training images"]);
   });
 });
 

@@ -90,7 +90,7 @@ async function seenByTeachers(
     );
     if (seen)
       messages.push(
-        `${run.label} has learnt pictures that students of other seeds are measured on: it answers these better than new ones`,
+        `${run.label} has learnt images that students of other seeds are measured on: it answers these better than new ones`,
       );
   }
   return messages;

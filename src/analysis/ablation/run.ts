@@ -150,7 +150,7 @@ export async function runAblation(
         signal,
         onEvent(event) {
           if (event.type === "warning") onEvent?.(event);
-          else show(`the teachers, picture ${event.done} of ${event.total}`);
+          else show(`the teachers, image ${event.done} of ${event.total}`);
         },
       });
       if (reached !== undefined) onEvent?.({ type: "teachers", reached });

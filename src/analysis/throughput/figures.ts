@@ -23,7 +23,7 @@ export function accuracyFigure(
   rows: readonly ThroughputResult[],
   { paper = false, sizeBy = "parameters", pictures }: AccuracyOptions = {},
 ): Figure | undefined {
-  const axes = { xTitle: "pictures a second", yTitle: ON_IMAGENET, better: "more" } as const;
+  const axes = { xTitle: "images a second", yTitle: ON_IMAGENET, better: "more" } as const;
   const pointOf = (row: ThroughputResult, y: number): Point =>
     rowPoint(row, { x: row.imagesPerSecond, y, sizeBy });
   const panels: Panel[] = [
@@ -115,7 +115,7 @@ export function workFigure(
     return [rowPoint(row, { x: row.macs / 1e9, y: row.imagesPerSecond, sizeBy })];
   });
   if (points.length < 2) return undefined;
-  const [xTitle, yTitle] = ["multiply-accumulates, billions", "pictures a second"];
+  const [xTitle, yTitle] = ["multiply-accumulates, billions", "images a second"];
   return scatterFigure([{ title: "speed by work", points, xTitle, yTitle, better: undefined }], sizeBy);
 }
 

@@ -63,7 +63,7 @@ export async function writeThroughput(
 }
 
 const ACCURACY =
-  "Figure 1 of the paper. On the dashed line nothing is both faster and more accurate. Panels have axes of their own: the machines differ, and so may the pictures.";
+  "Figure 1 of the paper. On the dashed line nothing is both faster and more accurate. Panels have axes of their own: the machines differ, and so may the images.";
 const WORK = "Forward passes. What lies higher makes more of the machine for the same multiply-accumulates.";
 const UNSIZED = "The paper gives no memory: its points are rings of one size.";
 
@@ -77,8 +77,8 @@ function memoryLead({ rows }: ThroughputTable): string {
 
 function numbersLead({ device, runtimeMiB }: ThroughputTable): string {
   return [
-    "Pictures a second by the median and by the mean time of a batch, each model's runs split over rounds that go through all models.",
-    `Memory is the largest resident set of a process that has loaded a finished program and answers single pictures, or batches; ${runtimeMiB.toFixed(0)} MiB of it are there before the model is.`,
+    "Images a second by the median and by the mean time of a batch, each model's runs split over rounds that go through all models.",
+    `Memory is the largest resident set of a process that has loaded a finished program and answers single images, or batches; ${runtimeMiB.toFixed(0)} MiB of it are there before the model is.`,
     "The batch is the largest power of two, up to --max-batch (64), with which that stays below --memory.",
     ...(device === "cpu"
       ? []
@@ -99,7 +99,7 @@ const HEAD = [
   "top-1",
   "parameters",
   "GMACs",
-  "MiB, one picture",
+  "MiB, one image",
   "MiB, batch",
 ] as const;
 

@@ -203,7 +203,7 @@ function panelSpec(
     type: "quantitative",
     scale: { domain: [0, largest], range: [SMALLEST, LARGEST] },
     legend: {
-      title: sizeBy === "parameters" ? "million parameters" : "MiB, one picture",
+      title: sizeBy === "parameters" ? "million parameters" : "MiB, one image",
       values: legendValues(largest),
       symbolFillColor: palette.muted,
       symbolStrokeWidth: 0,

@@ -53,7 +53,7 @@ export function addBenchCommand(program: Command): void {
     "Time the model's own matrix products: the peak that the others are compared with.",
     MODEL,
   ).action(runGemm);
-  add("data", "Time reading and preparing pictures.", PICTURES).action(runData);
+  add("data", "Time reading and preparing images.", PICTURES).action(runData);
   bench.addHelpText(
     "after",
     `\nWithout --model: ${DEFAULT_MODEL}.\n\nExamples:\n  deit bench train --model deit_tiny_patch16_224 --batch-size 8\n  deit bench train --profile --out profile.json`,
@@ -169,7 +169,7 @@ async function runData(flags: BenchFlags, command: Command): Promise<void> {
     `${integer(imagesPerSecond)} images/s, ${integer(imagesPerCpuSecond)} a second of one core`;
   output.result(result, () =>
     [
-      `pictures read and prepared at ${[result.inputSize].flat().join(" × ")} pixels, ${result.workers} workers`,
+      `images read and prepared at ${[result.inputSize].flat().join(" × ")} pixels, ${result.workers} workers`,
       facts([
         ["crop and flip", rate(result)],
         ["whole recipe", rate(result.recipe)],

@@ -32,17 +32,17 @@ export function addDataCommand(program: Command): void {
     .description(
       "Show what a dataset or a folder of images holds: classes, broken images, exact copies, what is left out.",
     )
-    .argument("<dataset>", `a folder of pictures, or ${DATASETS.join(" | ")}`)
+    .argument("<dataset>", `a folder of images, or ${DATASETS.join(" | ")}`)
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExamples:\n  deit data info ./photos\n  deit data info cifar10")
     .action(runInfo);
   data
     .command("pack")
     .description("Write a dataset as Parquet shards, to copy elsewhere: classes and split stay.")
-    .argument("<dataset>", `a folder of pictures, or ${DATASETS.join(" | ")}`)
+    .argument("<dataset>", `a folder of images, or ${DATASETS.join(" | ")}`)
     .requiredOption("--output-dir <DIR>", "the shards' folder; --data-path reads it")
     .addOption(
-      new Option("--shard-size <N>", "MiB of pictures in a shard (default: 256)").argParser(
+      new Option("--shard-size <N>", "MiB of images in a shard (default: 256)").argParser(
         wholeNumber("shard-size"),
       ),
     )
@@ -61,7 +61,7 @@ async function runPull(name: string, flags: { outputDir?: string; json?: true })
   if (!isKnown(name)) {
     throw new ConfigError("dataset", `unknown dataset ${name}: expected ${DATASETS.join(" or ")}`, {
       code: "data/not-named",
-      hint: didYouMean(name, DATASETS) || "A folder of pictures needs no pull.",
+      hint: didYouMean(name, DATASETS) || "A folder of images needs no pull.",
     });
   }
   const { pullDataset } = await import("../../data/pull.ts");
@@ -102,7 +102,7 @@ async function runPack(
   ).finally(() => progress.stop());
   output.result(packed, () =>
     [
-      `${given} is packed: ${integer(packed.images)} pictures to train, ${integer(packed.validationImages)} to validate, ${packed.classes} classes`,
+      `${given} is packed: ${integer(packed.images)} images to train, ${integer(packed.validationImages)} to validate, ${packed.classes} classes`,
       facts([
         ["folder", packed.path],
         ["shards", `${packed.files.length}, ${mebibytes(packed.bytes / 2 ** 20)}`],
@@ -144,7 +144,7 @@ async function runInfo(given: string, flags: { json?: true }): Promise<void> {
   };
   output.result(info, () =>
     [
-      `${info.name}: ${integer(info.images)} pictures to train, ${integer(info.validationImages)} to validate${automaticSplit ? " (split off by chance)" : ""}, ${info.classes.length} classes`,
+      `${info.name}: ${integer(info.images)} images to train, ${integer(info.validationImages)} to validate${automaticSplit ? " (held out at random)" : ""}, ${info.classes.length} classes`,
       facts([
         ["shorter side", `${info.medianSize} pixels (median)`],
         ...info.classes.slice(0, MAX_CLASSES).map(({ name, images }) => [name, integer(images)] as const),

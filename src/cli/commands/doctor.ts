@@ -11,7 +11,7 @@ import { createProgress } from "../progress.ts";
 export function addDoctorCommand(program: Command): void {
   program
     .command("doctor")
-    .description("Tell what this machine has, what will be used, and how to get what is missing.")
+    .description("Check devices and dependencies, and how to fix what is missing.")
     .option("--install-cuda", "fetch ONNX Runtime's CUDA provider (linux x64, some hundred MB), then try it")
     .option("--json", "print the result as one JSON document")
     .addHelpText(

@@ -35,16 +35,12 @@ export function addEvalCommand(program: Command): void {
     .description("Measure trained models: accuracy and loss of each head, calibration, confusions.")
     .argument("<checkpoint...>", `${CHECKPOINT_KINDS}; name=… names it`)
     .addOption(
-      new Option("--split <NAME>", "which pictures of the dataset (default: val)").choices(["val", "train"]),
+      new Option("--split <NAME>", "which images of the dataset (default: val)").choices(["val", "train"]),
     )
-    .option(
-      "--images <N>",
-      "N pictures by chance, classes in proportion (default: all)",
-      wholeNumber("images"),
-    )
+    .option("--images <N>", "N random images, classes in proportion (default: all)", wholeNumber("images"))
     .option("--topk <N...>", "accuracy among the N best answers, besides 1 and 5", eachWholeNumber)
-    .option("--real <FILE>", "ReaL's labels of ImageNet's validation pictures (real.json)")
-    .option("--restrict-classes", "only classes that the pictures are of can be answered")
+    .option("--real <FILE>", "ReaL's labels of ImageNet's validation images (real.json)")
+    .option("--restrict-classes", "only classes that the images are of can be answered")
     .option("--per-class", "accuracy of every class")
     .option(
       "--confusions <N>",

@@ -46,9 +46,9 @@ export function addExportCommand(program: Command): void {
     .addOption(new Option("--format <NAME>", "for what").choices(FORMATS).default("transformers-js"))
     .option("--output-dir <DIR>", "the folder to make (default: CHECKPOINT-FORMAT)")
     .option("--out <FILE>", "the file to make, of onnx and safetensors")
-    .option("--images <N>", "pictures to check with, at most (default: 200)", wholeNumber("images"))
+    .option("--images <N>", "images to check with, at most (default: 200)", wholeNumber("images"))
     .option("--opset <N>", "version of the ONNX operators: 20 to 23 (default: 20)", wholeNumber("opset"))
-    .option("--preprocessing", "of onnx: take whole pictures, uint8, and prepare them inside")
+    .option("--preprocessing", "of onnx: take whole images, uint8, and prepare them inside")
     .option("--overwrite", "replace what is there")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
@@ -143,7 +143,7 @@ function placeOf(checkpoint: string, { format, out, outputDir }: ExportFlags): s
 const WAYS: Readonly<Record<Comparison["by"], string>> = {
   deit: "",
   "transformers.js": " by transformers.js",
-  onnxruntime: " on whole pictures",
+  onnxruntime: " on whole images",
 };
 
 /** What a model's files answer, a line each. */

@@ -30,13 +30,13 @@ interface PredictFlags {
 export function addPredictCommand(program: Command): void {
   const command = program
     .command("predict")
-    .description("Name what is in pictures.")
+    .description("Classify images.")
     .argument("<checkpoint>", CHECKPOINT_KINDS)
-    .argument("<image...>", "picture files, folders (searched through) and quoted globs")
-    .addOption(new Option("--topk <N>", "answers per picture").argParser(wholeNumber("topk")).default(5))
-    .option("--csv", "print a table: file,label,score,label_2,score_2,… and a line for each picture")
+    .argument("<image...>", "image files, folders (searched through) and quoted globs")
+    .addOption(new Option("--topk <N>", "answers per image").argParser(wholeNumber("topk")).default(5))
+    .option("--csv", "print a table: file,label,score,label_2,score_2,… and a line for each image")
     .option("--out <FILE>", "write that table to a file")
-    .option("--sheet <FILE>", "draw the pictures with their answers: .png, .jpg or .webp")
+    .option("--sheet <FILE>", "draw the images with their answers: .png, .jpg or .webp")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
   addPreprocessingFlags(command);
@@ -140,7 +140,7 @@ async function drawSheet(
 }
 
 function counted(pictures: number): string {
-  return `${integer(pictures)} ${pictures === 1 ? "picture" : "pictures"}`;
+  return `${integer(pictures)} ${pictures === 1 ? "image" : "images"}`;
 }
 
 function described({ image, predictions }: PicturePredictions): string {

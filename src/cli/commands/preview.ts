@@ -53,10 +53,10 @@ export function addPreviewCommand(data: Command): void {
       .default(standard);
   command
     .option("--out <FILE>", "where the sheet goes: .png, .jpg or .webp", "preview.png")
-    .addOption(number("epoch", "which epoch's pictures, from 0", 0))
+    .addOption(number("epoch", "which epoch's images, from 0", 0))
     .addOption(number("step", "which step of it, from 0", 0))
-    .addOption(number("rows", "how many of the batch's pictures", 8))
-    .option("--sample <INDEX[:COPY]>", "one picture, by its number in the dataset, as it is in that epoch")
+    .addOption(number("rows", "how many of the batch's images", 8))
+    .option("--sample <INDEX[:COPY]>", "one image, by its number in the dataset, as it is in that epoch")
     .option("--json", "print every draw as one JSON document")
     .addHelpText(
       "after",
@@ -140,7 +140,7 @@ function readSample(text: string): PlannedSample {
   if (index !== undefined) return { index: Number(index), copy: Number(copy) };
   throw new ConfigError(
     "sample",
-    `--sample: got "${text}", expected a picture's number, as 17 or 17:2 (copy 2)`,
+    `--sample: got "${text}", expected an image's number, as 17 or 17:2 (copy 2)`,
     { code: "options/value" },
   );
 }

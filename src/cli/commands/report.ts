@@ -17,7 +17,7 @@ const OPTIONS = ["device", "threads", "workers", "batchSize"] as const;
 export function addReportCommand(program: Command): void {
   const command = program
     .command("report")
-    .description("Write report.html of a run: curves, confusions, calibration, pictures, options.")
+    .description("Write report.html of a run: curves, confusions, calibration, images, options.")
     .argument("<run>", "a run folder")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });

@@ -135,7 +135,7 @@ test("goes on after a run that fails, stops in the middle, goes on, and is count
     onEvent: (event: EvaluateEvent) => void (event.type === "warning" && warnings.push(event.message)),
   };
   const answers = await compareAnswers(plan, {}, hooks);
-  expect(warnings).toEqual([expect.stringContaining("teacher transformer has learnt pictures")]);
+  expect(warnings).toEqual([expect.stringContaining("teacher transformer has learnt images")]);
   expect(answers.map(({ line, seed, with: other }) => `${line} ${seed} ${other}`)).toHaveLength(6);
   for (const { disagreement, images } of answers) {
     expect(images).toBe(6);

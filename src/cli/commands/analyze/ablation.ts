@@ -179,7 +179,7 @@ async function runAblationCommand(
       shown(shownSummaries(summaries, papersOf(found))),
       ...[...Map.groupBy(answerSummaries, (summary) => summary.with)].map(
         ([other, own]) =>
-          `Other answers than ${other}, % of the validation pictures:\n${shown(shownSummaries(own))}`,
+          `Other answers than ${other}, % of the validation images:\n${shown(shownSummaries(own))}`,
       ),
       `${out}: ${files.join(", ")}`,
     ].join("\n\n"),

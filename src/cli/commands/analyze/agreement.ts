@@ -21,13 +21,13 @@ export function addAgreementCommand(analyze: Command): void {
     .command("agreement")
     .description("How often models, their heads and the labels disagree (the paper's Table 4).")
     .argument("<checkpoint...>", `${CHECKPOINT_KINDS}; name=… names it`)
-    .option("--images <N>", "ask about N pictures, by chance (default: all)", wholeNumber("images"))
+    .option("--images <N>", "ask about N random images (default: all)", wholeNumber("images"))
     .addOption(
-      new Option("--split <NAME>", "which pictures of the dataset (default: val)").choices(["val", "train"]),
+      new Option("--split <NAME>", "which images of the dataset (default: val)").choices(["val", "train"]),
     )
-    .option("--restrict-classes", "only classes that the pictures are of can be answered")
+    .option("--restrict-classes", "only classes that the images are of can be answered")
     .option("--resamples <N>", "of the bootstrap (default: 2000)", wholeNumber("resamples"))
-    .option("--out <DIR>", "write tables, heat map, the pictures they disagree on, and a page")
+    .option("--out <DIR>", "write tables, heat map, the images they disagree on, and a page")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
   addPreprocessingFlags(command);
@@ -61,7 +61,7 @@ async function runAgreement(checkpoints: string[], flags: AgreementFlags, comman
   const { measureAgreement } = await import("../../../analysis/agreement.ts");
   const { images, split, restrictClasses, resamples, out } = flags;
   if (out !== undefined) await makeFolder(out); // says what is wrong before the work, not after
-  const measured = await withProgress({ output, label: "asking", unit: "pictures" }, (hooks) =>
+  const measured = await withProgress({ output, label: "asking", unit: "images" }, (hooks) =>
     measureAgreement(
       { checkpoints, ...options, ...(split && { split }), images, restrictClasses, resamples },
       hooks,
@@ -98,7 +98,7 @@ function describeAgreement({ models, disagreement, images, interval, closer }: A
     }),
   ]);
   return [
-    `Disagreement on ${integer(images)} pictures, in percent, ± half of the 95 % interval`,
+    `Disagreement on ${integer(images)} images, in percent, ± half of the 95 % interval`,
     table([["", "", ...numbers], ...rows], { right: [0, ...models.map((_, i) => i + 2)] }),
     ...closerLines(closer),
   ].join("\n\n");

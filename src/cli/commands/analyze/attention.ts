@@ -30,9 +30,9 @@ interface AttentionFlags {
 export function addAttentionCommand(analyze: Command): void {
   const command = analyze
     .command("attention")
-    .description("Where a transformer looks: maps of each head and layer over the picture, and rollout.")
+    .description("Where a transformer looks: maps of each head and layer over the image, and rollout.")
     .argument("<checkpoint>", CHECKPOINT_KINDS)
-    .argument("<image...>", "picture files")
+    .argument("<image...>", "image files")
     .option("--out <DIR>", "the folder of maps and page (default: attention)")
     .option(
       "--layer <N,…>",
@@ -94,7 +94,7 @@ async function runAttention(
   const selection = { layers: layer, heads: head };
   const files = folder === undefined ? undefined : attentionFiles(folder, selection);
   const looked: { image: string; said: readonly string[]; files: readonly string[]; numbers: unknown }[] = [];
-  const source = await withProgress({ output, label: "looking", unit: "pictures" }, (hooks) =>
+  const source = await withProgress({ output, label: "looking", unit: "images" }, (hooks) =>
     attentionMaps(
       {
         checkpoint,
@@ -134,7 +134,7 @@ async function runAttention(
       [
         `${source.model}: ${source.layers} layers of ${source.headsPerLayer} heads, ${source.grid[1]} × ${source.grid[0]} patches`,
         table(looked.map(({ image, said }) => [bold(image), ...said])),
-        `${looked.reduce((sum, { files }) => sum + files.length, 0)} pictures in ${folder}, all on one page: ${page}`,
+        `${looked.reduce((sum, { files }) => sum + files.length, 0)} images in ${folder}, all on one page: ${page}`,
       ].join("\n\n"),
   );
 }

@@ -16,8 +16,8 @@ export function addLabelsCommand(analyze: Command): void {
     .command("labels")
     .description("How often a teacher decides otherwise on the crops and mixtures that students learn from.")
     .argument("<checkpoint>", `the teacher: ${CHECKPOINT_KINDS}`)
-    .option("--views <N>", "crops of every picture (default: 10)", wholeNumber("views"))
-    .option("--images <N>", "look at N pictures, by chance (default: all)", wholeNumber("images"))
+    .option("--views <N>", "crops of every image (default: 10)", wholeNumber("views"))
+    .option("--images <N>", "look at N random images (default: all)", wholeNumber("images"))
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(labels, OPTIONS, { groups: false, defaults: false });
   addPreprocessingFlags(labels);
@@ -42,7 +42,7 @@ async function runLabels(
   const options = await checkpointOptions(command, [checkpoint], { output, names: OPTIONS });
   const { measureLabelStability } = await import("../../../analysis/label-stability.ts");
   const { views, images } = flags;
-  const result = await withProgress({ output, label: "looking", unit: "pictures" }, (hooks) =>
+  const result = await withProgress({ output, label: "looking", unit: "images" }, (hooks) =>
     measureLabelStability(
       {
         checkpoint,
@@ -57,17 +57,17 @@ async function runLabels(
     const rate = (share: number): string => `${(100 * share).toFixed(1)} %`;
     const right = { right: [1, 2, 3] };
     return [
-      `${result.model} on ${integer(result.images)} pictures`,
+      `${result.model} on ${integer(result.images)} images`,
       table(
         [
-          ["view", "other label than the whole picture", "not the true label", "pictures with a change"],
+          ["view", "other label than the whole image", "not the true label", "images with a change"],
           ...result.views.map((row) => [row.view, rate(row.changed), rate(row.wrong), rate(row.pictures)]),
         ],
         right,
       ),
       table(
         [
-          ["two pictures mixed", "label of the larger part", "of the smaller", "of neither"],
+          ["two images mixed", "label of the larger part", "of the smaller", "of neither"],
           ...result.mixes.map((row) => [row.mix, rate(row.larger), rate(row.smaller), rate(row.neither)]),
         ],
         right,

@@ -38,13 +38,13 @@ async function runProbe(checkpoint: string, flags: { json?: true }, command: Com
   const output = createOutput({ json: flags.json });
   const options = await checkpointOptions(command, [checkpoint], { output, names: OPTIONS });
   const { probe } = await import("../../../analysis/probe.ts");
-  const result = await withProgress({ output, label: "looking", unit: "pictures" }, (hooks) =>
+  const result = await withProgress({ output, label: "looking", unit: "images" }, (hooks) =>
     probe({ checkpoint, ...options }, hooks),
   );
   const { knn, linear, seconds } = result;
   output.result(result, () =>
     [
-      `${result.model} at ${result.inputSize.join(" × ")}: ${integer(result.trainImages)} pictures to learn from, ${integer(result.images)} to measure with`,
+      `${result.model} at ${result.inputSize.join(" × ")}: ${integer(result.trainImages)} images to learn from, ${integer(result.images)} to measure with`,
       table(
         [
           ["", "top-1", "top-5", "setting", "seconds"],

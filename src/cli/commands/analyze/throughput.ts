@@ -44,7 +44,7 @@ export function addThroughputCommand(analyze: Command): void {
     .addOption(
       new Option(
         "--sizes <PIXELS>",
-        "sides of the pictures, such as 160,224,384 (default: each model's own)",
+        "sides of the images, such as 160,224,384 (default: each model's own)",
       ).argParser(sizesOf),
     )
     .option(

@@ -19,7 +19,7 @@ export function addTokensCommand(analyze: Command): void {
     .command("tokens")
     .description("How alike class and distillation token are by layer, and what each attends to (§4).")
     .argument("<checkpoint>", CHECKPOINT_KINDS)
-    .option("--images <N>", "look at N pictures, by chance (default: all)", wholeNumber("images"))
+    .option("--images <N>", "look at N random images (default: all)", wholeNumber("images"))
     .option("--out <DIR>", "write figures, tokens.csv, tokens.json and a page there")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
@@ -47,7 +47,7 @@ async function runTokens(
   const { analyzeTokens, layerMeans } = await import("../../../analysis/tokens.ts");
   const { images, out } = flags;
   if (out !== undefined) await makeFolder(out); // says what is wrong before the work, not after
-  const result = await withProgress({ output, label: "looking", unit: "pictures" }, (hooks) =>
+  const result = await withProgress({ output, label: "looking", unit: "images" }, (hooks) =>
     analyzeTokens({ checkpoint, ...options, ...(images && { images }) }, hooks),
   );
   if (out !== undefined) {
@@ -65,7 +65,7 @@ function describeTokens(
 ): string {
   const { model, images, inputSize, layers, headsPerLayer, patches } = result;
   return [
-    `${model} on ${integer(images)} pictures at ${inputSize.join(" × ")}: ${layers} layers of ${headsPerLayer} heads, ${patches} patches`,
+    `${model} on ${integer(images)} images at ${inputSize.join(" × ")}: ${layers} layers of ${headsPerLayer} heads, ${patches} patches`,
     ...similarityLines(result.similarity),
     attentionTable(result, mean),
     "patches: the number over which the attention among the patches is spread, e to its entropy\n" +
@@ -89,7 +89,7 @@ function similarityLines(similarity: TokensResult["similarity"]): string[] {
     ["after the final norm", ...spread(similarity.final), "paper: 0.93; two class tokens 0.999"],
   ];
   return [
-    `Cosine of class and distillation token, ± one deviation over the pictures\n${table(rows, { right: [1, 2] })}`,
+    `Cosine of class and distillation token, ± one deviation over the images\n${table(rows, { right: [1, 2] })}`,
   ];
 }
 
