@@ -112,7 +112,7 @@ export { writeEvaluation } from "./analysis/evaluation-files.ts";
 export { AnswerSheet, mainAnswers } from "./evaluation/answer-sheet.ts";
 export type { HeadAnswers, HeadName, PictureAnswers } from "./evaluation/answer-sheet.ts";
 export { headLogits } from "./evaluation/program.ts";
-export { predict } from "./evaluation/predict.ts";
+export { predict, predictEach } from "./evaluation/predict.ts";
 export type { PicturePredictions, PredictEvent, PredictHooks, PredictOptions } from "./evaluation/predict.ts";
 export { writePredictionSheet } from "./preview/prediction-sheet.ts";
 export type { PredictedPicture } from "./preview/prediction-sheet.ts";

@@ -1,12 +1,22 @@
 /**
- * Errors as the user sees them, and exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted after saving.
+ * Errors as the user sees them, and exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing found, 130 interrupted after saving.
  * A DeitError is shown by its message alone; anything else is a bug of ours and says what to report.
  */
 import { CommanderError } from "commander";
 import { ConfigError, DeitError } from "../errors.ts";
 import { coloursFor, printLine } from "./output.ts";
 
-export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+export const EXIT = { done: 0, failed: 1, usage: 2, noneReach: 3, interrupted: 130 } as const;
+
+/** Ends a command that has done its work with an exit code that tells scripts how it went; nothing is printed. */
+export class QuietExit extends Error {
+  override readonly name = "QuietExit";
+  readonly code: number;
+  constructor(code: number) {
+    super(`exit code ${code}`);
+    this.code = code;
+  }
+}
 
 /** Failures of the operating system that are nobody's bug, and what to do about them. */
 const SYSTEM_ADVICE: Readonly<Record<string, string>> = {
@@ -26,6 +36,7 @@ export function reportError(error: unknown, { version }: { version: string }): n
   const colours = coloursFor(process.stderr);
   const print = (text: string): void => printLine(process.stderr, text);
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage; // commander has printed it
+  if (error instanceof QuietExit) return error.code;
   if (isInterrupted(error)) {
     print(error.name === "AbortError" ? "interrupted" : error.message);
     return EXIT.interrupted;

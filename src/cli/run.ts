@@ -2,7 +2,7 @@
 import { createProgram, normaliseFlags, overview, packageVersion } from "./program.ts";
 import { EXIT, reportError } from "./report-error.ts";
 
-/** Runs `deit` with these words (`["train", "./photos"]`) and returns the exit code: 0, 1, 2 or 130. */
+/** Runs `deit` with these words (`["train", "./photos"]`) and returns the exit code: 0, 1, 2, 3 or 130. */
 export async function run(words: readonly string[]): Promise<number> {
   try {
     if (words.length === 0) process.stdout.write(overview());

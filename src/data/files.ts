@@ -1,11 +1,11 @@
-/** Picture files without classes, for models to say what is in them: from what people name to a dataset. */
+/** Images without classes, for models to say what is in them: from what people name to a dataset. */
 import { glob, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { DataError, firstLine } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
-import { readPicture } from "./decode.ts";
 import { imagesBelow } from "./image-files.ts";
 import { isImageName } from "./image-names.ts";
+import { isImageAddress, readNamedImage, shownName } from "./named-image.ts";
 
 export interface FilesSource {
   readonly kind: "files";
@@ -13,7 +13,7 @@ export interface FilesSource {
 }
 
 export interface NamedPictures {
-  /** In the order they were named; those of a folder or a glob sorted. */
+  /** Paths and addresses, in the order they were named; those of a folder or a glob sorted. */
   readonly files: readonly string[];
   /** A line for everything named that leads to no picture. */
   readonly problems: readonly string[];
@@ -22,19 +22,26 @@ export interface NamedPictures {
 /** What makes a path a glob where there is no file of that very name. */
 const GLOB = /[*?[{]/;
 
+/** Names that are looked at together. */
+const AT_ONCE = 64;
+
 /**
- * Files, folders (searched through) and globs as picture files. Of folders and globs only files that end like pictures are
+ * Files, folders (searched through), globs and addresses as images. Of folders and globs only files that end like pictures are
  * taken, each once; a file that is named itself is taken whatever its ending.
  */
 export async function namedPictures(named: readonly string[]): Promise<NamedPictures> {
   const files: string[] = [];
   const problems: string[] = [];
-  for (const name of named) {
-    try {
-      for (const file of await picturesNamed(name)) files.push(file);
-    } catch (error) {
-      if (!(error instanceof DataError)) throw error;
-      problems.push(firstLine(error));
+  for (let from = 0; from < named.length; from += AT_ONCE) {
+    const looks = named.slice(from, from + AT_ONCE).map(async (name) =>
+      picturesNamed(name).catch((error: unknown) => {
+        if (error instanceof DataError) return error;
+        throw error;
+      }),
+    );
+    for (const found of await Promise.all(looks)) {
+      if (found instanceof DataError) problems.push(firstLine(found));
+      else for (const file of found) files.push(file);
     }
   }
   return { files, problems };
@@ -42,6 +49,7 @@ export async function namedPictures(named: readonly string[]): Promise<NamedPict
 
 /** @throws DataError when there are none */
 async function picturesNamed(name: string): Promise<Iterable<string>> {
+  if (isImageAddress(name)) return [name];
   const found = await stat(name).catch(() => undefined);
   if (found !== undefined && !found.isDirectory()) return [name];
   const isGlob = found === undefined && GLOB.test(name);
@@ -81,7 +89,7 @@ export function openFiles(source: FilesSource): Dataset {
     labels: new Int32Array(files.length).fill(-1),
     source,
     decodes: true,
-    read: async (index) => readPicture(at(index)),
-    describe: at,
+    read: async (index) => readNamedImage(at(index)),
+    describe: (index) => shownName(at(index)),
   };
 }

@@ -1,4 +1,4 @@
-/** What a model says of images on disk: files, folders and globs, in batches that are decoded ahead. */
+/** What a model says of named images: files, folders, globs and addresses, in batches that are decoded ahead. */
 import { openFiles, namedPictures } from "../data/files.ts";
 import { DataError } from "../errors.ts";
 import type { OpenClassifierOptions } from "./classifier.ts";
@@ -10,7 +10,7 @@ import { mainLogits, topPredictions } from "./metrics.ts";
 export interface PredictOptions extends OpenClassifierOptions {
   /** What `openClassifier` opens. */
   readonly checkpoint: string;
-  /** Image files, folders of them (searched through) and globs. */
+  /** Image files, folders of them (searched through), globs and addresses (http:, https:, data:, file:). */
   readonly images: readonly string[];
   readonly topk?: number;
   /** Images that are computed at a time. */
@@ -45,9 +45,19 @@ const WORTH_WORKERS = 64;
  * @throws DataError when none can be read, and what `openClassifier` throws
  */
 export async function predict(
+  options: PredictOptions,
+  hooks: PredictHooks = {},
+): Promise<PicturePredictions[]> {
+  const results: PicturePredictions[] = [];
+  for await (const result of predictEach(options, hooks)) results.push(result);
+  return results;
+}
+
+/** The same one by one, in order, each as soon as it is there: for more images than memory holds answers of. */
+export async function* predictEach(
   { checkpoint, images, topk = 5, joint, batchSize = BATCH_SIZE, workers, ...options }: PredictOptions,
   { onEvent = () => {}, signal }: PredictHooks = {},
-): Promise<PicturePredictions[]> {
+): AsyncGenerator<PicturePredictions, void, undefined> {
   const warn = (message: string): void => onEvent({ type: "warning", message });
   const { files, problems } = await namedPictures(images);
   if (files.length === 0) throw noneOf(images, problems);
@@ -58,8 +68,7 @@ export async function predict(
   const dataset = openFiles({ kind: "files", files });
   const warnings: string[] = [];
   const tellBroken = tellWarnings([{ warnings }], warn);
-  const results: PicturePredictions[] = [];
-  let done = 0;
+  let [done, answered] = [0, 0];
   for await (const { size, samples, logits, readable, broken } of classifier.answers(dataset, {
     batchSize,
     workers: workers ?? (files.length < WORTH_WORKERS ? 0 : undefined),
@@ -70,15 +79,18 @@ export async function predict(
       if (!readable(row)) continue;
       const own = mainLogits(logits, { row, numClasses, joint });
       const predictions = topPredictions(own, { topk, classes: labels });
-      results.push({ image: dataset.describe(index), predictions });
+      answered++;
+      yield { image: dataset.describe(index), predictions };
     }
-    warnings.splice(0, Infinity, ...broken.values());
-    if (results.length > 0) tellBroken(); // if none is read, the error says it
+    if (broken.size > warnings.length) {
+      warnings.length = 0;
+      for (const message of broken.values()) warnings.push(message);
+    }
+    if (answered > 0) tellBroken(); // if none is read, the error says it
     done += size;
     onEvent({ type: "predict", done, total: files.length });
   }
-  if (results.length === 0) throw noneOf(images, [...problems, ...warnings]);
-  return results;
+  if (answered === 0) throw noneOf(images, [...problems, ...warnings]);
 }
 
 function noneOf(images: readonly string[], problems: readonly string[]): DataError {
@@ -86,6 +98,6 @@ function noneOf(images: readonly string[], problems: readonly string[]): DataErr
   const message = more.length === 0 ? first : `none of ${problems.length} images can be read: ${first}; …`;
   return new DataError(images[0] ?? "", message, {
     code: "data/no-images",
-    hint: "Give image files that exist and may be read, folders with images, or a quoted glob.",
+    hint: "Give image files that exist and may be read, folders with images, a quoted glob, or addresses.",
   });
 }

@@ -1,10 +1,10 @@
 /** A contact sheet of pictures with what a model says of them. Pictures are read one at a time, and again: none is kept. */
 import type { OverlayOptions } from "sharp";
-import { readPicture } from "../data/decode.ts";
+import { readNamedImage } from "../data/named-image.ts";
 import { checkSheetFile, fitted, marksLayer, QUIET, writeDrawing } from "./drawing.ts";
 import { text } from "../figures/text.ts";
 
-/** A picture file and its answers, best first. */
+/** An image, by path or address, and its answers, best first. */
 export interface PredictedPicture {
   readonly image: string;
   readonly predictions: readonly { readonly label: string; readonly score: number }[];
@@ -58,7 +58,7 @@ export async function writePredictionSheet(
       .slice(row * columns, (row + 1) * columns)
       .entries()) {
       const left = MARGIN + column * (CELL + GAP);
-      layers.push(await fitted(await readPicture(image), { left, top, side: CELL }));
+      layers.push(await fitted(await readNamedImage(image), { left, top, side: CELL }));
       marks.push(text(shortName(image), { x: left, y: 14, size: 11, colour: QUIET, maxWidth: CELL }));
       for (const [line, { label, score }] of predictions.slice(0, answers).entries())
         marks.push(...answerMarks({ label, score }, { x: left, y: NAME + line * ANSWER, first: line === 0 }));

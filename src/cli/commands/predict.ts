@@ -5,22 +5,29 @@ import { Option } from "commander";
 import type { Command } from "commander";
 import { ConfigError } from "../../errors.ts";
 import type { PicturePredictions } from "../../evaluation/predict.ts";
-import { oneLine } from "../../printable.ts";
-import { csv } from "../../formats/csv.ts";
 import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
-import { integer, table } from "../format.ts";
+import { integer } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";
-import { coloursFor, createOutput, forTerminal } from "../output.ts";
+import { namesOnInput } from "../named-on-input.ts";
+import { createOutput } from "../output.ts";
 import type { Output } from "../output.ts";
+import type { AnswerSink } from "../prediction-output.ts";
+import { above } from "../prediction-output.ts";
 import { createProgress, rateMeter } from "../progress.ts";
+import { EXIT, QuietExit } from "../report-error.ts";
+import { isOutputLost } from "../streams.ts";
 import { addPreprocessingFlags, preprocessingOptions } from "../preprocessing-flags.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
 const OPTIONS = ["model", "inputSize", "weights", "batchSize", "device", "threads", "workers"] as const;
 
+/** Images of a sheet; more are kept no answers of. */
+const MOST_SHOWN = 300;
+
 interface PredictFlags {
   topk: number;
+  minScore: number;
   csv?: true;
   out?: string;
   sheet?: string;
@@ -32,8 +39,16 @@ export function addPredictCommand(program: Command): void {
     .command("predict")
     .description("Classify images.")
     .argument("<checkpoint>", CHECKPOINT_KINDS)
-    .argument("<image...>", "image files, folders (searched through) and quoted globs")
+    .argument(
+      "<image...>",
+      "image files, folders (searched through), quoted globs, addresses; - reads them from standard input",
+    )
     .addOption(new Option("--topk <N>", "answers per image").argParser(wholeNumber("topk")).default(5))
+    .addOption(
+      new Option("--min-score <S>", "leave out answers with a lower score, 0 to 1")
+        .argParser(scoreFrom)
+        .default(0),
+    )
     .option("--csv", "print a table: file,label,score,label_2,score_2,… and a line for each image")
     .option("--out <FILE>", "write that table to a file")
     .option("--sheet <FILE>", "draw the images with their answers: .png, .jpg or .webp")
@@ -44,13 +59,21 @@ export function addPredictCommand(program: Command): void {
     .addHelpText(
       "after",
       `
-Pictures that cannot be read are named in warnings and left out of every result;
-the exit code is 1 only if none can be read.
+Standard input (-) holds paths and addresses, one a line, or separated by NUL as
+find -print0 writes them. Results are written as they come; the file of --out is
+there when it is whole. A sheet shows the first 300 images.
+
+Images that cannot be read are named in warnings and left out of every result.
+Exit codes: 0 done; 1 none can be read, or another failure; 2 wrong usage;
+3 no image has an answer of --min-score; 130 interrupted.
 
 Examples:
   deit predict runs/photos-deit_w64d4_patch4_32 cat.jpg dog.jpg --topk 3
   deit predict RUN ./holiday --sheet holiday.jpg
   deit predict RUN './photos/**/*.jpg' --out answers.csv
+  find photos -name '*.jpg' | deit predict RUN - --csv
+  deit predict RUN https://example.org/cat.jpg
+  deit predict RUN door.jpg --min-score 0.9 --topk 1 && echo sure
   deit predict RUN ./photos --json | jq '.[].predictions[0].label'`,
     )
     .action(runPredict);
@@ -65,43 +88,66 @@ async function runPredict(
   const output = createOutput({ json: flags.json });
   await checkPlaces(flags);
   await fetchCheckpoint(checkpoint);
-  const { predict } = await import("../../evaluation/predict.ts");
+  const names = images.includes("-") ? await namesOnInput() : [];
+  const { predictEach } = await import("../../evaluation/predict.ts");
   const progress = createProgress("predicting");
   const meter = rateMeter("images");
-  const results = await withInterrupt(
-    (signal) =>
-      predict(
-        {
-          checkpoint,
-          images,
-          topk: flags.topk,
-          ...givenOptions(command, OPTIONS),
-          ...preprocessingOptions(command),
-        },
-        {
-          signal,
-          onEvent(event) {
-            if (event.type === "predict")
-              progress.update(event.done, event.total, meter(event.done, event.total));
-            else {
-              progress.stop(); // the bar comes back below the warning
-              output.warn(event.message);
-            }
+  const { out, sheet, minScore } = flags;
+  const sinks = await openSinks(flags);
+  const shown: PicturePredictions[] = [];
+  let [answered, reaching] = [0, 0];
+  try {
+    await withInterrupt(
+      async (signal) => {
+        const results = predictEach(
+          {
+            checkpoint,
+            images: images.flatMap((name) => (name === "-" ? names : [name])),
+            topk: flags.topk,
+            ...givenOptions(command, OPTIONS),
+            ...preprocessingOptions(command),
           },
-        },
-      ),
-    () => progress.line("stopping"),
-  ).finally(progress.stop);
-  if (flags.sheet !== undefined) await drawSheet(flags.sheet, results, { checkpoint, output });
-  if (flags.out !== undefined) {
-    const { writeFileAtomic } = await import("../../formats/atomic-file.ts");
-    await writeFileAtomic(flags.out, csv(csvRows(results)), { what: "the answers" });
-    output.note(`table of ${counted(results.length)}: ${flags.out}`);
+          {
+            signal,
+            onEvent(event) {
+              if (event.type === "predict")
+                progress.update(event.done, event.total, meter(event.done, event.total));
+              else {
+                progress.stop(); // the bar comes back below the warning
+                output.warn(event.message);
+              }
+            },
+          },
+        );
+        for await (const result of results) {
+          answered++;
+          if (above(result, minScore).length > 0) reaching++;
+          // What a data: address holds is not kept.
+          if (sheet !== undefined && shown.length < MOST_SHOWN && !/^data:/i.test(result.image))
+            shown.push(result);
+          if (process.stdout.isTTY) progress.stop();
+          for (const sink of sinks) await sink.add(result);
+          if (isOutputLost() && out === undefined && sheet === undefined) return; // nobody reads on
+        }
+      },
+      () => progress.line("stopping"),
+    ).finally(progress.stop);
+    if (sheet !== undefined) await drawSheet(sheet, shown, { checkpoint, output, answered });
+    for (const sink of sinks) await sink.finish();
+  } finally {
+    for (const sink of sinks) await sink.discard();
   }
-  if (flags.json) output.result(results, () => "");
-  else if (flags.out === undefined && flags.csv)
-    process.stdout.write(tableFor(process.stdout, csv(csvRows(results))));
-  else if (flags.out === undefined) output.result(results, () => results.map(described).join("\n"));
+  if (out !== undefined) output.note(`table of ${counted(answered)}: ${out}`);
+  if (minScore > 0 && reaching === 0) throw new QuietExit(EXIT.noneReach);
+}
+
+/** The table's file, and what is printed. */
+async function openSinks({ json, csv: asCsv, out, minScore }: PredictFlags): Promise<AnswerSink[]> {
+  const { printedJson, printedTable, printedText, tableFile } = await import("../prediction-output.ts");
+  const sinks = out === undefined ? [] : [await tableFile(out, { minScore })];
+  if (json) sinks.push(printedJson({ minScore }));
+  else if (out === undefined) sinks.push(asCsv ? printedTable({ minScore }) : printedText({ minScore }));
+  return sinks;
 }
 
 /** What can be wrong with the places for results, before any work. @throws ConfigError */
@@ -128,44 +174,31 @@ async function checkPlaces({ csv: asCsv, out, sheet, json }: PredictFlags): Prom
 async function drawSheet(
   file: string,
   results: readonly PicturePredictions[],
-  { checkpoint, output }: { checkpoint: string; output: Output },
+  { checkpoint, output, answered }: { checkpoint: string; output: Output; answered: number },
 ): Promise<void> {
-  const { SHEET_PICTURES, writePredictionSheet } = await import("../../preview/prediction-sheet.ts");
-  const total = counted(results.length);
+  const { writePredictionSheet } = await import("../../preview/prediction-sheet.ts");
+  const total = counted(answered);
   const shown = await writePredictionSheet(resolve(file), results, {
     title: `What ${basename(resolve(checkpoint))} sees`,
-    subtitle: results.length > SHEET_PICTURES ? `The first ${SHEET_PICTURES} of ${total}` : total,
+    most: MOST_SHOWN,
+    subtitle: answered > MOST_SHOWN ? `The first ${MOST_SHOWN} of ${total}` : total,
   });
-  output.note(`sheet of ${shown === results.length ? total : `${shown} of ${total}`}: ${file}`);
+  output.note(`sheet of ${shown === answered ? total : `${shown} of ${total}`}: ${file}`);
+}
+
+/** A commander parser: "0.5" → 0.5. */
+function scoreFrom(text: string): number {
+  const score = text.trim() === "" ? Number.NaN : Number(text);
+  if (score >= 0 && score <= 1) return score;
+  throw new ConfigError(
+    "minScore",
+    `--min-score: got ${JSON.stringify(text)}, expected a number from 0 to 1`,
+    {
+      code: "options/value",
+    },
+  );
 }
 
 function counted(pictures: number): string {
   return `${integer(pictures)} ${pictures === 1 ? "image" : "images"}`;
-}
-
-function described({ image, predictions }: PicturePredictions): string {
-  const { bold } = coloursFor(process.stdout);
-  const rows = predictions.map(({ label, score }) => [`${(100 * score).toFixed(1)} %`, label]);
-  return `${bold(oneLine(image))}\n${table(rows, { right: [0] }).replaceAll(/^/gm, "  ")}`;
-}
-
-/** Names as they are for programs, as signs for people. */
-function tableFor(stream: NodeJS.WriteStream, text: string): string {
-  return stream.isTTY ? forTerminal(stream, text) : text;
-}
-
-/** Digits of a score: those that float32 logits are good for. */
-const DIGITS = 6;
-
-/** file,label,score for the best answer, then label_2,score_2 and so on for the others. */
-function csvRows(results: readonly PicturePredictions[]): (string | number)[][] {
-  const answers = Math.max(...results.map(({ predictions }) => predictions.length));
-  const heading = Array.from({ length: answers }, (_, i) => (i === 0 ? "" : `_${i + 1}`));
-  return [
-    ["file", ...heading.flatMap((suffix) => [`label${suffix}`, `score${suffix}`])],
-    ...results.map(({ image, predictions }) => [
-      image,
-      ...predictions.flatMap(({ label, score }) => [label, score.toFixed(DIGITS)]),
-    ]),
-  ];
 }
