@@ -1,7 +1,7 @@
 /**
- * `npm run quickstart`: the paper's story in two to six minutes. It runs the commands that a user would type, and shows them:
+ * `npm run quickstart`: the paper's story in two to six minutes on 2 idle cores. It runs the commands that a user would type, and shows them:
  * get CIFAR-10, look at a convnet teacher, train a small DeiT that learns from it, measure its three classifiers, name
- * some pictures that it never saw.
+ * some images that it never saw.
  */
 import { spawnSync } from "node:child_process";
 import { mkdir } from "node:fs/promises";
@@ -25,7 +25,7 @@ function deit(title: string, ...words: string[]): void {
 async function savePictures(): Promise<string[]> {
   const { validation } = await openDatasets({ dataSet: "cifar10" });
   if (validation === undefined) throw new Error("CIFAR-10 has no test images");
-  const folder = join(RUN, "pictures");
+  const folder = join(RUN, "images");
   await mkdir(folder, { recursive: true });
   const files: string[] = [];
   for (const [index, name] of validation.classes.entries()) {
@@ -43,7 +43,7 @@ async function savePictures(): Promise<string[]> {
 
 const start = performance.now();
 console.log(
-  "A small vision transformer learns to see, taught by a convnet, on this machine, in two to six minutes.",
+  "A small vision transformer learns to see, taught by a convnet, on this machine: two to six minutes where two cores are idle.",
 );
 deit("1. Get the images: CIFAR-10, ten classes", "data", "pull", "cifar10");
 const teacher = join("recipes", recipe.teacherPath);
@@ -61,10 +61,10 @@ console.log(`
 ${styleText("bold", `Done in ${minutes.toFixed(1)} minutes.`)} In ${RUN}/:
   best.safetensors   the model, with timm's tensor names; it knows its classes and its preprocessing
   log.jsonl          loss and accuracy of every epoch
-  pictures/          what was asked in step 5
+  images/            what was asked in step 5
 
 Try next:
-  npx deit train ./photos                     your own pictures, a folder for each class
+  npx deit train ./photos                     your own images, a folder for each class
   npx deit train regnety-cifar10              train the teacher yourself: 20 minutes
   npx deit train cifar10-small                without a teacher and longer: over 70 % right
   npx deit report runs/quickstart             curves, confusions, mistakes as one page

@@ -21,6 +21,12 @@ export function oneLine(name: string): string {
   return name.replaceAll(BREAKS, sign);
 }
 
+/** A path as one word of a command line, quoted where a shell would take it for several words or for more than a name. */
+export function shellWord(path: string): string {
+  if (/^[\p{L}\p{N}_./:@%+=,\\-][\p{L}\p{M}\p{N}_./:@%+=,\\~-]*$/u.test(path)) return path;
+  return /["$`!]/.test(path) ? `'${path.replaceAll("'", String.raw`'\''`)}'` : `"${path}"`;
+}
+
 /** JSON text with the same characters as \u escapes: the same value, safe to show. */
 export function printableJson(json: string): string {
   return json.replaceAll(HIDDEN, (character) =>

@@ -7,7 +7,7 @@ import { table } from "../src/cli/format.ts";
 import { DeitError, FormatError } from "../src/errors.ts";
 import { drawSvg } from "../src/figures/draw.ts";
 import { html } from "../src/figures/html.ts";
-import { markdownText, oneLine, printable, printableJson } from "../src/printable.ts";
+import { markdownText, oneLine, printable, printableJson, shellWord } from "../src/printable.ts";
 import { runCommand } from "./cli/run-command.ts";
 import { temporaryFolder } from "./data/temporary.ts";
 import { writeRandomModel } from "./helpers/random-model.ts";
@@ -27,6 +27,14 @@ describe("text", () => {
       expect(printable(plain)).toBe(plain);
     expect(printable("\ud800x")).toBe("⟨U+D800⟩x");
     expect(oneLine("a\nb\tc")).toBe("a␊b␉c");
+  });
+
+  test("a path is one word of a command line", () => {
+    for (const plain of ["runs/a-2", "./Müller/猫.jpg", String.raw`C:\photos\cats`])
+      expect(shellWord(plain)).toBe(plain);
+    for (const spaced of ["runs/My Photos", "a (1).jpg", "Käthe's", "a#b", "~a", "a;b", ""])
+      expect(shellWord(spaced)).toBe(`"${spaced}"`);
+    expect(shellWord('it\'s "$HOME"')).toBe(String.raw`'it'\''s "$HOME"'`);
   });
 
   test("JSON keeps its value", () => {

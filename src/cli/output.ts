@@ -13,6 +13,7 @@ export interface Output {
   result(value: unknown, text: () => string): void;
   /** A line for people, on stderr. */
   note(line: string): void;
+  /** The same warning, of a later part of the command, is shown once. */
   warn(line: string): void;
 }
 
@@ -46,10 +47,14 @@ export function printLine(stream: NodeJS.WritableStream & { readonly isTTY?: boo
 export function createOutput({ json = false }: { json?: boolean | undefined } = {}): Output {
   const colours = coloursFor(process.stderr);
   const note = (line: string): void => printLine(process.stderr, line);
+  const warned = new Set<string>();
   return {
     json,
     note,
-    warn: (line) => note(`${colours.yellow("warning:")} ${line}`),
+    warn(line) {
+      if (!warned.has(line)) note(`${colours.yellow("warning:")} ${line}`);
+      warned.add(line);
+    },
     result(value, text) {
       if (json) process.stdout.write(`${printableJson(JSON.stringify(value, null, 2))}\n`);
       else printLine(process.stdout, text());

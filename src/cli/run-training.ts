@@ -11,6 +11,7 @@ import type { Output } from "./output.ts";
 import { runImages } from "./run-options.ts";
 import { trainingView } from "./training-view.ts";
 import type { TrainingView } from "./training-view.ts";
+import { shellWord } from "../printable.ts";
 
 /** What a run would take; nothing is trained. */
 export async function runEstimate(plan: TrainingPlan, output: Output): Promise<void> {
@@ -57,7 +58,7 @@ export async function runTraining(
     : null;
   output.result({ ...result, report, ...(exports && { exported }) }, () =>
     [
-      `trained ${result.model} in ${duration(result.seconds)}: ${figureText(result.best, result.selection)}`,
+      `${result.imagesPerSecond > 0 ? `trained ${result.model} in ${duration(result.seconds)}` : `${result.model} is trained`}: ${figureText(result.best, result.selection)}`,
       facts([
         ["chosen", describeSelection(result.selection)],
         [
@@ -65,16 +66,16 @@ export async function runTraining(
           result.selection.rule === "best" ? figureText(result.last, result.selection) : undefined,
         ],
         ["right in five", `${result.best.acc5.toFixed(2)} %`],
-        ["images/s", short(result.imagesPerSecond)],
+        ["images/s", result.imagesPerSecond > 0 ? short(result.imagesPerSecond) : undefined],
         ["run folder", result.run],
         ["report", report ?? undefined],
         ["for transformers.js", exported ?? undefined],
       ]),
       "",
       "Next:",
-      `  deit predict ${result.run} PICTURE…`,
-      `  deit eval ${result.run}`,
-      ...(exports ? [] : [`  deit export ${result.run}`]),
+      `  deit predict ${shellWord(result.run)} IMAGE…`,
+      `  deit eval ${shellWord(result.run)}`,
+      ...(exports ? [] : [`  deit export ${shellWord(result.run)}`]),
     ].join("\n"),
   );
 }
@@ -98,7 +99,7 @@ async function writeReport(run: string, view: TrainingView, output: Output): Pro
     return report;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    output.warn(`there is no report, deit report ${run} tries again: ${reason}`);
+    output.warn(`there is no report, deit report ${shellWord(run)} tries again: ${reason}`);
     return null;
   }
 }
@@ -132,7 +133,7 @@ async function writeExport(
     return out;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    output.warn(`there is no export, deit export ${run} tries again: ${reason}`);
+    output.warn(`there is no export, deit export ${shellWord(run)} tries again: ${reason}`);
     return null;
   }
 }

@@ -123,7 +123,7 @@ function leftOutOf(path: string, passed: readonly string[], empty: readonly stri
   }
   return [
     ...[...byEnding].map(([ending, names]) => ({
-      reason: `no image that is read (${ending}${adviceFor(ending)})`,
+      reason: `of a kind that is not read (${ending}${adviceFor(ending)})`,
       names,
     })),
     ...(empty.length > 0 ? [{ reason: "class without images", names: empty }] : []),

@@ -27,6 +27,7 @@ const JUNK = new Set([
   "thumbs.db",
   "ehthumbs.db",
   "desktop.ini",
+  "node_modules",
 ]);
 
 /** Hidden, or left by a system: .DS_Store, .ipynb_checkpoints, @eaDir, Thumbs.db. */

@@ -7,6 +7,7 @@ import type { Dataset } from "./dataset.ts";
 import { takeSubset } from "./subset.ts";
 import type { ChangedImages, ImageChanges } from "./image-changes.ts";
 import { NO_CHANGES } from "./image-changes.ts";
+import { shellWord } from "../printable.ts";
 
 /** Where an image went; "unused": not sampled by --num-train. */
 export type ImagePart = "train" | "validation" | "unused";
@@ -286,7 +287,7 @@ function checkClasses({ name, classes }: Dataset, recorded: RecordedImages): voi
     `${name} has other classes than ${recorded.run} began with (${differences.join("; ")})`,
     {
       code: "run/other-classes",
-      hint: `Put the classes back as they were, or start a new run from these weights: deit finetune IMAGES --finetune ${recorded.run} --output-dir NEW`,
+      hint: `Put the classes back as they were, or start a new run from these weights: deit finetune IMAGES --finetune ${shellWord(recorded.run)} --output-dir NEW`,
     },
   );
 }
@@ -308,6 +309,6 @@ function checkGone({ name }: Dataset, recorded: RecordedImages, { missing }: Ima
 export function otherImages(name: string, { run }: RecordedImages, why: string): DataError {
   return new DataError(name, `${name} is not the dataset that ${run} began with: ${why}`, {
     code: "run/other-images",
-    hint: `Put the images back, or start a new run from these weights: deit finetune IMAGES --finetune ${run} --output-dir NEW`,
+    hint: `Put the images back, or start a new run from these weights: deit finetune IMAGES --finetune ${shellWord(run)} --output-dir NEW`,
   });
 }

@@ -18,6 +18,7 @@ import type { PretrainedWeights } from "../models/pretrained.ts";
 import { PRETRAINED } from "../models/pretrained.ts";
 import { listModels } from "../models/registry.ts";
 import { inspectOnnx } from "./onnx-inspection.ts";
+import { shellWord } from "../printable.ts";
 
 export interface LocateOptions {
   /** Of a run folder: "model" its trained weights, "ema" the averaged ones. */
@@ -156,7 +157,7 @@ async function inFolder(folder: string, { weights }: LocateOptions = {}): Promis
         weights === "ema" && best !== undefined
           ? "A run keeps averaged weights with --model-ema. Leave out --weights ema to take the trained ones."
           : isRun
-            ? `It writes them after its first epoch: go on with deit train ${folder}`
+            ? `It writes them after its first epoch: go on with deit train ${shellWord(folder)}`
             : "Give a run folder, a model folder, or a file of weights.",
     });
   }

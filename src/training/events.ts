@@ -1,6 +1,7 @@
 /** What a training run says while it goes on, and the two ways in which it stops early. */
 import type { SelectionRule } from "./results.ts";
 import { DeitError } from "../errors.ts";
+import { shellWord } from "../printable.ts";
 
 export type TrainEvent =
   | {
@@ -66,7 +67,10 @@ export class InterruptedError extends DeitError {
   override readonly name = "InterruptedError";
   readonly run: string;
   constructor(run: string) {
-    super(`stopped and saved in ${run}`, { code: "run/interrupted", hint: `Go on with: deit train ${run}` });
+    super(`stopped and saved in ${run}`, {
+      code: "run/interrupted",
+      hint: `Go on with: deit train ${shellWord(run)}`,
+    });
     this.run = run;
   }
 }

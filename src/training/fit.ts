@@ -25,6 +25,7 @@ import { repairModels } from "./run-models.ts";
 import type { RunStore } from "./run-store.ts";
 import { classWeightsOf } from "./task.ts";
 import type { AnswerCache } from "./teacher-answers.ts";
+import { shellWord } from "../printable.ts";
 
 export interface TrainHooks {
   readonly onEvent?: (event: TrainEvent) => void;
@@ -115,7 +116,7 @@ export async function fit(
   });
   if (progress.epoch >= epochs) {
     warn(
-      `this run is complete: its ${epochs} epochs are trained (longer: deit train ${run.path} --epochs N)`,
+      `this run is complete: its ${epochs} epochs are trained (longer: deit train ${shellWord(run.path)} --epochs N)`,
     );
     return result(0);
   }

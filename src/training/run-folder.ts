@@ -40,6 +40,7 @@ export const RUN_FILES = {
 
 export type { ModelKind } from "./run-store.ts";
 export type { RunArgs } from "./same-options.ts";
+import { shellWord } from "../printable.ts";
 
 /** On a resume the options are compared as {@link SameOptions} say. */
 export interface OpenRunOptions extends SameOptions {
@@ -296,7 +297,9 @@ function compareArgs(path: string, there: RunArgs, { args, ...rules }: Wanted): 
   const [first, ...others] = differing;
   const isLonger =
     first?.key === "epochs" && others.length === 0 && Number(first.given) > Number(first.there);
-  const longer = isLonger ? `, train that run longer with: deit train ${path} --epochs ${first.given}` : "";
+  const longer = isLonger
+    ? `, train that run longer with: deit train ${shellWord(path)} --epochs ${first.given}`
+    : "";
   const matching =
     flags === undefined
       ? ", or pass the options of that run to resume it"

@@ -28,6 +28,7 @@ import type { Layout } from "../nn/parameters.ts";
 import { LOSS_SCALE_STATE } from "../optim/loss-scale.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { trainingState } from "./program.ts";
+import { shellWord } from "../printable.ts";
 
 export const RECORD_FILES = { record: "record.json", images: "images.txt.gz" } as const;
 
@@ -243,7 +244,7 @@ function checkForm(folder: string, there: ProgramForm, now: ProgramForm): void {
     `${folder} was trained by a program of another form: ${length(there)} for ${other} there, ${length(now)} now`,
     {
       code: "run/other-program",
-      hint: `Go on with the version of deit-ts that began the run (see args.yaml), or start a new run from its weights: deit finetune IMAGES --finetune ${folder} --output-dir NEW`,
+      hint: `Go on with the version of deit-ts that began the run (see args.yaml), or start a new run from its weights: deit finetune IMAGES --finetune ${shellWord(folder)} --output-dir NEW`,
     },
   );
 }

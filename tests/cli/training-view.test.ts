@@ -64,7 +64,8 @@ describe("training without a terminal", () => {
     show({ type: "evaluate", done: 50, total: 100 });
     show({ ...epoch, epoch: 2, best: true });
     show({ ...epoch, epoch: 3, averageAcc1: 47.25, best: true });
-    show({ type: "warning", message: "2 pictures could not be read" });
+    show({ type: "warning", message: "2 images cannot be read" });
+    show({ type: "warning", message: "2 images cannot be read" }); // of a later part of the command
     show({ type: "saved", path: "runs/a/state.safetensors" });
     stop();
     expect(said.text().split("\n")).toEqual([
@@ -76,7 +77,7 @@ describe("training without a terminal", () => {
       "epoch 3/12 96%  loss 2.345, 512 images/s, 3 min 20 s left",
       "epoch  3/12  train loss 2.000  val loss 1.500  top-1  45.60 % (57 of 125)  top-5  91.00 %  34 s  best",
       "epoch  4/12  train loss 2.000  val loss 1.500  top-1  45.60 % (57 of 125)  top-5  91.00 %  average  47.25 %  34 s  best",
-      "warning: 2 pictures could not be read",
+      "warning: 2 images cannot be read",
       "",
     ]);
   });

@@ -22,26 +22,31 @@ describe("what is said and not fatal", () => {
     await writeText(join(path, "dog", "more.TXT"), "");
     await mkdir(join(path, "owl"));
     expect(await notesOf(path)).toEqual([
-      `${path}: left out 2 no image that is read (.txt) (cat/notes.txt, dog/more.TXT); 1 no image that is read (.mp4) (dog/clip.mp4); 1 class without images (owl)`,
+      `${path}: left out 2 of a kind that is not read (.txt) (cat/notes.txt, dog/more.TXT); 1 of a kind that is not read (.mp4) (dog/clip.mp4); 1 class without images (owl)`,
     ]);
     const { train } = await openDatasets({ dataPath: path });
     expect(train.classes).toEqual(["cat", "dog"]);
     expect((await train.leftOut?.())?.map(({ names }) => names.length)).toEqual([2, 1, 1]);
   });
 
-  it.each(["@eaDir", "#recycle", "lost+found", "$RECYCLE.BIN", "__MACOSX", ".ipynb_checkpoints"])(
-    "%s is no class, and nothing in it an image",
-    async (junk) => {
-      const path = await temporaryFolder();
-      await writeClasses(path, { cat: 2, dog: 2, [junk]: 2 });
-      await writeClasses(join(path, "cat"), { [junk]: 1 });
-      await writeText(join(path, "cat", "Thumbs.db"), "");
-      await writeText(join(path, ".DS_Store"), "");
-      expect(await notesOf(path, { valSplit: 0 })).toEqual([]);
-      const { train } = await openDatasets({ dataPath: path, valSplit: 0 });
-      expect([train.classes, train.length]).toEqual([["cat", "dog"], 4]);
-    },
-  );
+  it.each([
+    "@eaDir",
+    "#recycle",
+    "lost+found",
+    "$RECYCLE.BIN",
+    "__MACOSX",
+    "node_modules",
+    ".ipynb_checkpoints",
+  ])("%s is no class, and nothing in it an image", async (junk) => {
+    const path = await temporaryFolder();
+    await writeClasses(path, { cat: 2, dog: 2, [junk]: 2 });
+    await writeClasses(join(path, "cat"), { [junk]: 1 });
+    await writeText(join(path, "cat", "Thumbs.db"), "");
+    await writeText(join(path, ".DS_Store"), "");
+    expect(await notesOf(path, { valSplit: 0 })).toEqual([]);
+    const { train } = await openDatasets({ dataPath: path, valSplit: 0 });
+    expect([train.classes, train.length]).toEqual([["cat", "dog"], 4]);
+  });
 
   it("one image a class: none is held back", async () => {
     const path = await temporaryFolder();

@@ -13,6 +13,7 @@ import { createOutput } from "../output.ts";
 import { createProgress, rateMeter } from "../progress.ts";
 import { wholeNumber } from "../whole-number.ts";
 import { addPreviewCommand } from "./preview.ts";
+import { shellWord } from "../../printable.ts";
 
 const DATASETS = ["cifar10", "cifar100"] as const;
 type DatasetName = (typeof DATASETS)[number];
@@ -109,7 +110,7 @@ async function runPack(
       ]),
       "",
       "Next:",
-      `  deit train --data-path ${flags.outputDir}`,
+      `  deit train --data-path ${shellWord(flags.outputDir)}`,
     ].join("\n"),
   );
 }
