@@ -3,6 +3,7 @@
  * A DeitError is shown by its message alone; anything else is a bug of ours and says what to report.
  */
 import { CommanderError } from "commander";
+import type { ErrorCode } from "../error-codes.ts";
 import { ConfigError, DeitError } from "../errors.ts";
 import { coloursFor, printLine } from "./output.ts";
 
@@ -31,11 +32,28 @@ const SYSTEM_ADVICE: Readonly<Record<string, string>> = {
   EMFILE: "Too many files are open; try fewer --workers or a higher ulimit -n.",
 };
 
+/** What commander finds wrong with the words of a command line, by its own codes. */
+const USAGE: Readonly<Record<string, ErrorCode>> = {
+  "commander.unknownOption": "options/unknown",
+  "commander.unknownCommand": "options/unknown",
+  "commander.excessArguments": "options/unknown",
+  "commander.missingArgument": "options/missing",
+  "commander.missingMandatoryOptionValue": "options/missing",
+  "commander.optionMissingArgument": "options/value",
+  "commander.invalidArgument": "options/value",
+  "commander.conflictingOption": "options/conflict",
+};
+
 /** Prints `error` on stderr as its reader needs it and returns the exit code. */
 export function reportError(error: unknown, { version }: { version: string }): number {
   const colours = coloursFor(process.stderr);
   const print = (text: string): void => printLine(process.stderr, text);
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage; // commander has printed it
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.done;
+    const usage = USAGE[error.code]; // the words commander has printed
+    if (usage !== undefined) print(colours.dim(`  code: ${usage}`));
+    return EXIT.usage;
+  }
   if (error instanceof QuietExit) return error.code;
   if (isInterrupted(error)) {
     print(error.name === "AbortError" ? "interrupted" : error.message);

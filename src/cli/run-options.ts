@@ -12,6 +12,9 @@ export const RUN_OPTIONS_FILE = "args.yaml";
 /** A run's models, which may be named themselves. */
 const RUN_MODEL = /^(?:best|last|ema)\.safetensors$/;
 
+/** The folder of a run that its model is exported to, as it ends. */
+export const RUN_EXPORT = "transformers-js";
+
 /** Where the images of a run are, and how they were split. */
 export type RunData = Required<Omit<DataOptions, "recorded">>;
 
@@ -34,7 +37,12 @@ export async function runImages(path: string): Promise<RecordedImages | undefine
   return readRecordedImages(runFolder(path));
 }
 
-/** The folder of the run that is named by itself or by one of its models. */
+/** The folder of the run that is named by itself, by one of its models, or by what was exported in it. */
 export function runFolder(path: string): string {
-  return RUN_MODEL.test(basename(path)) ? dirname(path) : path;
+  if (RUN_MODEL.test(basename(path))) return dirname(path);
+  // the export's folder, a file of it, or one of its onnx/
+  const exported = [path, dirname(path), dirname(dirname(path))].find(
+    (place) => basename(place) === RUN_EXPORT,
+  );
+  return exported === undefined ? path : dirname(exported);
 }

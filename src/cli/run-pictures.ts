@@ -6,7 +6,8 @@ import { realpath, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import type { DataOptions } from "../data/open.ts";
 import type { RecordedImages } from "../data/recorded-images.ts";
-import { ConfigError, DataError } from "../errors.ts";
+import { imagesGone } from "../data/recorded-images.ts";
+import { ConfigError } from "../errors.ts";
 import { namedCheckpoint } from "../evaluation/named-checkpoint.ts";
 import type { RunData } from "./run-options.ts";
 import { runData, runFolder, runImages } from "./run-options.ts";
@@ -55,7 +56,11 @@ export async function runPictures(
   const [first] = learntFrom({ folder: namedFolder, dataSet }, runs);
   if (first === undefined) return { options: { ...named, ...chosen }, notes: [] };
   if (dataPath === undefined && first.folder !== null && first.folder.place === undefined)
-    throw imagesGone(first.word, first.folder.path);
+    throw imagesGone(
+      first.word,
+      first.folder.path,
+      "Say where they are now with --data-path: those that the run held out are found by their names.",
+    );
   const pictures = { dataPath: first.dataPath, dataSet: first.dataSet, ...named };
   const folder = dataPath === undefined ? first.folder : namedFolder;
   const own = learntFrom({ folder, dataSet: pictures.dataSet }, runs);
@@ -187,13 +192,6 @@ function heldBackByMost(runs: readonly Run[], givenSeed: number | undefined): Pa
 
 function holdsBack(run: Run, { valSplit, seed }: Part): boolean {
   return valSplit > 0 && valSplit <= run.valSplit && seed === run.seed;
-}
-
-function imagesGone(run: string, place: string): DataError {
-  return new DataError(place, `the images of ${run} are no longer at ${place}`, {
-    code: "run/no-images",
-    hint: "Say where they are now with --data-path: those that the run held out are found by their names.",
-  });
 }
 
 function differentParts(runs: readonly Run[], { dataPath, valSplit, seed }: Pictures): ConfigError {

@@ -1,4 +1,5 @@
 /** A training, or an estimate of one, as the commands show it: progress, result, report. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { TrainingPlan } from "../training/plan.ts";
 import type { DataOptions } from "../data/open.ts";
@@ -8,7 +9,7 @@ import type { EpochResult } from "../training/results.ts";
 import { duration, facts, integer, mebibytes, short } from "./format.ts";
 import { withInterrupt } from "./interrupt.ts";
 import type { Output } from "./output.ts";
-import { runImages } from "./run-options.ts";
+import { RUN_EXPORT, runImages } from "./run-options.ts";
 import { trainingView } from "./training-view.ts";
 import type { TrainingView } from "./training-view.ts";
 import { shellWord } from "../printable.ts";
@@ -39,12 +40,13 @@ export async function runEstimate(plan: TrainingPlan, output: Output): Promise<v
   );
 }
 
-/** Trains, then writes the report. */
+/** Trains, then writes the report; exports where that is asked for, and where an older state of the run was exported. */
 export async function runTraining(
   plan: TrainingPlan,
   output: Output,
-  { exports }: { exports: boolean },
+  { exports: asked, byDefault }: { exports: boolean | undefined; byDefault: boolean },
 ): Promise<void> {
+  const exports = asked ?? (byDefault || existsSync(join(plan.run.folder, RUN_EXPORT)));
   const { train } = await import("../training/train.ts");
   const view = trainingView(output);
   const work = (signal: AbortSignal): ReturnType<typeof train> => train(plan, { onEvent: view.show, signal });
@@ -111,7 +113,7 @@ async function writeExport(
   { view, output, selection }: { view: TrainingView; output: Output; selection: Selection },
 ): Promise<string | null> {
   const { exportModel } = await import("../export/export.ts");
-  const out = join(run, "transformers-js");
+  const out = join(run, RUN_EXPORT);
   try {
     await withInterrupt(
       async (signal) =>

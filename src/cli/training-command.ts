@@ -62,7 +62,7 @@ export function asTrainingCommand(command: Command, { help, finetuning }: Traini
       const plan = planTraining(options, resolved);
       await fetchWeights(plan);
       if (flags.estimate) return runEstimate(plan, output);
-      return runTraining(plan, output, { exports: flags.export ?? isChosen(resolved) });
+      return runTraining(plan, output, { exports: flags.export, byDefault: isChosen(resolved) });
     });
 }
 

@@ -32,11 +32,13 @@ export async function sampleImages(
 
 /**
  * Looks at the sampled images again. Returns a sentence when some are others.
- * @throws DataError when most of them are: the dataset was replaced
+ * @param toTrain whether the run goes on with them, and not only its model is measured with them
+ * @throws DataError when most of them are others, and are to be trained on: the dataset was replaced
  */
 export async function checkSamples(
   samples: readonly FoundSample[],
   recorded: RecordedImages,
+  { toTrain }: { toTrain: boolean },
 ): Promise<string | undefined> {
   const changed: string[] = [];
   let seen = 0;
@@ -48,7 +50,7 @@ export async function checkSamples(
   }
   if (changed.length === 0) return undefined;
   const first = changed.slice(0, NAMED).join(", ");
-  if (2 * changed.length > seen) {
+  if (toTrain && 2 * changed.length > seen) {
     throw otherImages(
       samples[0]?.dataset.name ?? "",
       recorded,

@@ -20,7 +20,7 @@ import { describeChanges } from "./image-changes.ts";
 import { checkSamples } from "./image-samples.ts";
 import { pulledDataset } from "./pull.ts";
 import type { RecordedImages } from "./recorded-images.ts";
-import { measuredByRecord, partByRecord } from "./recorded-images.ts";
+import { imagesGone, measuredByRecord, partByRecord } from "./recorded-images.ts";
 import type { Selection } from "./subset.ts";
 
 export interface DataOptions {
@@ -86,7 +86,7 @@ export async function openDatasets(
   const [recorded] = [options.recorded ?? []].flat();
   if (recorded === undefined) return opened;
   const { changes, samples, ...parted } = partByRecord(opened, recorded);
-  const replaced = await checkSamples(samples, recorded);
+  const replaced = await checkSamples(samples, recorded, { toTrain: true });
   for (const change of describeChanges(changes, recorded.run)) onNote?.(change);
   if (replaced !== undefined) onNote?.(replaced);
   return parted;
@@ -183,6 +183,8 @@ export async function openEvaluation(
   if (run !== undefined) {
     const found = measuredByRecord(dataset, runs, { split, isWhole: own === undefined });
     for (const change of describeChanges(found.changes, run.run)) onNote?.(change);
+    const replaced = await checkSamples(found.samples, run, { toTrain: false });
+    if (replaced !== undefined) onNote?.(replaced);
     return found.dataset;
   }
   if (!isParted) return dataset;
@@ -295,7 +297,16 @@ async function imageNetNamesFor(
   return /ILSVRC2012_val_\d{8}/.test(dataset.describe(0)) ? imageNetNames() : undefined;
 }
 
-async function locate({
+async function locate(options: Pick<DataOptions, "dataPath" | "dataSet" | "recorded">): Promise<Located> {
+  const [recorded] = [options.recorded ?? []].flat();
+  return locateNamed(options).catch((error: unknown) => {
+    if (recorded !== undefined && error instanceof DataError && error.code === "data/not-found")
+      throw imagesGone(recorded.run, options.dataPath ?? "");
+    throw error;
+  });
+}
+
+async function locateNamed({
   dataPath = null,
   dataSet = "auto",
 }: Pick<DataOptions, "dataPath" | "dataSet">): Promise<Located> {

@@ -130,14 +130,14 @@ export function measuredByRecord(
   dataset: Dataset,
   runs: readonly RecordedImages[],
   { split, isWhole }: { split: "val" | "train"; isWhole: boolean },
-): { readonly dataset: Dataset; readonly changes: ImageChanges } {
+): { readonly dataset: Dataset; readonly changes: ImageChanges; readonly samples: readonly FoundSample[] } {
   const part = split === "val" ? "validation" : "train";
   const pool: Pool = { dataset, part: isWhole ? undefined : part };
   const found = runs
     .filter(({ images }) => images !== undefined)
     .map((recorded) => compare([pool], recorded, isWhole ? undefined : part));
   const [first, ...others] = found;
-  if (first === undefined) return { dataset, changes: NO_CHANGES };
+  if (first === undefined) return { dataset, changes: NO_CHANGES, samples: [] };
   const taken = ({ parts: [only] }: typeof first): readonly number[] => only?.[part] ?? [];
   const sets = others.map((other) => new Set(taken(other)));
   const indices = taken(first).filter((index) => sets.every((set) => set.has(index)));
@@ -152,7 +152,7 @@ export function measuredByRecord(
   const subset = isSame(dataset, dataset, indices)
     ? dataset
     : takeSubset(dataset, { rule: "indices", indices });
-  return { dataset: subset, changes: first.changes };
+  return { dataset: subset, changes: first.changes, samples: first.samples };
 }
 
 /** Images of one source; `part`: the part that all of them belong to, unless they are to be parted. */
@@ -303,6 +303,18 @@ function checkGone({ name }: Dataset, recorded: RecordedImages, { missing }: Ima
     recorded,
     `${missing.count.toLocaleString("en-US")} of its ${all.toLocaleString("en-US")} images are not there (${missing.names.join(", ")}, …)`,
   );
+}
+
+/** What a run is refused with whose images are no longer in their place. */
+export function imagesGone(
+  run: string,
+  place: string,
+  hint = `Put them back, or say where they are now: deit train ${run} --data-path PLACE`,
+): DataError {
+  return new DataError(place, `the images of ${run} are no longer at ${place}`, {
+    code: "run/no-images",
+    hint,
+  });
 }
 
 /** What a dataset is refused with that is not the run's. */

@@ -1,5 +1,5 @@
 /** Commands that measure a run's model on the run's own images go by its record, and say when something is not there. */
-import { copyFile, cp, mkdir, readFile, rename, rm } from "node:fs/promises";
+import { copyFile, cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { readRecordedImages } from "../../src/training/run-record.ts";
@@ -65,6 +65,40 @@ test("eval measures what the run held out, though images were added; so do repor
   expect(JSON.parse(exported.out)).toMatchObject({ comparisons: [{ images: 9, share: { images: 9 } }] });
 });
 
+test("eval says images whose names are the same and whose content is not; what was exported knows its run", async () => {
+  const { run, photos } = await withImages(async (place) => {
+    const names = (await readdir(place, { recursive: true })).filter((name) => name.endsWith(".png"));
+    const other = await readFile(join(place, names[0] ?? ""));
+    for (const name of names) await writeFile(join(place, name), other);
+  });
+  const { code, err } = await runCommand(["eval", run, ...ON]);
+  expect(code, err).toBe(0);
+  expect(err).toMatch(/\d+ of \d+ images that were looked at have other content than when .* began/);
+  await rm(photos, { recursive: true });
+  await cp(whole, photos, { recursive: true });
+  await runCommand(["export", run, "--output-dir", join(run, "transformers-js")]);
+  for (const place of [
+    "transformers-js",
+    "transformers-js/onnx/model.onnx",
+    "transformers-js/model.safetensors",
+  ]) {
+    const { out, err: said } = await runCommand(["eval", join(run, place), "--json", ...ON]);
+    expect(said).not.toContain("error");
+    expect(JSON.parse(out)).toMatchObject({ images: 9 });
+  }
+});
+
+test("a run is trained longer: what it exported before is made anew; what is said is said once", async () => {
+  const { run } = await withImages(addFive);
+  await runCommand(["export", run, "--output-dir", join(run, "transformers-js")]);
+  const exported = join(run, "transformers-js", "model.safetensors");
+  const before = await readFile(exported);
+  const { code, err } = await runCommand(["train", run, "--epochs", "4", ...ON]);
+  expect(code, err).toBe(0);
+  expect(err.match(/images are new since/g)).toHaveLength(1);
+  expect((await readFile(exported)).equals(before)).toBe(false);
+});
+
 test("two runs are measured with what both held out", async () => {
   const { run, photos } = await withImages(addFive);
   const later = `${run}-later`;
@@ -85,6 +119,18 @@ test("images that are gone are said, with the way on; an export is checked with 
   expect(evaluated.code).not.toBe(0);
   expect(evaluated.err).toContain("run/no-images");
   expect(evaluated.err).toContain("--data-path");
+  for (const words of [
+    ["report", run],
+    ["train", run, "--epochs", "9"],
+    ["data", "preview", run],
+  ]) {
+    const { code, err } = await runCommand(words);
+    expect([words[0], code, err]).toEqual([
+      words[0],
+      1,
+      expect.stringMatching(/no longer at [^]*deit train [^]*--data-path[^]*run\/no-images/),
+    ]);
+  }
   const out = join(root, "from-noise.onnx");
   const exported = await runCommand(["export", run, "--format", "onnx", "--out", out, "--json"]);
   expect(exported.code, exported.err).toBe(0);

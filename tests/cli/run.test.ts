@@ -68,6 +68,7 @@ describe("wrong usage exits with 2, says how to fix it and shows no stack", () =
     const { code, out, err } = await deit(words);
     expect(err).toContain(message);
     expect(err).toMatch(/^error: /);
+    expect(err).toMatch(/^ +code: [a-z]+\/[a-z-]+$/m);
     expect(err).not.toMatch(/^ +at /m);
     expect([code, out]).toEqual([2, ""]);
   });

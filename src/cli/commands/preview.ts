@@ -85,7 +85,11 @@ async function runPreview(source: string | undefined, flags: PreviewFlags, comma
   const { buildModel, modelRequest } = await import("../../models/model-request.ts");
   const plan = planImages(options);
   const { readRecordedImages } = await import("../../training/run-record.ts");
-  const recorded = continues ? await readRecordedImages(options.outputDir) : undefined;
+  const given = flagLayer(command).values;
+  const isOwnSplit = ["valSplit", "numTrain", "seed"].some((name) => given[name] !== undefined);
+  const recorded = continues && !isOwnSplit ? await readRecordedImages(options.outputDir) : undefined;
+  if (continues && isOwnSplit)
+    output.warn(`not the images that ${options.outputDir} trained on: they are split as the flags say`);
   const onNote = output.warn;
   const { train: dataset } = await openDatasets({ ...plan.data, recorded }, { onNote });
   const { model } = buildModel(modelRequest(options).request, dataset.classes.length);
