@@ -294,7 +294,13 @@ async function picturesFor(
   onNote: (note: string) => void,
 ): Promise<Dataset | undefined> {
   if (!namesPictures(options)) return undefined;
-  const pictures = await openEvaluation({ ...options, classes: metadata.classes }, { onNote });
+  const [run] = [options.recorded ?? []].flat();
+  const heldNone =
+    run?.images !== undefined && [...run.images.values()].every(({ part }) => part !== "validation");
+  if (heldNone)
+    onNote(`${run.run} held no images out: the export is checked with those that it was trained on`);
+  const split = heldNone ? "train" : "val";
+  const pictures = await openEvaluation({ ...options, split, classes: metadata.classes }, { onNote });
   const largest = pictures.labels.reduce((most, label) => Math.max(most, label), -1);
   if (largest < model.config.numClasses) return pictures;
   throw new CheckpointError(

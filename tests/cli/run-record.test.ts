@@ -99,6 +99,25 @@ test("a run is trained longer: what it exported before is made anew; what is sai
   expect((await readFile(exported)).equals(before)).toBe(false);
 });
 
+test("a run that held nothing out is exported on the images that it has, and says so", async () => {
+  const run = join(root, "held-none");
+  const words = ["--val-split", "0", "--epochs", "1", "--model", "deit_w64d4_patch4_32", "--batch-size", "8"];
+  const { code, out, err } = await runCommand([
+    "train",
+    whole,
+    "--output-dir",
+    run,
+    "--export",
+    "--json",
+    ...words,
+    ...ON,
+  ]);
+  expect(code, err).toBe(0);
+  expect(err).toMatch(/held no images out: the export is checked with those that it was trained on/);
+  expect(err).not.toMatch(/noise|cannot be opened/);
+  expect(out).not.toMatch(/held-out|held out/);
+});
+
 test("two runs are measured with what both held out", async () => {
   const { run, photos } = await withImages(addFive);
   const later = `${run}-later`;

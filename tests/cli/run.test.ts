@@ -47,7 +47,7 @@ describe("wrong usage exits with 2, says how to fix it and shows no stack", () =
     [["train", "--epoch", "3"], "unknown option '--epoch'\n(Did you mean --epochs?)"],
     [["train", "--lr", "fast", "quickstart"], '--lr: got "fast", expected a number'],
     [["train", "--lr"], "argument missing"],
-    [["train"], "which pictures?"],
+    [["train"], "which images?"],
     [["train", "quikstart"], "Did you mean quickstart?"],
     [
       ["train", "quickstart", "--inat-category", "family"],
@@ -56,12 +56,12 @@ describe("wrong usage exits with 2, says how to fix it and shows no stack", () =
     [["train", "cifar10-deit", "--aa", "rand-x3"], 'has the section "x3", which is none of RandAugment\'s'],
     [["train", "cifar10-deit", "--batch-size", "63"], "a batch of 63 cannot be mixed"],
     [["train", "cifar10-deit", "--bce-loss"], "--bce-loss cannot be combined with label smoothing"],
-    [["eval", "x.safetensors"], "which pictures?"],
+    [["eval", "x.safetensors"], "which images?"],
     [["eval", "x.safetensors", "--batch-size", "0", "--data-path", "."], "--batch-size: got 0"],
     [["predict", "x.safetensors"], "missing required argument 'image'"],
     [["predict", "x", "a.jpg", "--topk", "0"], '--topk: got "0", expected a whole number'],
     [["models", "vgg"], "no model's name matches vgg"],
-    [["bench", "data"], "which pictures?"],
+    [["bench", "data"], "which images?"],
     [["bench", "train", "--profile", "--steps-per-run", "2"], "--steps-per-run does not go with --profile"],
     [["data", "pull", "cifar01"], "Did you mean cifar10?"],
   ])("deit %j", async (words, message) => {
