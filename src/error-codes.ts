@@ -11,7 +11,6 @@ export const ERROR_CODES = {
   "checkpoint/heads-unknown": "weights whose number of attention heads cannot be told",
   "checkpoint/input-size-unknown": "weights whose height and width of images cannot be told",
   "checkpoint/missing": "no checkpoint was named",
-  "checkpoint/no-classes": "weights without a classifier",
   "checkpoint/no-such-weights": "the weights that --weights names are not in the file",
   "checkpoint/no-tensor": "a tensor was asked for that the file has not",
   "checkpoint/no-tensors": "a file of weights holds none",

@@ -5,6 +5,7 @@
 import { ConfigError } from "../errors.ts";
 import { sizeOf } from "../graph/shape.ts";
 import { createDeit, deits } from "./deit.ts";
+import { dimensionName, USUAL_CLASSES } from "./dimension-names.ts";
 import type { VisionTransformer } from "./vision-transformer.ts";
 import { modelOf } from "./vision-transformer.ts";
 import type { Model } from "./model.ts";
@@ -40,7 +41,7 @@ const HEAD_DIM = 64;
 /**
  * The model whose tensors have these dimensions: the registered DeiT (of its own size where two differ in that alone)
  * with the classes and the input of the weights, else one of these very dimensions, with heads 64 wide.
- * @throws ConfigError when the number of heads, of classes or the input's size cannot be told
+ * @throws ConfigError when the number of heads or the input's size cannot be told
  */
 export function identifyModel(dims: ModelDimensions, options: IdentifyOptions = {}): VisionTransformer {
   const { embedDim, depth, patchSize, mlpRatio, distilled } = dims;
@@ -61,12 +62,6 @@ export function identifyModel(dims: ModelDimensions, options: IdentifyOptions = 
     candidates.find(({ config }) => config.inputSize.join() === inputSize.join()) ?? candidates[0];
   if (registered !== undefined) return createDeit(registered.name, { numClasses: classes, inputSize });
 
-  if (classes === undefined) {
-    throw new ConfigError("numClasses", "the weights have no classifier", {
-      code: "checkpoint/no-classes",
-      hint: "Say how many classes the model should have.",
-    });
-  }
   const numHeads = options.numHeads ?? embedDim / HEAD_DIM;
   if (!Number.isInteger(numHeads) || embedDim % numHeads !== 0) {
     const problem =
@@ -78,18 +73,8 @@ export function identifyModel(dims: ModelDimensions, options: IdentifyOptions = 
       hint: "Keep the config.json that belongs to them beside them.",
     });
   }
-  const form = distilled ? "_distilled" : "";
-  const size = inputSize[0] === inputSize[1] ? `${inputSize[0]}` : inputSize.join("x");
-  return modelOf(`vit_w${embedDim}d${depth}h${numHeads}${form}_patch${patchSize}_${size}`, {
-    embedDim,
-    depth,
-    numHeads,
-    patchSize,
-    mlpRatio,
-    distilled,
-    inputSize,
-    numClasses: classes,
-  });
+  const dimensions = { embedDim, depth, numHeads, patchSize, mlpRatio, distilled, inputSize };
+  return modelOf(dimensionName(dimensions), { ...dimensions, numClasses: classes ?? USUAL_CLASSES });
 }
 
 /** The size that the position embeddings are for. */

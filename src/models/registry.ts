@@ -2,6 +2,7 @@
 import { didYouMean } from "../config/names.ts";
 import { ConfigError } from "../errors.ts";
 import { deits } from "./deit.ts";
+import { createByDimensions } from "./dimension-names.ts";
 import type { Model, ModelFamily, ModelOptions } from "./model.ts";
 import { countParameters } from "./model.ts";
 import { regnets } from "./regnet.ts";
@@ -16,9 +17,11 @@ export type { Model, ModelConfig, ModelOptions } from "./model.ts";
 const FAMILIES: readonly ModelFamily[] = [deits, regnets, resnets];
 const NAMES: readonly string[] = FAMILIES.flatMap(({ names }) => names);
 
-/** The registered model of that name. @throws ConfigError with a suggestion when there is none. */
+/** The registered model of that name, or the one whose dimensions it says. @throws ConfigError with a suggestion when there is none. */
 export function createModel(name: string, options: ModelOptions = {}): Model {
   const family = FAMILIES.find(({ names }) => names.includes(name));
+  const unregistered = family === undefined ? createByDimensions(name, options) : undefined;
+  if (unregistered !== undefined) return unregistered;
   if (family === undefined) {
     throw new ConfigError("model", `unknown model "${name}"`, {
       code: "model/unknown-name",

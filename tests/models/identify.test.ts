@@ -51,11 +51,31 @@ test("dimensions that no registered model has", () => {
   const dims = { embedDim: 128, depth: 3, patchSize: 8, mlpRatio: 3, distilled: true } as const;
   const model = modelOf("x", { ...dims, numHeads: 2, numClasses: 5, inputSize: [64, 32] });
   const found = identifyModel(dimsOf(model), { inputSize: [64, 32] });
-  expect([found.name, found.config]).toEqual(["vit_w128d3h2_distilled_patch8_64x32", model.config]);
+  expect([found.name, found.config]).toEqual(["vit_w128d3h2r3_distilled_patch8_64x32", model.config]);
   // by another number of heads, a registered model's dimensions are no longer its own
   const eight = identifyModel(dimsOf(createDeit("deit_w128d6_patch4_32")), { numHeads: 8 });
   expect([eight.name, eight.config.numHeads]).toEqual(["vit_w128d6h8_patch4_32", 8]);
 });
+
+test.each([
+  [{ embedDim: 128, depth: 3, patchSize: 8, mlpRatio: 3, distilled: true }, [64, 32]],
+  [{ embedDim: 64, depth: 2, patchSize: 8, mlpRatio: 4, distilled: false }, [32, 32]],
+  [{ embedDim: 192, depth: 12, patchSize: 16, mlpRatio: 8 / 3, distilled: false }, [224, 224]],
+  [{ embedDim: 1408, depth: 40, patchSize: 14, mlpRatio: 48 / 11, distilled: false }, [224, 224]],
+] as const)("the name of a model that is not registered makes it again: %j", (dims, inputSize) => {
+  const model = modelOf("x", { ...dims, numHeads: dims.embedDim / 64, numClasses: 5, inputSize });
+  const found = identifyModel(dimsOf(model), { inputSize });
+  expect(createModel(found.name, { numClasses: 5 }).config).toEqual(model.config);
+  const other = createModel(found.name, { inputSize: [2 * inputSize[0], inputSize[1]] });
+  expect(other.config).toMatchObject({ numClasses: 1000, inputSize: [2 * inputSize[0], inputSize[1]] });
+});
+
+test.each(["vit_w0d2h1_patch8_32", "vit_w64d2_patch8_32", "vit_w64d2h1_patch8", "vit_w64d99999h1_patch8_32"])(
+  "%s is the name of no model",
+  (name) => {
+    expect(() => createModel(name)).toThrow(expect.objectContaining({ code: "model/unknown-name" }));
+  },
+);
 
 describe("what cannot be told", () => {
   const dims = dimsOf(
@@ -63,7 +83,6 @@ describe("what cannot be told", () => {
   );
   test.each<[string, () => unknown, string, RegExp]>([
     ["heads", () => identifyModel(dims), "numHeads", /width 96 do not say how many heads/],
-    ["classes", () => identifyModel({ ...dims, numClasses: 0 }), "numClasses", /no classifier/],
     [
       "the size",
       () => identifyModel({ ...dims, inputSize: undefined, numPatches: 6 }),

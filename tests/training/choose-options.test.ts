@@ -3,7 +3,11 @@ import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { finetune, resume, train } from "../../src/node.ts";
+import { finetune, openClassifier, resume, train } from "../../src/node.ts";
+import { writeCheckpoint } from "../../src/formats/safetensors-file.ts";
+import { createModel } from "../../src/models/registry.ts";
+import { initialVectors, modelLayout, unpackTensors } from "../../src/nn/parameters.ts";
+import { createRandom } from "../../src/random.ts";
 import type { TrainInput } from "../../src/config/schema.ts";
 import type { ChosenOptions, ChooseRequest } from "../../src/training/choose-options.ts";
 import { chooseOptions, isChosen } from "../../src/training/choose-options.ts";
@@ -85,6 +89,21 @@ describe("the library", () => {
     expect(events.find(({ type }) => type === "note")).toMatchObject({
       message: expect.stringContaining(`fine-tuning ${tuned}`),
     });
+  });
+  test("weights of a model that is not registered are fine-tuned, also without their head", async () => {
+    const model = createModel("vit_w64d1h1_patch4_16", { numClasses: 5 });
+    const layout = modelLayout(model);
+    const whole = unpackTensors(layout, initialVectors(layout, createRandom(0)));
+    const headless = new Map([...whole].filter(([name]) => !name.startsWith("head.")));
+    for (const [name, tensors] of Object.entries({ whole, headless })) {
+      const file = join(root, `${name}.safetensors`);
+      await writeCheckpoint(file, { tensors, metadata: {} });
+      const outputDir = join(root, `${name}-tuned`);
+      const result = await finetune({ ...QUICK, dataPath: photos, finetune: file, outputDir });
+      expect(result.model).toBe(model.name);
+      await using run = await openClassifier(outputDir, { device: "cpu" });
+      expect(run.labels).toHaveLength(3);
+    }
   });
   test("finetune is train from a checkpoint", async () => {
     const outputDir = join(root, "finetuned");
