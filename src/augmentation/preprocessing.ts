@@ -79,6 +79,17 @@ export function describeAssumed(
   return `${file} does not say how images are prepared: assumed ${sizes}, ${colours} (--mean, --std, --interpolation, --crop-ratio)`;
 }
 
+/** That files say another size than the model takes, in a sentence; undefined when they do not. */
+export function describeOtherSize(
+  file: string,
+  { said, used }: { said: PartialPreprocessing; used: Preprocessing },
+): string | undefined {
+  const [size, model] = [said.inputSize?.join("×"), used.inputSize.join("×")];
+  return size === undefined || size === model
+    ? undefined
+    : `images for ${file} are said to be ${size}: the model takes ${model}, which is used`;
+}
+
 /** The transform that prepares images so. Normalising is left to the program. */
 export function evaluationTransform(preprocessing: Preprocessing): EvaluationTransformOptions {
   const { inputSize, resize, interpolation, cropRatio, resizedSize, smallWhole, mean } = preprocessing;

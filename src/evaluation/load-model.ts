@@ -1,6 +1,11 @@
 /** A trained model with its weights in memory, from any checkpoint that checkpoint.ts opens. */
 import type { PartialPreprocessing, Preprocessing } from "../augmentation/preprocessing.ts";
-import { completePreprocessing, describeAssumed, mergePreprocessing } from "../augmentation/preprocessing.ts";
+import {
+  completePreprocessing,
+  describeAssumed,
+  describeOtherSize,
+  mergePreprocessing,
+} from "../augmentation/preprocessing.ts";
 import { CheckpointError } from "../errors.ts";
 import { describeForeign } from "../formats/architecture.ts";
 import type { ModelMetadata } from "../formats/model-metadata.ts";
@@ -65,7 +70,8 @@ export async function loadModel(
   const said = mergePreprocessing(given, checkpoint.preprocessing);
   const preprocessing = completePreprocessing(model.config.inputSize, said);
   const assumed = checkpoint.isSure ? undefined : describeAssumed(file, { said, used: preprocessing });
-  if (assumed !== undefined) notes.push(assumed);
+  const other = size === undefined ? describeOtherSize(file, { said, used: preprocessing }) : undefined;
+  notes.push(...[assumed, other].filter((note) => note !== undefined));
   return { model, tensors, metadata, preprocessing, file, notes };
 }
 

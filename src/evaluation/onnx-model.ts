@@ -1,6 +1,11 @@
 /** An ONNX classifier of another maker, ready for pictures: beside our programs, never inside one. */
 import type { PartialPreprocessing, Preprocessing } from "../augmentation/preprocessing.ts";
-import { completePreprocessing, describeAssumed, mergePreprocessing } from "../augmentation/preprocessing.ts";
+import {
+  completePreprocessing,
+  describeAssumed,
+  describeOtherSize,
+  mergePreprocessing,
+} from "../augmentation/preprocessing.ts";
 import { CheckpointError, ConfigError } from "../errors.ts";
 import { input } from "../graph/graph.ts";
 import { transpose } from "../graph/ops.ts";
@@ -70,6 +75,7 @@ export async function loadOnnxModel(
   const classes = namesFor(numClasses, onnx.classes);
   const scores = describeScores(file, output.scores);
   const assumed = describeAssumed(file, { said, used: preprocessing });
+  const other = size === undefined ? describeOtherSize(file, { said, used: preprocessing }) : undefined;
   const unnamed =
     onnx.classes !== undefined && classes === undefined
       ? `${file} returns ${numClasses} classes: its ${onnx.classes.length} names are of another model, and left out`
@@ -81,7 +87,7 @@ export async function loadOnnxModel(
     numClasses,
     classes,
     preprocessing,
-    notes: [...onnx.notes, ...[assumed, scores, unnamed].filter((note) => note !== undefined)],
+    notes: [...onnx.notes, ...[assumed, other, scores, unnamed].filter((note) => note !== undefined)],
     onnx: { ...onnx, output },
   };
 }

@@ -26,6 +26,7 @@ const channels = z.union([triple, z.number().transform((x): [number, number, num
 const FIELDS = z.object({
   do_resize: z.boolean().optional(),
   size: z.preprocess(withoutNulls, z.union([pixels, side, sides, edge])).optional(),
+  default_to_square: z.boolean().optional(),
   resample: z.union([z.int(), z.string()]).optional(),
   do_center_crop: z.boolean().optional(),
   crop_size: z.union([side, sides]).optional(),
@@ -158,7 +159,8 @@ function geometry(fields: Fields, { file, name, kind, notes }: Source): PartialP
   if (size === undefined) return {};
   const interpolation = filterOf(fields.resample, { file, kind });
   const both = ((): readonly [number, number] | undefined => {
-    if (typeof size === "number") return kind.shorterSide ? undefined : [size, size];
+    if (typeof size === "number")
+      return (fields.default_to_square ?? kind.shorterSide !== true) ? [size, size] : undefined;
     return "shortest_edge" in size ? undefined : size;
   })();
   const length = typeof size === "number" ? size : "shortest_edge" in size ? size.shortest_edge : size[0];

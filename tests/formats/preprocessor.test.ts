@@ -111,6 +111,24 @@ describe("preprocessor_config.json", () => {
       [],
     ],
     [
+      "an integer that is said to be the shorter side's",
+      { default_to_square: false, size: 256, crop_size: 224, ...norm },
+      { inputSize: [224, 224], cropRatio: 0.875, ...KEPT },
+      [],
+    ],
+    [
+      "an integer that is said to be both sides'",
+      {
+        image_processor_type: "CLIPImageProcessor",
+        default_to_square: true,
+        size: 256,
+        crop_size: 224,
+        ...norm,
+      },
+      { inputSize: [224, 224], cropRatio: 0.875, ...squash },
+      [],
+    ],
+    [
       "ViT's, not square, its default filter",
       { image_processor_type: "ViTImageProcessor", size: { height: 160, width: 256 }, ...norm },
       { inputSize: [160, 256], cropRatio: 1, ...squash, interpolation: "bilinear" },
