@@ -19,6 +19,7 @@ import { createLoaders } from "./loaders.ts";
 import type { TrainingPlan } from "./plan.ts";
 import { imagesToResume } from "./run-record.ts";
 import { choosePrecision, optimizerIn } from "./precision.ts";
+import { seenBefore } from "./seen-before.ts";
 
 export interface Prepared extends AsyncDisposable {
   /** All images by part. */
@@ -50,6 +51,8 @@ export async function prepare(
 ): Promise<Prepared> {
   const recorded = await imagesToResume(plan.run.folder);
   const opened = await openDatasets({ ...plan.data, recorded }, { onNote: warn });
+  const seen = await seenBefore(plan, opened);
+  if (seen !== undefined) warn(seen);
   const { train: pictures, validation = pictures } = opened;
   planBatches(plan.batches, pictures.length); // refuses too few images before a device is opened
   const { classes } = pictures;

@@ -2,6 +2,7 @@
 import { copyFile, cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { readRun } from "../../src/training/run-folder.ts";
 import { readRecordedImages } from "../../src/training/run-record.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { tinyRun, train, writePhotos } from "../training/photos.ts";
@@ -116,6 +117,23 @@ test("a run that held nothing out is exported on the images that it has, and say
   expect(err).toMatch(/held no images out: the export is checked with those that it was trained on/);
   expect(err).not.toMatch(/noise|cannot be opened/);
   expect(out).not.toMatch(/held-out|held out/);
+});
+
+test("fine-tuning says where images are held out that its checkpoint was trained on", async () => {
+  const flags = ["--epochs", "1", "--batch-size", "8", "--no-export", ...ON];
+  const tune = async (name: string, ...words: string[]): Promise<string> => {
+    const place = ["finetune", whole, "--finetune", made, "--output-dir", join(root, name)];
+    const { code, err } = await runCommand([...place, ...words, ...flags]);
+    expect(code, err).toBe(0);
+    return err;
+  };
+  expect(await tune("tuned", "--seed", "5", "--val-split", "0.3")).toMatch(
+    /[1-9] of the 9 images that are held out are among those that .*made was trained on/,
+  );
+  const seed = Number((await readRun(made)).args["seed"]);
+  expect(await tune("tuned-same", "--seed", `${seed}`, "--val-split", "0.3")).not.toMatch(
+    /trained on, which/,
+  );
 });
 
 test("two runs are measured with what both held out", async () => {
