@@ -229,7 +229,8 @@ function evaluationSteps({
 const RESIZED: Readonly<
   Record<ResizeMode, (picture: Size, target: readonly [height: number, width: number]) => Size>
 > = {
-  "shorter-side": coveringSize,
+  "shorter-side": (picture, target) =>
+    target[0] === target[1] ? coveringSize(picture, target) : roundedCoveringSize(picture, target),
   squash: (_, [height, width]) => ({ height, width }),
   "longer-side": fittingSize,
   none: (picture) => picture,
@@ -276,6 +277,12 @@ function coveringSize(picture: Size, [height, width]: readonly [number, number])
   return picture.width * height <= picture.height * width
     ? { width, height: Math.trunc((width * picture.height) / picture.width) }
     : { width: Math.trunc((height * picture.width) / picture.height), height };
+}
+
+/** The same, rounded, as timm does for inputs that are not square (ResizeKeepRatio). torchvision knows square ones alone. */
+function roundedCoveringSize(image: Size, [height, width]: readonly [number, number]): Size {
+  const ratio = Math.min(image.height / height, image.width / width);
+  return { height: roundHalfEven(image.height / ratio), width: roundHalfEven(image.width / ratio) };
 }
 
 /** Nothing, where the picture has the size. */

@@ -31,6 +31,19 @@ const IMAGES = "images";
 /** Pictures of so few pixels that have the model's size already are seen whole, as by evaluation. */
 const SMALL = 32;
 
+/** Products over the other sides: cut to whole numbers for square targets, else rounded half to even (transform.ts). */
+function scaled([height, width]: readonly [number, number]): NodeProto[] {
+  const [products, others, result] = ["picture_products", "picture_other_sides", "picture_scaled"] as const;
+  if (height === width) return [node("Div", [products, others], result)];
+  return [
+    node("Cast", [products], `${products}_float`, { to: TYPES.float32 }),
+    node("Cast", [others], `${others}_float`, { to: TYPES.float32 }),
+    node("Div", [`${products}_float`, `${others}_float`], `${result}_float`),
+    node("Round", [`${result}_float`], `${result}_rounded`),
+    node("Cast", [`${result}_rounded`], result, { to: TYPES.int64 }),
+  ];
+}
+
 /** `picture_covering`: the sides of a picture that has the size already, `picture_larger` for others. */
 function keptWhole(size: string): NodeProto[] {
   return [
@@ -101,7 +114,7 @@ export function withPreprocessing(model: Uint8Array, preprocessing: Preprocessin
             ["picture_sides", int64("picture_other_target", target.toReversed())],
             "picture_products",
           ),
-          node("Div", ["picture_products", "picture_other_sides"], "picture_scaled"),
+          ...scaled(target),
           node("Max", ["picture_scaled", int64("picture_target", target)], covering),
         ]),
     ...(small ? keptWhole(size) : []),

@@ -83,6 +83,11 @@ describe("evaluation", () => {
     expect(once({ mode: "evaluation", size: [224, 224] }, 500, 375)).toMatchObject([
       { op: "resize", size: [256, 341] },
     ]);
+    // timm 1.0.31, ResizeKeepRatio((142, 248)) and CenterCrop((128, 224)), which round
+    const wide = { mode: "evaluation", size: [128, 224], cropRatio: 0.9 } as const;
+    expect(once(wide, 661, 500)).toMatchObject([{ size: [188, 248], window: { left: 12, top: 30 } }]);
+    expect(once(wide, 666, 500)).toMatchObject([{ size: [186, 248] }]);
+    expect(once(wide, 300, 700)).toMatchObject([{ size: [579, 248] }]);
     expect(once({ mode: "evaluation", size: [384, 384] }, 500, 500)).toMatchObject([
       { op: "resize", size: [438, 438] },
     ]);
