@@ -3,7 +3,7 @@
  * mistyped flag answer at once.
  */
 import { readFileSync } from "node:fs";
-import { Command } from "commander";
+import type { Command } from "commander";
 import { kebabCase } from "../config/names.ts";
 import { printable } from "../printable.ts";
 import { addAnalyzeCommand } from "./commands/analyze/index.ts";
@@ -17,6 +17,7 @@ import { addModelsCommand } from "./commands/models.ts";
 import { addPredictCommand } from "./commands/predict.ts";
 import { addReportCommand } from "./commands/report.ts";
 import { addTrainCommand } from "./commands/train.ts";
+import { WideCommand } from "./help.ts";
 import { coloursFor } from "./output.ts";
 
 /** Version of this package. */
@@ -28,7 +29,7 @@ export function packageVersion(): string {
 export function createProgram(): Command {
   const out = coloursFor(process.stdout);
   const err = coloursFor(process.stderr);
-  const program = new Command("deit")
+  const program = new WideCommand("deit")
     .description("Train, evaluate and use DeiT image classifiers.")
     .version(packageVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")

@@ -12,12 +12,20 @@ import type { GivenOptions, Layer } from "../config/resolve.ts";
 import { trainSchema } from "../config/schema.ts";
 import type { TrainOptionName } from "../config/schema.ts";
 
-/** Adds a flag for each named option, in the help's groups or, with `groups: false`, in one list; `defaults: false` hides the
- * defaults, for commands that take theirs from a checkpoint. */
+export interface SchemaFlagOptions {
+  /** In the help's groups, or in one list. */
+  readonly groups?: boolean;
+  /** Whether defaults are shown: not for commands that take theirs from a checkpoint. */
+  readonly defaults?: boolean;
+  /** Defaults that are the command's own: values, or words for what it chooses. */
+  readonly others?: Readonly<Partial<Record<TrainOptionName, unknown>>>;
+}
+
+/** Adds a flag for each named option. */
 export function addSchemaFlags(
   command: Command,
   names: readonly TrainOptionName[],
-  { groups = true, defaults = true }: { groups?: boolean; defaults?: boolean } = {},
+  { groups = true, defaults = true, others = {} }: SchemaFlagOptions = {},
 ): void {
   for (const name of names) {
     const type = trainSchema.shape[name];
@@ -28,7 +36,7 @@ export function addSchemaFlags(
       kind === "boolean"
         ? ""
         : ` <${kind === "choice" ? "NAME" : (info.value ?? "VALUE")}${kind === "numbers" ? "..." : ""}>`;
-    const shown = new Option(flag + value, describe(name, defaults));
+    const shown = new Option(flag + value, describe(name, defaults, others[name]));
     command.addOption(groups ? shown.helpGroup(`${info.group}:`) : shown);
     if (kind === "boolean") command.addOption(new Option(`--no-${kebabCase(name)}`).hideHelp());
     for (const alias of info.aliases ?? []) command.addOption(new Option(`--${alias}${value}`).hideHelp());
@@ -74,14 +82,15 @@ function single(value: unknown): unknown {
   return Array.isArray(value) && value.length === 1 ? value[0] : value;
 }
 
-function describe(name: TrainOptionName, defaults: boolean): string {
+function describe(name: TrainOptionName, defaults: boolean, other: unknown): string {
   const type = trainSchema.shape[name];
   const { choices } = typeOf(type);
   const { help, nullMeans } = infoOf(type);
-  const value: unknown = type.parse(undefined);
+  const value: unknown = other === undefined ? type.parse(undefined) : other;
   const numbers = (Array.isArray(value) ? value : [value]).map(exactText).join(" ");
   const shown = value === null ? nullMeans : numbers;
-  const standard = value === false || !defaults || shown === undefined ? "" : ` (default: ${shown})`;
+  const isLeftOut = (value === false && other === undefined) || !defaults || shown === undefined;
+  const standard = isLeftOut ? "" : ` (default: ${shown})`;
   return (choices.length === 0 ? help : `${choices.join(" | ")}; ${help}`) + standard;
 }
 

@@ -1,12 +1,14 @@
 /** What the commands that train have in common: the flags of the option schema, and what is printed in place of a training. */
 import { Option } from "commander";
 import type { Command } from "commander";
+import { FINETUNE_DEFAULTS_SHOWN } from "../config/finetune-defaults.ts";
 import { optionsToYaml, optionsWithSources } from "../config/print.ts";
 import { requirePictures } from "../config/resolve.ts";
 import { TRAIN_OPTION_NAMES, trainJsonSchema } from "../config/schema.ts";
 import type { TrainingPlan } from "../training/plan.ts";
 import { createOutput } from "./output.ts";
 import { fetchCheckpoint } from "./fetch-checkpoint.ts";
+import { addShortHelp } from "./help.ts";
 import { runEstimate, runTraining } from "./run-training.ts";
 import { addMissingFlags, addSchemaFlags, flagLayer } from "./schema-flags.ts";
 
@@ -24,10 +26,21 @@ interface TrainingCommand {
   readonly finetuning: boolean;
 }
 
+/** What --help shows; --help-all shows the rest. */
+const SHOWN: ReadonlySet<string> = new Set(
+  [
+    ...(["model", "input-size", "finetune", "val-split", "epochs", "batch-size", "lr", "seed"] as const),
+    ...(["distillation-type", "teacher-path", "device", "output-dir"] as const),
+    ...(["estimate", "print-config", "json", "help-all", "help"] as const),
+  ].map((name) => `--${name}`),
+);
+
 /** Adds flags and action to a command whose one argument is the source of options. */
 export function asTrainingCommand(command: Command, { help, finetuning }: TrainingCommand): void {
-  addSchemaFlags(command, TRAIN_OPTION_NAMES);
+  addSchemaFlags(command, TRAIN_OPTION_NAMES, finetuning ? { others: FINETUNE_DEFAULTS_SHOWN } : {});
   addMissingFlags(command);
+  command.optionsGroup("Output:");
+  addShortHelp(command, SHOWN);
   command
     .optionsGroup("Output:")
     .option("--estimate", "tell the time, memory and disk that the run will take here; train nothing")
@@ -53,12 +66,13 @@ export function asTrainingCommand(command: Command, { help, finetuning }: Traini
       const { options, sources, notes, chosen } = resolved;
       notes.forEach(output.warn);
       chosen.forEach(output.note);
+      const { planTraining } = await import("../training/plan.ts");
       if (flags.printConfig) {
+        planTraining(options, resolved); // a model that is none and flags that contradict each other are said here, too
         output.result(optionsWithSources(options, sources), () => optionsToYaml(options, sources).trimEnd());
         return;
       }
       requirePictures(options);
-      const { planTraining } = await import("../training/plan.ts");
       const plan = planTraining(options, resolved);
       await fetchWeights(plan);
       if (flags.estimate) return runEstimate(plan, output);

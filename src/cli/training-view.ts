@@ -46,7 +46,7 @@ export function trainingView(output: Output): TrainingView {
           break;
         case "epoch":
           enter("between epochs");
-          progress.line(epochLine(event, { images, choosesBest }));
+          progress.line(epochLine(event, { images, choosesBest, width: process.stderr.columns ?? 80 }));
           break;
         case "warning":
           progress.stop();
@@ -93,18 +93,33 @@ function stepText({ loss, skipped, imagesPerSecond, secondsLeft }: Event<"step">
   return `loss ${loss.toFixed(3)}, ${missing}${short(imagesPerSecond)} images/s, ${duration(secondsLeft)} left`;
 }
 
-/** @param images that it validates with */
+/**
+ * One line of a terminal: what does not fit is left out, top-5 first, then of how many images, then the validation loss.
+ * @param images that it validates with
+ */
 function epochLine(
   { epoch, epochs, trainLoss, testLoss, acc1, acc5, averageAcc1, best, seconds }: Event<"epoch">,
-  { images, choosesBest }: { images: number; choosesBest: boolean },
+  { images, choosesBest, width }: { images: number; choosesBest: boolean; width: number },
 ): string {
-  const width = String(epochs).length;
-  const validated = Number.isNaN(testLoss)
-    ? "not validated"
-    : `val loss ${testLoss.toFixed(3)}  top-1 ${acc1.toFixed(2).padStart(6)} % (${countOf(shareOf(acc1, images))})  top-5 ${acc5.toFixed(2).padStart(6)} %`;
-  const average = averageAcc1 === undefined ? "" : `  average ${averageAcc1.toFixed(2).padStart(6)} %`;
-  return (
-    `epoch ${String(epoch + 1).padStart(width)}/${epochs}  train loss ${trainLoss.toFixed(3)}  ${validated}${average}  ` +
-    `${duration(seconds)}${best && choosesBest ? "  best" : ""}`
+  const percent = (value: number): string => `${value.toFixed(2).padStart(6)} %`;
+  const counted = `${percent(acc1)} (${countOf(shareOf(acc1, images))})`;
+  const line = ({ top5 = false, count = false, loss = false }): string =>
+    [
+      `epoch ${String(epoch + 1).padStart(String(epochs).length)}/${epochs}`,
+      `loss ${trainLoss.toFixed(3)}`,
+      ...(Number.isNaN(testLoss)
+        ? ["not validated"]
+        : [
+            ...(loss ? [`val ${testLoss.toFixed(3)}`] : []),
+            `top-1 ${count ? counted : percent(acc1)}`,
+            ...(top5 ? [`top-5 ${percent(acc5)}`] : []),
+          ]),
+      ...(averageAcc1 === undefined ? [] : [`average ${percent(averageAcc1)}`]),
+      duration(seconds),
+      ...(best && choosesBest ? ["best"] : []),
+    ].join("  ");
+  const forms = [{ top5: true, count: true, loss: true }, { count: true, loss: true }, { loss: true }].map(
+    line,
   );
+  return forms.find(({ length }) => length <= width) ?? line({});
 }

@@ -33,6 +33,45 @@ const FEW = 400;
 /** Classes are weighed when the largest has this many times the pictures of the smallest. */
 const UNBALANCED = 2;
 
+/** What does not depend on images and checkpoint. */
+const ALWAYS = {
+  lr: 5e-4,
+  unscaleLr: true,
+  // early layers know images already: block by block they learn less
+  layerDecay: 0.7,
+  schedUnit: "step",
+  warmupEpochs: 1,
+  warmupLr: 0,
+  minLr: 0,
+  dropPath: 0,
+  clipGrad: 1,
+  crop: "resized",
+  scale: [0.35, 1],
+  aa: null,
+  colorJitter: 0.2,
+  reprob: 0,
+  mixup: 0,
+  cutmix: 0,
+  repeatedAug: false,
+  modelEma: false,
+} as const satisfies TrainInput;
+
+/** As the help shows them: with words for what is chosen by images and checkpoint. */
+export const FINETUNE_DEFAULTS_SHOWN = {
+  ...ALWAYS,
+  finetune: "DeiT-Ti as its authors released it",
+  model: "the checkpoint's",
+  inputSize: "the checkpoint's; half of it for small images",
+  batchSize: "32; less for few images",
+  epochs: `${MIN_EPOCHS} to ${MAX_EPOCHS}, by images and cores`,
+  mean: "the checkpoint's",
+  std: "the checkpoint's",
+  evalCropRatio: "0.875; 1 for small images",
+  classWeights: "balanced where the largest class has twice the images of the smallest",
+  valSplit: `0.1; 0.2 of fewer than ${FEW} images`,
+  distillationType: "none; labels for a distilled model",
+} as const;
+
 export function finetuneDefaults(facts: FinetuneFacts): TrainInput {
   const { images, model, inputSize, distilled, macs, cores, imbalance } = facts;
   const rate = (RATE / macs) * Math.min(8, Math.max(1, cores));
@@ -42,25 +81,8 @@ export function finetuneDefaults(facts: FinetuneFacts): TrainInput {
     inputSize: [...inputSize],
     batchSize: [32, 16, 8].find((size) => images >= 8 * size) ?? Math.max(1, Math.min(8, images)),
     epochs: Math.min(MAX_EPOCHS, Math.max(MIN_EPOCHS, affordable)),
-    lr: 5e-4,
-    unscaleLr: true,
-    // early layers know pictures already: block by block they learn less
-    layerDecay: 0.7,
-    schedUnit: "step",
-    warmupEpochs: 1,
-    warmupLr: 0,
-    minLr: 0,
-    dropPath: 0,
-    clipGrad: 1,
-    crop: "resized",
-    scale: [0.35, 1],
-    aa: null,
-    colorJitter: 0.2,
-    reprob: 0,
-    mixup: 0,
-    cutmix: 0,
-    repeatedAug: false,
-    modelEma: false,
+    ...ALWAYS,
+    scale: [...ALWAYS.scale],
     mean: [...facts.mean],
     std: [...facts.std],
     // pictures smaller than what the model sees have no margin to cut off

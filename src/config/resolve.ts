@@ -79,11 +79,29 @@ export function resolveTrainOptions(layers: readonly Layer[]): ResolvedOptions {
   }
   const parsed = trainSchema.safeParse(values);
   if (!parsed.success) throw wrongValue(parsed.error, values, givenBy);
+  checkAugmentation(parsed.data, { layers, givenBy });
   const options = { ...parsed.data, outputDir: parsed.data.outputDir ?? defaultOutputDir(parsed.data) };
   const sources = Object.fromEntries(
     TRAIN_OPTION_NAMES.map((name) => [name, givenBy[name]?.source ?? "default"]),
   );
   return { options, sources: sources as Record<TrainOptionName, string>, notes };
+}
+
+/**
+ * --three-augment takes the place of --aa. A policy of an earlier layer, and the default that a run has recorded, give way
+ * to it. @throws ConfigError for one that was asked for beside it
+ */
+function checkAugmentation(
+  { aa, threeAugment }: Pick<TrainOptions, "aa" | "threeAugment">,
+  { layers, givenBy }: { layers: readonly Layer[]; givenBy: Partial<Record<TrainOptionName, Layer>> },
+): void {
+  if (!threeAugment || aa === null || givenBy.aa === undefined || givenBy.threeAugment === undefined) return;
+  const isAsked = layers.indexOf(givenBy.aa) >= layers.indexOf(givenBy.threeAugment);
+  if (!isAsked || aa === trainSchema.shape.aa.parse(undefined)) return;
+  throw new ConfigError("threeAugment", `--three-augment and --aa ${aa} are both given: only one is used`, {
+    code: "options/conflict",
+    hint: "Leave one of them out.",
+  });
 }
 
 /**
@@ -177,7 +195,12 @@ function wrongValue(
   const value = values[name];
   const given = typeof value === "number" ? String(value) : JSON.stringify(value);
   const from = layer === undefined || layer.spelling === "flag" ? "" : ` (${layer.source})`;
-  const hint = issue.code === "invalid_value" ? didYouMean(String(value), issue.values.map(String)) : "";
+  const hint =
+    name === "device" && /^(?:gpu|graphics|nvidia|rocm|mps|metal|directml|vulkan)$/i.test(String(value))
+      ? "For a graphics card: webgpu (any), or cuda (NVIDIA's, after deit doctor)."
+      : issue.code === "invalid_value"
+        ? didYouMean(String(value), issue.values.map(String))
+        : "";
   const message = `${spell(kebabCase(name), layer)}: got ${given}, expected ${expected(name, issue)}${from}`;
   return new ConfigError(name, message, { code: "options/value", ...(hint === "" ? {} : { hint }) });
 }

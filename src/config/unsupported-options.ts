@@ -38,6 +38,11 @@ export const MISSING_OPTIONS: Readonly<Record<string, MissingOption>> = {
 /** Flags of the reference without a meaning here: their presence changes nothing, and the user is told so. */
 export const MEANINGLESS_OPTIONS: Readonly<Record<string, { boolean?: true; list?: true; reason: string }>> =
   {
+    amp: {
+      boolean: true,
+      reason: "mixed precision is --precision float16 (float32 is the default)",
+    },
+    "use-volta32": { boolean: true, reason: "it was for one kind of graphics card" },
     "pin-mem": { boolean: true, reason: "there is no pinned memory to choose" },
     nodes: { reason: "there is one process; see --accumulation-steps" },
     ngpus: { reason: "there is one process; see --accumulation-steps" },

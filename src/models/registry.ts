@@ -25,10 +25,17 @@ export function createModel(name: string, options: ModelOptions = {}): Model {
   if (family === undefined) {
     throw new ConfigError("model", `unknown model "${name}"`, {
       code: "model/unknown-name",
-      hint: `${didYouMean(name, NAMES)} deit models lists them all.`.trim(),
+      hint: `${sameShape(name) ?? didYouMean(name, NAMES)} deit models lists them all.`.trim(),
     });
   }
   return family.create(name, options);
+}
+
+/** timm and Hugging Face call DeiT's shapes vit_…, with training recipes of their own behind a dot. */
+function sameShape(name: string): string | undefined {
+  const deit = name.replace(/^vit_/, "deit_").replace(/\..*$/, "");
+  if (deit === name || !NAMES.includes(deit)) return undefined;
+  return `${deit} has the shape of ${name.replace(/\..*$/, "")}.`;
 }
 
 export interface ModelSummary {

@@ -15,8 +15,8 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe("help", () => {
-  it("deit train --help has groups, defaults and examples, and hides what is not there yet", async () => {
-    const { code, out, err } = await deit(["train", "--help"]);
+  it("deit train --help-all has groups, defaults and examples, and hides what is not there yet", async () => {
+    const { code, out, err } = await deit(["train", "--help-all"]);
     expect([code, err]).toEqual([0, ""]);
     for (const part of [
       "Optimizer:\n",
@@ -29,6 +29,37 @@ describe("help", () => {
     }
     for (const part of ["--cosub", "--no-unscale-lr", "--num-workers"]) expect(out).not.toContain(part);
     expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(84);
+  });
+
+  it.each(["train", "finetune"])("deit %s --help has the flags that matter most", async (command) => {
+    const { code, out } = await deit([command, "--help"]);
+    expect(code).toBe(0);
+    const flags = [...out.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, flag]) => flag);
+    expect(flags.length).toBeLessThanOrEqual(18);
+    for (const flag of ["--model", "--epochs", "--finetune", "--output-dir", "--help-all", "--help"])
+      expect(flags).toContain(flag);
+    expect(out).toContain("--help-all prints every one");
+    expect(out).toContain("Examples:\n");
+    const all = (await deit([command, "--help-all"])).out;
+    expect(all).not.toContain("matter most");
+    for (const flag of ["--mixup", "--clip-grad", ...flags]) expect(all).toContain(`${flag} `);
+  });
+
+  it("deit finetune --help shows its own defaults", async () => {
+    const text = (await deit(["finetune", "--help-all"])).out.replaceAll(/\s+/g, " ");
+    for (const [flag, standard] of [
+      ["--model", "the checkpoint's"],
+      ["--epochs", "3 to 20, by images and cores"],
+      ["--lr", "5e-4"],
+      ["--layer-decay", "0.7"],
+      ["--aa", "none"],
+      ["--repeated-aug", "false"],
+      ["--scale", "0.35 1"],
+      ["--opt", "adamw"], // as for deit train
+    ] as const)
+      expect(text).toMatch(
+        new RegExp(` ${flag} (?:(?! --[\\w-]+ <).)*\\(default: ${standard.replaceAll(".", "\\.")}\\)`),
+      );
   });
 
   it.each(["eval", "predict", "models", "data", "bench", "doctor"])(
@@ -63,6 +94,17 @@ describe("wrong usage exits with 2, says how to fix it and shows no stack", () =
     [["models", "vgg"], "no model's name matches vgg"],
     [["bench", "data"], "which images?"],
     [["bench", "train", "--profile", "--steps-per-run", "2"], "--steps-per-run does not go with --profile"],
+    [["train", "quickstart", "--device", "gpu"], "For a graphics card: webgpu"],
+    [["train", "quickstart", "--three-augment", "--aa", "original"], "--three-augment and --aa original"],
+    [
+      ["train", "quickstart", "--model", "vit_tiny_patch16_224", "--print-config"],
+      "deit_tiny_patch16_224 has the shape",
+    ],
+    [
+      ["train", "quickstart", "--model", "vit_base_patch16_224.augreg_in1k"],
+      "deit_base_patch16_224 has the shape",
+    ],
+    [["train", "quickstart", "--input-size", "17", "--print-config"], "17"],
     [["data", "pull", "cifar01"], "Did you mean cifar10?"],
   ])("deit %j", async (words, message) => {
     const { code, out, err } = await deit(words);

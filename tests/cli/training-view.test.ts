@@ -75,11 +75,59 @@ describe("training without a terminal", () => {
       "going on from epoch 3, step 7",
       "epoch 3/12 48%  loss 2.345, 512 images/s, 3 min 20 s left",
       "epoch 3/12 96%  loss 2.345, 512 images/s, 3 min 20 s left",
-      "epoch  3/12  train loss 2.000  val loss 1.500  top-1  45.60 % (57 of 125)  top-5  91.00 %  34 s  best",
-      "epoch  4/12  train loss 2.000  val loss 1.500  top-1  45.60 % (57 of 125)  top-5  91.00 %  average  47.25 %  34 s  best",
+      "epoch  3/12  loss 2.000  val 1.500  top-1  45.60 % (57 of 125)  34 s  best",
+      "epoch  4/12  loss 2.000  val 1.500  top-1  45.60 %  average  47.25 %  34 s  best",
       "warning: 2 images cannot be read",
       "",
     ]);
+  });
+});
+
+describe("the line of an epoch", () => {
+  const start = {
+    type: "start",
+    run: "r",
+    model: "m",
+    parameters: 1,
+    device: "d",
+    trainImages: 9,
+    uniqueImages: 9,
+    repeats: 1,
+    valImages: 50_000,
+    heldOut: 50_000,
+    selection: "best",
+    classes: 3,
+    stepsPerEpoch: 1,
+    epochs: 300,
+  } as const;
+  const line = (columns: number | undefined, changes: object = {}): string => {
+    const said = capture();
+    Object.defineProperty(process.stderr, "columns", { value: columns, configurable: true });
+    const { show, stop } = trainingView(createOutput());
+    show(start);
+    show({ ...epoch, epochs: 300, epoch: 299, best: true, ...changes });
+    stop();
+    Reflect.deleteProperty(process.stderr, "columns");
+    return said.text().split("\n").at(-2) ?? "";
+  };
+
+  it("says all where there is room for it", () => {
+    expect(line(120)).toBe(
+      "epoch 300/300  loss 2.000  val 1.500  top-1  45.60 % (22,800 of 50,000)  top-5  91.00 %  34 s  best",
+    );
+  });
+
+  it.each([
+    {},
+    { averageAcc1: 100, acc1: 100, acc5: 100 },
+    { averageAcc1: 100, acc1: 100, seconds: 80_000, trainLoss: 12.5, testLoss: 12.5 },
+    { testLoss: Number.NaN, seconds: 80_000 },
+  ])("fits 80 columns, and says at least loss, top-1 and time: %j", (changes) => {
+    for (const columns of [80, undefined]) {
+      const text = line(columns, changes);
+      expect(text.length).toBeLessThanOrEqual(80);
+      expect(text).toMatch(/^epoch 300\/300 {2}loss \d.* {2}(top-1|not validated).*(s|min) {2}best$/);
+    }
   });
 });
 

@@ -19,10 +19,11 @@ interpolated for another size, a plain checkpoint becomes a distilled model and 
 with --model, and a head of other classes starts fresh.
 
 Examples:
-  deit finetune ./photos                                        pretrained DeiT-Ti
-  deit finetune ./photos --finetune runs/other                  go on from a run of yours
+  deit finetune ./photos                            pretrained DeiT-Ti
+  deit finetune ./photos --finetune runs/other      go on from a run of yours
   deit finetune ./photos --finetune facebook/deit-small-patch16-224
-  deit finetune ./photos --input-size 384 --sched constant --no-train-mode --lr 1e-5
+  deit finetune ./photos --input-size 384 --sched constant --lr 1e-5
   deit finetune ./photos --trainable head --lr 1e-3             linear probe
   deit finetune ./photos --trainable lora --lora-rank 16        low-rank adapters
-  deit finetune ./photos --model deit_tiny_distilled_patch16_224 --distillation-type hard --teacher-path teacher.onnx`;
+  deit finetune ./photos --model deit_tiny_distilled_patch16_224 \\
+    --distillation-type hard --teacher-path teacher.onnx`;
