@@ -23,7 +23,7 @@ export function oneLine(name: string): string {
 
 /** A path as one word of a command line, quoted where a shell would take it for several words or for more than a name. */
 export function shellWord(path: string): string {
-  if (/^[\p{L}\p{N}_./:@%+=,\\-][\p{L}\p{M}\p{N}_./:@%+=,\\~-]*$/u.test(path)) return path;
+  if (/^[\p{L}\p{N}_./:@%+=,-][\p{L}\p{M}\p{N}_./:@%+=,~-]*$/u.test(path)) return path;
   return /["$`!]/.test(path) ? `'${path.replaceAll("'", String.raw`'\''`)}'` : `"${path}"`;
 }
 

@@ -30,9 +30,18 @@ describe("text", () => {
   });
 
   test("a path is one word of a command line", () => {
-    for (const plain of ["runs/a-2", "./Müller/猫.jpg", String.raw`C:\photos\cats`])
-      expect(shellWord(plain)).toBe(plain);
-    for (const spaced of ["runs/My Photos", "a (1).jpg", "Käthe's", "a#b", "~a", "a;b", ""])
+    for (const plain of ["runs/a-2", "./Müller/猫.jpg"]) expect(shellWord(plain)).toBe(plain);
+    for (const spaced of [
+      "runs/My Photos",
+      "a (1).jpg",
+      "Käthe's",
+      "a#b",
+      "~a",
+      "a;b",
+      "deit_*_224",
+      String.raw`C:\photos\cats`,
+      "",
+    ])
       expect(shellWord(spaced)).toBe(`"${spaced}"`);
     expect(shellWord('it\'s "$HOME"')).toBe(String.raw`'it'\''s "$HOME"'`);
   });

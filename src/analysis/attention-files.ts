@@ -146,7 +146,7 @@ async function tokenSheet(
       title: tokens.length === 1 ? "Attention rollout" : "Attention rollout of both tokens",
       subtitle: `${model} · ${basename(image)} · heads by their ${headFusion}${discardRatio > 0 ? `, smallest ${percent(discardRatio)} left out` : ""}`,
       columns: [
-        ["picture", " "],
+        ["image", " "],
         ...tokens.map(({ token, prediction }) => [`${token} token`, answer(prediction)] as const),
       ],
       rows: [""],

@@ -43,7 +43,7 @@ export function howToRead(): Html {
       <span class="attention-scale" style="background: linear-gradient(90deg, ${stops})"></span> from the
       least to the most of each map (its topmost hundredth is one colour); the rollouts of both tokens share
       one scale. Grey is what the model was not shown. Rollout multiplies the layers' attention, each half and
-      half with its input: what of the picture could have reached the token. It is no proof of what the answer
+      half with its input: what of the image could have reached the token. It is no proof of what the answer
       depends on.
     </p>`;
 }
@@ -77,7 +77,7 @@ export async function pictureSection(
     html`<figure>
       ${embeddedPicture(await jpegOf(large.picture), "jpeg", name)}
       <figcaption>
-        <b>picture</b><br /><span class="muted">${picture.width} × ${picture.height}</span>
+        <b>image</b><br /><span class="muted">${picture.width} × ${picture.height}</span>
       </figcaption>
     </figure>`,
   ];

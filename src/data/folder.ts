@@ -126,7 +126,9 @@ function leftOutOf(path: string, passed: readonly string[], empty: readonly stri
       reason: `of a kind that is not read (${ending}${adviceFor(ending)})`,
       names,
     })),
-    ...(empty.length > 0 ? [{ reason: "class without images", names: empty }] : []),
+    ...(empty.length > 0
+      ? [{ reason: `${empty.length === 1 ? "class" : "classes"} without images`, names: empty }]
+      : []),
   ];
 }
 

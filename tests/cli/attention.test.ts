@@ -111,7 +111,8 @@ describe("attention", () => {
     expect(err).toContain("there is no checkpoint");
     const file = await deit("attention", model, picture, "--out", picture);
     expect(file.code).toBe(1);
-    expect(file.err).toContain(`${picture} cannot be made a folder`);
+    expect(file.err).toContain(`${picture}: something else has that name`);
+    expect(file.err).toContain("files/not-written");
   });
 
   it.each([

@@ -21,12 +21,13 @@ describe("what is said and not fatal", () => {
     await writeText(join(path, "dog", "clip.mp4"), "");
     await writeText(join(path, "dog", "more.TXT"), "");
     await mkdir(join(path, "owl"));
+    await mkdir(join(path, "rat"));
     expect(await notesOf(path)).toEqual([
-      `${path}: left out 2 of a kind that is not read (.txt) (cat/notes.txt, dog/more.TXT); 1 of a kind that is not read (.mp4) (dog/clip.mp4); 1 class without images (owl)`,
+      `${path}: left out 2 of a kind that is not read (.txt) (cat/notes.txt, dog/more.TXT); 1 of a kind that is not read (.mp4) (dog/clip.mp4); 2 classes without images (owl, rat)`,
     ]);
     const { train } = await openDatasets({ dataPath: path });
     expect(train.classes).toEqual(["cat", "dog"]);
-    expect((await train.leftOut?.())?.map(({ names }) => names.length)).toEqual([2, 1, 1]);
+    expect((await train.leftOut?.())?.map(({ names }) => names.length)).toEqual([2, 1, 2]);
   });
 
   it.each([

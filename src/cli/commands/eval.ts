@@ -57,9 +57,9 @@ export function addEvalCommand(program: Command): void {
     .addHelpText(
       "after",
       `
-A run folder knows its pictures, and which of them it never trained on; of several
+A run folder knows its images, and which of them it never trained on; of several
 runs, those that all held back are measured. Several checkpoints answer the same
-pictures, with the classes of the first and a crop of their own; --json then
+images, with the classes of the first and a crop of their own; --json then
 prints { "models": [what one alone would print, …], "differences": […] }.
 Folders are classes by name, by WordNet's ids (ImageNet) or by number (ImageNet-V2).
 

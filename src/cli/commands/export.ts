@@ -57,8 +57,8 @@ export function addExportCommand(program: Command): void {
     .addHelpText(
       "after",
       `
-Every export is reloaded, run on pictures and compared with the model before it is
-called done: on a run's own validation pictures, or those of --data-path.
+Every export is reloaded, run on images and compared with the model before it is
+called done: on a run's own validation images, or those of --data-path.
 
 Examples:
   deit export runs/photos-deit_tiny_patch16_224          a folder for transformers.js

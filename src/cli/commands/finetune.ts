@@ -14,7 +14,7 @@ const HELP = `
 Without --finetune it starts from DeiT-Ti as its authors released it, which is fetched
 once (23 MB, Hugging Face Hub); deit models --pretrained lists the others.
 The model is the checkpoint's; size, epochs and class weights are chosen for the
-pictures, the rest suits a short fine-tuning (--print-config shows it). Positions are
+images, the rest suits a short fine-tuning (--print-config shows it). Positions are
 interpolated for another size, a plain checkpoint becomes a distilled model and back
 with --model, and a head of other classes starts fresh.
 

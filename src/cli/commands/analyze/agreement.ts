@@ -37,7 +37,7 @@ export function addAgreementCommand(analyze: Command): void {
       `
 A distilled model is three rows: class head, distillation head, both. Classes are
 matched by name; all models answer for the classes of the first. Of runs that were
-trained on the pictures, those that all of them held back are asked about.
+trained on the images, those that all of them held back are asked about.
 
 Examples:
   deit analyze agreement runs/plain runs/distilled teacher.onnx --data-set cifar10

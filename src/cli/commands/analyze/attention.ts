@@ -62,10 +62,10 @@ export function addAttentionCommand(analyze: Command): void {
     .addHelpText(
       "after",
       `
-The folder gets, for each picture, rollout over the whole picture in its own size,
+The folder gets, for each image, rollout over the whole image in its own size,
 sheets of both tokens and of all heads and layers; index.html with all of it, and the
 numbers: attention.json with the maps, attention.csv with where each head's attention
-goes and how wide it is spread. Files that are no pictures are left out, with a warning.
+goes and how wide it is spread. Files that are no images are left out, with a warning.
 
 Examples:
   deit analyze attention model.safetensors cat.jpg

@@ -25,7 +25,7 @@ export function addLabelsCommand(analyze: Command): void {
     .addHelpText(
       "after",
       `
-A run is measured with the pictures that it held back.
+A run is measured with the images that it held back.
 
 Example:
   deit analyze labels teacher.onnx --data-path ./photos`,

@@ -25,7 +25,7 @@ export function addProbeCommand(analyze: Command): void {
       "after",
       `
 k and the strength of the penalty are chosen by cross-validation on the training
-pictures. What a fine-tuning should beat. A run is measured with the pictures that it
+images. What a fine-tuning should beat. A run is measured with the images that it
 held back.
 
 Example:

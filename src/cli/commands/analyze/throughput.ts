@@ -84,7 +84,7 @@ Each model runs in a process of its own, which only loads its finished program a
 answers: memory is what that takes of this machine, on any device. So on WebGPU and
 CUDA, too, a batch "fits" by the machine's memory and --max-batch; one that the device
 itself refuses is halved. Models by name have random weights, which are as fast as
-trained ones; accuracy wants checkpoints and pictures. Rows marked * are on the Pareto
+trained ones; accuracy wants checkpoints and images. Rows marked * are on the Pareto
 front of accuracy and speed, rows marked † on that of accuracy and memory of a batch.
 
 Examples:
