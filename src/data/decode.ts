@@ -38,12 +38,18 @@ export async function decodePicture(bytes: Uint8Array, path: string): Promise<Pi
     return await decoderOf(bytes, path)();
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
-    throw new DataError(path, `${path} is not a whole image: ${firstLine(cause)}`, {
+    throw new DataError(path, `${path} is not a whole image: ${reasonOf(cause)}`, {
       code: "data/broken-image",
       hint: "Replace or remove the file; it may be cut off, or of another kind than its name says.",
       cause,
     });
   }
+}
+
+/** libvips' words, but for what users often have: a web page or a text under an image's name. */
+function reasonOf(cause: unknown): string {
+  const reason = firstLine(cause);
+  return /unsupported image format/.test(reason) ? "its content is in no image format that is read" : reason;
 }
 
 /** By what the file begins with, whatever it is called. */
