@@ -130,8 +130,8 @@ export async function imageRoot(folder: string): Promise<string> {
 
 /** Images of a folder that its list does not name. */
 export async function unlisted(path: string, root: string, listed: readonly string[]): Promise<LeftOut[]> {
-  const known = new Set(listed);
+  const known = new Set(listed.map((file) => resolve(file))); // one may be relative, the other not
   const { files } = await imagesBelow(root).catch(() => ({ files: [] })); // what cannot be looked into is not counted
-  const names = files.filter((file) => !known.has(file)).map((file) => relative(root, file));
+  const names = files.filter((file) => !known.has(resolve(file))).map((file) => relative(root, file));
   return names.length === 0 ? [] : [{ reason: `not listed in ${basename(path)}`, names }];
 }

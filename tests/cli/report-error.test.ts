@@ -56,9 +56,9 @@ describe("exit code and words", () => {
     expect(report("just text")).toBe(1);
   });
 
-  it("of commander: it has printed its own", () => {
+  it("of commander: it has printed its own, but for the code", () => {
     expect(report(new CommanderError(0, "commander.helpDisplayed", ""))).toBe(0);
     expect(report(new CommanderError(1, "commander.unknownOption", ""))).toBe(2);
-    expect(printed).toBe("");
+    expect(printed).toBe("  code: options/unknown\n");
   });
 });

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, symlink } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { openDataset } from "../../src/data/dataset.ts";
@@ -144,7 +144,9 @@ describe("labels.csv", () => {
     expect(notes.splice(0)).toEqual(said);
     expect((await openDatasets({ dataPath: path, valSplit: 0 }, { onNote })).train.length).toBe(2);
     expect(notes.splice(0)).toEqual(said);
-    await openEvaluation({ dataPath: await write("a.png,0\n./b, c.png,1") }, { onNote });
+    const onlyListed = await write("a.png,0\n./b, c.png,1");
+    await openEvaluation({ dataPath: onlyListed }, { onNote });
+    await openEvaluation({ dataPath: relative(process.cwd(), onlyListed) }, { onNote });
     expect(notes).toEqual([]);
   });
 
