@@ -1,6 +1,6 @@
 /** Training as it is shown on stderr: a bar with loss, rate and time left, and a line for each epoch. */
 import type { TrainEvent } from "../training/train.ts";
-import { countOf, shareOf } from "../evaluation/share.ts";
+import { countOf, FEW_IMAGES, shareOf } from "../evaluation/share.ts";
 import { duration, integer, short } from "./format.ts";
 import type { Output } from "./output.ts";
 import { createProgress, rateMeter } from "./progress.ts";
@@ -80,7 +80,9 @@ function startLines(event: Event<"start">): string[] {
   if (event.teacher !== undefined) lines.push(`teacher: ${event.teacher}`);
   if (event.selection === "last" && event.heldOut > 0 && event.epochs > 1) {
     lines.push(
-      `${integer(event.heldOut)} held-out images are too few to choose an epoch by: best.safetensors will be the last one (--select-epoch best chooses)`,
+      event.heldOut < FEW_IMAGES
+        ? `${integer(event.heldOut)} held-out images are too few to choose an epoch by: best.safetensors will be the last one (--select-epoch best chooses)`
+        : "best.safetensors will be the last epoch (--select-epoch last)",
     );
   }
   const resumed = event.resumedFrom;

@@ -88,3 +88,6 @@ export function describeSelection({ rule, epochs, heldOut }: Selection): string 
     ? `best of ${epochs.toLocaleString("en-US")} epochs, chosen on these images: expect less on new ones`
     : `last of ${epochs.toLocaleString("en-US")} epochs: none was chosen by these images`;
 }
+
+/** With fewer held-out images no epoch is chosen by them. */
+export const FEW_IMAGES = 200;

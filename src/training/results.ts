@@ -3,16 +3,13 @@
  * luck: the last epoch is taken, which no image has chosen (docs/decisions/0018).
  */
 import type { Selection, ShareReport } from "../evaluation/share.ts";
-import { shareOf, shareReport } from "../evaluation/share.ts";
+import { FEW_IMAGES, shareOf, shareReport } from "../evaluation/share.ts";
 import type { WeightsKind } from "./progress.ts";
 import { isBetter } from "./progress.ts";
 import type { EpochRecord } from "./run-log.ts";
 
 /** The epoch of best.safetensors: the one with the highest top-1 in validation, or the last. */
 export type SelectionRule = Selection["rule"];
-
-/** With fewer held-out images no epoch is chosen by them. */
-export const FEW_IMAGES = 200;
 
 /** What --select-epoch comes to; `heldOut`: images that the run does not train on. */
 export function selectionRule(

@@ -83,6 +83,32 @@ describe("training without a terminal", () => {
   });
 });
 
+it.each([
+  [20, "20 held-out images are too few to choose an epoch by"],
+  [10_000, "best.safetensors will be the last epoch"],
+])("of %i held-out images says why the last epoch is kept", (heldOut, words) => {
+  const said = capture();
+  const { show, stop } = trainingView(createOutput());
+  show({
+    type: "start",
+    run: "runs/a",
+    model: "deit_w64d4_patch4_32",
+    parameters: 208_074,
+    device: "cpu, 2 threads",
+    trainImages: 900,
+    uniqueImages: 900,
+    repeats: 1,
+    valImages: heldOut,
+    heldOut,
+    selection: "last",
+    classes: 3,
+    stepsPerEpoch: 100,
+    epochs: 12,
+  });
+  stop();
+  expect(said.text()).toContain(words);
+});
+
 describe("the line of an epoch", () => {
   const start = {
     type: "start",
