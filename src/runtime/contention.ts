@@ -5,12 +5,19 @@
 
 /** CPU time so far, in milliseconds. */
 export interface CpuTimes {
-  /** On the clock of `performance`. */
-  readonly now: number;
   /** Of all cores and programs. */
   readonly all: number;
   /** Of this process. */
   readonly own: number;
+}
+
+/** What a meter looks at. */
+export interface CpuMonitor {
+  readonly cores: number;
+  /** Milliseconds; asked at every run. */
+  readonly now: () => number;
+  /** Asked once a window: the system tells the times of every core. */
+  readonly read: () => CpuTimes;
 }
 
 export interface ContentionMeter {
@@ -27,27 +34,26 @@ const LACKING = { first: 0.5, later: 0.25 } as const;
 /** Quiet looks in a row until threads spin again: each change loads the session anew. */
 const QUIET_WINDOWS = 5;
 
-/** `threads` of a session on `cores`. The first answer is that of the time since the meter was made. */
+/** `threads` of a session. The first answer is that of the time since the meter was made. */
 export function createContentionMeter({
   threads,
   cores,
+  now,
   read,
-}: {
-  threads: number;
-  cores: number;
-  read: () => CpuTimes;
-}): ContentionMeter {
+}: CpuMonitor & { threads: number }): ContentionMeter {
+  let since = now();
   let before = read();
   let contended: boolean | undefined;
   let quiet = 0;
   return {
     isContended() {
-      const times = read();
-      const elapsed = times.now - before.now;
+      const elapsed = now() - since;
       if (elapsed < (contended === undefined ? FIRST_WINDOW_MS : WINDOW_MS)) return contended ?? false;
+      const times = read();
       const others = (times.all - before.all - (times.own - before.own)) / elapsed;
       const isLacking =
         threads - (cores - others) > (contended === undefined ? LACKING.first : LACKING.later);
+      since += elapsed;
       before = times;
       quiet = isLacking ? 0 : quiet + 1;
       if (isLacking || contended === undefined) contended = isLacking;

@@ -69,10 +69,9 @@ export async function createHostEngine(
     const replacedBy = new Map(updates.map(([name, output]) => [output, name]));
     const written = inPlace && updates.length > 0;
     const given = written ? withLeadingSequence(program.model) : program.model;
-    // The request's bytes are let go after loading; a copy serves to load the session again.
-    const model =
-      contention === undefined || given.byteLength > KEPT_BYTES || written ? given : given.slice();
     const canAdapt = contention !== undefined && given.byteLength <= KEPT_BYTES;
+    // The request's bytes are let go after loading; a copy serves to load the session again.
+    const model = canAdapt && !written ? given.slice() : given;
     let spinning = !(contention?.isContended() ?? false);
     const create = (fallback: boolean): Promise<InferenceSession> => {
       const wanted = { name: program.name, training: updates.length > 0, fallback, spinning };

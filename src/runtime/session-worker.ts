@@ -19,7 +19,7 @@ const handle = createSessionHost(
     warn: (message) => process.emitWarning(message),
     profileFile: newestProfile,
     blocks: process.arch === "x64",
-    cpu: { cores: availableParallelism(), read: cpuTimes },
+    cpu: { cores: availableParallelism(), now: () => performance.now(), read: cpuTimes },
   },
   (answer, transfer) => {
     port.postMessage(answer, transfer);
@@ -30,5 +30,5 @@ port.on("message", (message: Envelope) => handle(message));
 function cpuTimes(): CpuTimes {
   const { user, system } = process.cpuUsage();
   const all = cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
-  return { now: performance.now(), all, own: (user + system) / 1000 };
+  return { all, own: (user + system) / 1000 };
 }

@@ -6,7 +6,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { DeviceError } from "../errors.ts";
 import type { Program, TensorType } from "../graph/program.ts";
-import type { CpuTimes } from "./contention.ts";
+import type { CpuMonitor } from "./contention.ts";
 import type { SessionSettings } from "./messages.ts";
 import type { TensorData } from "./runtime.ts";
 
@@ -23,7 +23,7 @@ export interface Surroundings {
   /** Whether ONNX Runtime has convolutions over blocks of channels for this kind of processor. */
   readonly blocks?: boolean;
   /** CPU time of all programs and of this one; where it cannot be read, threads always spin. */
-  readonly cpu?: { readonly cores: number; readonly read: () => CpuTimes };
+  readonly cpu?: CpuMonitor;
   /** The newest file that the profiler wrote for this prefix. */
   profileFile?(prefix: string): string | undefined;
 }

@@ -14,6 +14,22 @@ function capture(): { text: () => string } {
   return { text: () => text };
 }
 
+const start = {
+  type: "start",
+  run: "runs/a",
+  model: "deit_w64d4_patch4_32",
+  parameters: 208_074,
+  device: "cpu, 2 threads",
+  trainImages: 900,
+  uniqueImages: 900,
+  repeats: 1,
+  valImages: 125,
+  heldOut: 125,
+  selection: "best",
+  classes: 3,
+  stepsPerEpoch: 100,
+  epochs: 12,
+} as const;
 const step = {
   type: "step",
   steps: 100,
@@ -40,23 +56,7 @@ describe("training without a terminal", () => {
     vi.useFakeTimers();
     const said = capture();
     const { show, stop } = trainingView(createOutput());
-    show({
-      type: "start",
-      run: "runs/a",
-      model: "deit_w64d4_patch4_32",
-      parameters: 208_074,
-      device: "cpu, 2 threads",
-      trainImages: 900,
-      uniqueImages: 300,
-      repeats: 3,
-      valImages: 125,
-      heldOut: 125,
-      selection: "best",
-      classes: 3,
-      stepsPerEpoch: 100,
-      epochs: 12,
-      resumedFrom: { epoch: 2, step: 7 },
-    });
+    show({ ...start, uniqueImages: 300, repeats: 3, resumedFrom: { epoch: 2, step: 7 } });
     for (let i = 0; i < 100; i++) {
       show({ ...step, epoch: 2, step: i });
       vi.advanceTimersByTime(210);
@@ -89,22 +89,7 @@ it.each([
 ])("of %i held-out images says why the last epoch is kept", (heldOut, words) => {
   const said = capture();
   const { show, stop } = trainingView(createOutput());
-  show({
-    type: "start",
-    run: "runs/a",
-    model: "deit_w64d4_patch4_32",
-    parameters: 208_074,
-    device: "cpu, 2 threads",
-    trainImages: 900,
-    uniqueImages: 900,
-    repeats: 1,
-    valImages: heldOut,
-    heldOut,
-    selection: "last",
-    classes: 3,
-    stepsPerEpoch: 100,
-    epochs: 12,
-  });
+  show({ ...start, valImages: heldOut, heldOut, selection: "last" });
   stop();
   expect(said.text()).toContain(words);
 });
