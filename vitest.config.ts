@@ -5,8 +5,11 @@ import { defineConfig } from "vitest/config";
 const NODE_COMPILE_CACHE = fileURLToPath(new URL("node_modules/.cache/node", import.meta.url));
 
 export default defineConfig({
+  // Packages of this workspace are used from their sources, not from dist.
+  resolve: { conditions: ["deit-source", "node", "import", "default"] },
+  ssr: { resolve: { conditions: ["deit-source", "node", "import", "default"] } },
   test: {
-    include: ["tests/**/*.test.ts"],
+    include: ["tests/**/*.test.ts", "packages/*/tests/**/*.test.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "forks",

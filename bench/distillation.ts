@@ -4,22 +4,22 @@
  *
  *   npx node bench/distillation.ts [--rounds 15] [--threads 2]
  */
-import { completePreprocessing } from "../src/augmentation/preprocessing.ts";
+import { completePreprocessing } from "../packages/deit/src/augmentation/preprocessing.ts";
 import { parseArgs } from "node:util";
-import { median } from "../src/benchmark/timing.ts";
-import { distillation } from "../src/distillation/losses.ts";
-import { teacherLogits } from "../src/distillation/teacher-program.ts";
-import { compile } from "../src/graph/program.ts";
-import { createModel } from "../src/models/registry.ts";
-import type { Model } from "../src/models/registry.ts";
-import { initialVectors, modelLayout, unpackTensors } from "../src/nn/parameters.ts";
-import { softTargetCrossEntropy } from "../src/nn/losses.ts";
-import { adamW } from "../src/optim/adamw.ts";
-import { createRandom } from "../src/random.ts";
-import { createRuntime } from "../src/runtime/node.ts";
-import { hyperFeeds } from "../src/training/feeds.ts";
-import { batchPixels, stepProgram, trainingState } from "../src/training/program.ts";
-import { smoothTargets } from "../src/training/feeds.ts";
+import { median } from "../packages/deit/src/benchmark/timing.ts";
+import { distillation } from "../packages/deit/src/distillation/losses.ts";
+import { teacherLogits } from "../packages/deit/src/distillation/teacher-program.ts";
+import { compile } from "../packages/deit/src/graph/program.ts";
+import { createModel } from "../packages/deit/src/models/registry.ts";
+import type { Model } from "../packages/deit/src/models/registry.ts";
+import { initialVectors, modelLayout, unpackTensors } from "../packages/deit/src/nn/parameters.ts";
+import { softTargetCrossEntropy } from "../packages/deit/src/nn/losses.ts";
+import { adamW } from "../packages/deit/src/optim/adamw.ts";
+import { createRandom } from "../packages/deit/src/random.ts";
+import { createRuntime } from "../packages/deit/src/runtime/node.ts";
+import { hyperFeeds } from "../packages/deit/src/training/feeds.ts";
+import { batchPixels, stepProgram, trainingState } from "../packages/deit/src/training/program.ts";
+import { smoothTargets } from "../packages/deit/src/training/feeds.ts";
 
 const { values } = parseArgs({
   options: { rounds: { type: "string", default: "15" }, threads: { type: "string", default: "2" } },

@@ -7,9 +7,9 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { INSTALL_CUDA } from "../src/runtime/install-cuda.ts";
-import { cudaProvider, onnxRuntimePackage } from "../src/runtime/onnxruntime-package.ts";
-import { VERSION } from "../src/version.ts";
+import { INSTALL_CUDA } from "../packages/deit/src/runtime/install-cuda.ts";
+import { cudaProvider, onnxRuntimePackage } from "../packages/deit/src/runtime/onnxruntime-package.ts";
+import { VERSION } from "../packages/deit/src/version.ts";
 import { bestEnding, ENDINGS, pack } from "./bundle/archive.ts";
 import { writeFolder } from "./bundle/folder.ts";
 import { platformOf, PLATFORMS, sizeWarning } from "./bundle/packages.ts";
@@ -71,7 +71,7 @@ async function bundle({ platform, out, cuda }: Request): Promise<void> {
   say("building the program");
   const built = spawnSync(
     process.execPath,
-    [join(ROOT, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"],
+    [join(ROOT, "node_modules", "typescript", "bin", "tsc"), "-p", "packages/deit/tsconfig.build.json"],
     {
       cwd: ROOT,
       stdio: "inherit",

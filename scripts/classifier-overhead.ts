@@ -12,10 +12,10 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import { readPicture } from "../src/data/decode.ts";
-import { namedPictures } from "../src/data/files.ts";
-import { openClassifier } from "../src/evaluation/classifier.ts";
-import { deployedModel } from "../src/export/onnx.ts";
+import { readPicture } from "../packages/deit/src/data/decode.ts";
+import { namedPictures } from "../packages/deit/src/data/files.ts";
+import { openClassifier } from "../packages/deit/src/evaluation/classifier.ts";
+import { deployedModel } from "../packages/deit/src/export/onnx.ts";
 
 const { values } = parseArgs({
   options: {

@@ -15,19 +15,23 @@ import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { openEvaluation } from "../src/data/open.ts";
-import { differenceInterval, resampleShares } from "../src/evaluation/bootstrap.ts";
-import { loadModel } from "../src/evaluation/load-model.ts";
-import { answersOfFile, answersOfModel, classesOf, compare } from "../src/export/check.ts";
-import type { Answers } from "../src/export/check.ts";
-import { deployedModel } from "../src/export/onnx.ts";
-import { quantizedModel } from "../src/export/quantized.ts";
-import { takeSample } from "../src/export/sample.ts";
-import { answersOfPipeline, loadTransformersJs, PRECISIONS } from "../src/export/transformers-js.ts";
-import type { Precision } from "../src/export/transformers-js.ts";
-import { classNames, writeHuggingFace } from "../src/export/weights.ts";
-import { readCheckpoint } from "../src/formats/safetensors-file.ts";
-import { toFloat16 } from "../src/interop/float16.ts";
+import { openEvaluation } from "../packages/deit/src/data/open.ts";
+import { differenceInterval, resampleShares } from "../packages/deit/src/evaluation/bootstrap.ts";
+import { loadModel } from "../packages/deit/src/evaluation/load-model.ts";
+import { answersOfFile, answersOfModel, classesOf, compare } from "../packages/deit/src/export/check.ts";
+import type { Answers } from "../packages/deit/src/export/check.ts";
+import { deployedModel } from "../packages/deit/src/export/onnx.ts";
+import { quantizedModel } from "../packages/deit/src/export/quantized.ts";
+import { takeSample } from "../packages/deit/src/export/sample.ts";
+import {
+  answersOfPipeline,
+  loadTransformersJs,
+  PRECISIONS,
+} from "../packages/deit/src/export/transformers-js.ts";
+import type { Precision } from "../packages/deit/src/export/transformers-js.ts";
+import { classNames, writeHuggingFace } from "../packages/deit/src/export/weights.ts";
+import { readCheckpoint } from "../packages/deit/src/formats/safetensors-file.ts";
+import { toFloat16 } from "../packages/deit/src/interop/float16.ts";
 import { readTable, writeTable } from "./study.ts";
 
 const ROWS = ["pytorch", "fp32", "fp16", "int8", "js-fp32", "js-fp16", "js-int8"] as const;

@@ -4,8 +4,8 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parse } from "csv-parse/sync";
-import type { Figure } from "../src/figures/draw.ts";
-import { drawSvg } from "../src/figures/draw.ts";
+import type { Figure } from "../packages/deit/src/figures/draw.ts";
+import { drawSvg } from "../packages/deit/src/figures/draw.ts";
 
 type Row = Record<string, string | number>;
 

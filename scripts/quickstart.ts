@@ -8,8 +8,8 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { styleText } from "node:util";
 import sharp from "sharp";
-import { recipe } from "../recipes/quickstart.ts";
-import { openDatasets } from "../src/data/open.ts";
+import { recipe } from "../packages/deit/recipes/quickstart.ts";
+import { openDatasets } from "../packages/deit/src/data/open.ts";
 
 const RUN = "runs/quickstart";
 const PICTURES = 8;
@@ -17,7 +17,9 @@ const PICTURES = 8;
 /** Shows and runs one command; ends this program as the command ended when it failed. */
 function deit(title: string, ...words: string[]): void {
   console.log(`\n${styleText("bold", title)}\n${styleText("dim", `$ npx deit ${words.join(" ")}`)}`);
-  const { status, signal } = spawnSync(process.execPath, ["src/cli/main.ts", ...words], { stdio: "inherit" });
+  const { status, signal } = spawnSync(process.execPath, ["packages/deit/src/cli/main.ts", ...words], {
+    stdio: "inherit",
+  });
   if (status !== 0) process.exit(status ?? (signal === "SIGINT" ? 130 : 1));
 }
 
@@ -46,7 +48,7 @@ console.log(
   "A small vision transformer learns to see, taught by a convnet, on this machine: two to six minutes where two cores are idle.",
 );
 deit("1. Get the images: CIFAR-10, ten classes", "data", "pull", "cifar10");
-const teacher = join("recipes", recipe.teacherPath);
+const teacher = join("packages/deit/recipes", recipe.teacherPath);
 deit("2. The teacher: a convnet that was trained here before", "eval", teacher, "--data-set", "cifar10");
 deit(
   "3. Train a transformer from scratch; its distillation token learns from the teacher",

@@ -9,7 +9,7 @@
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { evaluateCheckpoint } from "../src/evaluation/measure-checkpoints.ts";
+import { evaluateCheckpoint } from "../packages/deit/src/evaluation/measure-checkpoints.ts";
 import { readTable, writeTable } from "./study.ts";
 
 const {

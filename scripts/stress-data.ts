@@ -12,10 +12,10 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import sharp, { type Sharp } from "sharp";
-import { decodePicture } from "../src/data/decode.ts";
-import { openDatasets } from "../src/data/open.ts";
-import { DeitError } from "../src/errors.ts";
-import { createRandom, type Random } from "../src/random.ts";
+import { decodePicture } from "../packages/deit/src/data/decode.ts";
+import { openDatasets } from "../packages/deit/src/data/open.ts";
+import { DeitError } from "../packages/deit/src/errors.ts";
+import { createRandom, type Random } from "../packages/deit/src/random.ts";
 
 export const KINDS = [
   "csv",

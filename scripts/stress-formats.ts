@@ -1,5 +1,5 @@
 /**
- * Reads tens of thousands of damaged weights, configurations and states of every format (tests/formats/mutants.ts), each
+ * Reads tens of thousands of damaged weights, configurations and states of every format (packages/deit/tests/formats/mutants.ts), each
  * from its own seed, in a thread that is watched: an error without a code, a rejection that nobody handles, more than 10 s or
  * more than 1 GB is a fault, and the exit code 1.
  *
@@ -10,8 +10,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
-import { csv } from "../src/formats/csv.ts";
-import type { Outcome } from "../tests/formats/mutants.ts";
+import { csv } from "../packages/deit/src/formats/csv.ts";
+import type { Outcome } from "../packages/deit/tests/formats/mutants.ts";
 
 const LONGEST_MS = 10_000;
 const LARGEST_BYTES = 1e9;
@@ -19,7 +19,7 @@ const LARGEST_BYTES = 1e9;
 type Message = { readonly at: number } | { readonly outcome: Outcome } | { readonly unhandled: string };
 
 async function readMutants({ root, from, to }: { root: string; from: number; to: number }): Promise<void> {
-  const { specimens, tryMutant } = await import("../tests/formats/mutants.ts");
+  const { specimens, tryMutant } = await import("../packages/deit/tests/formats/mutants.ts");
   const say = (message: Message): void => parentPort?.postMessage(message);
   process.on("unhandledRejection", (error) => say({ unhandled: String(error) }));
   const all = specimens();

@@ -8,7 +8,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { contendForLock } from "../tests/helpers/lock-contest.ts";
+import { contendForLock } from "../packages/deit/tests/helpers/lock-contest.ts";
 
 const LONGEST_WAIT = 5000;
 

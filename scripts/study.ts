@@ -1,7 +1,7 @@
 /** What the studies share: trainings side by side in processes of their own, and tables that grow row by row. */
 import { spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
-import type { EpochRecord } from "../src/training/run-log.ts";
+import type { EpochRecord } from "../packages/deit/src/training/run-log.ts";
 
 /** Runs this script once for each task, `jobs` at a time, with `args` added to its own, and calls `done` after each; failed ones are told at the end. */
 export async function runTasks(

@@ -1,5 +1,5 @@
 /**
- * Runs the studies of recipes/table3-cifar10.ts: how a convnet is best learnt from, and whether fine-tuning at a higher
+ * Runs the studies of packages/deit/recipes/table3-cifar10.ts: how a convnet is best learnt from, and whether fine-tuning at a higher
  * resolution wants it, too.
  *
  *   npx node scripts/table3.ts --teacher TEACHER --phase tune                      into results/table3-cifar10-tuning.csv
@@ -15,14 +15,14 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { StudyRow } from "../recipes/table3-cifar10.ts";
-import { finetuneRecipe, finetuneRows, recipe, rows } from "../recipes/table3-cifar10.ts";
-import { finishedLog } from "../src/analysis/ablation/run.ts";
-import { parseTrainOptions } from "../src/config/resolve.ts";
-import type { TrainInput, TrainOptions } from "../src/config/schema.ts";
-import { needsTeacher } from "../src/distillation/distillation-request.ts";
-import { planTraining } from "../src/training/plan.ts";
-import { train } from "../src/training/train.ts";
+import type { StudyRow } from "../packages/deit/recipes/table3-cifar10.ts";
+import { finetuneRecipe, finetuneRows, recipe, rows } from "../packages/deit/recipes/table3-cifar10.ts";
+import { finishedLog } from "../packages/deit/src/analysis/ablation/run.ts";
+import { parseTrainOptions } from "../packages/deit/src/config/resolve.ts";
+import type { TrainInput, TrainOptions } from "../packages/deit/src/config/schema.ts";
+import { needsTeacher } from "../packages/deit/src/distillation/distillation-request.ts";
+import { planTraining } from "../packages/deit/src/training/plan.ts";
+import { train } from "../packages/deit/src/training/train.ts";
 import { readTable, runTasks, sumOf, writeTable } from "./study.ts";
 
 const { values } = parseArgs({

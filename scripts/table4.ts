@@ -12,11 +12,11 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { halfInterval, meanOf } from "../src/analysis/ablation/statistics.ts";
-import type { Agreement } from "../src/analysis/agreement.ts";
-import { measureAgreement } from "../src/analysis/agreement.ts";
-import { agreementFigure } from "../src/analysis/agreement-figure.ts";
-import { drawSvg } from "../src/figures/draw.ts";
+import { halfInterval, meanOf } from "../packages/deit/src/analysis/ablation/statistics.ts";
+import type { Agreement } from "../packages/deit/src/analysis/agreement.ts";
+import { measureAgreement } from "../packages/deit/src/analysis/agreement.ts";
+import { agreementFigure } from "../packages/deit/src/analysis/agreement-figure.ts";
+import { drawSvg } from "../packages/deit/src/figures/draw.ts";
 
 const { values } = parseArgs({
   options: {

@@ -1,5 +1,5 @@
 /**
- * Transfer of pretrained weights to another dataset: recipes/flowers-finetune.ts and recipes/cifar10-finetune.ts.
+ * Transfer of pretrained weights to another dataset: packages/deit/recipes/flowers-finetune.ts and packages/deit/recipes/cifar10-finetune.ts.
  *
  *   npx node scripts/transfer.ts flowers --weights CKPT --data-path DIR --phase tune     into results/flowers-tuning.csv
  *   npx node scripts/transfer.ts flowers --weights CKPT --data-path DIR                  into results/flowers.csv
@@ -13,14 +13,14 @@
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import * as cifar10 from "../recipes/cifar10-finetune.ts";
-import * as flowers from "../recipes/flowers-finetune.ts";
-import { finishedLog } from "../src/analysis/ablation/run.ts";
-import { probe } from "../src/analysis/probe.ts";
-import { parseTrainOptions } from "../src/config/resolve.ts";
-import type { TrainInput } from "../src/config/schema.ts";
-import { planTraining } from "../src/training/plan.ts";
-import { train } from "../src/training/train.ts";
+import * as cifar10 from "../packages/deit/recipes/cifar10-finetune.ts";
+import * as flowers from "../packages/deit/recipes/flowers-finetune.ts";
+import { finishedLog } from "../packages/deit/src/analysis/ablation/run.ts";
+import { probe } from "../packages/deit/src/analysis/probe.ts";
+import { parseTrainOptions } from "../packages/deit/src/config/resolve.ts";
+import type { TrainInput } from "../packages/deit/src/config/schema.ts";
+import { planTraining } from "../packages/deit/src/training/plan.ts";
+import { train } from "../packages/deit/src/training/train.ts";
 import { readTable, runTasks, sumOf, writeTable } from "./study.ts";
 
 /** A recipe of transfer. */

@@ -3,29 +3,29 @@ import { join } from "node:path";
 import { Command } from "commander";
 import sharp from "sharp";
 import { mkdir } from "node:fs/promises";
-import { addSchemaFlags, flagLayer } from "../src/cli/schema-flags.ts";
-import { firstRunDefaults } from "../src/config/first-run.ts";
-import { parseTrainOptions, resolveTrainOptions } from "../src/config/resolve.ts";
-import { TRAIN_OPTION_NAMES } from "../src/config/schema.ts";
-import { writeCheckpoint } from "../src/formats/safetensors-file.ts";
-import { input } from "../src/graph/graph.ts";
-import { createModel } from "../src/models/registry.ts";
+import { addSchemaFlags, flagLayer } from "../packages/deit/src/cli/schema-flags.ts";
+import { firstRunDefaults } from "../packages/deit/src/config/first-run.ts";
+import { parseTrainOptions, resolveTrainOptions } from "../packages/deit/src/config/resolve.ts";
+import { TRAIN_OPTION_NAMES } from "../packages/deit/src/config/schema.ts";
+import { writeCheckpoint } from "../packages/deit/src/formats/safetensors-file.ts";
+import { input } from "../packages/deit/src/graph/graph.ts";
+import { createModel } from "../packages/deit/src/models/registry.ts";
 import {
   bindParameters,
   createScope,
   initialVectors,
   modelLayout,
   unpackTensors,
-} from "../src/nn/parameters.ts";
-import { evaluationContext } from "../src/nn/context.ts";
-import { createRandom } from "../src/random.ts";
-import { batchFeeds, hyperFeeds } from "../src/training/feeds.ts";
-import { loadPrograms } from "../src/training/load-programs.ts";
-import { planTraining } from "../src/training/plan.ts";
-import { prepare } from "../src/training/prepare.ts";
-import { restoreProgress } from "../src/training/progress.ts";
+} from "../packages/deit/src/nn/parameters.ts";
+import { evaluationContext } from "../packages/deit/src/nn/context.ts";
+import { createRandom } from "../packages/deit/src/random.ts";
+import { batchFeeds, hyperFeeds } from "../packages/deit/src/training/feeds.ts";
+import { loadPrograms } from "../packages/deit/src/training/load-programs.ts";
+import { planTraining } from "../packages/deit/src/training/plan.ts";
+import { prepare } from "../packages/deit/src/training/prepare.ts";
+import { restoreProgress } from "../packages/deit/src/training/progress.ts";
 
-/** Tells which files of src/ lie on the way to here. */
+/** Tells which files of packages/deit/src/ lie on the way to here. */
 function tellStack(): void {
   Error.stackTraceLimit = 100;
   for (const [, file] of (new Error().stack ?? "").matchAll(/\/src\/(\S+?\.ts):/g))

@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const SOURCE = new URL("../src/", import.meta.url).href;
+const SOURCE = new URL("../packages/deit/src/", import.meta.url).href;
 const WALKS = {
   image: "an image, from disk to its loss",
   distillation: "Eq. 3, from the flag to the graph node",
@@ -30,7 +30,7 @@ interface Coverage {
   }[];
 }
 
-/** How often every function of src/ ran in a process of its own, by file and place. */
+/** How often every function of packages/deit/src/ ran in a process of its own, by file and place. */
 async function countCalls(
   walk: string,
   amount: string,

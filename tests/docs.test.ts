@@ -3,14 +3,17 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { describe, expect, test } from "vitest";
-import { createProgram, normaliseFlags } from "../src/cli/program.ts";
+import { createProgram, normaliseFlags } from "../packages/deit/src/cli/program.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const documents = globSync(["*.md", "docs/**/*.md", "results/*.md", "bench/peers/*.md"], { cwd: root });
+const documents = globSync(["*.md", "packages/*/*.md", "docs/**/*.md", "results/*.md", "bench/peers/*.md"], {
+  cwd: root,
+});
 const read = (file: string): string => readFileSync(`${root}/${file}`, "utf8");
 
 test.each(documents)("%s names files that exist", (document) => {
-  const named = read(document).match(/\b(?:src|tests|docs|results|bench|scripts|recipes)\/[\w./-]*\w/g) ?? [];
+  const named =
+    read(document).match(/(?<![\w./-])(?:packages|tests|docs|results|bench|scripts)\/[\w./-]*\w/g) ?? [];
   expect(named.filter((file) => !existsSync(`${root}/${file}`))).toEqual([]);
 });
 
@@ -49,12 +52,15 @@ function missingOfDeit(line: string): string[] {
 function missingOfScript(line: string): string[] {
   const [script = "", ...words] = line.replace("npx node ", "").split(" ");
   if (!existsSync(`${root}/${script}`)) return [`no file ${script}`];
-  if (script === "src/cli/main.ts") return [];
+  if (script === "packages/deit/src/cli/main.ts") return [];
   return flagsOf(words).filter((flag) => !new RegExp(`\\b"?${flag.slice(2)}"?: `).test(read(script)));
 }
 
 describe("commands have the flags that they are shown with", () => {
-  const texts = [...documents, ...globSync(["recipes/*.ts", "scripts/*.ts", "bench/**/*.ts"], { cwd: root })];
+  const texts = [
+    ...documents,
+    ...globSync(["packages/deit/recipes/*.ts", "scripts/*.ts", "bench/**/*.ts"], { cwd: root }),
+  ];
   const shown = (start: RegExp): [file: string, line: string][] =>
     texts.flatMap((file) => commandLines(read(file), start).map((line): [string, string] => [file, line]));
   const ofDeit = shown(/^(?:npx )?deit [a-z-]/);

@@ -9,15 +9,15 @@ import { loadavg } from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { median, seconds } from "../../src/benchmark/timing.ts";
-import { gradient } from "../../src/graph/gradient.ts";
-import type { Value } from "../../src/graph/graph.ts";
-import { input } from "../../src/graph/graph.ts";
-import { conv2d, mul, reshape, slice, sum } from "../../src/graph/ops.ts";
-import { compile } from "../../src/graph/program.ts";
-import { sizeOf } from "../../src/graph/shape.ts";
-import { createRandom } from "../../src/random.ts";
-import { createRuntime } from "../../src/runtime/node.ts";
+import { median, seconds } from "../../packages/deit/src/benchmark/timing.ts";
+import { gradient } from "../../packages/deit/src/graph/gradient.ts";
+import type { Value } from "../../packages/deit/src/graph/graph.ts";
+import { input } from "../../packages/deit/src/graph/graph.ts";
+import { conv2d, mul, reshape, slice, sum } from "../../packages/deit/src/graph/ops.ts";
+import { compile } from "../../packages/deit/src/graph/program.ts";
+import { sizeOf } from "../../packages/deit/src/graph/shape.ts";
+import { createRandom } from "../../packages/deit/src/random.ts";
+import { createRuntime } from "../../packages/deit/src/runtime/node.ts";
 
 const { values: options } = parseArgs({
   options: {

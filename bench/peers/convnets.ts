@@ -5,17 +5,17 @@
  */
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
-import { median } from "../../src/benchmark/timing.ts";
-import { createModel } from "../../src/models/registry.ts";
-import { initialVectors, modelLayout } from "../../src/nn/parameters.ts";
-import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
-import { sgd } from "../../src/optim/sgd.ts";
-import { createRandom } from "../../src/random.ts";
-import { createRuntime } from "../../src/runtime/node.ts";
-import { hyperFeeds } from "../../src/training/feeds.ts";
-import { stepProgram, trainingState } from "../../src/training/program.ts";
-import { classification } from "../../src/training/task.ts";
-import { smoothTargets } from "../../src/training/feeds.ts";
+import { median } from "../../packages/deit/src/benchmark/timing.ts";
+import { createModel } from "../../packages/deit/src/models/registry.ts";
+import { initialVectors, modelLayout } from "../../packages/deit/src/nn/parameters.ts";
+import { softTargetCrossEntropy } from "../../packages/deit/src/nn/losses.ts";
+import { sgd } from "../../packages/deit/src/optim/sgd.ts";
+import { createRandom } from "../../packages/deit/src/random.ts";
+import { createRuntime } from "../../packages/deit/src/runtime/node.ts";
+import { hyperFeeds } from "../../packages/deit/src/training/feeds.ts";
+import { stepProgram, trainingState } from "../../packages/deit/src/training/program.ts";
+import { classification } from "../../packages/deit/src/training/task.ts";
+import { smoothTargets } from "../../packages/deit/src/training/feeds.ts";
 
 const { values } = parseArgs({
   options: {

@@ -12,10 +12,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import { median } from "../../src/benchmark/timing.ts";
-import { loadModel } from "../../src/evaluation/load-model.ts";
-import { deployedModel } from "../../src/export/onnx.ts";
-import { createRandom } from "../../src/random.ts";
+import { median } from "../../packages/deit/src/benchmark/timing.ts";
+import { loadModel } from "../../packages/deit/src/evaluation/load-model.ts";
+import { deployedModel } from "../../packages/deit/src/export/onnx.ts";
+import { createRandom } from "../../packages/deit/src/random.ts";
 
 const { values } = parseArgs({
   options: {

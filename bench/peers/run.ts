@@ -50,7 +50,7 @@ const systems: readonly System[] = [
     command: (task, { batchSize, threads }) => {
       const work =
         `bench ${task} --model ${model} --batch-size ${batchSize} --threads ${threads} --json`.split(" ");
-      return [process.execPath, `${root}src/cli/main.ts`, ...work];
+      return [process.execPath, `${root}packages/deit/src/cli/main.ts`, ...work];
     },
   },
   torch("plain"),

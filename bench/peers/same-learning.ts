@@ -10,21 +10,21 @@ import { spawnSync } from "node:child_process";
 import { appendFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { createTransform } from "../../src/augmentation/transform.ts";
-import { parseTrainOptions } from "../../src/config/resolve.ts";
-import type { TrainOptions } from "../../src/config/schema.ts";
-import { buildModel } from "../../src/models/model-request.ts";
-import type { Dataset } from "../../src/data/dataset.ts";
-import { openDatasets } from "../../src/data/open.ts";
-import { createPlan, sampleRandom } from "../../src/data/plan.ts";
-import { pulledDataset } from "../../src/data/pull.ts";
-import { select } from "../../src/data/subset.ts";
-import { writeCheckpoint } from "../../src/formats/safetensors-file.ts";
-import { createDeit } from "../../src/models/registry.ts";
-import { initialVectors, unpackTensors } from "../../src/nn/parameters.ts";
-import { createRandom } from "../../src/random.ts";
-import { planTraining } from "../../src/training/plan.ts";
-import { train } from "../../src/training/train.ts";
+import { createTransform } from "../../packages/deit/src/augmentation/transform.ts";
+import { parseTrainOptions } from "../../packages/deit/src/config/resolve.ts";
+import type { TrainOptions } from "../../packages/deit/src/config/schema.ts";
+import { buildModel } from "../../packages/deit/src/models/model-request.ts";
+import type { Dataset } from "../../packages/deit/src/data/dataset.ts";
+import { openDatasets } from "../../packages/deit/src/data/open.ts";
+import { createPlan, sampleRandom } from "../../packages/deit/src/data/plan.ts";
+import { pulledDataset } from "../../packages/deit/src/data/pull.ts";
+import { select } from "../../packages/deit/src/data/subset.ts";
+import { writeCheckpoint } from "../../packages/deit/src/formats/safetensors-file.ts";
+import { createDeit } from "../../packages/deit/src/models/registry.ts";
+import { initialVectors, unpackTensors } from "../../packages/deit/src/nn/parameters.ts";
+import { createRandom } from "../../packages/deit/src/random.ts";
+import { planTraining } from "../../packages/deit/src/training/plan.ts";
+import { train } from "../../packages/deit/src/training/train.ts";
 
 const { values } = parseArgs({
   options: {

@@ -2,7 +2,7 @@
 
     python bench/peers/torch_convnet.py --model regnety_002 --size 224 --batch-size 8 --seconds 5
 
-`resnet20` is the ResNet for CIFAR that tests/golden/convnets/record.py builds; others are timm's.
+`resnet20` is the ResNet for CIFAR that packages/deit/tests/golden/convnets/record.py builds; others are timm's.
 """
 import argparse
 import json
@@ -26,8 +26,8 @@ import torch.nn.functional as F  # noqa: E402
 torch.set_num_threads(args.threads)
 torch.manual_seed(0)
 if args.model == "resnet20":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/golden/convnets"))
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/golden"))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "packages/deit/tests/golden/convnets"))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "packages/deit/tests/golden"))
     from record import ResNet20  # noqa: E402
     model = ResNet20()
 else:

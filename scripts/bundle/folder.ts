@@ -20,7 +20,7 @@ import type { BundledPackage, FileOptions, LockedPackage, Platform } from "./pac
 import { isCarried, nodePackage, productionPackages } from "./packages.ts";
 
 export interface FolderOptions extends FileOptions {
-  /** The project: package.json, package-lock.json, node_modules, dist, recipes. */
+  /** The workspace: package-lock.json, node_modules, and packages/deit with dist and recipes. */
   readonly root: string;
   /** Where the bundle goes; must not exist. */
   readonly out: string;
@@ -31,11 +31,12 @@ export interface FolderOptions extends FileOptions {
 export async function writeFolder({ root, out, platform, cuda, onLine }: FolderOptions): Promise<void> {
   const app = join(out, "app");
   await mkdir(app, { recursive: true });
-  for (const name of ["package.json", "LICENSE", "README.md"])
-    await copyFile(join(root, name), join(app, name));
+  const program = join(root, "packages/deit");
+  for (const name of ["LICENSE", "README.md"]) await copyFile(join(root, name), join(app, name));
+  await copyFile(join(program, "package.json"), join(app, "package.json"));
   const isProgram = (path: string): boolean => !/\.(?:map|d\.ts)$/.test(path);
-  await cp(join(root, "dist"), join(app, "dist"), { recursive: true, filter: isProgram });
-  await cp(join(root, "recipes"), join(app, "recipes"), { recursive: true });
+  await cp(join(program, "dist"), join(app, "dist"), { recursive: true, filter: isProgram });
+  await cp(join(program, "recipes"), join(app, "recipes"), { recursive: true });
 
   const lock: { packages: Record<string, LockedPackage> } = JSON.parse(
     await readFile(join(root, "package-lock.json"), "utf8"),

@@ -23,6 +23,8 @@ export interface LockedPackage {
   readonly os?: readonly string[];
   readonly cpu?: readonly string[];
   readonly libc?: readonly string[];
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
 export interface BundledPackage {
@@ -34,21 +36,57 @@ export interface BundledPackage {
   readonly fallback: boolean;
 }
 
-/** The production packages that belong on a platform (with glibc, on Linux). */
+/** The package of the workspace that a bundle is made of. */
+const PROGRAM = "packages/deit";
+
+/** The packages that the program needs on a platform (with glibc, on Linux), in the order of the lockfile. */
 export function productionPackages(
   packages: Readonly<Record<string, LockedPackage>>,
   { os, cpu }: Platform,
 ): BundledPackage[] {
+  const needed = reachable(packages, PROGRAM);
   return Object.entries(packages).flatMap(([path, entry]) => {
     const fits =
       (entry.os?.includes(os) ?? true) &&
       (entry.cpu?.includes(cpu) ?? true) &&
       (entry.libc?.includes("glibc") ?? true);
-    if (path === "" || entry.dev || entry.peer || !fits || entry.version === undefined) return [];
+    if (!needed.has(path) || !fits || entry.version === undefined) return [];
     const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
     const fallback = entry.optional === true && entry.os === undefined && entry.cpu === undefined;
     return [{ path, name, version: entry.version, fallback }];
   });
+}
+
+/** Paths of the packages that one depends on, found as Node finds them: in node_modules folders, from the inside out. */
+function reachable(packages: Readonly<Record<string, LockedPackage>>, start: string): Set<string> {
+  const found = new Set<string>();
+  const visit = (path: string): void => {
+    const { dependencies, optionalDependencies } = packages[path] ?? {};
+    for (const name of Object.keys({ ...dependencies, ...optionalDependencies })) {
+      const place = placesOf(path)
+        .map((place) => `${place}node_modules/${name}`)
+        .find((place) => place in packages);
+      if (place === undefined || found.has(place)) continue;
+      found.add(place);
+      visit(place);
+    }
+  };
+  visit(start);
+  return found;
+}
+
+/** The folders above a path whose node_modules Node searches, innermost first: "a/node_modules/b/", "a/", "". */
+function placesOf(path: string): string[] {
+  const parts = path.split("/");
+  return [...parts.keys(), parts.length]
+    .toReversed()
+    .map((length) =>
+      parts
+        .slice(0, length)
+        .map((part) => `${part}/`)
+        .join(""),
+    )
+    .filter((place) => !place.endsWith("node_modules/"));
 }
 
 /** Folders at the top of a package that nothing loads. */

@@ -13,14 +13,26 @@ import {
   productionPackages,
   sizeWarning,
 } from "../../scripts/bundle/packages.ts";
-import { cudaProvider, onnxRuntimePackage } from "../../src/runtime/onnxruntime-package.ts";
+import { cudaProvider, onnxRuntimePackage } from "../../packages/deit/src/runtime/onnxruntime-package.ts";
 
 const linux = platformOf("linux-x64");
 
 describe("packages", () => {
   const lock = {
     "": { version: "0" },
-    "node_modules/plain": { version: "1.0.0" },
+    "packages/deit": {
+      version: "1.0.0",
+      dependencies: { plain: "1" },
+      optionalDependencies: {
+        "@img/sharp-linux-x64": "3",
+        "@img/sharp-linuxmusl-x64": "3",
+        "@img/sharp-darwin-arm64": "3",
+        "@img/sharp-wasm32": "3",
+      },
+    },
+    "packages/lab": { version: "1.0.0", dependencies: { charts: "1" } },
+    "node_modules/charts": { version: "1.0.0" },
+    "node_modules/plain": { version: "1.0.0", dependencies: { "@scope/inner": "2" } },
     "node_modules/plain/node_modules/@scope/inner": { version: "2.0.0" },
     "node_modules/tool": { version: "1.0.0", dev: true },
     "node_modules/host": { version: "1.0.0", peer: true },
@@ -148,18 +160,24 @@ describe.skipIf(process.platform === "win32")("a bundle of a small program", () 
     root = await mkdtemp(join(tmpdir(), "deit-bundle-test-"));
     out = join(root, "out", "small");
     const files: Record<string, string> = {
-      "package.json": '{"type":"module"}',
+      "packages/deit/package.json": '{"type":"module"}',
       LICENSE: "licence",
       "README.md": "readme",
-      "package-lock.json": JSON.stringify({ packages: { "": {}, "node_modules/dep": { version: "1.0.0" } } }),
+      "package-lock.json": JSON.stringify({
+        packages: {
+          "": {},
+          "packages/deit": { dependencies: { dep: "1" } },
+          "node_modules/dep": { version: "1.0.0" },
+        },
+      }),
       "node_modules/dep/package.json": '{"name":"dep","type":"module","exports":"./index.js"}',
       "node_modules/dep/index.js": "export const greeting = 'hello';",
       "node_modules/dep/docs/long.js": "",
       "node_modules/dep/node_modules/other/index.js": "",
-      "recipes/one.ts": "",
-      "dist/cli/main.js":
+      "packages/deit/recipes/one.ts": "",
+      "packages/deit/dist/cli/main.js":
         "import { greeting } from 'dep'; console.log(greeting, process.argv.slice(2).join(' ')); process.exit(3);",
-      "dist/cli/main.d.ts": "",
+      "packages/deit/dist/cli/main.d.ts": "",
     };
     for (const [name, text] of Object.entries(files)) {
       await mkdir(dirname(join(root, name)), { recursive: true });
