@@ -4,8 +4,12 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parse } from "csv-parse/sync";
-import type { Figure } from "../packages/deit/src/figures/draw.ts";
-import { drawSvg } from "../packages/deit/src/figures/draw.ts";
+import { nameAxis, numberAxis } from "../packages/deit/src/figures/axis.ts";
+import type { Chart } from "../packages/deit/src/figures/chart.ts";
+import { chartFile } from "../packages/deit/src/figures/chart.ts";
+import { colour, seriesColour } from "../packages/deit/src/figures/colours.ts";
+import type { Point, Style } from "../packages/deit/src/figures/marks.ts";
+import { dots, line, segments } from "../packages/deit/src/figures/marks.ts";
 
 type Row = Record<string, string | number>;
 
@@ -18,144 +22,153 @@ function castNumber(cell: string): string | number {
 }
 
 /** Draws results/NAME.csv into docs/figures/NAME.svg. */
-async function draw(name: string, figure: (rows: Row[]) => Figure): Promise<void> {
+function draw(name: string, figure: (rows: Row[]) => Chart): void {
   if (!existsSync(`results/${name}.csv`)) return;
   mkdirSync("docs/figures", { recursive: true });
-  writeFileSync(`docs/figures/${name}.svg`, `${await drawSvg(figure(readCsv(name)), "light")}\n`);
+  writeFileSync(`docs/figures/${name}.svg`, chartFile(figure(readCsv(name))));
 }
 
 const SIZE = { width: 420, height: 280 };
-const ACC1 = {
-  field: "test_acc1",
-  type: "quantitative",
-  scale: { zero: false },
-  title: "top-1 on the test pictures, %",
-} as const;
-const EPOCH = {
-  field: "epoch",
-  type: "quantitative",
-  axis: { tickMinStep: 1, format: "d" },
-  title: "epoch",
-} as const;
-/** Logs count epochs from 0, people from 1. */
-const fromOne = (rows: Row[]): Row[] => rows.map((row) => ({ ...row, epoch: Number(row["epoch"]) + 1 }));
 
-/** Accuracy by epoch of one run. */
-function curve(title: string): (rows: Row[]) => Figure {
-  return (rows) =>
-    ({ blue }) => ({
-      ...SIZE,
-      title,
-      data: { values: fromOne(rows) },
-      mark: { type: "line", color: blue, point: rows.length < 20 },
-      encoding: { x: EPOCH, y: ACC1 },
-    });
+function pointsOf(rows: readonly Row[], x: string, y: string): Point[] {
+  return rows.map((row) => ({ x: Number(row[x]), y: Number(row[y]) }));
 }
 
-await draw("same-learning", (rows) => ({ orange, blue }) => ({
-  ...SIZE,
-  title: {
-    text: "One recipe, three seeds, two systems",
-    subtitle: "10,000 pictures of CIFAR-10, width 64, 4 blocks",
-  },
-  data: { values: fromOne(rows) },
-  encoding: {
-    x: EPOCH,
-    y: ACC1,
-    color: {
-      field: "system",
-      type: "nominal",
-      scale: { domain: ["deit-ts", "pytorch"], range: [orange, blue] },
-      title: null,
-    },
-    detail: { field: "seed", type: "nominal" },
-  },
-  // One thick and light, one thin and dark, so that both are seen where they lie on each other.
-  layer: [
-    {
-      transform: [{ filter: "datum.system == 'deit-ts'" }],
-      mark: { type: "line", strokeWidth: 6, opacity: 0.45 },
-    },
-    { transform: [{ filter: "datum.system == 'pytorch'" }], mark: { type: "line", strokeWidth: 1.5 } },
+/** Logs count epochs from 0, people from 1. */
+function byEpoch(rows: readonly Row[]): Point[] {
+  return pointsOf(rows, "epoch", "test_acc1").map(({ x, y }) => ({ x: x + 1, y }));
+}
+
+function epochPanel(rows: readonly Row[], marks: Chart["panels"][number]["marks"]): Chart["panels"][number] {
+  const points = byEpoch(rows);
+  return {
+    ...SIZE,
+    x: numberAxis(
+      points.map(({ x }) => x),
+      { title: "epoch", whole: true },
+    ),
+    y: numberAxis(
+      points.map(({ y }) => y),
+      { title: "top-1 on the test images, %" },
+    ),
+    marks,
+  };
+}
+
+/** Accuracy by epoch of one run. */
+function curve(title: string): (rows: Row[]) => Chart {
+  return (rows) => ({
+    description: title,
+    title,
+    panels: [
+      epochPanel(rows, [
+        line(byEpoch(rows), { colour: colour("blue") }),
+        ...(rows.length < 20 ? [dots(byEpoch(rows), { colour: colour("blue") })] : []),
+      ]),
+    ],
+  });
+}
+
+// One thick and light, one thin and dark, so that both are seen where they lie on each other.
+const SYSTEMS: Readonly<Record<string, Style>> = {
+  "deit-ts": { colour: colour("orange"), width: 6, opacity: 0.45 },
+  pytorch: { colour: colour("blue"), width: 1.5 },
+};
+
+draw("same-learning", (rows) => ({
+  description: "Accuracy by epoch of deit-ts and PyTorch, three seeds each",
+  title: "One recipe, three seeds, two systems",
+  subtitle: "10,000 images of CIFAR-10, width 64, 4 blocks",
+  key: Object.entries(SYSTEMS).map(([label, style]) => ({ label, colour: style.colour })),
+  panels: [
+    epochPanel(
+      rows,
+      Object.entries(SYSTEMS).flatMap(([system, style]) => {
+        const own = rows.filter((row) => row["system"] === system);
+        return [...Map.groupBy(own, (row) => row["seed"]).values()].map((run) => line(byEpoch(run), style));
+      }),
+    ),
   ],
 }));
 
-await draw("cifar10-small", curve("CIFAR-10 from scratch: deit train cifar10-small"));
-await draw("cifar10-transfer-curve", curve("CIFAR-10 from DeiT-Ti's weights, pictures of 112 pixels"));
+draw("cifar10-small", curve("CIFAR-10 from scratch: deit train cifar10-small"));
+draw("cifar10-transfer-curve", curve("CIFAR-10 from DeiT-Ti's weights, images of 112 pixels"));
 
-await draw("table3-cifar10", (rows) => ({ blue, muted, ink }) => {
+draw("table3-cifar10", (rows) => {
   const shown = rows.filter((row) => row["epochs"] === 40);
-  const y = {
-    field: "line",
-    type: "nominal",
-    sort: { field: "acc1", op: "mean" },
-    title: null,
-    axis: { labelLimit: 400 },
-  } as const;
-  const x = {
-    field: "acc1",
-    type: "quantitative",
-    scale: { zero: false },
-    title: "top-1 on the test pictures, %",
-  } as const;
+  const lines = [...Map.groupBy(shown, (row) => String(row["line"]))]
+    .map(([name, own]) => ({ name, values: own.map((row) => Number(row["acc1"])) }))
+    .map(({ name, values }) => ({
+      name,
+      values,
+      mean: values.reduce((sum, value) => sum + value, 0) / values.length,
+    }))
+    .toSorted((a, b) => a.mean - b.mean);
   return {
-    width: 380,
-    height: { step: 28 },
-    title: {
-      text: "Table 3 on CIFAR-10: taught by a convnet, in every way",
-      subtitle: "three seeds and their mean; 10,000 pictures, 40 epochs, 0.2 M parameters",
-    },
-    data: { values: shown },
-    layer: [
-      { mark: { type: "point", filled: true, size: 45, color: muted, opacity: 0.6 }, encoding: { x, y } },
+    description: "Top-1 of each way to distill, three seeds and their mean",
+    title: "Table 3 on CIFAR-10: taught by a convnet, in every way",
+    subtitle: "Three seeds and their mean; 10,000 images, 40 epochs, 0.2 M parameters",
+    panels: [
       {
-        mark: { type: "point", filled: true, size: 110, color: blue, stroke: ink, strokeWidth: 0 },
-        encoding: { x: { ...x, aggregate: "mean" }, y },
+        width: 380,
+        x: numberAxis(
+          lines.flatMap(({ values }) => values),
+          { title: "top-1 on the test images, %" },
+        ),
+        y: nameAxis(
+          lines.map(({ name }) => name),
+          { step: 28 },
+        ),
+        marks: [
+          dots(
+            lines.flatMap(({ values }, y) => values.map((x) => ({ x, y }))),
+            { colour: colour("muted"), opacity: 0.6, radius: 3.5 },
+          ),
+          dots(
+            lines.map(({ mean }, y) => ({ x: mean, y })),
+            { colour: colour("blue"), radius: 6 },
+          ),
+        ],
       },
     ],
   };
 });
 
-const AT_THAT_SIZE = "DeiT-Ti fine-tuned on flowers at each size";
-/** What fine-tuning at the size of the test gives, as rows of results/resolution.csv. */
-function fineTunedFlowers(): Row[] {
-  const rows = readCsv("flowers").filter(({ method }) => method === "fine-tuning");
-  return rows.map(({ size = 0, acc1 = 0 }) => ({
-    weights: AT_THAT_SIZE,
-    made_for: size,
-    pixels: size,
-    acc1,
-  }));
-}
-
-await draw("resolution", (rows) => ({ blue, orange, green, muted }) => ({
-  ...SIZE,
-  title: {
-    text: "Accuracy against resolution at test time",
+draw("resolution", (rows) => {
+  const fineTuned = readCsv("flowers").filter(({ method }) => method === "fine-tuning");
+  const lines = [
+    ...Map.groupBy(rows, (row) => String(row["weights"])),
+    ["DeiT-Ti fine-tuned on flowers at each size", fineTuned] as const,
+  ].map(([label, own]) => ({ label, points: pointsOf(own, own === fineTuned ? "size" : "pixels", "acc1") }));
+  const sizes = new Set(rows.map((row) => Number(row["made_for"])));
+  const points = lines.flatMap((own) => own.points);
+  return {
+    description: "Accuracy by the size of the images at test time",
+    title: "Accuracy against resolution at test time",
     subtitle: "DeiT-Ti, positions interpolated, nothing trained; the line is where it was trained",
-  },
-  data: { values: [...rows, ...fineTunedFlowers()] },
-  encoding: {
-    color: {
-      field: "weights",
-      type: "nominal",
-      sort: null,
-      scale: { range: [orange, blue, green] },
-      legend: { title: null, orient: "bottom", direction: "vertical", labelLimit: 400 },
-    },
-  },
-  layer: [
-    {
-      mark: { type: "line", point: true },
-      encoding: {
-        x: { field: "pixels", type: "quantitative", scale: { zero: false }, title: "pixels" },
-        y: { field: "acc1", type: "quantitative", scale: { zero: false }, title: "top-1, %" },
+    key: lines.map(({ label }, i) => ({ label, colour: seriesColour(i) })),
+    panels: [
+      {
+        ...SIZE,
+        x: numberAxis(
+          points.map(({ x }) => x),
+          { title: "pixels" },
+        ),
+        y: numberAxis(
+          points.map(({ y }) => y),
+          { title: "top-1, %" },
+        ),
+        marks: [
+          segments(
+            [...sizes].map((x) => ({ x })),
+            { colour: colour("muted"), width: 1, dash: "4 4" },
+          ),
+          ...lines.flatMap((own, i) => [
+            line(own.points, { colour: seriesColour(i) }),
+            dots(own.points, { colour: seriesColour(i) }),
+          ]),
+        ],
       },
-    },
-    {
-      transform: [{ filter: `datum.weights != '${AT_THAT_SIZE}'` }],
-      mark: { type: "rule", strokeDash: [4, 4], color: muted },
-      encoding: { x: { field: "made_for", type: "quantitative", aggregate: "mean" } },
-    },
-  ],
-}));
+    ],
+  };
+});

@@ -16,7 +16,7 @@ import { halfInterval, meanOf } from "../packages/deit/src/analysis/ablation/sta
 import type { Agreement } from "../packages/deit/src/analysis/agreement.ts";
 import { measureAgreement } from "../packages/deit/src/analysis/agreement.ts";
 import { agreementFigure } from "../packages/deit/src/analysis/agreement-figure.ts";
-import { drawSvg } from "../packages/deit/src/figures/draw.ts";
+import { chartFile } from "../packages/deit/src/figures/chart.ts";
 
 const { values } = parseArgs({
   options: {
@@ -107,5 +107,5 @@ const figure = agreementFigure({
   disagreement: mean(0),
   interval: { ...first.interval, low: mean(1), high: mean(2) },
 });
-await writeFile(join(figures, "table4-cifar10.svg"), `${await drawSvg(figure, "light")}\n`);
+await writeFile(join(figures, "table4-cifar10.svg"), chartFile(figure));
 console.error(`${join(results, "table4-cifar10.csv")}: ${seeds.length} seeds`);

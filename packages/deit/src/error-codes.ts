@@ -115,6 +115,7 @@ export const ERROR_CODES = {
   "options/missing": "an option that others need was not given",
   "options/not-supported": "an option of DeiT that this version lacks",
   "options/odd-batch": "a batch of an odd number of images, which Mixup and CutMix cannot pair",
+  "options/no-fonts": "an image with captions on a machine that has no fonts",
   "options/out-of-range": "a number names something that is not there: a step, an image, a copy",
   "options/unknown": "an option that does not exist",
   "options/unsupported-by-model": "an option that this model has no place for",

@@ -5,7 +5,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { forTerminal } from "../src/cli/output.ts";
 import { table } from "../src/cli/format.ts";
 import { DeitError, FormatError } from "../src/errors.ts";
-import { drawSvg } from "../src/figures/draw.ts";
+import { nameAxis, numberAxis } from "../src/figures/axis.ts";
+import { chartFile } from "../src/figures/chart.ts";
 import { html } from "../src/figures/html.ts";
 import { markdownText, oneLine, printable, printableJson, shellWord } from "../src/printable.ts";
 import { runCommand } from "./cli/run-command.ts";
@@ -81,18 +82,13 @@ describe("text", () => {
     expect(markdownText("golden retriever 2.0")).toBe("golden retriever 2.0");
   });
 
-  test("HTML and SVG", async () => {
+  test("HTML and SVG", () => {
     expect(html`<b title="${HOSTILE}">${HOSTILE}</b>`.text).not.toMatch(ACTS);
-    const svg = await drawSvg(
-      () => ({
-        $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-        title: HOSTILE,
-        data: { values: [{ x: HOSTILE, y: 1 }] },
-        mark: "bar",
-        encoding: { x: { field: "x", type: "nominal" }, y: { field: "y", type: "quantitative" } },
-      }),
-      "light",
-    );
+    const svg = chartFile({
+      description: HOSTILE,
+      title: HOSTILE,
+      panels: [{ x: nameAxis([HOSTILE]), y: numberAxis([0, 1]), marks: [] }],
+    });
     expect(svg).toContain("gnp.exe");
     expect(svg).not.toMatch(ACTS);
   });

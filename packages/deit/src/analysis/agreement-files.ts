@@ -4,7 +4,7 @@ import type { Agreement, Ballot, Contrast } from "./agreement.ts";
 import { mostDisputed } from "./agreement.ts";
 import { agreementFigure } from "./agreement-figure.ts";
 import { writeAnalysis } from "./analysis-folder.ts";
-import { describeDisputes, disputedCards, disputedSheet } from "./disagreements.ts";
+import { describeDisputes, disputedCards } from "./disagreements.ts";
 
 export interface AgreementFilesOptions {
   /** Disputed pictures that are shown. */
@@ -42,7 +42,6 @@ export async function writeAgreement(
       "agreement.json": { ...agreement, disputed },
       "agreement.csv": pairRows(agreement),
       "answers.csv": answerRows(ballot),
-      ...(disputed.length > 0 && { "disputed.png": await disputedSheet(ballot, disputed) }),
     },
     figures: { agreement: figure },
     page: {

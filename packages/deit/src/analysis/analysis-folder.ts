@@ -1,7 +1,7 @@
 /** The folder of an analysis: its tables and documents, its figures, and all of it as one page, index.html. */
 import { join } from "node:path";
-import type { Figure } from "../figures/draw.ts";
-import { figureFiles } from "../figures/draw.ts";
+import type { Chart } from "../figures/chart.ts";
+import { chartFile } from "../figures/chart.ts";
 import type { PageFrame, PageSection } from "../figures/page.ts";
 import { figurePage } from "../figures/page.ts";
 import { makeFolder, writeFileAtomic } from "../formats/atomic-file.ts";
@@ -11,7 +11,7 @@ export interface AnalysisContent {
   /** By file name: rows for .csv, a document for .json, or bytes. */
   readonly files: Readonly<Record<string, CsvRows | Uint8Array | object>>;
   /** By name without ending; those that are undefined are left out. */
-  readonly figures: Readonly<Record<string, Figure | undefined>>;
+  readonly figures: Readonly<Record<string, Chart | undefined>>;
   readonly page: Omit<PageFrame, "command"> & { readonly sections: readonly PageSection[] };
   /** What made it, as a user would type it. */
   readonly command?: string | undefined;
@@ -25,21 +25,15 @@ export async function writeAnalysis(
   { files, figures, page, command }: AnalysisContent,
 ): Promise<string[]> {
   await makeFolder(folder, { what: "the analysis" });
-  const html = await figurePage({ ...page, ...(command !== undefined && { command }) });
-  const contents: [name: string, content: string | Uint8Array][] = Object.entries(files).map(
-    ([name, content]) => [name, encoded(name, content)],
-  );
-  for (const [name, content] of [...contents, ["index.html", html] as const])
-    await writeFileAtomic(join(folder, name), content, { what: name });
-  const drawn: string[] = [];
-  for (const [name, figure] of Object.entries(figures)) {
-    if (figure === undefined) continue;
-    for await (const [file, content] of figureFiles(name, figure)) {
-      await writeFileAtomic(join(folder, file), content, { what: file });
-      drawn.push(file);
-    }
-  }
-  return [...Object.keys(files), "index.html", ...drawn];
+  const contents: (readonly [name: string, content: string | Uint8Array])[] = [
+    ...Object.entries(files).map(([name, content]) => [name, encoded(name, content)] as const),
+    ["index.html", figurePage({ ...page, ...(command !== undefined && { command }) })],
+    ...Object.entries(figures).flatMap(([name, figure]) =>
+      figure === undefined ? [] : [[`${name}.svg`, chartFile(figure)] as const],
+    ),
+  ];
+  for (const [name, content] of contents) await writeFileAtomic(join(folder, name), content, { what: name });
+  return contents.map(([name]) => name);
 }
 
 function encoded(name: string, content: CsvRows | Uint8Array | object): string | Uint8Array {

@@ -7,7 +7,7 @@ import { basename, extname, join } from "node:path";
 import sharp from "sharp";
 import type { Picture } from "../augmentation/picture.ts";
 import { aroundSections, sectionText } from "../figures/page.ts";
-import { THEMES } from "../figures/palette.ts";
+import type { Theme } from "../figures/colours.ts";
 import type { GrowingFile } from "../formats/atomic-file.ts";
 import { makeFolder, openGrowingFile, writeFileAtomic } from "../formats/atomic-file.ts";
 import { csv } from "../formats/csv.ts";
@@ -56,7 +56,7 @@ export function attentionFiles(folder: string, selection: Selection = {}): Atten
       table: await open("attention.csv"),
     };
     await opened.page.write(frameOf(source)[0]);
-    await opened.page.write(await sectionText({ title: "How to read the maps", body: howToRead() }));
+    await opened.page.write(sectionText({ title: "How to read the maps", body: howToRead() }));
     await opened.json.write(`${JSON.stringify(source).slice(0, -1)},\n"pictures": [`);
     await opened.table.write(csv([NUMBERS_HEAD]));
     return opened;
@@ -82,15 +82,13 @@ export function attentionFiles(folder: string, selection: Selection = {}): Atten
           await write(`${name}-layer${layer}-head${head}-${token}.png`, await pngOf(picture));
         }
       }
-      for (const theme of THEMES) {
-        const ending = theme === "light" ? "" : `-${theme}`;
-        await write(`${name}-tokens${ending}.png`, await tokenSheet(maps, source, theme));
-        for (const tokenMaps of maps.tokens) {
-          const sheet = await headSheet(maps, tokenMaps, { source, selection, theme });
-          await write(`${name}-heads-${tokenMaps.token}${ending}.png`, sheet);
-        }
-      }
-      await page.write(await sectionText(await pictureSection(maps, source, selection)));
+      await write(`${name}-tokens.png`, await tokenSheet(maps, source));
+      for (const tokenMaps of maps.tokens)
+        await write(
+          `${name}-heads-${tokenMaps.token}.png`,
+          await headSheet(maps, tokenMaps, { source, selection }),
+        );
+      await page.write(sectionText(await pictureSection(maps, source, selection)));
       const numbers = attentionNumbers(maps, source, selection);
       await json.write(`${pictures++ > 0 ? "," : ""}\n${JSON.stringify({ ...numbers, files: written })}`);
       await table.write(csv(numbersRows(numbers)));
@@ -137,40 +135,32 @@ function named(maps: TokenMaps, source: AttentionSource, selection: Selection): 
 async function tokenSheet(
   { picture, seen, tokens, image }: PictureAttention,
   { grid, model, headFusion, discardRatio }: AttentionSource,
-  theme: (typeof THEMES)[number],
 ): Promise<Uint8Array> {
   const small = reduced(picture, seen, BESIDE);
   const range = rangeOf(tokens.map(({ rollout }) => rollout));
-  return drawSheet(
-    {
-      title: tokens.length === 1 ? "Attention rollout" : "Attention rollout of both tokens",
-      subtitle: `${model} · ${basename(image)} · heads by their ${headFusion}${discardRatio > 0 ? `, smallest ${percent(discardRatio)} left out` : ""}`,
-      columns: [
-        ["image", " "],
-        ...tokens.map(({ token, prediction }) => [`${token} token`, answer(prediction)] as const),
+  return drawSheet({
+    title: tokens.length === 1 ? "Attention rollout" : "Attention rollout of both tokens",
+    subtitle: `${model} · ${basename(image)} · heads by their ${headFusion}${discardRatio > 0 ? `, smallest ${percent(discardRatio)} left out` : ""}`,
+    columns: [
+      ["image", " "],
+      ...tokens.map(({ token, prediction }) => [`${token} token`, answer(prediction)] as const),
+    ],
+    rows: [""],
+    cells: [
+      [
+        small.picture,
+        ...tokens.map(({ rollout }) => overlay(small.picture, rollout, { seen: small.seen, grid, range })),
       ],
-      rows: [""],
-      cells: [
-        [
-          small.picture,
-          ...tokens.map(({ rollout }) => overlay(small.picture, rollout, { seen: small.seen, grid, range })),
-        ],
-      ],
-      scale: SCALE,
-    },
-    theme,
-  );
+    ],
+    scale: SCALE,
+  });
 }
 
 /** The sheet of a token's maps, heads by layers, as PNG. */
 export async function headSheet(
   { picture, seen, image }: PictureAttention,
   maps: TokenMaps,
-  {
-    source,
-    selection,
-    theme,
-  }: { source: AttentionSource; selection: Selection; theme: (typeof THEMES)[number] },
+  { source, selection, theme }: { source: AttentionSource; selection: Selection; theme?: Theme },
 ): Promise<Uint8Array> {
   const rows = selected(maps, source, selection);
   const part = seenPart(picture, seen);

@@ -75,7 +75,7 @@ export async function pictureSection(
   const name = basename(image);
   const figures = [
     html`<figure>
-      ${embeddedPicture(await jpegOf(large.picture), "jpeg", name)}
+      ${embeddedPicture(await jpegOf(large.picture), "jpeg", { alt: name })}
       <figcaption>
         <b>image</b><br /><span class="muted">${picture.width} × ${picture.height}</span>
       </figcaption>
@@ -85,7 +85,7 @@ export async function pictureSection(
     const drawn = overlay(large.picture, rollout, { seen: large.seen, grid, range });
     figures.push(
       html`<figure>
-        ${embeddedPicture(await jpegOf(drawn), "jpeg", `rollout of the ${token} token`)}
+        ${embeddedPicture(await jpegOf(drawn), "jpeg", { alt: `rollout of the ${token} token` })}
         <figcaption>
           <b>${token} token, all layers</b><br /><span class="muted">answers ${answer(prediction)}</span>
         </figcaption>
@@ -119,7 +119,7 @@ async function headGrid(
       const patches = map.reduce((sum, value) => sum + value, 0);
       cells.push(
         html`<td title="${alt}: ${percent(patches)} of its attention is on patches">
-          ${embeddedPicture(await jpegOf(cell), "jpeg", alt)}
+          ${embeddedPicture(await jpegOf(cell), "jpeg", { alt })}
         </td>`,
       );
     }

@@ -1,10 +1,14 @@
-/** A sheet of pictures with names for its rows and columns and the scale of their colours, as PNG, in light or dark. */
+/** A sheet of images with names for its rows and columns and the scale of their colours, as PNG. */
 import sharp from "sharp";
 import type { OverlayOptions } from "sharp";
 import type { Picture } from "../augmentation/picture.ts";
 import { cssColour } from "../figures/colour-map.ts";
-import { paletteOf } from "../figures/palette.ts";
-import { text } from "../figures/text.ts";
+import type { Theme } from "../figures/colours.ts";
+import { colour, trueColour } from "../figures/colours.ts";
+import type { Html } from "../figures/html.ts";
+import { marksLayer } from "../figures/layer.ts";
+import { shape } from "../figures/shape.ts";
+import { text, textWidth } from "../figures/text.ts";
 
 export interface Sheet {
   readonly title: string;
@@ -33,9 +37,8 @@ const BAR = { width: 160, height: 10 } as const;
 /** PNG bytes. */
 export async function drawSheet(
   { title, subtitle, columns, rows, cells, picture, scale }: Sheet,
-  theme: "light" | "dark",
+  theme: Theme = "light",
 ): Promise<Uint8Array> {
-  const { surface, ink, muted } = paletteOf(theme);
   const [cell] = cells[0] ?? [];
   if (cell === undefined) throw new RangeError("a sheet of no images");
   const named = rows.some((name) => name !== "");
@@ -49,13 +52,13 @@ export async function drawSheet(
   const height = end + 30 + MARGIN;
   const line = { x: MARGIN, maxWidth: width - 2 * MARGIN };
   const marks = [
-    text(title, { ...line, y: MARGIN + 14, size: LETTERS.title, weight: "bold", colour: ink }),
-    text(subtitle, { ...line, y: MARGIN + 34, size: LETTERS.subtitle, colour: muted }),
+    text(title, { ...line, y: MARGIN + 14, size: LETTERS.title, bold: true }),
+    text(subtitle, { ...line, y: MARGIN + 34, size: LETTERS.subtitle, colour: colour("muted") }),
     ...columns.flatMap(([first, second], i) => {
       const place = { x: left + i * (cell.width + GAP), size: LETTERS.label, maxWidth: cell.width };
       return [
-        text(first, { ...place, y: top - (secondLine ? 28 : 8), colour: ink, weight: "bold" }),
-        ...(second === undefined ? [] : [text(second, { ...place, y: top - 9, colour: muted })]),
+        text(first, { ...place, y: top - (secondLine ? 28 : 8), bold: true }),
+        ...(second === undefined ? [] : [text(second, { ...place, y: top - 9, colour: colour("muted") })]),
       ];
     }),
     ...rows.map((name, i) =>
@@ -63,12 +66,11 @@ export async function drawSheet(
         x: names,
         y: top + i * (cell.height + GAP) + cell.height / 2 + 5,
         size: LETTERS.label,
-        weight: "bold",
-        colour: ink,
+        bold: true,
         maxWidth: ROW_NAME - 6,
       }),
     ),
-    ...colourScale(scale, { x: left, y: end + 20, colour: muted }),
+    ...colourScale(scale, { x: left, y: end + 20 }),
   ];
   const placed = (shown: Picture, x: number, y: number): OverlayOptions => ({
     input: Buffer.from(shown.data.buffer, shown.data.byteOffset, shown.data.length),
@@ -80,28 +82,23 @@ export async function drawSheet(
     row.map((shown, x) => placed(shown, left + x * (cell.width + GAP), top + y * (cell.height + GAP))),
   );
   if (picture) pictures.push(placed(picture, MARGIN, top));
-  const drawing = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${marks.join("")}</svg>`;
-  return sharp({ create: { width, height, channels: 3, background: surface } })
-    .composite([...pictures, { input: Buffer.from(drawing) }])
+  return sharp({ create: { width, height, channels: 3, background: trueColour("surface", theme) } })
+    .composite([...pictures, { input: marksLayer(marks, { width, height, theme }) }])
     .png()
     .toBuffer();
 }
 
-function colourScale(
-  [least, most]: Sheet["scale"],
-  { x, y, colour }: { x: number; y: number; colour: string },
-): string[] {
-  const stops = Array.from({ length: 17 }, (_, i) => {
-    const share = i / 16;
-    return `<stop offset="${share}" stop-color="${cssColour(share)}"/>`;
-  });
-  const words = { y: y + BAR.height - 1, size: 12, colour };
+function colourScale([least, most]: Sheet["scale"], { x, y }: { x: number; y: number }): Html[] {
+  const stops = Array.from({ length: 17 }, (_, i) =>
+    shape("stop", { offset: i / 16, "stop-color": cssColour(i / 16) }),
+  );
+  const words = { y: y + BAR.height - 1, size: 12, colour: colour("muted") };
   const room = 8;
-  const leastWidth = 7 * least.length;
+  const start = x + textWidth(least, words) + room;
   return [
-    `<linearGradient id="scale">${stops.join("")}</linearGradient>`,
+    shape("linearGradient", { id: "scale" }, stops),
     text(least, { ...words, x }),
-    `<rect x="${x + leastWidth + room}" y="${y}" width="${BAR.width}" height="${BAR.height}" rx="3" fill="url(#scale)"/>`,
-    text(most, { ...words, x: x + leastWidth + BAR.width + 2 * room }),
+    shape("rect", { x: start, y, ...BAR, rx: 3, fill: "url(#scale)" }),
+    text(most, { ...words, x: start + BAR.width + room }),
   ];
 }

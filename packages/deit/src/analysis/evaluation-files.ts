@@ -6,8 +6,8 @@ import { confusionMatrix, mostConfused } from "../evaluation/confusion.ts";
 import { evaluationDocument } from "../evaluation/evaluation-document.ts";
 import type { MeasuredCheckpoint, MeasuredCheckpoints } from "../evaluation/measure-checkpoints.ts";
 import { countOf, shareOf } from "../evaluation/share.ts";
-import { confusionFigure, LARGEST_MATRIX } from "../figures/confusion.ts";
-import type { Figure } from "../figures/draw.ts";
+import { confusionChart, LARGEST_MATRIX } from "../figures/confusion.ts";
+import type { Chart } from "../figures/chart.ts";
 import type { PageSection, PageTable } from "../figures/page.ts";
 import { writeAnalysis } from "./analysis-folder.ts";
 import { shortName as short } from "./disagreements.ts";
@@ -43,7 +43,7 @@ export async function writeEvaluation(
   });
 }
 
-function figuresOf({ comparison, models }: MeasuredCheckpoints): Record<string, Figure> {
+function figuresOf({ comparison, models }: MeasuredCheckpoints): Record<string, Chart> {
   const { numClasses } = comparison;
   const shortened = comparison.classes.map(short);
   const classes = new Set(shortened).size === numClasses ? shortened : comparison.classes;
@@ -60,7 +60,7 @@ function figuresOf({ comparison, models }: MeasuredCheckpoints): Record<string, 
     ...Object.fromEntries(
       matrices.map(({ report: { name }, answers }, i) => [
         matrices.length === 1 ? "confusion" : `confusion-${i + 1}`,
-        confusionFigure(
+        confusionChart(
           { counts: confusionMatrix({ ...pairsOf(answers), numClasses }), classes },
           { title: name },
         ),
@@ -71,7 +71,7 @@ function figuresOf({ comparison, models }: MeasuredCheckpoints): Record<string, 
 
 function sectionsOf(
   { models, differences }: MeasuredCheckpoints,
-  { accuracy, reliability, ...confusions }: Record<string, Figure>,
+  { accuracy, reliability, ...confusions }: Record<string, Chart>,
 ): PageSection[] {
   const sections: PageSection[] = [
     { title: "Accuracy", table: accuracyTable(models), ...(accuracy && { figure: accuracy }) },

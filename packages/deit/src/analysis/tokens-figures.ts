@@ -1,5 +1,9 @@
 /** The figures and the page of `deit analyze tokens`. */
-import type { Figure } from "../figures/draw.ts";
+import type { Axis } from "../figures/axis.ts";
+import { nameAxis, numberAxis, percentLabel } from "../figures/axis.ts";
+import type { Chart } from "../figures/chart.ts";
+import { colour, seriesColour } from "../figures/colours.ts";
+import { area, dots, labels, line } from "../figures/marks.ts";
 import type { PageSection } from "../figures/page.ts";
 import type { AnalysisContent } from "./analysis-folder.ts";
 import type { TokenName } from "../evaluation/intermediates.ts";
@@ -12,7 +16,7 @@ const HEIGHT = 240;
 const PAPER_SIMILARITY = { parameters: 0.06, last: 0.93 } as const;
 
 /** Figures by the names of their files; what a plain model does not have is left out. */
-export function tokensFigures(result: TokensResult): Record<string, Figure> {
+export function tokensFigures(result: TokensResult): Record<string, Chart> {
   return {
     ...(result.similarity && { "token-similarity": similarityFigure(result) }),
     "token-attention": sharesFigure(result),
@@ -21,8 +25,8 @@ export function tokensFigures(result: TokensResult): Record<string, Figure> {
   };
 }
 
-/** Cosine of both tokens from the parameters to what the heads see, with one deviation over the pictures. */
-function similarityFigure({ similarity, layers }: TokensResult): Figure {
+/** Cosine of both tokens from the parameters to what the heads see, with one deviation over the images. */
+function similarityFigure({ similarity, layers }: TokensResult): Chart {
   if (similarity === null) throw new TypeError("a plain model has no two tokens");
   const { parameters, embedding, final } = similarity;
   const places = [
@@ -30,174 +34,142 @@ function similarityFigure({ similarity, layers }: TokensResult): Figure {
     { place: "embedded", mean: embedding, deviation: 0 },
     ...similarity.layers.map((spread, i) => ({ place: String(i + 1), ...spread })),
     { place: "norm", ...final },
-  ].map((row) => ({ ...row, low: row.mean - row.deviation, high: row.mean + row.deviation }));
-  const order = places.map(({ place }) => place);
-  return ({ blue, muted }) => ({
-    width: WIDTH,
-    height: HEIGHT,
-    title: {
-      text: "How alike class and distillation token are",
-      subtitle: `cosine from the parameters through ${layers} layers to the final norm; band: one deviation over the images`,
-    },
-    data: { values: places },
-    encoding: {
-      x: {
-        field: "place",
-        type: "ordinal",
-        sort: order,
-        axis: { title: "after layer", labelAngle: 0, labelOverlap: true },
-      },
-    },
-    layer: [
+  ].map(({ place, mean, deviation }, x) => ({
+    place,
+    x,
+    y: mean,
+    low: mean - deviation,
+    high: mean + deviation,
+    title: `${place}: ${mean.toFixed(3)}`,
+  }));
+  const ends = places.filter(({ place }) => place === "learned" || place === "norm");
+  return {
+    description: "Cosine of class and distillation token from the parameters to the final norm",
+    title: "How alike class and distillation token are",
+    subtitle: `Cosine from the parameters through ${layers} layers to the final norm; band: one deviation over the images`,
+    panels: [
       {
-        mark: { type: "area", color: blue, opacity: 0.2 },
-        encoding: {
-          y: { field: "low", type: "quantitative", title: "cosine" },
-          y2: { field: "high" },
-        },
-      },
-      {
-        mark: { type: "line", color: blue, strokeWidth: 2, point: { filled: true, size: 42, color: blue } },
-        encoding: { y: { field: "mean", type: "quantitative" } },
-      },
-      {
-        transform: [{ filter: "datum.place === 'learned' || datum.place === 'norm'" }],
-        mark: { type: "text", dy: -12, fontSize: 12, color: muted },
-        encoding: {
-          y: { field: "mean", type: "quantitative" },
-          text: { field: "mean", type: "quantitative", format: ".3f" },
-        },
+        width: WIDTH,
+        height: HEIGHT,
+        x: nameAxis(
+          places.map(({ place }) => place),
+          { title: "after layer" },
+        ),
+        y: numberAxis(
+          places.flatMap(({ low, high }) => [low, high]),
+          { title: "cosine", zero: true },
+        ),
+        marks: [
+          area(places, { colour: colour("blue") }),
+          line(places, { colour: colour("blue") }),
+          dots(places, { colour: colour("blue") }),
+          labels(
+            ends.map((end) => ({ ...end, label: end.y.toFixed(3), dy: -10 })),
+            { colour: colour("muted") },
+          ),
+        ],
       },
     ],
-  });
+  };
 }
 
 /** Where each token's attention goes, layer by layer, mean of the heads. */
-function sharesFigure(result: TokensResult): Figure {
-  const values = tokensOf(result).flatMap((token) => {
-    const share = (what: "self" | "other" | "patches", to: string) =>
-      layerMeans(result, (head) => attentionOf(head, token)?.[what] ?? Number.NaN).map((part, i) => ({
-        token: `${token} token asks`,
-        layer: i + 1,
-        part,
-        to,
-      }));
-    return [
-      ...share("patches", "patches"),
-      ...share("self", "itself"),
-      ...(result.similarity ? share("other", "the other") : []),
-    ];
-  });
-  const to = ["patches", "itself", ...(result.similarity ? ["the other"] : [])];
-  return ({ blue, orange, green }) => ({
-    title: {
-      text: "Where the tokens' attention goes",
-      subtitle: "parts of a layer's attention, mean of its heads and of the images",
-    },
-    data: { values },
-    facet: { column: { field: "token", type: "nominal", title: null } },
-    spec: {
+function sharesFigure(result: TokensResult): Chart {
+  const goals = [
+    { to: "patches", what: "patches" },
+    { to: "itself", what: "self" },
+    ...(result.similarity ? [{ to: "the other", what: "other" } as const] : []),
+  ] as const;
+  return {
+    description: "Parts of the tokens' attention by layer",
+    title: "Where the tokens' attention goes",
+    subtitle: "Parts of a layer's attention, mean of its heads and of the images",
+    key: goals.map(({ to }, i) => ({ label: `to ${to}`, colour: seriesColour(i) })),
+    columns: 2,
+    panels: tokensOf(result).map((token) => ({
+      title: `the ${token} token's`,
       width: result.similarity ? WIDTH / 2 : WIDTH,
       height: HEIGHT,
-      mark: { type: "line", strokeWidth: 2, point: { filled: true, size: 36 } },
-      encoding: {
-        x: layerAxis(result),
-        y: {
-          field: "part",
-          type: "quantitative",
-          title: "part of the attention",
-          axis: { format: "%" },
-          scale: { domain: [0, 1] },
-        },
-        color: {
-          field: "to",
-          type: "nominal",
-          title: "goes to",
-          scale: { domain: to, range: [blue, orange, green].slice(0, to.length) },
-        },
-      },
-    },
-  });
+      x: layerAxis(result),
+      y: numberAxis([], { title: "part of the attention", domain: [0, 1], format: percentLabel }),
+      marks: goals.flatMap(({ what, to }, i) => {
+        const points = layerMeans(result, (head) => attentionOf(head, token)?.[what] ?? Number.NaN).map(
+          (y, layer) => ({ x: layer + 1, y, title: `layer ${layer + 1}, to ${to}: ${percentLabel(y)}` }),
+        );
+        return [line(points, { colour: seriesColour(i) }), dots(points, { colour: seriesColour(i) })];
+      }),
+    })),
+  };
 }
 
 /** Over how many patches a token's attention is spread, each head a dot. */
-function patchesFigure(result: TokensResult): Figure {
-  const values = tokensOf(result).flatMap((token) =>
-    result.attention.map((head) => ({
-      token,
-      layer: head.layer,
-      patches: attentionOf(head, token)?.effectivePatches ?? Number.NaN,
-    })),
-  );
-  return ({ blue, orange }) => ({
-    width: WIDTH,
-    height: HEIGHT,
-    title: {
-      text: "How many patches the tokens look at",
-      subtitle: `e to the entropy of their attention among the ${result.patches} patches; a dot is a head, the line the mean`,
-    },
-    data: { values },
-    encoding: {
-      x: layerAxis(result),
-      color: {
-        field: "token",
-        type: "nominal",
-        title: null,
-        scale: { domain: [...tokensOf(result)], range: [blue, orange] },
-      },
-    },
-    layer: [
+function patchesFigure(result: TokensResult): Chart {
+  const tokens = tokensOf(result);
+  const of = tokens.map((token) => {
+    const patches = (head: TokensResult["attention"][number]): number =>
+      attentionOf(head, token)?.effectivePatches ?? Number.NaN;
+    return {
+      heads: result.attention.map((head) => ({
+        x: head.layer,
+        y: patches(head),
+        title: `layer ${head.layer}, head ${head.head}: ${patches(head).toFixed(1)} patches`,
+      })),
+      means: layerMeans(result, patches).map((y, layer) => ({ x: layer + 1, y })),
+    };
+  });
+  return {
+    description: "Number of patches that the tokens look at by layer",
+    title: "How many patches the tokens look at",
+    subtitle: `e to the entropy of their attention among the ${result.patches} patches; a dot is a head, the line the mean`,
+    ...(tokens.length > 1 && {
+      key: tokens.map((token, i) => ({ label: `${token} token`, colour: seriesColour(i) })),
+    }),
+    panels: [
       {
-        mark: { type: "point", filled: true, size: 40, opacity: 0.55 },
-        encoding: { y: { field: "patches", type: "quantitative", title: "patches" } },
-      },
-      {
-        mark: { type: "line", strokeWidth: 2 },
-        encoding: { y: { field: "patches", aggregate: "mean", type: "quantitative" } },
+        width: WIDTH,
+        height: HEIGHT,
+        x: layerAxis(result),
+        y: numberAxis(
+          of.flatMap(({ heads }) => heads.map(({ y }) => y)),
+          { title: "patches", zero: true },
+        ),
+        marks: of.flatMap(({ heads, means }, i) => [
+          dots(heads, { colour: seriesColour(i), opacity: 0.55 }),
+          line(means, { colour: seriesColour(i) }),
+        ]),
       },
     ],
-  });
+  };
 }
 
 /** How far patches look: the ViT paper's Figure 7 (right). */
-function distanceFigure(result: TokensResult): Figure {
-  const values = result.attention.map(({ layer, head, patchDistance }) => ({ layer, head, patchDistance }));
-  return ({ blue }) => ({
-    width: WIDTH,
-    height: HEIGHT,
-    title: {
-      text: "How far patches look",
-      subtitle: `mean distance of what a patch attends to, in pixels of ${result.inputSize[1]} × ${result.inputSize[0]}; a dot is a head`,
-    },
-    data: { values },
-    mark: { type: "point", filled: true, size: 52, opacity: 0.75, color: blue },
-    encoding: {
-      x: layerAxis(result),
-      y: {
-        field: "patchDistance",
-        type: "quantitative",
-        title: "pixels",
-        scale: { zero: true },
+function distanceFigure(result: TokensResult): Chart {
+  const heads = result.attention.map(({ layer, head, patchDistance }) => ({
+    x: layer,
+    y: patchDistance,
+    title: `layer ${layer}, head ${head}: ${patchDistance.toFixed(1)} pixels`,
+  }));
+  return {
+    description: "Mean attention distance of patches by layer and head",
+    title: "How far patches look",
+    subtitle: `Mean distance of what a patch attends to, in pixels of ${result.inputSize[1]} × ${result.inputSize[0]}; a dot is a head`,
+    panels: [
+      {
+        width: WIDTH,
+        height: HEIGHT,
+        x: layerAxis(result),
+        y: numberAxis(
+          heads.map(({ y }) => y),
+          { title: "pixels", zero: true },
+        ),
+        marks: [dots(heads, { colour: colour("blue"), radius: 3.5, opacity: 0.75 })],
       },
-    },
-  });
+    ],
+  };
 }
 
-function layerAxis({ layers }: TokensResult): {
-  field: "layer";
-  type: "quantitative";
-  title: string;
-  scale: { domain: number[]; nice: false; padding: number };
-  axis: { values: number[]; format: string; labelOverlap: false };
-} {
-  const all = Array.from({ length: layers }, (_, i) => i + 1);
-  return {
-    field: "layer",
-    type: "quantitative",
-    title: "layer",
-    scale: { domain: [1, layers], nice: false, padding: 12 },
-    axis: { values: all, format: "d", labelOverlap: false },
-  };
+function layerAxis({ layers }: TokensResult): Axis {
+  return numberAxis([1, layers], { title: "layer", whole: true, room: 0.3, distance: 24 });
 }
 
 function tokensOf({ similarity }: TokensResult): readonly TokenName[] {
@@ -205,7 +177,7 @@ function tokensOf({ similarity }: TokensResult): readonly TokenName[] {
 }
 
 /** The page: each figure with what it says, and all numbers. */
-export function tokensPage(result: TokensResult, figures: Record<string, Figure>): AnalysisContent["page"] {
+export function tokensPage(result: TokensResult, figures: Record<string, Chart>): AnalysisContent["page"] {
   const { similarity, model, images, inputSize, layers, headsPerLayer } = result;
   const sections: PageSection[] = [
     ...(similarity
@@ -241,7 +213,7 @@ export function tokensPage(result: TokensResult, figures: Record<string, Figure>
   };
 }
 
-function figureOf(figures: Record<string, Figure>, name: string): { figure?: Figure } {
+function figureOf(figures: Record<string, Chart>, name: string): { figure?: Chart } {
   const figure = figures[name];
   return figure ? { figure } : {};
 }

@@ -1,11 +1,11 @@
-/** The confusion matrix of an exported model as an image, for its card. */
+/** The confusion matrix of an exported model as an SVG, for its card. */
 import type { ClassPairs } from "../evaluation/confusion.ts";
 import { classResults, confusionMatrix } from "../evaluation/confusion.ts";
-import { confusionFigure, LARGEST_MATRIX } from "../figures/confusion.ts";
-import { drawPng } from "../figures/draw.ts";
+import { chartFile } from "../figures/chart.ts";
+import { confusionChart, LARGEST_MATRIX } from "../figures/confusion.ts";
 
-/** PNG bytes. Of many classes those with the most mistakes are shown. */
-export async function confusionImage(pairs: ClassPairs, classes: readonly string[]): Promise<Uint8Array> {
+/** The file's content. Of many classes those with the most mistakes are shown. */
+export function confusionImage(pairs: ClassPairs, classes: readonly string[]): string {
   const shown = classResults(pairs)
     .filter(({ images }) => images > 0)
     .toSorted((a, b) => a.right / a.images - b.right / b.images)
@@ -17,5 +17,5 @@ export async function confusionImage(pairs: ClassPairs, classes: readonly string
     shown.flatMap((row) => shown.map((column) => all[row * pairs.numClasses + column] ?? 0)),
   );
   const names = shown.map((label) => classes[label] ?? String(label));
-  return drawPng(confusionFigure({ counts, classes: names }, { title: "Confusion matrix" }), "light");
+  return chartFile(confusionChart({ counts, classes: names }, { title: "Confusion matrix" }));
 }

@@ -282,8 +282,8 @@ async function writeFigure({ sample, reference, staged }: Context): Promise<stri
     predicted: Int32Array.from(known, (i) => predicted[i] ?? -1),
     numClasses: reference.numClasses,
   };
-  const name = "confusion.png";
-  await writeFile(join(staged, name), await confusionImage(pairs, sample.dataset.classes));
+  const name = "confusion.svg";
+  await writeFile(join(staged, name), confusionImage(pairs, sample.dataset.classes));
   return name;
 }
 

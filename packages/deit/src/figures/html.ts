@@ -34,6 +34,17 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
+/** So many letters at the end of a name are always shown. */
+const KEPT = 10;
+
+/** A name that is cut in its middle where there is too little room: names often differ at their end. */
+export function middleCut(name: string): Html {
+  const letters = Array.from(name);
+  return html`<span class="cut" title="${name}"
+    ><span>${letters.slice(0, -KEPT)}</span><span>${letters.slice(-KEPT)}</span></span
+  >`;
+}
+
 function asHtml(value: HtmlValue): string {
   if (value instanceof Html) return value.text;
   if (value === null || value === undefined || value === false) return "";

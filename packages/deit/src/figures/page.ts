@@ -2,11 +2,9 @@
  * One HTML document with everything in it. It needs no script and no network, and a policy in its head holds it to
  * that.
  */
-import type { Figure } from "./draw.ts";
-import { drawSvg } from "./draw.ts";
-import type { HtmlValue } from "./html.ts";
+import type { Chart } from "./chart.ts";
+import { drawChart } from "./chart.ts";
 import { Html, html } from "./html.ts";
-import { THEMES } from "./palette.ts";
 import { STYLE } from "./style.ts";
 
 /** The document around a body, in the style of the report. */
@@ -36,7 +34,7 @@ export function htmlDocument(title: string, body: Html): string {
 export interface PageSection {
   readonly title: string;
   readonly lead?: string;
-  readonly figure?: Figure;
+  readonly figure?: Chart;
   readonly table?: PageTable;
   readonly body?: Html;
 }
@@ -58,14 +56,9 @@ export interface PageFrame {
 }
 
 /** The page of an analysis. */
-export async function figurePage({
-  sections,
-  ...frame
-}: PageFrame & { sections: readonly PageSection[] }): Promise<string> {
+export function figurePage({ sections, ...frame }: PageFrame & { sections: readonly PageSection[] }): string {
   const [before, after] = aroundSections(frame);
-  const parts: string[] = [];
-  for (const section of sections) parts.push(await sectionText(section));
-  return [before, ...parts, after].join("");
+  return [before, ...sections.map(sectionText), after].join("");
 }
 
 /** Stands where the sections will; no text can be like it, since "<" in text is escaped. */
@@ -87,27 +80,23 @@ export function aroundSections({ title, kind, lead, command }: PageFrame): [befo
 }
 
 /** A section as HTML. */
-export async function sectionText({ title, lead, figure, table, body }: PageSection): Promise<string> {
+export function sectionText({ title, lead, figure, table, body }: PageSection): string {
   return html`<section>
     <h2>${title}</h2>
     ${lead && html`<p class="lead">${lead}</p>`}
-    ${figure && html`<div class="card figure scroll">${await bothThemes(figure)}</div>`}
+    ${figure && html`<div class="card figure scroll">${new Html(drawChart(figure))}</div>`}
     ${table && html`<div class="card scroll">${tableOf(table)}</div>`} ${body}
   </section>`.text;
 }
 
-/** A picture's bytes as an `<img>` of its own. @param alt what it shows, for those who do not see it */
-export function embeddedPicture(bytes: Uint8Array, type: "png" | "jpeg" | "webp", alt: string): Html {
+/** An image's bytes as an `<img>` of its own. `alt`: what it shows, for those who do not see it; `pixels`: it has few. */
+export function embeddedPicture(
+  bytes: Uint8Array,
+  type: "png" | "jpeg" | "webp",
+  { alt, pixels = false, title }: { alt: string; pixels?: boolean; title?: string },
+): Html {
   const data = `data:image/${type};base64,${Buffer.from(bytes).toString("base64")}`;
-  return html`<img src="${data}" alt="${alt}" />`;
-}
-
-/** The figure twice, of which the page shows the one that fits it. */
-async function bothThemes(figure: Figure): Promise<HtmlValue> {
-  const drawn: Html[] = [];
-  for (const theme of THEMES)
-    drawn.push(html`<div class="of-${theme}">${new Html(await drawSvg(figure, theme))}</div>`);
-  return drawn;
+  return html`<img src="${data}" alt="${alt}" title="${title ?? alt}" class="${pixels && "pixels"}" />`;
 }
 
 function tableOf({ head, rows, right = [] }: PageTable): Html {

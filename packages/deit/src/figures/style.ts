@@ -1,23 +1,15 @@
 /** The look of the page: one column on a phone, more beside each other where there is room; light and dark. */
+import { colourVariables } from "./colours.ts";
+import { FONTS } from "./text.ts";
+
 export const STYLE = `
-:root {
-  color-scheme: light dark;
-  --page: #f6f6f3; --surface: #ffffff; --ink: #1c1e22; --muted: #666b74; --rule: #e3e3de;
-  --blue: #2d5f9e; --blue-rgb: 33 78 140; --orange: #cd6231; --orange-rgb: 205 98 49; --green: #3c8a63;
-  --on-fill: #ffffff;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #121316; --surface: #1a1c20; --ink: #e8e7e3; --muted: #9a9ea7; --rule: #2d3036;
-    --blue: #82aeea; --blue-rgb: 130 174 234; --orange: #ec9468; --orange-rgb: 236 148 104; --green: #7fc9a3;
-    --on-fill: #0e1116;
-  }
-}
+:root { color-scheme: light dark; ${colourVariables("light")} }
+@media (prefers-color-scheme: dark) { :root { ${colourVariables("dark")} } }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
 body {
   margin: 0; background: var(--page); color: var(--ink);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
+  font: 15px/1.5 ${FONTS};
 }
 main { max-width: 1120px; margin: 0 auto; padding: 28px 16px 64px; }
 h1, h2, h3, p, figure, dl, dd, ul { margin: 0; padding: 0; }
@@ -46,11 +38,7 @@ header .kind { color: var(--muted); font-size: 13px; margin-bottom: 6px; overflo
   background: var(--colour); opacity: var(--strength, 1);
 }
 .chart svg { display: block; width: 100%; max-width: 560px; height: auto; margin: 0 auto; font-family: inherit; }
-.of-dark { display: none; }
-@media (prefers-color-scheme: dark) { .of-light { display: none; } .of-dark { display: block; } }
 .figure svg, .figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
-/* labels are measured in Inter; where it is missing they are wider than their room */
-.figure svg { overflow: visible; }
 /* on a phone a wide one scrolls sideways before its letters are too small to read */
 .figure.scroll svg { max-width: max(100%, 560px); }
 .scroll { overflow-x: auto; -webkit-overflow-scrolling: touch; }
@@ -71,27 +59,41 @@ tr:last-child > td, tr:last-child > th { border-bottom: 0; }
 .matrix tbody th span { display: block; max-width: 9em; }
 .matrix td {
   border: 0; padding: 0; border-radius: 4px; text-align: center; vertical-align: middle;
-  width: 44px; height: 40px; min-width: 24px; background: rgb(var(--fill) / var(--share));
+  width: 44px; height: 40px; min-width: 24px; background: color-mix(in srgb, var(--fill) calc(100% * var(--share)), transparent);
 }
 .matrix .strong { color: var(--on-fill); }
 .bars { list-style: none; margin: 0; padding: 0; column-gap: 32px; }
 .bars li { break-inside: avoid; padding: 4px 0; display: grid; grid-template-columns: minmax(70px, 9em) 1fr auto; gap: 10px; align-items: center; font-size: 14px; }
 .bars .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.bars .track { height: 8px; border-radius: 4px; background: rgb(var(--blue-rgb) / .12); overflow: hidden; }
-.bars .track i { display: block; height: 100%; border-radius: 4px; background: var(--blue); width: calc(100% * var(--share)); }
 .bars .figure { font-variant-numeric: tabular-nums; text-align: right; white-space: nowrap; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(88px, 1fr)); gap: 16px 12px; margin-top: 12px; }
 .pictures img { display: block; width: 100%; height: auto; aspect-ratio: 1; object-fit: cover; border-radius: 8px; background: var(--rule); }
-.pictures img.pixels { image-rendering: pixelated; }
 .pictures figcaption { font-size: 13px; line-height: 1.35; margin-top: 6px; overflow-wrap: anywhere; }
+.sheet { grid-template-columns: repeat(auto-fill, minmax(min(100%, 190px), 1fr)) !important; }
+.answers { list-style: none; }
+.answers li { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 1px 8px; margin-top: 5px; }
+.answers li:first-child { font-weight: 650; }
+.answers .track { grid-column: 1 / -1; }
+.track { display: block; height: 8px; border-radius: 4px; background: color-mix(in srgb, var(--blue) 14%, transparent); overflow: hidden; }
+.track i { display: block; height: 100%; border-radius: 4px; background: var(--blue); width: calc(100% * var(--share)); }
+.answers .track { height: 4px; }
+.answers li:not(:first-child) i { opacity: .45; }
+.cut { display: flex; min-width: 0; white-space: pre; }
+.cut span:first-child { overflow: hidden; text-overflow: ellipsis; }
+.cut span:last-child { flex: none; }
+.stages { margin-top: 16px; }
+.stages .row { display: flex; gap: 12px; padding-bottom: 4px; }
+.stages figure { flex: none; width: 148px; }
+.stages figure:last-child { margin-left: auto; }
+.stages img { display: block; width: 148px; height: 148px; object-fit: contain; border-radius: 6px; background: var(--page); }
+.stages figcaption { font-size: 12px; line-height: 1.35; margin-top: 5px; overflow-wrap: anywhere; }
+img.pixels { image-rendering: pixelated; }
 .right { color: var(--blue); } .wrong { color: var(--orange); }
 pre { margin: 0; padding: 12px 14px; background: var(--page); border: 1px solid var(--rule); border-radius: 8px;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 pre .word { display: inline-block; max-width: 100%; }
 pre + p, p + pre { margin-top: 8px; }
-.card > p + .of-dark { display: none; }
-@media (prefers-color-scheme: dark) { .of-light { display: none; } .of-dark { display: block; } }
-.scroll { margin-top: 10px; }
+.card > p + .scroll { margin-top: 10px; }
 .card > p + h3, .card > pre + h3, .card > pre + p.small { margin-top: 14px; }
 details { margin-top: 14px; }
 summary { cursor: pointer; color: var(--muted); font-size: 14px; }

@@ -1,106 +1,103 @@
-/** Text as SVG paths, in a font that comes along: machines without fonts draw it, too. */
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import type { Font, Glyph, Path } from "opentype.js";
+/**
+ * Text of charts and sheets: SVG's <text> in the system's font. Which font that is shows only where it is drawn, so room is
+ * kept for a wide one (DejaVu Sans, the default of many Linux systems); Helvetica, Segoe UI and Roboto are a tenth narrower.
+ */
+import type { Html } from "./html.ts";
+import { shape } from "./shape.ts";
 
-const require = createRequire(import.meta.url);
-// a CommonJS module whose types are those of an ES module
-const opentype = require("opentype.js") as typeof import("opentype.js");
+export const FONTS = `system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif`;
 
-const WEIGHTS = { normal: 400, bold: 600 } as const;
-const fonts = new Map<keyof typeof WEIGHTS, Font>();
+/** Advance widths of DejaVu Sans from U+0020 to U+007E, two digits each, in fiftieths of the font size. */
+const WIDTHS =
+  "1620234232483914202025421618161732323232323232323232171742424227503434353932293938151533284337393039353231373449343134201720422525313227323118323214142914493231323221262032304130302632173242";
+const BOLD = 1.1;
+/** Of other letters: Latin, Greek and Cyrillic; Chinese, Japanese, Korean and emoji; what stands above or below a letter. */
+const [OTHER, WIDE, NONE] = [0.7, 1.05, 0];
 
-function fontOf(weight: keyof typeof WEIGHTS): Font {
-  const known = fonts.get(weight);
-  if (known) return known;
-  const name = `@fontsource/inter/files/inter-latin-${WEIGHTS[weight]}-normal.woff`;
-  const { buffer, byteOffset, length } = readFileSync(require.resolve(name));
-  const font = opentype.parse(buffer.slice(byteOffset, byteOffset + length));
-  fonts.set(weight, font);
-  return font;
+export interface Letters {
+  /** In pixels. */
+  readonly size: number;
+  readonly bold?: boolean;
 }
 
-/** The nearer of the two weights that come along, for one as CSS writes it. */
-export function weightOf(css: string | number | undefined): keyof typeof WEIGHTS {
-  return /^(?:bold|[6-9]00)$/.test(String(css)) ? "bold" : "normal";
-}
-
-export interface TextOptions {
+export interface TextOptions extends Letters {
   readonly x: number;
   /** Of the baseline. */
   readonly y: number;
-  readonly size: number;
-  readonly weight?: keyof typeof WEIGHTS;
   readonly colour?: string;
-  /** Longer text is cut off, with an ellipsis. */
+  /** Longer text is cut in the middle: names often differ at their end. */
   readonly maxWidth?: number;
   /** What of the line stands at x. */
   readonly anchor?: "start" | "middle" | "end";
+  /** Degrees clockwise around (x, y). */
+  readonly turned?: number;
 }
 
-/** The font's Latin part has no minus sign. */
-function withoutMinus(content: string): string {
-  return content.replaceAll("−", "–");
+/** Room for a line of text, in pixels. */
+export function textWidth(content: string, { size, bold = false }: Letters): number {
+  const ems = Array.from(content).reduce((sum, letter) => sum + letterWidth(letter), 0);
+  return ems * size * (bold ? BOLD : 1);
 }
 
-/** Whether the font has every letter. */
-export function covers(content: string): boolean {
-  const font = fontOf("normal");
-  return Array.from(withoutMinus(content)).every((letter) => font.charToGlyphIndex(letter) > 0);
+function letterWidth(letter: string): number {
+  const code = letter.codePointAt(0) ?? 0;
+  if (code >= 0x20 && code < 0x7f) return Number(WIDTHS.slice(2 * code - 64, 2 * code - 62)) / 50;
+  if (/\p{M}/u.test(letter)) return NONE;
+  return code >= 0x1100 ? (/[…–—‘-”•]/.test(letter) ? OTHER : WIDE) : OTHER;
 }
 
-/** With two decimals. opentype.js writes a number just below zero as 0 and takes it for negative, which needs no space before it. */
-function pathData(path: Path): string {
-  const rounded = path.commands.map((command) =>
-    Object.fromEntries(
-      Object.entries(command).map(([key, value]: [string, unknown]) => [
-        key,
-        typeof value === "number" ? Math.round(value * 100) / 100 || 0 : value,
-      ]),
-    ),
-  );
-  path.commands = rounded as typeof path.commands;
-  return path.toPathData(2);
+/** The text, or both its ends around "…" where it is longer than `maxWidth` pixels. */
+export function fitText(content: string, { maxWidth, ...letters }: Letters & { maxWidth: number }): string {
+  if (textWidth(content, letters) <= maxWidth) return content;
+  const all = Array.from(content);
+  for (let kept = all.length - 1; kept > 1; kept--) {
+    const shown = cutMiddle(all, kept);
+    if (textWidth(shown, letters) <= maxWidth) return shown;
+  }
+  return "…";
 }
 
-function glyphsOf(content: string, font: Font): Glyph[] {
-  return Array.from(withoutMinus(content), (letter) => font.charToGlyph(letter));
+/** So many letters of both ends: `IMG_2024…_0412.jpg`. */
+function cutMiddle(letters: readonly string[], kept: number): string {
+  const end = Math.ceil(kept / 2);
+  return `${letters
+    .slice(0, kept - end)
+    .join("")
+    .trimEnd()}…${letters.slice(-end).join("").trimStart()}`;
 }
 
-/** Of a line, in the unit of `size`. */
-export function textWidth(
+/** Lines of at most `maxWidth` pixels, broken between words. */
+export function wrapText(
   content: string,
-  { size, weight = "normal" }: Pick<TextOptions, "size" | "weight">,
-): number {
-  const font = fontOf(weight);
-  const units = glyphsOf(content, font).reduce((sum, { advanceWidth = 0 }) => sum + advanceWidth, 0);
-  return (units * size) / font.unitsPerEm;
+  { maxWidth, ...letters }: Letters & { maxWidth: number },
+): string[] {
+  const lines: string[] = [];
+  for (const word of content.split(" ")) {
+    const longer = `${lines.at(-1) ?? ""} ${word}`;
+    if (lines.length > 0 && textWidth(longer, letters) <= maxWidth) lines.splice(-1, 1, longer);
+    else lines.push(word);
+  }
+  return lines;
 }
 
-/** A `<path>` of one line of text, letter by letter: captions need no ligatures. */
+/** One line of text. */
 export function text(
   content: string,
-  {
-    x,
-    y,
-    size,
-    weight = "normal",
-    colour = "#1d2733",
-    maxWidth = Number.POSITIVE_INFINITY,
-    anchor = "start",
-  }: TextOptions,
-): string {
-  const font = fontOf(weight);
-  const scale = size / font.unitsPerEm;
-  const widthOf = (line: string): number => textWidth(line, { size, weight });
-  let shown = withoutMinus(content);
-  while (shown.length > 1 && widthOf(shown) > maxWidth)
-    shown = `${shown.replace(/…$/, "").slice(0, -1).trimEnd()}…`;
-  let at = x - { start: 0, middle: 0.5, end: 1 }[anchor] * widthOf(shown);
-  const paths = glyphsOf(shown, font).map((glyph) => {
-    const path = pathData(glyph.getPath(at, y, size));
-    at += (glyph.advanceWidth ?? 0) * scale;
-    return path;
-  });
-  return `<path fill="${colour}" d="${paths.join("")}"/>`;
+  { x, y, colour = "var(--ink)", maxWidth, anchor = "start", turned, ...letters }: TextOptions,
+): Html {
+  const shown = maxWidth === undefined ? content : fitText(content, { ...letters, maxWidth });
+  return shape(
+    "text",
+    {
+      x,
+      y,
+      "font-size": letters.size,
+      "font-weight": letters.bold === true ? 600 : undefined,
+      fill: colour,
+      "text-anchor": anchor === "start" ? undefined : anchor,
+      transform: turned === undefined ? undefined : `rotate(${turned} ${x.toFixed(2)} ${y.toFixed(2)})`,
+    },
+    shown,
+    shown !== content && shape("title", {}, content),
+  );
 }

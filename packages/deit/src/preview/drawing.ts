@@ -1,4 +1,4 @@
-/** What contact sheets are made of: a white ground, pictures fitted into cells, text and bars as SVG over them. */
+/** What contact sheets are made of: pages with images inside, or one image of a white ground with images fitted into cells. */
 import { stat } from "node:fs/promises";
 import { dirname, extname } from "node:path";
 import sharp from "sharp";
@@ -6,11 +6,21 @@ import type { OverlayOptions } from "sharp";
 import type { Picture } from "../augmentation/picture.ts";
 import { ConfigError } from "../errors.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
+import { colour } from "../figures/colours.ts";
+import type { Html } from "../figures/html.ts";
+import { hasFonts, marksLayer as drawMarks } from "../figures/layer.ts";
+import { embeddedPicture, htmlDocument } from "../figures/page.ts";
 
-export const QUIET = "#66717e";
-const FORMATS = [".png", ".jpg", ".jpeg", ".webp"];
+export const QUIET = colour("muted");
+const PAGE = ".html";
+/** Images up to this side are shown pixel by pixel. */
+const SMALL = 64;
+const FORMATS = [PAGE, ".png", ".jpg", ".jpeg", ".webp"];
 
-/** `option` is the flag that named the file. @throws ConfigError for another ending, and when its folder is not there */
+/**
+ * `option` is the flag that named the file.
+ * @throws ConfigError for another ending, when its folder is not there, and for an image on a machine without fonts
+ */
 export async function checkSheetFile(file: string, option: string): Promise<void> {
   if (!FORMATS.includes(extname(file).toLowerCase())) {
     throw new ConfigError(
@@ -19,12 +29,30 @@ export async function checkSheetFile(file: string, option: string): Promise<void
       { code: "options/value" },
     );
   }
+  if (!isPage(file) && !(await hasFonts()))
+    throw new ConfigError(
+      option,
+      `--${option}: ${file} needs a font for its captions, and none is installed`,
+      {
+        code: "options/no-fonts",
+        hint: "Name a file that ends in .html, or install a font (Debian: fonts-dejavu-core).",
+      },
+    );
   const folder = dirname(file);
   if ((await stat(folder).catch(() => undefined))?.isDirectory() ?? false) return;
   throw new ConfigError(option, `--${option}: there is no folder ${folder}`, {
     code: "options/value",
     hint: "Make it first, or name another.",
   });
+}
+
+export function isPage(file: string): boolean {
+  return extname(file).toLowerCase() === PAGE;
+}
+
+/** Writes a sheet as a page. @throws DeitError when it cannot be written */
+export async function writePage(file: string, title: string, body: Html): Promise<void> {
+  await writeFileAtomic(file, htmlDocument(title, body), { what: "the sheet" });
 }
 
 /** Writes a sheet of so many pixels; the ending says the format. @throws DeitError when it cannot be written */
@@ -42,11 +70,10 @@ export async function writeDrawing(
 
 /** SVG elements as one layer. */
 export function marksLayer(
-  marks: readonly string[],
-  { width, height, top = 0 }: { width: number; height: number; top?: number },
+  marks: readonly Html[],
+  { top = 0, ...size }: { width: number; height: number; top?: number },
 ): OverlayOptions {
-  const drawing = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${marks.join("")}</svg>`;
-  return { input: Buffer.from(drawing), left: 0, top };
+  return { input: drawMarks(marks, size), left: 0, top };
 }
 
 /** Fitted into a square cell; small pictures are enlarged pixel by pixel, so that their pixels can be seen. */
@@ -60,4 +87,17 @@ export async function fitted(
     .raw()
     .toBuffer();
   return { input, raw: { width: side, height: side, channels: 3 }, left, top };
+}
+
+/** An image of at most `side` pixels for a page; one of few pixels is kept, and shown, pixel by pixel. */
+export async function pageImage(
+  { width, height, data }: Picture,
+  { side, alt }: { side: number; alt: string },
+): Promise<Html> {
+  const small = Math.max(width, height) <= SMALL;
+  const bytes = await sharp(data, { raw: { width, height, channels: 3 } })
+    .resize(side, side, { fit: "inside", withoutEnlargement: true })
+    .webp(small ? { lossless: true } : { quality: 82 })
+    .toBuffer();
+  return embeddedPicture(bytes, "webp", { alt, pixels: small });
 }

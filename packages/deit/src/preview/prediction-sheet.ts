@@ -1,7 +1,20 @@
 /** A contact sheet of pictures with what a model says of them. Pictures are read one at a time, and again: none is kept. */
 import type { OverlayOptions } from "sharp";
 import { readNamedImage } from "../data/named-image.ts";
-import { checkSheetFile, fitted, marksLayer, QUIET, writeDrawing } from "./drawing.ts";
+import {
+  checkSheetFile,
+  fitted,
+  isPage,
+  marksLayer,
+  pageImage,
+  QUIET,
+  writeDrawing,
+  writePage,
+} from "./drawing.ts";
+import { colour } from "../figures/colours.ts";
+import type { Html } from "../figures/html.ts";
+import { html, middleCut } from "../figures/html.ts";
+import { shape } from "../figures/shape.ts";
 import { text } from "../figures/text.ts";
 
 /** An image, by path or address, and its answers, best first. */
@@ -25,11 +38,10 @@ const NAME = 20;
 const ANSWER = 25;
 const BAR = 4;
 const SCORE = 52;
-const TRACK = "#e6eaee";
-const BARS = ["#08519c", "#9db4cc"] as const;
+const TRACK = colour("rule");
 
 /**
- * Writes the pictures, at most `most` of them, as a sheet; the ending says the format: .png, .jpg or .webp.
+ * Writes the pictures, at most `most` of them, as a sheet; the ending says the format: .html, .png, .jpg or .webp.
  * @returns how many are on it
  * @throws ConfigError when its folder is not there; DataError for a picture that cannot be read any more
  */
@@ -40,6 +52,10 @@ export async function writePredictionSheet(
 ): Promise<number> {
   await checkSheetFile(file, "sheet");
   const shown = pictures.slice(0, most);
+  if (isPage(file)) {
+    await writePredictionPage(file, shown, { title, subtitle });
+    return shown.length;
+  }
   const columns = Math.min(COLUMNS, Math.max(FEWEST_COLUMNS, shown.length));
   const answers = Math.min(ANSWERS, Math.max(...shown.map(({ predictions }) => predictions.length)));
   const below = NAME + answers * ANSWER + 6;
@@ -47,13 +63,13 @@ export async function writePredictionSheet(
   const width = 2 * MARGIN + columns * (CELL + GAP) - GAP;
   const height = HEADING + 2 * MARGIN + rows * (CELL + below + GAP) - GAP;
   const heading = [
-    text(title, { x: MARGIN, y: MARGIN + 20, size: 21, weight: "bold", maxWidth: width - 2 * MARGIN }),
+    text(title, { x: MARGIN, y: MARGIN + 20, size: 21, bold: true, maxWidth: width - 2 * MARGIN }),
     text(subtitle, { x: MARGIN, y: MARGIN + 44, size: 13, colour: QUIET, maxWidth: width - 2 * MARGIN }),
   ];
   const layers: OverlayOptions[] = [marksLayer(heading, { width, height: HEADING + MARGIN })];
   for (let row = 0; row < rows; row++) {
     const top = HEADING + MARGIN + row * (CELL + below + GAP);
-    const marks: string[] = []; // a layer a row: renderers limit the size of one drawing
+    const marks: Html[] = []; // a layer a row: renderers limit the size of one drawing
     for (const [column, { image, predictions }] of shown
       .slice(row * columns, (row + 1) * columns)
       .entries()) {
@@ -73,18 +89,59 @@ export async function writePredictionSheet(
 function answerMarks(
   { label, score }: { label: string; score: number },
   { x, y, first }: { x: number; y: number; first: boolean },
-): string[] {
-  const weight = first ? "bold" : "normal";
-  const colour = first ? "#1d2733" : QUIET;
-  const percent = `${(100 * score).toFixed(1)} %`;
-  const bar = (length: number, fill: string): string =>
-    `<rect x="${x}" y="${y + 18}" width="${length.toFixed(1)}" height="${BAR}" rx="2" fill="${fill}"/>`;
+): Html[] {
+  const style = { size: 12.5, bold: first, y: y + 13, colour: first ? colour("ink") : QUIET };
+  const bar = (width: number, fill: string, opacity?: number): Html =>
+    shape("rect", { x, y: y + 18, width, height: BAR, rx: 2, fill, opacity });
   return [
-    text(label, { x, y: y + 13, size: 12.5, weight, colour, maxWidth: CELL - SCORE - 4 }),
-    text(percent, { x: x + CELL, y: y + 13, size: 12.5, weight, colour, anchor: "end" }),
+    text(label, { ...style, x, maxWidth: CELL - SCORE - 4 }),
+    text(percent(score), { ...style, x: x + CELL, anchor: "end" }),
     bar(CELL, TRACK),
-    ...(score > 0 ? [bar(Math.max(BAR, CELL * score), BARS[first ? 0 : 1])] : []),
+    ...(score > 0 ? [bar(Math.max(BAR, CELL * score), colour("blue"), first ? 1 : 0.45)] : []),
   ];
+}
+
+function percent(score: number): string {
+  return `${(100 * score).toFixed(1)} %`;
+}
+
+/** The same as a page. */
+async function writePredictionPage(
+  file: string,
+  shown: readonly PredictedPicture[],
+  { title, subtitle }: { title: string; subtitle: string },
+): Promise<void> {
+  const figures: Html[] = [];
+  for (const { image, predictions } of shown) {
+    const name = shortName(image);
+    const answers = predictions.slice(0, ANSWERS).map(
+      ({ label, score }) =>
+        html`<li title="${label}">
+          ${middleCut(label)}<span class="figure">${percent(score)}</span
+          ><span class="track"><i style="--share:${score.toFixed(4)}"></i></span>
+        </li>`,
+    );
+    figures.push(
+      html`<figure>
+        ${await pageImage(await readNamedImage(image), { side: 2 * CELL, alt: name })}
+        <figcaption>
+          <span class="muted">${middleCut(name)}</span>
+          <ul class="answers">
+            ${answers}
+          </ul>
+        </figcaption>
+      </figure>`,
+    );
+  }
+  await writePage(
+    file,
+    title,
+    html`<header>
+        <h1>${title}</h1>
+        <p class="lead">${subtitle}</p>
+      </header>
+      <div class="pictures sheet">${figures}</div>`,
+  );
 }
 
 /** The end of a long path: the file and its folder, which is often a class. */

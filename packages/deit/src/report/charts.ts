@@ -1,161 +1,119 @@
-/**
- * The charts of a report as SVG: Vega-Lite drawn without a screen. Colours are CSS variables of the page, so that
- * a chart follows its light and dark. Titles and keys are the page's: they wrap on a phone, where a chart only shrinks.
- */
-import type { TopLevelSpec } from "vega-lite";
+/** The charts of a report. Titles and keys are the page's: they wrap on a phone, where a chart only shrinks. */
 import type { Calibration } from "../evaluation/calibration.ts";
-import { drawSvg, ZERO_AS_ZERO } from "../figures/draw.ts";
+import type { Format } from "../figures/axis.ts";
+import { numberAxis, percentLabel } from "../figures/axis.ts";
+import { drawChart } from "../figures/chart.ts";
+import { colour } from "../figures/colours.ts";
+import { bars, dots, line, segments } from "../figures/marks.ts";
 import type { EpochRecord } from "../training/run-log.ts";
+import { percent, short } from "./format.ts";
 
 /** A line over epochs. */
 export interface Series {
   readonly name: string;
-  /** A CSS variable of style.ts. */
   readonly colour: string;
   /** Key in the records of log.jsonl. */
   readonly key: string;
 }
 
-type Spec = Extract<TopLevelSpec, { layer: unknown }>;
-type Layer = Spec["layer"][number];
-
 /** About as wide as a chart is shown, so that its letters keep their size. */
-const WIDTH = 320;
-const HEIGHT = 200;
+const WIDTH = 300;
+const HEIGHT = 190;
 const RELIABILITY_WIDTH = 420;
+/** Epochs that are dots on their line; of more the line is enough. */
+const DOTTED = 15;
 
 /** Lines of some series of a log by epoch, from 1; epochs without a value are passed over. `best`: a point to mark. */
-export async function curves(
+export function curves(
   log: readonly EpochRecord[],
   series: readonly Series[],
   {
     format,
     best,
     description,
-  }: { format?: string; best?: { epoch: number; key: string }; description: string },
-): Promise<string> {
-  const values = log.flatMap((record) =>
-    series.flatMap(({ key, name }) => {
-      const value = record[key];
-      return typeof value === "number"
-        ? [{ epoch: record.epoch + 1, value, name, best: record.epoch === best?.epoch && key === best.key }]
-        : [];
+  }: { format?: Format; best?: { epoch: number; key: string }; description: string },
+): string {
+  const lines = series.map(({ name, colour, key }) => ({
+    colour,
+    points: log.flatMap((record) => {
+      const y = record[key];
+      if (typeof y !== "number") return [];
+      const marked = record.epoch === best?.epoch && key === best.key;
+      return [{ x: record.epoch + 1, y, marked, title: `epoch ${record.epoch + 1}, ${name}: ${short(y)}` }];
     }),
-  );
-  const epochs = values.map(({ epoch }) => epoch);
-  const [first, last] = [Math.min(...epochs), Math.max(...epochs)];
-  const colour = {
-    field: "name",
-    type: "nominal",
-    scale: { domain: series.map(({ name }) => name), range: series.map(({ colour }) => colour) },
-    legend: null,
-  } as const;
-  const points: Layer = { mark: { type: "point", filled: true, size: 28, opacity: 1 } };
-  const marked: Layer = {
-    transform: [{ filter: "datum.best" }],
-    mark: { type: "point", filled: true, size: 90, opacity: 1, stroke: "var(--surface)", strokeWidth: 2 },
-  };
-  return draw({
+  }));
+  const all = lines.flatMap(({ points }) => points);
+  const epochs = all.map(({ x }) => x);
+  const isShort = Math.max(...epochs) - Math.min(...epochs) < DOTTED;
+  return drawChart({
     description,
-    width: WIDTH,
-    height: HEIGHT,
-    data: { values },
-    encoding: {
-      x: {
-        field: "epoch",
-        type: "quantitative",
-        scale: first < last ? { domain: [first, last], nice: false } : {},
-        axis: { tickMinStep: 1, format: "d", title: "epoch" },
+    panels: [
+      {
+        width: WIDTH,
+        height: HEIGHT,
+        x: numberAxis(epochs, { title: "epoch", whole: true }),
+        y: numberAxis(
+          all.map(({ y }) => y),
+          { ...(format && { format }) },
+        ),
+        marks: lines.flatMap(({ colour: own, points }) => [
+          line(points, { colour: own }),
+          ...(isShort ? [dots(points, { colour: own })] : []),
+          dots(
+            points.filter(({ marked }) => marked),
+            { colour: own, radius: 5.5, edge: colour("surface") },
+          ),
+        ]),
       },
-      y: {
-        field: "value",
-        type: "quantitative",
-        scale: { zero: false },
-        axis: { title: null, ...(format && { format, labelExpr: ZERO_AS_ZERO }) },
-      },
-      color: colour,
-    },
-    layer: [
-      { mark: { type: "line", strokeWidth: 2, strokeJoin: "round", interpolate: "linear" } },
-      ...(last - first < 15 ? [points] : []),
-      marked,
     ],
   });
 }
 
 /** Accuracy (bars) and mean confidence (lines) of each bin; below, how many answers have which confidence. */
-export async function reliability({ bins }: Calibration): Promise<string> {
+export function reliability({ bins }: Calibration): string {
   const total = bins.reduce((sum, { count }) => sum + count, 0);
-  const values = bins.filter(({ count }) => count > 0).map((bin) => ({ ...bin, share: bin.count / total }));
-  const unit = { domain: [0, 1], nice: false };
-  const x = {
-    field: "from",
-    type: "quantitative" as const,
-    scale: unit,
-    axis: { format: ".0%", title: null },
-  };
-  const bar = { type: "bar", binSpacing: 1 } as const;
-  return draw({
-    description: "Reliability: accuracy of the answers by their confidence",
-    spacing: 14,
-    vconcat: [
+  const full = bins.filter(({ count }) => count > 0);
+  const unit = { domain: [0, 1], format: percentLabel } as const;
+  return drawChart({
+    description: "Reliability: share of right answers by their confidence",
+    panels: [
       {
         width: RELIABILITY_WIDTH,
-        height: 260,
-        data: { values },
-        encoding: { x },
-        layer: [
-          {
-            mark: { ...bar, color: "var(--blue)", opacity: 0.85 },
-            encoding: {
-              x2: { field: "to" },
-              y: {
-                field: "accuracy",
-                type: "quantitative",
-                scale: unit,
-                axis: { format: ".0%", title: "answers that are right" },
-              },
-              y2: { datum: 0 },
-            },
-          },
-          {
-            mark: { type: "rule", color: "var(--orange)", strokeWidth: 3 },
-            encoding: {
-              x2: { field: "to" },
-              y: { field: "confidence", type: "quantitative", scale: unit },
-            },
-          },
-          {
-            data: { values: [{ from: 0, to: 1 }] },
-            mark: { type: "rule", strokeDash: [4, 4], color: "var(--muted)" },
-            encoding: {
-              x2: { field: "to" },
-              y: { field: "from", type: "quantitative", scale: unit },
-              y2: { field: "to" },
-            },
-          },
+        height: 250,
+        x: numberAxis([], unit),
+        y: numberAxis([], { ...unit, title: "answers that are right" }),
+        marks: [
+          bars(
+            full.map(({ from, to, accuracy, count }) => ({
+              from,
+              to,
+              value: accuracy,
+              title: `${percent(accuracy)} of ${count} answers are right`,
+            })),
+            { colour: colour("blue"), opacity: 0.85 },
+          ),
+          segments(
+            full.map(({ from, to, confidence }) => ({ x: [from, to], y: confidence })),
+            { colour: colour("orange"), width: 3 },
+          ),
+          segments([{ x: [0, 1], y: [0, 1] }], { colour: colour("muted"), width: 1, dash: "4 4" }),
         ],
       },
       {
         width: RELIABILITY_WIDTH,
-        height: 64,
-        data: { values },
-        mark: { ...bar, color: "var(--muted)", opacity: 0.5 },
-        encoding: {
-          x: { ...x, axis: { format: ".0%", title: "confidence" } },
-          x2: { field: "to" },
-          y: {
-            field: "share",
-            type: "quantitative",
-            axis: { format: ".0%", title: "answers", tickCount: 2 },
-          },
-          y2: { datum: 0 },
-        },
+        height: 60,
+        x: numberAxis([], { ...unit, title: "confidence" }),
+        y: numberAxis(
+          full.map(({ count }) => count / total),
+          { zero: true, format: percentLabel, title: "answers", distance: 30 },
+        ),
+        marks: [
+          bars(
+            full.map(({ from, to, count }) => ({ from, to, value: count / total, title: String(count) })),
+            { colour: colour("muted"), opacity: 0.5 },
+          ),
+        ],
       },
     ],
   });
-}
-
-function draw(spec: TopLevelSpec): Promise<string> {
-  return drawSvg(() => spec, "page");
 }

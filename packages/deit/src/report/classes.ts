@@ -82,7 +82,7 @@ function matrixCell({
   images: number;
   name: (index: number) => string;
 }): Html {
-  if (count === 0) return html`<td style="--fill:var(--blue-rgb);--share:.04"></td>`;
+  if (count === 0) return html`<td style="--fill:var(--blue);--share:.04"></td>`;
   const share = count / images;
   const right = label === predicted;
   // Mistakes are rare: the square root keeps a few percent visible.
@@ -91,7 +91,7 @@ function matrixCell({
   return html`<td
     class="${strength > 0.7 && "strong"}"
     title="${title}"
-    style="--fill:var(--${right ? "blue" : "orange"}-rgb);--share:${strength.toFixed(3)}"
+    style="--fill:var(--${right ? "blue" : "orange"});--share:${strength.toFixed(3)}"
   >
     ${Math.round(100 * share)}
   </td>`;

@@ -10,6 +10,7 @@ import type { EvaluateHooks } from "../evaluation/logits.ts";
 import type { Selection } from "../evaluation/share.ts";
 import { shareOf, shareReport } from "../evaluation/share.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
+import { scientific } from "../figures/axis.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { readRun } from "../training/run-folder.ts";
 import { planTraining } from "../training/plan.ts";
@@ -79,13 +80,13 @@ export async function reportRun(
     measured,
     calibration,
     charts: {
-      loss: await curves(log, present(log, LOSS), { description: "Loss by epoch" }),
-      accuracy: await curves(log, present(log, ACCURACY), {
+      loss: curves(log, present(log, LOSS), { description: "Loss by epoch" }),
+      accuracy: curves(log, present(log, ACCURACY), {
         description: "Accuracy by epoch",
         ...bestPoint(log, best),
       }),
-      rate: await curves(log, RATE, { format: ".1~e", description: "Learning rate by epoch" }),
-      reliability: await reliability(calibration),
+      rate: curves(log, RATE, { format: scientific, description: "Learning rate by epoch" }),
+      reliability: reliability(calibration),
     },
     examples: {
       perClass,

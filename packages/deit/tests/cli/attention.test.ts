@@ -57,12 +57,10 @@ describe("attention", () => {
     expect(code).toBe(0);
     expect(out).toContain(join(folder, "index.html"));
     expect((await readdir(folder)).toSorted()).toEqual([
-      "0-heads-class-dark.png",
       "0-heads-class.png",
       "0-layer1-head2-class.png",
       "0-layer3-head2-class.png",
       "0-rollout-class.png",
-      "0-tokens-dark.png",
       "0-tokens.png",
       "attention.csv",
       "attention.json",

@@ -82,7 +82,7 @@ it("fails when nothing can be read, and before any work for places that are none
   for (const [words, message] of [
     [["--json", "--csv"], "--csv and --json both print to stdout"],
     [["--out", join(root, "gone/a.csv")], "--out: there is no folder"],
-    [["--sheet", join(root, "sheet.gif")], "expected a name that ends in .png"],
+    [["--sheet", join(root, "sheet.gif")], "expected a name that ends in .html, .png"],
   ] as const) {
     const { code, out, err } = await predict(photos, ...words);
     expect([code, out, err]).toEqual([2, "", expect.stringContaining(message)]);

@@ -54,7 +54,7 @@ describe("transformers-js", () => {
     expect(result.files.map(({ file }) => file)).toEqual([
       "README.md",
       "config.json",
-      "confusion.png",
+      "confusion.svg",
       "model.safetensors",
       "onnx/model.onnx",
       "onnx/model_fp16.onnx",
@@ -104,7 +104,7 @@ describe("transformers-js", () => {
         },
       ],
     });
-    expect(card).toContain("![confusion matrix](confusion.png)");
+    expect(card).toContain("![confusion matrix](confusion.svg)");
     expect(card).toMatch(/ranges of the int8 file's activations are those of \d+ training images/);
     expect(card).toContain('pipeline("image-classification", "./for-js"');
     expect((await readdir(root)).filter((name) => name.endsWith(".partial"))).toEqual([]);
@@ -124,7 +124,7 @@ describe("transformers-js", () => {
     });
     expect(warnings.join("\n")).toMatch(/no images were given.*noise/);
     expect(result.comparisons[0]?.acc1).toBeUndefined();
-    expect(result.files.map(({ file }) => file)).not.toContain("confusion.png");
+    expect(result.files.map(({ file }) => file)).not.toContain("confusion.svg");
     const card = await readFile(join(root, "blind/README.md"), "utf8");
     expect(card).toContain("images of noise");
     expect(card).toContain("finds the ranges of its activations in every run");

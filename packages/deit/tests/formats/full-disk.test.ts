@@ -6,19 +6,29 @@ import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { writeAnalysis } from "../../src/analysis/analysis-folder.ts";
 import { openJournal } from "../../src/analysis/throughput/journal.ts";
-import type { Figure } from "../../src/figures/draw.ts";
+import { numberAxis } from "../../src/figures/axis.ts";
+import type { Chart } from "../../src/figures/chart.ts";
+import { dots } from "../../src/figures/marks.ts";
 import { makeFolder, openGrowingFile, writeFileAtomic } from "../../src/formats/atomic-file.ts";
 import { writePredictionSheet } from "../../src/preview/prediction-sheet.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { canMountSmallDisk, mountSmallDisk } from "./small-disk.ts";
 
-const figure: Figure = ({ blue }) => ({
-  width: 200,
-  height: 200,
-  data: { values: Array.from({ length: 200 }, (_, x) => ({ x, y: (x * x) % 17 })) },
-  mark: { type: "point", color: blue },
-  encoding: { x: { field: "x", type: "quantitative" }, y: { field: "y", type: "quantitative" } },
-});
+const figure: Chart = {
+  description: "many points",
+  panels: [
+    {
+      x: numberAxis([0, 800]),
+      y: numberAxis([0, 16]),
+      marks: [
+        dots(
+          Array.from({ length: 800 }, (_, x) => ({ x, y: (x * x) % 17 })),
+          { colour: "#2d5f9e" },
+        ),
+      ],
+    },
+  ],
+};
 const page = { title: "t", lead: "", sections: [] };
 
 type Writer = (folder: string) => Promise<unknown>;

@@ -1,4 +1,5 @@
 /** The sheet of pictures with their answers, as pixels. */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, expect, test } from "vitest";
@@ -39,7 +40,7 @@ test("has every picture, with bars as long as the scores", async () => {
   );
   const side = 176;
   expect(await count(file, RED)).toBe(7 * side * side);
-  const bars = await count(file, { r: 8, g: 81, b: 156 });
+  const bars = await count(file, { r: 45, g: 95, b: 158 });
   const expected = side * (1 + 0.5 + 5 * 0.25) * 4;
   expect(Math.abs(bars - expected)).toBeLessThan(0.06 * expected); // round ends
 });
@@ -52,6 +53,16 @@ test("is of the kind that its name says, and shows so many pictures at most", as
   const { format, width, height } = await sharp(file).metadata();
   expect([format, width]).toEqual(["webp", 2 * 28 + 6 * 196 - 20]);
   expect(height).toBe(66 + 2 * 28 + 2 * (176 + 20 + 2 * 25 + 6 + 20) - 20); // two rows
+});
+
+test("as a page it has every image inside, and every answer as text", async () => {
+  const file = join(root, "sheet.html");
+  expect(await writePredictionSheet(file, [entry(0.75), entry(0.5)], words)).toBe(2);
+  const page = await readFile(file, "utf8");
+  expect(page.match(/<img src="data:image\/webp;base64,/g)).toHaveLength(2);
+  expect(page).toContain("75.0 %");
+  expect(page).toContain('title="red &lt;&amp;&gt; square"');
+  expect(page).toContain("--share:0.7500");
 });
 
 test("says what is wrong with its place", async () => {

@@ -1,6 +1,8 @@
 /** A preview shows what the loader and the program make of the same step, not something like it. */
+import { execFile } from "node:child_process";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import sharp from "sharp";
 import { beforeAll, expect, test } from "vitest";
 import { mixFeed } from "../../src/augmentation/mixup.ts";
@@ -16,7 +18,6 @@ import { cast } from "../../src/graph/ops.ts";
 import { compile } from "../../src/graph/program.ts";
 import { mixInputs, modelInput, previewBatch } from "../../src/preview/preview.ts";
 import { writeSheet } from "../../src/preview/sheet.ts";
-import { text } from "../../src/figures/text.ts";
 import { mixesOf } from "../../src/training/feeds.ts";
 import { preparePixels } from "../../src/training/pixels.ts";
 import { planBatches } from "../../src/data/plan.ts";
@@ -223,11 +224,42 @@ test("says what is not there", async () => {
   await expect(writeSheet(nowhere, [], words)).rejects.toThrow("--out: there is no folder");
 });
 
-test("the sheet is a picture, its text drawn without the machine's fonts", async () => {
+test("the sheet is a page with its images inside, or an image", async () => {
   const rows = await previewBatch(planImages(options), { dataset, size: SIZE }, { rows: 3 });
+  const words = { title: "photos <&>", subtitle: "猫 κ", names: () => "x".repeat(500) };
+  const page = join(root, "sheet.html");
+  await writeSheet(page, rows, words);
+  const text = await readFile(page, "utf8");
+  expect(text).toContain("photos &lt;&amp;&gt;");
+  const stages = rows.reduce((sum, row) => sum + row.stages.length, 0);
+  expect(text.match(/<img src="data:image\/webp;base64,/g)).toHaveLength(stages);
+  for (const { stages } of rows) for (const { label } of stages) expect(text).toContain(label);
   const file = join(root, "sheet.png");
-  await writeSheet(file, rows, { title: "photos <&>", subtitle: "猫 κ", names: () => "x".repeat(500) });
+  await writeSheet(file, rows, words);
   const { width, height, format } = await sharp(await readFile(file)).metadata();
   expect([width >= 1000, height > 500, format]).toEqual([true, true, "png"]);
-  expect(text("ok", { x: 0, y: 10, size: 12 })).toMatch(/^<path fill="#[\da-f]+" d="M[\d.\-MLQCZ ]+"\/>$/);
 });
+
+/** What a process says that looks for fonts in a folder without any. */
+async function withoutFonts(file: string): Promise<string> {
+  const fonts = join(root, "fonts.conf");
+  await writeFile(fonts, `<?xml version="1.0"?><fontconfig><dir>${join(root, "none")}</dir></fontconfig>`);
+  const drawing = new URL("../../src/preview/drawing.ts", import.meta.url).href;
+  const code = `const { checkSheetFile } = await import(${JSON.stringify(drawing)});
+    console.log(await checkSheetFile(${JSON.stringify(file)}, "out").then(() => "fine", (error) => error.code + " " + error.message));`;
+  const env = { ...process.env, FONTCONFIG_FILE: fonts };
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", code], {
+    env,
+  });
+  return stdout.trim();
+}
+
+test.skipIf(process.platform !== "linux")(
+  "without fonts an image of boxes for letters is refused, a page is written",
+  async () => {
+    expect(await withoutFonts(join(root, "sheet.png"))).toMatch(
+      /^options\/no-fonts .*sheet\.png needs a font/,
+    );
+    expect(await withoutFonts(join(root, "sheet.html"))).toBe("fine");
+  },
+);

@@ -1,5 +1,5 @@
 /** What `deit analyze ablation --out DIR` writes besides its runs and results.csv: summary, figures, and all of it as one page. */
-import type { Figure } from "../../figures/draw.ts";
+import type { Chart } from "../../figures/chart.ts";
 import type { PageSection, PageTable } from "../../figures/page.ts";
 import { writeAnalysis } from "../analysis-folder.ts";
 import type { AnswerRecord } from "./answers.ts";
@@ -33,8 +33,8 @@ export async function writeAblation(
   }));
   const words = { value: "top-1, %" };
   const sections: PageSection[] = [];
-  const figures: Record<string, Figure> = {};
-  const add = (name: string, figure: Figure | undefined, section: PageSection): void => {
+  const figures: Record<string, Chart> = {};
+  const add = (name: string, figure: Chart | undefined, section: PageSection): void => {
     if (figure === undefined) return;
     figures[name] = figure;
     sections.push({ ...section, figure });

@@ -1,5 +1,5 @@
 /** The pictures of a table of throughput: accuracy against speed as in the paper's Figure 1, against memory; speed against work. */
-import type { Figure } from "../../figures/draw.ts";
+import type { Chart } from "../../figures/chart.ts";
 import { TABLE_5 } from "../paper-tables.ts";
 import type { ThroughputResult } from "./measure.ts";
 import { scatterFigure } from "./scatter.ts";
@@ -22,7 +22,7 @@ const ON_IMAGENET = "top-1 on ImageNet, %";
 export function accuracyFigure(
   rows: readonly ThroughputResult[],
   { paper = false, sizeBy = "parameters", pictures }: AccuracyOptions = {},
-): Figure | undefined {
+): Chart | undefined {
   const axes = { xTitle: "images a second", yTitle: ON_IMAGENET, better: "more" } as const;
   const pointOf = (row: ThroughputResult, y: number): Point =>
     rowPoint(row, { x: row.imagesPerSecond, y, sizeBy });
@@ -59,7 +59,7 @@ export function accuracyFigure(
 export function memoryFigure(
   rows: readonly ThroughputResult[],
   { paper = false, sizeBy = "parameters", pictures }: AccuracyOptions = {},
-): Figure | undefined {
+): Chart | undefined {
   const pointOf = (row: ThroughputResult, y: number): Point =>
     rowPoint(row, { x: row.batchMemoryMiB, y, sizeBy });
   const axes = { xTitle: `memory of ${batchesOf(rows)}, MiB`, better: "less" } as const;
@@ -109,7 +109,7 @@ function accuracyTitle(pictures: string | undefined): string {
 export function workFigure(
   rows: readonly ThroughputResult[],
   sizeBy: SizeBy = "parameters",
-): Figure | undefined {
+): Chart | undefined {
   const points = rows.flatMap((row): Point[] => {
     if (row.macs === null) return [];
     return [rowPoint(row, { x: row.macs / 1e9, y: row.imagesPerSecond, sizeBy })];

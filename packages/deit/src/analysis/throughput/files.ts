@@ -1,5 +1,5 @@
 /** What `deit analyze throughput --out DIR` writes: tables, figures, and all of it as one page. */
-import type { Figure } from "../../figures/draw.ts";
+import type { Chart } from "../../figures/chart.ts";
 import type { PageSection } from "../../figures/page.ts";
 import { describeEnvironment } from "../../training/run-environment.ts";
 import { writeAnalysis } from "../analysis-folder.ts";
@@ -29,7 +29,7 @@ export async function writeThroughput(
 ): Promise<string[]> {
   const { machine, versions } = await describeEnvironment();
   const where = `${table.device}, ${table.threads} threads, ${machine.cpu ?? machine.platform}`;
-  const figures: { name: string; title: string; lead: string; figure: Figure | undefined }[] = [
+  const figures: { name: string; title: string; lead: string; figure: Chart | undefined }[] = [
     {
       name: "accuracy",
       title: "Accuracy against speed",

@@ -51,7 +51,7 @@ export function addPredictCommand(program: Command): void {
     )
     .option("--csv", "print a table: file,label,score,label_2,score_2,… and a line for each image")
     .option("--out <FILE>", "write that table to a file")
-    .option("--sheet <FILE>", "draw the images with their answers: .png, .jpg or .webp")
+    .option("--sheet <FILE>", "draw the images with their answers: .html, .png, .jpg or .webp")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
   addPreprocessingFlags(command);
@@ -69,7 +69,7 @@ Exit codes: 0 done; 1 none can be read, or another failure; 2 wrong usage;
 
 Examples:
   deit predict runs/photos-deit_w64d4_patch4_32 cat.jpg dog.jpg --topk 3
-  deit predict RUN ./holiday --sheet holiday.jpg
+  deit predict RUN ./holiday --sheet holiday.html
   deit predict RUN './photos/**/*.jpg' --out answers.csv
   find photos -name '*.jpg' | deit predict RUN - --csv
   deit predict RUN https://example.org/cat.jpg

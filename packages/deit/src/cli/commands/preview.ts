@@ -52,7 +52,7 @@ export function addPreviewCommand(data: Command): void {
       .argParser(wholeNumber(flag, flag === "rows" ? 1 : 0))
       .default(standard);
   command
-    .option("--out <FILE>", "where the sheet goes: .png, .jpg or .webp", "preview.png")
+    .option("--out <FILE>", "where the sheet goes: .html, .png, .jpg or .webp", "preview.html")
     .addOption(number("epoch", "which epoch's images, from 0", 0))
     .addOption(number("step", "which step of it, from 0", 0))
     .addOption(number("rows", "how many of the batch's images", 8))
@@ -60,7 +60,7 @@ export function addPreviewCommand(data: Command): void {
     .option("--json", "print every draw as one JSON document")
     .addHelpText(
       "after",
-      "\nExamples:\n  deit data preview ./photos --out sheet.png\n  deit data preview cifar10-deit --step 3\n  deit data preview ./photos --sample 17:2 --json",
+      "\nExamples:\n  deit data preview ./photos --out sheet.html\n  deit data preview cifar10-deit --step 3\n  deit data preview ./photos --sample 17:2 --json",
     )
     .action(runPreview);
 }

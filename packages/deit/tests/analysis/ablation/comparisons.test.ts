@@ -104,7 +104,7 @@ describe("a contrast", () => {
     const files = await writeAblation(out, outcome, { command: "deit analyze ablation" });
     expect((await readdir(out)).toSorted()).toEqual(files.toSorted());
     for (const name of ["curves", "differences", "answers-convnet", "answers-witness"])
-      expect(files).toEqual(expect.arrayContaining([`${name}.svg`, `${name}-dark.png`]));
+      expect(files).toEqual(expect.arrayContaining([`${name}.svg`]));
     const read = (name: string): Promise<string> => readFile(join(out, name), "utf8");
     expect(await read("summary.csv")).toContain(
       `convnet: both heads,3,62.000,2.646,6.572,transformer: both heads,3,2.000,${half.toFixed(3)},true\n`,
