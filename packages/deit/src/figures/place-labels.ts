@@ -41,7 +41,7 @@ interface Place extends PlacedLabel {
 }
 
 /** From the point's edge to its name; beyond the first a line leads there. */
-const DISTANCES = [4, 14, 26, 40, 58];
+const DISTANCES = [4, 14, 26, 40, 58, 80, 104];
 const NEAR = 4;
 /** In quarter turns: right first, then above and below, left, and between. */
 const DIRECTIONS = [0, -1, 1, 2, -0.5, 0.5, -1.5, 1.5].map((turns) => (turns * Math.PI) / 2);
@@ -81,11 +81,13 @@ export function placeLabels(
     }
     if (!moved) break;
   }
+  // what still covers another moves to where there is room, however far, or goes
   for (const [index, place] of chosen.entries()) {
-    const covers = chosen.some(
-      (other, j) => j !== index && place && other && overlap(place.box, other.box) > 0,
-    );
-    if (covers) chosen[index] = undefined;
+    const isFree = ({ box }: Place): boolean =>
+      !chosen.some((other, j) => j !== index && other !== undefined && overlap(box, other.box) > 0);
+    if (place === undefined || isFree(place)) continue;
+    const free = places[index]?.filter(isFree) ?? [];
+    chosen[index] = free.toSorted((a, b) => costOf(a, index) - costOf(b, index))[0];
   }
   return chosen.flatMap((place) => {
     if (place === undefined) return [];
