@@ -1,13 +1,47 @@
 /**
- * `deit-ts/web`: training in a browser, beside what `deit-ts` has. It opens no file and no device: a page gives images
+ * `deit-ts/web`: training in a browser, with what `deit-ts/graph` and `deit-ts/models` have. It opens no file and no device: a page gives images
  * (`imagesInMemory`), a worker that runs a session host over onnxruntime-web (`connect`), and a place for the run
  * (`runInMemory`, or a RunStore of its own); `fit` trains. The same code trains in Node.
  */
-export * from "./index.ts";
+export * from "./graph.ts";
+export * from "./models.ts";
+
+// Images in memory.
+export type { Picture } from "./augmentation/picture.ts";
+export { readPlanar, writePlanar } from "./augmentation/picture.ts";
+export { applyOperation, describeOperation } from "./augmentation/operation.ts";
+export type { Draw, Operation } from "./augmentation/operation.ts";
+export { drawMixes, mixFeed, mixPictures, mixTargets } from "./augmentation/mixup.ts";
+export type { Mix, MixupOptions } from "./augmentation/mixup.ts";
+export { createTransform } from "./augmentation/transform.ts";
+export type {
+  EvaluationTransformOptions,
+  TrainCrop,
+  TrainTransformOptions,
+  Transform,
+  TransformOptions,
+} from "./augmentation/transform.ts";
+export { IMAGENET_NORMALISATION } from "./augmentation/normalisation.ts";
+export type { Normalisation } from "./augmentation/normalisation.ts";
+
+// Options, randomness, errors.
+export { TRAIN_OPTION_NAMES, trainJsonSchema, trainSchema } from "./config/schema.ts";
+export type { TrainInput, TrainOptionName, TrainOptions } from "./config/schema.ts";
+export { parseTrainOptions } from "./config/resolve.ts";
+export { planImages, planTraining } from "./training/plan.ts";
+export type { ImagePlan, TrainingPlan } from "./training/plan.ts";
+export {
+  CheckpointError,
+  ConfigError,
+  DataError,
+  DeitError,
+  DeviceError,
+  FormatError,
+  ShapeError,
+} from "./errors.ts";
+export { VERSION } from "./version.ts";
 
 // A plan of a run from its options.
-export { planTraining } from "./training/plan.ts";
-export type { TrainingPlan } from "./training/plan.ts";
 export { buildModel } from "./models/model-request.ts";
 
 // Where images come from.

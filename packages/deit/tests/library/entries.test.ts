@@ -1,0 +1,61 @@
+/** What each entry of the package exports, and that the deprecated one still has all that it had. */
+import { readFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+import * as models from "deit-ts/models";
+import * as graph from "deit-ts/graph";
+import * as library from "deit-ts";
+
+const ERRORS = [
+  "CheckpointError",
+  "ConfigError",
+  "DataError",
+  "DeitError",
+  "DeviceError",
+  "FormatError",
+  "InterruptedError",
+  "NonFiniteError",
+  "ShapeError",
+];
+
+test("deit-ts has few names: the jobs, and the errors that they throw", () => {
+  const names = Object.keys(library);
+  expect(names.filter((name) => !ERRORS.includes(name)).toSorted()).toEqual([
+    "VERSION",
+    "compare",
+    "createModel",
+    "createRuntime",
+    "doctor",
+    "downloadDataset",
+    "downloadWeights",
+    "estimate",
+    "evaluate",
+    "exportModel",
+    "finetune",
+    "imagesInMemory",
+    "listModels",
+    "listRecipes",
+    "loadRecipe",
+    "openClassifier",
+    "readRun",
+    "reportRun",
+    "resume",
+    "train",
+    "trainJsonSchema",
+  ]);
+  expect(names).toEqual(expect.arrayContaining(ERRORS));
+});
+
+test("deit-ts/graph runs programs in Node", async () => {
+  expect(graph).toHaveProperty("createRuntime");
+});
+
+test("entries that stand beside each other share no other name than errors and random numbers", () => {
+  const both = Object.keys(models).filter((name) => Object.hasOwn(graph, name));
+  expect(both.filter((name) => !ERRORS.includes(name))).toEqual([]);
+});
+
+test("deit-ts/node, deprecated, has every name of 0.1", async () => {
+  const file = new URL("../golden/entry-node.json", import.meta.url);
+  const recorded = JSON.parse(await readFile(file, "utf8")) as string[];
+  expect(Object.keys(await import("../../src/node.ts"))).toEqual(expect.arrayContaining(recorded));
+});
