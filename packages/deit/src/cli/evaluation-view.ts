@@ -14,6 +14,8 @@ const HEADS = [
 export interface ReportViewOptions {
   /** All classes, not only the weakest. */
   readonly perClass?: boolean | undefined;
+  /** Wrong images that are listed. */
+  readonly wrong?: number | undefined;
 }
 
 /** Classes that are shown unless all are asked for. */
@@ -21,17 +23,29 @@ const WEAKEST = 5;
 
 export function describeReport(
   report: CheckpointReport,
-  { perClass = false }: ReportViewOptions = {},
+  { perClass = false, wrong = 0 }: ReportViewOptions = {},
 ): string {
   const { model, images, loss, heads, tokens, topk = {}, calibration, real, confusions } = report;
   const share = shareOf(report.acc1, images);
   const { temperature, crossFitted, ece, overconfidence } = calibration;
   const surer = `${overconfidence >= 0 ? "too sure" : "not sure enough"} by ${(100 * Math.abs(overconfidence)).toFixed(1)} points`;
+  const top = (figures: Accuracies): string => accuracies(figures, report.classes);
+  const { macro, classesWithoutImages: without } = report;
   const rows: (readonly [string, string | undefined])[] = [
-    ...HEADS.map(([head, name]) => [name, heads[head] && percent(heads[head])] as const),
+    ...HEADS.map(([head, name]) => [name, heads[head] && top(heads[head])] as const),
     ["top-1, 95 % interval", `${intervalText(share)} (${countOf(share)})`],
     ...Object.entries(topk).map(([k, share]) => [`top-${k}`, `${share.toFixed(3)} %`] as const),
-    ["ReaL labels", real && `${percent(real)} on ${integer(real.images)} images`],
+    [
+      "mean of classes",
+      `precision ${macro.precision.toFixed(2)} %, recall ${macro.recall.toFixed(2)} %, F1 ${macro.f1.toFixed(2)} % (${macro.classes} classes${macro.neverAnswered > 0 ? `; ${macro.neverAnswered} never answered, precision 0` : ""})`,
+    ],
+    [
+      "without images",
+      without.length === 0
+        ? undefined
+        : `${without.slice(0, 3).join(", ")}${without.length > 3 ? ` and ${without.length - 3} classes more` : ""}`,
+    ],
+    ["ReaL labels", real && `${top(real)} on ${integer(real.images)} images`],
     ["calibration error", `${(100 * ece).toFixed(2)} % (${surer})`],
     [
       "temperature",
@@ -47,7 +61,7 @@ export function describeReport(
     ["images/s", short(report.imagesPerSecond)],
   ];
   const parts = [
-    `${model} at ${report.inputSize.join(" × ")} on ${integer(images)} images: ${percent(report)}, loss ${loss.toFixed(4)}\n${facts(rows)}`,
+    `${model} at ${report.inputSize.join(" × ")} on ${integer(images)} images: ${top(report)}, loss ${loss.toFixed(4)}\n${facts(rows)}`,
   ];
   if (confusions.length > 0)
     parts.push(
@@ -61,18 +75,43 @@ export function describeReport(
         { right: [0] },
       )}`,
     );
-  const classes = perClass
-    ? report.perClass
-    : report.perClass.toSorted((a, b) => a.acc1 - b.acc1 || b.images - a.images).slice(0, WEAKEST);
-  if (perClass || report.perClass.length > WEAKEST)
+  const weakest = report.perClass
+    .filter(({ right, images }) => right < images)
+    .toSorted((a, b) => a.acc1 - b.acc1 || b.images - a.images)
+    .slice(0, WEAKEST);
+  const classes = perClass ? report.perClass : report.perClass.length > WEAKEST ? weakest : [];
+  if (classes.length > 0)
     parts.push(
       `${perClass ? "Classes" : "Weakest classes"}\n${table(
-        classes.map(({ class: name, images, acc1 }) => [
-          `  ${acc1.toFixed(1)} %`,
-          `of ${integer(images)}`,
-          name,
-        ]),
-        { right: [0, 1] },
+        [
+          ["  recall %", "of images", "precision %", "of answers", "F1 %", "class"],
+          ...classes.map(({ class: name, images, answered, precision, recall, f1 }) => [
+            `  ${share1(recall)}`,
+            integer(images),
+            share1(precision),
+            integer(answered),
+            share1(f1),
+            name,
+          ]),
+        ],
+        { right: [0, 1, 2, 3, 4] },
+      )}`,
+    );
+  const listed = report.wrong.slice(0, wrong);
+  if (listed.length > 0)
+    parts.push(
+      `Wrong images, the largest loss first\n${table(
+        [
+          ["  loss", "image", "class", "answer", "probability"],
+          ...listed.map(({ loss, image, label, predicted, confidence }) => [
+            `  ${loss?.toFixed(2) ?? "–"}`,
+            image,
+            label,
+            predicted ?? "none",
+            confidence === null ? "–" : `${(100 * confidence).toFixed(1)} %`,
+          ]),
+        ],
+        { right: [0, 4] },
       )}`,
     );
   return parts.join("\n\n");
@@ -81,6 +120,7 @@ export function describeReport(
 /** A row for each model, and for each head of a distilled one; then what the differences are worth. */
 export function describeComparison({ models, differences }: ComparisonReport): string {
   const [first] = models;
+  const withTop5 = models.some(({ classes }) => classes > 5);
   const withReal = models.some(({ real }) => real !== undefined);
   const ks = Object.keys(first?.topk ?? {});
   const rows = models.flatMap((report) => {
@@ -90,7 +130,7 @@ export function describeComparison({ models, differences }: ComparisonReport): s
       inputSize.join("×"),
       acc1.toFixed(2),
       intervalText(shareOf(acc1, report.images)).replace(" %", ""),
-      acc5.toFixed(2),
+      ...(withTop5 ? [acc5.toFixed(2)] : []),
       ...ks.map((k) => (topk[k] ?? Number.NaN).toFixed(2)),
       ...(withReal ? [real?.acc1.toFixed(2) ?? ""] : []),
       loss.toFixed(4),
@@ -108,7 +148,7 @@ export function describeComparison({ models, differences }: ComparisonReport): s
           "",
           figures.acc1.toFixed(2),
           "",
-          figures.acc5.toFixed(2),
+          ...(withTop5 ? [figures.acc5.toFixed(2)] : []),
           ...gap,
           ...(withReal ? [""] : []),
           figures.loss.toFixed(4),
@@ -122,7 +162,7 @@ export function describeComparison({ models, differences }: ComparisonReport): s
     "pixels",
     "top-1 %",
     "95 % interval",
-    "top-5 %",
+    ...(withTop5 ? ["top-5 %"] : []),
     ...ks.map((k) => `top-${k} %`),
     ...(withReal ? ["ReaL %"] : []),
     "loss",
@@ -151,6 +191,14 @@ export function describeComparison({ models, differences }: ComparisonReport): s
   return parts.join("\n\n");
 }
 
-function percent({ acc1, acc5 }: { acc1: number; acc5: number }): string {
-  return `top-1 ${acc1.toFixed(3)} %, top-5 ${acc5.toFixed(3)} %`;
+type Accuracies = Pick<CheckpointReport, "acc1" | "acc5">;
+
+/** Among five classes or fewer every answer is one of the first five. */
+function accuracies({ acc1, acc5 }: Accuracies, classes: number): string {
+  return `top-1 ${acc1.toFixed(3)} %${classes > 5 ? `, top-5 ${acc5.toFixed(3)} %` : ""}`;
+}
+
+/** A score of a class; "–" where there is nothing to divide by. */
+function share1(score: number | null): string {
+  return score?.toFixed(1) ?? "–";
 }

@@ -1,11 +1,10 @@
 /** What is kept of a pass over pictures: for each picture and head a few numbers. Pure. */
 import type { AnsweredBatch } from "./logits.ts";
-import type { JointRule } from "./metrics.ts";
-import { answerOf, jointLogits } from "./metrics.ts";
+import type { Answer, HeadName, JointRule, LabelledRow } from "./metrics.ts";
+import { HEADS, labelledRows } from "./metrics.ts";
 
-/** The classifiers of a model (§4): `distillation` and `joint` are a distilled model's. */
-export const HEADS = ["class", "distillation", "joint"] as const;
-export type HeadName = (typeof HEADS)[number];
+export { HEADS };
+export type { HeadName };
 
 /** The answers of one head to n pictures: entry i of each array belongs to the same picture. */
 export interface HeadAnswers {
@@ -17,6 +16,8 @@ export interface HeadAnswers {
   readonly truth: Float64Array;
   /** Classes that the head prefers to the label's: 0 is a right answer. */
   readonly rank: Int32Array;
+  /** Cross-entropy in nats. */
+  readonly loss: Float64Array;
 }
 
 /** n pictures in the order of the dataset, without those that cannot be read. */
@@ -58,36 +59,32 @@ export class AnswerSheet {
     this.labels = new Int32Array(capacity);
   }
 
-  /** Rows labelled -1 are left out. */
-  add({ logits, labels, samples }: Omit<AnsweredBatch, "size">): void {
-    const { numClasses } = this;
-    const rowOf = (data: Float32Array, row: number): Float32Array =>
-      data.subarray(row * numClasses, (row + 1) * numClasses);
-    for (const [row, label] of labels.entries()) {
-      if (label < 0) continue;
-      const own = rowOf(logits.class, row);
-      this.pictures[this.n] = samples[row] ?? 0;
-      this.labels[this.n] = label;
-      this.write("class", own, label);
-      if (logits.distillation !== undefined) {
-        const other = rowOf(logits.distillation, row);
-        this.write("distillation", other, label);
-        this.write("joint", jointLogits(own, other, this.joint), label);
-      }
-      this.n++;
+  /** Rows labelled -1 are left out. @throws ShapeError, DeitError as `labelledRows` */
+  add(batch: Omit<AnsweredBatch, "size">): void {
+    for (const row of labelledRows(batch, this)) this.addRow(row);
+  }
+
+  addRow({ image, label, heads }: LabelledRow): void {
+    this.pictures[this.n] = image;
+    this.labels[this.n] = label;
+    for (const head of HEADS) {
+      const own = heads[head];
+      if (own !== undefined) this.write(head, own.answer);
     }
+    this.n++;
   }
 
   result(): PictureAnswers {
     const { n } = this;
     const found: [HeadName, HeadAnswers][] = [...this.heads].map(
-      ([head, { predicted, confidence, truth, rank }]) => [
+      ([head, { predicted, confidence, truth, rank, loss }]) => [
         head,
         {
           predicted: predicted.subarray(0, n),
           confidence: confidence.subarray(0, n),
           truth: truth.subarray(0, n),
           rank: rank.subarray(0, n),
+          loss: loss.subarray(0, n),
         },
       ],
     );
@@ -99,14 +96,14 @@ export class AnswerSheet {
     };
   }
 
-  private write(head: HeadName, logits: Float32Array, label: number): void {
+  private write(head: HeadName, { predicted, confidence, truth, rank, loss }: Answer): void {
     let answers = this.heads.get(head);
     if (answers === undefined) this.heads.set(head, (answers = room(this.pictures.length)));
-    const { predicted, confidence, truth, rank } = answerOf(logits, label);
     answers.predicted[this.n] = predicted;
     answers.confidence[this.n] = confidence;
     answers.truth[this.n] = truth;
     answers.rank[this.n] = rank;
+    answers.loss[this.n] = loss;
   }
 }
 
@@ -116,5 +113,6 @@ function room(capacity: number): HeadAnswers {
     confidence: new Float64Array(capacity),
     truth: new Float64Array(capacity),
     rank: new Int32Array(capacity),
+    loss: new Float64Array(capacity),
   };
 }

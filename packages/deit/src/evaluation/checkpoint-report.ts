@@ -1,4 +1,5 @@
 /** What `deit eval --json` prints. Other tools read it: add keys, never rename these. */
+import type { ClassScores, MacroScores } from "./confusion.ts";
 import type { EvaluationReport, HeadMetrics } from "./metrics.ts";
 
 /** Of one checkpoint. Accuracies in percent. */
@@ -31,8 +32,14 @@ export interface CheckpointReport extends EvaluationReport {
     readonly predicted: string;
     readonly count: number;
   }[];
-  /** Classes that there are pictures of. */
+  /** Classes that there are images of. */
   readonly perClass: readonly ClassReport[];
+  /** Means over these classes, each counting the same. */
+  readonly macro: MacroScores;
+  /** Classes that could be answered, and that no image is of. */
+  readonly classesWithoutImages: readonly string[];
+  /** Wrong images, the largest loss first. */
+  readonly wrong: readonly WrongReport[];
   /** By ReaL's labels. */
   readonly real?: RealReport;
 }
@@ -49,11 +56,28 @@ export interface CalibrationReport {
   readonly crossFitted?: { readonly ece: number; readonly loss: number };
 }
 
-export interface ClassReport {
+/** `recall` is `acc1` under its other name. */
+export interface ClassReport extends ClassScores {
   readonly index: number;
   readonly class: string;
   readonly images: number;
   readonly acc1: number;
+  /** Images of any class that were answered with it, and how many of them are of it. */
+  readonly answered: number;
+  readonly right: number;
+}
+
+export interface WrongReport {
+  /** As the dataset names it: a path below its folder, "cifar10 test 123". */
+  readonly image: string;
+  readonly label: string;
+  /** Null where the model answered NaN, as the numbers are. */
+  readonly predicted: string | null;
+  /** Probability of the answer, and of the label, 0 to 1. */
+  readonly confidence: number | null;
+  readonly truth: number | null;
+  /** Cross-entropy in nats. */
+  readonly loss: number | null;
 }
 
 export interface RealReport extends Pick<HeadMetrics, "acc1" | "acc5"> {

@@ -6,11 +6,9 @@ import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { z } from "zod";
 import { DataError, FormatError } from "../errors.ts";
-import type { HeadName } from "./answer-sheet.ts";
 import type { RealReport } from "./checkpoint-report.ts";
-import type { AnsweredBatch } from "./logits.ts";
-import type { JointRule } from "./metrics.ts";
-import { jointLogits, rankOf } from "./metrics.ts";
+import type { HeadName, LabelledRow } from "./metrics.ts";
+import { HEADS, rankOf } from "./metrics.ts";
 
 /** Labels of an image by its file's name; undefined when that is no validation image's. */
 export type RealLabels = (name: string) => readonly number[] | undefined;
@@ -50,30 +48,21 @@ export class ImageNetRealMeter {
   private images = 0;
   private readonly right = new Map<HeadName, { top1: number; top5: number }>();
   private readonly options: {
-    readonly numClasses: number;
     /** Right answers to an image of the dataset. */
     readonly labels: (image: number) => readonly number[] | undefined;
-    readonly joint?: JointRule | undefined;
   };
 
   constructor(options: ImageNetRealMeter["options"]) {
     this.options = options;
   }
 
-  add({ logits, labels, samples }: Omit<AnsweredBatch, "size">): void {
-    const { numClasses, joint } = this.options;
-    for (const [row, label] of labels.entries()) {
-      const accepted = label < 0 ? [] : (this.options.labels(samples[row] ?? 0) ?? []);
-      if (accepted.length === 0) continue;
-      this.images++;
-      const part = (data: Float32Array): Float32Array =>
-        data.subarray(row * numClasses, (row + 1) * numClasses);
-      const own = part(logits.class);
-      this.count("class", own, accepted);
-      if (logits.distillation === undefined) continue;
-      const other = part(logits.distillation);
-      this.count("distillation", other, accepted);
-      this.count("joint", jointLogits(own, other, joint), accepted);
+  add({ image, heads }: LabelledRow): void {
+    const accepted = this.options.labels(image) ?? [];
+    if (accepted.length === 0) return;
+    this.images++;
+    for (const head of HEADS) {
+      const own = heads[head];
+      if (own !== undefined) this.count(head, own.logits, accepted);
     }
   }
 

@@ -13,13 +13,14 @@ import type { CheckpointReport, ComparisonReport, Difference } from "./checkpoin
 import type { AskedModel, Comparison, ComparisonOptions } from "./comparison.ts";
 import { askEach, openComparison } from "./comparison.ts";
 import type { ClassPairs } from "./confusion.ts";
-import { classResults, mostConfused } from "./confusion.ts";
+import { classResults, classScores, macroScores, mostConfused } from "./confusion.ts";
 import type { RealLabels } from "./imagenet-real.ts";
 import { ImageNetRealMeter, readRealLabels } from "./imagenet-real.ts";
 import type { EvaluateHooks } from "./logits.ts";
-import { EvaluationMeter, evaluationReport, mainLogits } from "./metrics.ts";
+import { EvaluationMeter, evaluationReport, labelledRows } from "./metrics.ts";
 import { shareReport } from "./share.ts";
 import { TemperatureMeter } from "./temperature.ts";
+import { wrongImages } from "./wrong-images.ts";
 
 export interface MeasureCheckpointsOptions extends ComparisonOptions {
   /** Besides 1 and 5. */
@@ -28,6 +29,8 @@ export interface MeasureCheckpointsOptions extends ComparisonOptions {
   readonly real?: string | undefined;
   /** Most frequent mistakes in the report. */
   readonly confusions?: number | undefined;
+  /** Wrong images in the report. */
+  readonly wrong?: number | undefined;
 }
 
 /** One checkpoint: its report, and its answers for whatever else is asked. */
@@ -44,6 +47,7 @@ export interface MeasuredCheckpoints {
 }
 
 const CONFUSIONS = 10;
+const WRONG = 20;
 
 /** What `deit eval` does. @throws what opening checkpoints and pictures throws */
 export async function measureCheckpoints(
@@ -104,31 +108,33 @@ async function measureOne(
   { name, checkpoint, classifier, answers: batches }: AskedModel,
   {
     comparison: { dataset, numClasses, classes },
-    options: { joint, topk, confusions = CONFUSIONS },
+    options: { joint, topk, confusions = CONFUSIONS, wrong = WRONG },
     real,
   }: { comparison: Comparison; options: MeasureCheckpointsOptions; real: RealLabels | undefined },
 ): Promise<MeasuredCheckpoint> {
   const meter = new EvaluationMeter({ numClasses, ...(joint && { joint }) });
   const sheet = new AnswerSheet({ numClasses, capacity: dataset.length, joint });
   const temperature = new TemperatureMeter();
-  const realMeter =
-    real && new ImageNetRealMeter({ numClasses, labels: (i) => real(dataset.describe(i)), joint });
+  const realMeter = real && new ImageNetRealMeter({ labels: (i) => real(dataset.describe(i)) });
   let seconds = 0;
   for await (const batch of batches) {
     ({ seconds } = batch);
-    meter.add(batch.logits, batch.labels);
-    sheet.add(batch);
-    realMeter?.add(batch);
-    for (const [row, label] of batch.labels.entries())
-      if (label >= 0)
-        temperature.add(mainLogits(batch.logits, { row, numClasses, joint }), label, batch.samples[row] ?? 0);
+    for (const row of labelledRows(batch, { numClasses, joint })) {
+      meter.addRow(row);
+      sheet.addRow(row);
+      realMeter?.add(row);
+      temperature.add(row.main.logits, row.label, row.image);
+    }
   }
   const answers = sheet.result();
-  const { predicted, confidence, rank } = mainAnswers(answers);
+  const main = mainAnswers(answers);
+  const { predicted, confidence, rank } = main;
   const { labels } = answers;
   const pairs: ClassPairs = { labels, predicted, numClasses };
   const { bins: _, ...calibration } = calibrate(confidence, (i) => predicted[i] === labels[i]);
   const nameOf = (index: number): string => classes[index] ?? String(index);
+  const results = classResults(pairs);
+  const known = (value = Number.NaN): number | null => (Number.isNaN(value) ? null : value);
   const shareAt = (k: number): number => (100 * rank.filter((own) => own < k).length) / labels.length;
   const report: CheckpointReport = {
     ...evaluationReport({ model: classifier.name, metrics: meter.result(), seconds }),
@@ -146,14 +152,30 @@ async function measureOne(
       predicted: nameOf(found.predicted),
       count: found.count,
     })),
-    perClass: classResults(pairs)
+    perClass: results
       .filter(({ images }) => images > 0)
-      .map(({ label, images, right }) => ({
+      .map(({ label, ...counts }) => ({
         index: label,
         class: nameOf(label),
-        images,
-        acc1: (100 * right) / images,
+        images: counts.images,
+        acc1: (100 * counts.right) / counts.images,
+        answered: counts.answered,
+        right: counts.right,
+        ...classScores(counts),
       })),
+    macro: macroScores(results),
+    classesWithoutImages: results.filter(({ images }) => images === 0).map(({ label }) => nameOf(label)),
+    wrong: wrongImages(answers, main, wrong).map(({ entry, loss }) => {
+      const answer = predicted[entry] ?? -1;
+      return {
+        image: dataset.describe(answers.pictures[entry] ?? 0),
+        label: nameOf(labels[entry] ?? -1),
+        predicted: answer < 0 ? null : nameOf(answer),
+        confidence: known(confidence[entry]),
+        truth: known(main.truth[entry]),
+        loss: known(loss),
+      };
+    }),
     ...(realMeter && { real: realMeter.result() }),
   };
   return { report, answers };

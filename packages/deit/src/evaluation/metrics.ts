@@ -71,6 +71,79 @@ interface Sums {
   loss: number;
 }
 
+/** The classifiers of a model (§4): `distillation` and `joint` are a distilled model's. */
+export const HEADS = ["class", "distillation", "joint"] as const;
+export type HeadName = (typeof HEADS)[number];
+
+/** A batch as meters take it. Rows labelled -1 (padding, unreadable images) are skipped. */
+export interface LabelledBatch {
+  readonly logits: HeadLogits;
+  /** [B] class indices or -1; B may be smaller than the logits' rows (a padded batch). */
+  readonly labels: Int32Array;
+  /** [B] numbers of the images in their dataset. */
+  readonly samples?: Uint32Array;
+}
+
+/** The logits [K] of one head for one image, and what they answer. */
+export interface HeadRow {
+  readonly logits: Float32Array;
+  readonly answer: Answer;
+}
+
+/** One image of a batch, as every meter takes it: its heads are joined and read once. */
+export interface LabelledRow {
+  /** Its number in the dataset; 0 where the batch has none. */
+  readonly image: number;
+  readonly label: number;
+  readonly heads: { readonly class: HeadRow } & Readonly<Partial<Record<HeadName, HeadRow>>>;
+  /** The head that the model is judged by. */
+  readonly main: HeadRow;
+  readonly tokenSimilarity: number;
+  readonly parameterSimilarity: number | undefined;
+}
+
+/**
+ * The labelled images of a batch.
+ * @throws ShapeError for logits that are no [B, K]; DeitError for a label beyond K
+ */
+export function* labelledRows(
+  { logits, labels, samples }: LabelledBatch,
+  { numClasses, joint }: { numClasses: number; joint?: JointRule | undefined },
+): Generator<LabelledRow> {
+  for (const head of [logits.class, logits.distillation])
+    if (head !== undefined && (head.length % numClasses !== 0 || head.length < labels.length * numClasses))
+      throw new ShapeError(
+        "labelledRows",
+        [[head.length]],
+        `at least ${labels.length} rows of ${numClasses} logits`,
+      );
+  for (const [row, label] of labels.entries()) {
+    if (label < 0) continue;
+    if (label >= numClasses)
+      throw new DeitError(
+        `An image has label ${label}, but the model has ${numClasses} classes (0 to ${numClasses - 1}).`,
+        {
+          code: "data/unknown-class",
+          hint: "Evaluate on the dataset that the model was trained for, or fine-tune the model to this one.",
+        },
+      );
+    const read = (own: Float32Array): HeadRow => ({ logits: own, answer: answerOf(own, label) });
+    const part = (data: Float32Array): Float32Array =>
+      data.subarray(row * numClasses, (row + 1) * numClasses);
+    const own = read(part(logits.class));
+    const distillation = logits.distillation && read(part(logits.distillation));
+    const both = distillation && read(jointLogits(own.logits, distillation.logits, joint));
+    yield {
+      image: samples?.[row] ?? 0,
+      label,
+      heads: { class: own, ...(distillation && both && { distillation, joint: both }) },
+      main: both ?? own,
+      tokenSimilarity: logits.tokenSimilarity?.[row] ?? 0,
+      parameterSimilarity: logits.parameterSimilarity?.[0],
+    };
+  }
+}
+
 /** Gathers batches; one meter for one pass over a dataset. */
 export class EvaluationMeter {
   readonly numClasses: number;
@@ -86,52 +159,31 @@ export class EvaluationMeter {
     this.joint = joint;
   }
 
-  /**
-   * Adds a batch. Rows labelled -1 (padding, unreadable pictures) are skipped.
-   * @param labels [B] class indices or -1; B may be smaller than the logits' rows (a padded batch)
-   * @throws ShapeError for logits that are no [B, K] or a head that comes and goes; DeitError for a label beyond K
-   */
+  /** Adds a batch. @throws ShapeError, DeitError as `labelledRows`; ShapeError for a head that comes and goes */
   add(logits: HeadLogits, labels: Int32Array): void {
-    const { numClasses } = this;
-    const distilled = logits.distillation !== undefined;
-    if (this.distilled !== undefined && this.distilled !== distilled) {
+    for (const row of labelledRows({ logits, labels }, this)) this.addRow(row);
+  }
+
+  /** Adds one image. @throws ShapeError for a head that comes and goes */
+  addRow({ label, heads, tokenSimilarity, parameterSimilarity }: LabelledRow): void {
+    const { distillation, joint } = heads;
+    const distilled = distillation !== undefined;
+    if (this.distilled !== undefined && this.distilled !== distilled)
       throw new ShapeError("EvaluationMeter.add", [], "the same heads in every batch");
-    }
     this.distilled = distilled;
-    this.parameterSimilarity = logits.parameterSimilarity?.[0];
-    for (const head of [logits.class, logits.distillation]) {
-      if (
-        head !== undefined &&
-        (head.length % numClasses !== 0 || head.length < labels.length * numClasses)
-      ) {
-        throw new ShapeError(
-          "EvaluationMeter.add",
-          [[head.length]],
-          `at least ${labels.length} rows of ${numClasses} logits`,
-        );
-      }
-    }
-    for (const [row, label] of labels.entries()) {
-      if (label < 0) continue;
-      if (label >= numClasses) {
-        throw new DeitError(
-          `An image has label ${label}, but the model has ${numClasses} classes (0 to ${numClasses - 1}).`,
-          {
-            code: "data/unknown-class",
-            hint: "Evaluate on the dataset that the model was trained for, or fine-tune the model to this one.",
-          },
-        );
-      }
-      this.images++;
-      const classRow = logits.class.subarray(row * numClasses, (row + 1) * numClasses);
-      count(this.sums.class, classRow, label);
-      if (logits.distillation === undefined) continue;
-      this.similarity += logits.tokenSimilarity?.[row] ?? 0;
-      const distillationRow = logits.distillation.subarray(row * numClasses, (row + 1) * numClasses);
-      count(this.sums.distillation, distillationRow, label);
-      for (const rule of JOINT_RULES)
-        count(this.sums[rule], jointLogits(classRow, distillationRow, rule), label);
-    }
+    this.parameterSimilarity = parameterSimilarity;
+    this.images++;
+    count(this.sums.class, heads.class.answer);
+    if (distillation === undefined || joint === undefined) return;
+    this.similarity += tokenSimilarity;
+    count(this.sums.distillation, distillation.answer);
+    for (const rule of JOINT_RULES)
+      count(
+        this.sums[rule],
+        rule === this.joint
+          ? joint.answer
+          : answerOf(jointLogits(heads.class.logits, distillation.logits, rule), label),
+      );
   }
 
   /** @throws DeitError when no picture with a label was added */
@@ -259,7 +311,7 @@ export function topPredictions(
     }));
 }
 
-/** The answer to one picture, as accuracy counts it. */
+/** The answer to one image, as accuracy counts it. */
 export interface Answer {
   /** The most probable class, the lower index on a tie; -1 when a logit is NaN, which is never right. */
   readonly predicted: number;
@@ -269,19 +321,22 @@ export interface Answer {
   readonly truth: number;
   /** Classes that are preferred to the label's: 0 is right. */
   readonly rank: number;
+  /** Cross-entropy in nats; NaN when a logit is. */
+  readonly loss: number;
 }
 
 /** What one row of logits [K] answers to a picture of class `label`. */
 export function answerOf(logits: Float32Array, label: number): Answer {
   const { max, sum } = exponentials(logits);
   const rank = rankOf(logits, label);
-  if (Number.isNaN(sum)) return { predicted: -1, confidence: NaN, truth: NaN, rank };
+  if (Number.isNaN(sum)) return { predicted: -1, confidence: NaN, truth: NaN, rank, loss: NaN };
   const probability = (logit: number | undefined): number => Math.exp((logit ?? NaN) - max) / sum;
   return {
     predicted: logits.indexOf(max),
     confidence: probability(max),
     truth: probability(logits[label]),
     rank,
+    loss: max + Math.log(sum) - (logits[label] ?? NaN),
   };
 }
 
@@ -289,13 +344,10 @@ function zero(): Sums {
   return { top1: 0, top5: 0, loss: 0 };
 }
 
-function count(sums: Sums, logits: Float32Array, label: number): void {
-  const target = logits[label] ?? NaN;
-  const rank = rankOf(logits, label);
+function count(sums: Sums, { rank, loss }: Answer): void {
   if (rank < 1) sums.top1++;
   if (rank < 5) sums.top5++;
-  const { max, sum } = exponentials(logits);
-  sums.loss += max + Math.log(sum) - target;
+  sums.loss += loss;
 }
 
 /** Classes that a row of logits [K] puts before `label`: a tie counts for the lower index, a NaN for whatever is not the label. */

@@ -14,7 +14,7 @@ import { classifierOf } from "../evaluation/classifier.ts";
 import { loadModel } from "../evaluation/load-model.ts";
 import type { LoadedModel } from "../evaluation/load-model.ts";
 import type { EvaluateHooks } from "../evaluation/logits.ts";
-import { EvaluationMeter } from "../evaluation/metrics.ts";
+import { EvaluationMeter, labelledRows } from "../evaluation/metrics.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
 import type { DeviceName } from "../runtime/runtime.ts";
 import type { Selection } from "../evaluation/share.ts";
@@ -73,8 +73,10 @@ export async function measureRun(
   const sheet = new AnswerSheet({ numClasses, capacity: dataset.length });
   const { batchSize, workers } = settings;
   for await (const batch of classifier.answers(dataset, { batchSize, workers, ...hooks })) {
-    meter.add(batch.logits, batch.labels);
-    sheet.add(batch);
+    for (const row of labelledRows(batch, { numClasses })) {
+      meter.addRow(row);
+      sheet.addRow(row);
+    }
   }
   const answers = sheet.result();
   const { pictures, labels } = answers;

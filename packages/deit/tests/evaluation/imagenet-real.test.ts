@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ImageNetRealMeter, readRealLabels } from "../../src/evaluation/imagenet-real.ts";
+import { labelledRows } from "../../src/evaluation/metrics.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 
 test("labels are found by the number in a picture's name", async () => {
@@ -31,18 +32,19 @@ test("other files are refused", async () => {
 
 test("an answer is right when it is one of the labels; a picture without any does not count", () => {
   const accepted = [[1, 2], [], [0], undefined];
-  const meter = new ImageNetRealMeter({ numClasses: 7, labels: (picture) => accepted[picture] });
+  const meter = new ImageNetRealMeter({ labels: (image) => accepted[image] });
   const row = (...best: number[]): number[] =>
     Array.from({ length: 7 }, (_, k) => 7 - (best.indexOf(k) + 1 || 7));
   const rows = (...all: number[][]): Float32Array => Float32Array.from(all.flat());
-  meter.add({
+  const batch = {
     labels: Int32Array.from([1, 0, 5, 3, -1]), // the original ones say only what is padding
     samples: Uint32Array.from([0, 1, 2, 3, 0]),
     logits: {
       class: rows(row(2), row(0), row(1, 2, 3, 0), row(3), row(1)),
       distillation: rows(row(3, 1), row(0), row(0), row(3), row(1)),
     },
-  });
+  };
+  for (const row of labelledRows(batch, { numClasses: 7 })) meter.add(row);
   const { images, acc1, heads } = meter.result();
   expect(images).toBe(2);
   expect(heads.class).toEqual({ acc1: 50, acc5: 100 });

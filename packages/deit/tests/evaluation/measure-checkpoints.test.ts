@@ -162,6 +162,7 @@ const EMPTY = {
   predicted: new Int32Array(),
   confidence: new Float64Array(),
   truth: new Float64Array(),
+  loss: new Float64Array(),
   rank: new Int32Array(),
 };
 
@@ -238,7 +239,7 @@ describe("several checkpoints", () => {
     const folder = join(root, "out");
     const files = await writeEvaluation(folder, measured, { command: "deit eval" });
     expect((await readdir(folder)).toSorted()).toEqual(files.toSorted());
-    expect(files).toContain("confusion-2-dark.svg");
+    expect(files).toContain("confusion-2.svg");
     const lines = async (name: string): Promise<string[]> =>
       (await readFile(join(folder, name), "utf8")).trim().split("\n");
     expect(await lines("answers.csv")).toHaveLength(1 + 24 * (1 + 3));

@@ -115,6 +115,7 @@ test("wrong shapes, labels and heads are refused", () => {
   expect(() => meter.add({ class: f32(1, 2, 3, 4) }, i32(0))).toThrow(ShapeError);
   expect(() => meter.add({ class: f32(1, 2, 3) }, i32(0, 1))).toThrow(ShapeError);
   expect(() => meter.add({ class: f32(1, 2, 3) }, i32(3))).toThrow(DeitError);
+  meter.add({ class: f32(1, 2, 3) }, i32(0));
   expect(() => meter.add({ class: f32(1, 2, 3), distillation: f32(1, 2, 3) }, i32(0))).toThrow(/same heads/);
 });
 

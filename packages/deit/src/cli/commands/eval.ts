@@ -23,6 +23,7 @@ interface EvalFlags {
   restrictClasses?: true;
   perClass?: true;
   confusions?: number;
+  wrong?: number;
   confusionMatrix?: true;
   resamples?: number;
   out?: string;
@@ -32,7 +33,9 @@ interface EvalFlags {
 export function addEvalCommand(program: Command): void {
   const command = program
     .command("eval")
-    .description("Measure trained models: accuracy and loss of each head, calibration, confusions.")
+    .description(
+      "Measure trained models: accuracy, precision, recall, F1, loss, calibration, confusions, wrong images.",
+    )
     .argument("<checkpoint...>", `${CHECKPOINT_KINDS}; name=… names it`)
     .addOption(
       new Option("--split <NAME>", "which images of the dataset (default: val)").choices(["val", "train"]),
@@ -41,11 +44,16 @@ export function addEvalCommand(program: Command): void {
     .option("--topk <N...>", "accuracy among the N best answers, besides 1 and 5", eachWholeNumber)
     .option("--real <FILE>", "ReaL's labels of ImageNet's validation images (real.json)")
     .option("--restrict-classes", "only classes that the images are of can be answered")
-    .option("--per-class", "accuracy of every class")
+    .option("--per-class", "precision, recall and F1 of every class")
     .option(
       "--confusions <N>",
       "most frequent mistakes that are shown (default: 5)",
       wholeNumber("confusions", 0),
+    )
+    .option(
+      "--wrong <N>",
+      "wrong images listed, the largest loss first (--json: 20)",
+      wholeNumber("wrong", 0),
     )
     .option("--confusion-matrix", "the whole confusion matrix, with --json")
     .option("--resamples <N>", "of the bootstrap (default: 2000)", wholeNumber("resamples"))
@@ -82,7 +90,7 @@ async function runEval(checkpoints: string[], flags: EvalFlags, command: Command
   const { out, perClass = false } = flags;
   if (out !== undefined) await makeFolder(out); // says what is wrong before the work, not after
   const { comparisonReport, measureCheckpoints } = await import("../../evaluation/measure-checkpoints.ts");
-  const { split, images, topk, real, restrictClasses, confusions = CONFUSIONS, resamples } = flags;
+  const { split, images, topk, real, restrictClasses, confusions = CONFUSIONS, wrong, resamples } = flags;
   const measured = await withProgress({ output, label: "evaluating", unit: "images" }, (hooks) =>
     measureCheckpoints(
       {
@@ -94,6 +102,7 @@ async function runEval(checkpoints: string[], flags: EvalFlags, command: Command
         real,
         restrictClasses,
         confusions,
+        wrong,
         resamples,
       },
       hooks,
@@ -114,7 +123,7 @@ async function runEval(checkpoints: string[], flags: EvalFlags, command: Command
     const [only] = comparison.models;
     const text =
       comparison.models.length === 1 && only !== undefined
-        ? describeReport(only, { perClass })
+        ? describeReport(only, { perClass, wrong })
         : describeComparison(comparison);
     if (out === undefined) return text;
     const others = files.filter((name) => name !== "index.html").join(", ");

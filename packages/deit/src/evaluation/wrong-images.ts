@@ -1,0 +1,23 @@
+/** Images that were answered wrongly: those that cost the model most come first, and wrong labels among them. Pure. */
+import type { HeadAnswers, PictureAnswers } from "./answer-sheet.ts";
+
+/** One entry of `PictureAnswers`, and how much its answer costs. */
+export interface WrongImage {
+  readonly entry: number;
+  /** Cross-entropy in nats; NaN where the model answered NaN. */
+  readonly loss: number;
+}
+
+/** The `limit` wrong answers of largest loss; NaN is the largest, on a tie the earlier image comes first. */
+export function wrongImages(
+  { labels }: Pick<PictureAnswers, "labels">,
+  { predicted, loss }: Pick<HeadAnswers, "predicted" | "loss">,
+  limit: number,
+): WrongImage[] {
+  const size = (value: number): number => (Number.isNaN(value) ? Infinity : value);
+  return [...labels.keys()]
+    .filter((i) => predicted[i] !== labels[i])
+    .map((entry) => ({ entry, loss: loss[entry] ?? Number.NaN }))
+    .sort((a, b) => (size(b.loss) > size(a.loss) ? 1 : size(b.loss) < size(a.loss) ? -1 : a.entry - b.entry))
+    .slice(0, limit);
+}
