@@ -1,7 +1,7 @@
 /**
- * The README's figure of attention: what the class token of a model looks at in one picture, heads by some of the layers.
+ * The README's figure of attention: what the class token of a model looks at in one image, heads by some of the layers.
  *
- *     npx node scripts/attention-figure.ts CHECKPOINT PICTURE
+ *     npx node scripts/attention-figure.ts CHECKPOINT IMAGE
  *
  * docs/figures/attention.jpg is of the published deit_tiny_patch16_224 and chelsea.png (see docs/figures/attention.md).
  */
@@ -14,13 +14,13 @@ import { attentionMaps } from "../packages/deit/src/analysis/attention.ts";
 const FIGURE = fileURLToPath(new URL("../docs/figures/attention.jpg", import.meta.url));
 const LAYERS = [2, 4, 6, 8, 10, 12];
 
-const [checkpoint, picture] = process.argv.slice(2);
-if (checkpoint === undefined || picture === undefined) {
-  process.stderr.write("usage: npx node scripts/attention-figure.ts CHECKPOINT PICTURE\n");
+const [checkpoint, image] = process.argv.slice(2);
+if (checkpoint === undefined || image === undefined) {
+  process.stderr.write("usage: npx node scripts/attention-figure.ts CHECKPOINT IMAGE\n");
   process.exit(2);
 }
 await attentionMaps(
-  { checkpoint, images: [picture], token: "class", evalCropRatio: 1, device: "cpu" },
+  { checkpoint, images: [image], token: "class", evalCropRatio: 1, device: "cpu" },
   async (maps, source) => {
     const [token] = maps.tokens;
     if (token === undefined) throw new Error(`${source.model} has no class token`);

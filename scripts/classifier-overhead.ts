@@ -12,8 +12,8 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import { readPicture } from "../packages/deit/src/data/decode.ts";
-import { namedPictures } from "../packages/deit/src/data/files.ts";
+import { readImageFile } from "../packages/deit/src/data/decode.ts";
+import { namedImages } from "../packages/deit/src/data/files.ts";
 import { openClassifier } from "../packages/deit/src/evaluation/classifier.ts";
 import { deployedModel } from "../packages/deit/src/export/onnx.ts";
 
@@ -30,7 +30,7 @@ if (values.checkpoint === undefined || values.images === undefined) {
   process.exit(2);
 }
 const threads = Number(values.threads);
-const { files } = await namedPictures([values.images]);
+const { files } = await namedImages([values.images]);
 await using classifier = await openClassifier(values.checkpoint, { device: "cpu", threads });
 const { source, inputSize, normalisation } = classifier;
 if ("onnx" in source) throw new Error("give a checkpoint, not an ONNX file");
@@ -60,16 +60,16 @@ const timed = async <T>(what: string, work: () => T | Promise<T>): Promise<T> =>
 const WARM_UP = 5;
 for (let round = -WARM_UP; round < Number(values.rounds); round++) {
   const file = files[(round + WARM_UP) % files.length] ?? "";
-  const ready = normalised(classifier.prepare(await readPicture(file)));
+  const ready = normalised(classifier.prepare(await readImageFile(file)));
   const bare = async (): Promise<void> =>
     timed("bare", async () => {
-      await timed("decode", () => readPicture(file));
+      await timed("decode", () => readImageFile(file));
       await timed("session", () => session.run({ pixel_values: new Tensor("float32", ready, shape) }));
     });
   const asked = async (): Promise<unknown> => timed("classify", () => classifier.classify(file));
   for (const work of round % 2 === 0 ? [bare, asked] : [asked, bare]) await work();
-  const picture = await readPicture(file);
-  await timed("prepare", () => classifier.prepare(picture));
+  const image = await readImageFile(file);
+  await timed("prepare", () => classifier.prepare(image));
   if (round < 0) for (const list of Object.values(times)) list.length = 0;
 }
 await session.release();

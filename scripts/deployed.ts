@@ -1,14 +1,14 @@
 /**
- * The files that are shipped of a model, on real pictures: how far each is from what it was made of, and how sure that is.
+ * The files that are shipped of a model, on real images: how far each is from what it was made of, and how sure that is.
  *
  *   npx node scripts/deployed.ts --weights CKPT --data-path DIR [--calibration-path DIR] [--logits FILE] \
  *       [--rows pytorch,fp32,fp16,int8,js-fp32,js-fp16,js-int8] [--out results/deployed.csv]
  *
- * A row a file. `pytorch` compares our program with recorded logits (--logits, a tensor [pictures, classes] in the order of
- * the pictures); the others compare a file with our program, run as in evaluation or (js) by transformers.js with its own
- * preparation of pictures. `points` is the change of top-1, `low` and `high` its 95 % interval by the paired bootstrap over
- * pictures, `lost` and `won` the pictures that only one of the two gets right, `p` the exact McNemar test of these. int8's
- * ranges are from pictures of --calibration-path, which should be others than those of --data-path. A row is written as
+ * A row a file. `pytorch` compares our program with recorded logits (--logits, a tensor [images, classes] in the order of
+ * the images); the others compare a file with our program, run as in evaluation or (js) by transformers.js with its own
+ * preparation of images. `points` is the change of top-1, `low` and `high` its 95 % interval by the paired bootstrap over
+ * images, `lost` and `won` the images that only one of the two gets right, `p` the exact McNemar test of these. int8's
+ * ranges are from images of --calibration-path, which should be others than those of --data-path. A row is written as
  * soon as it is measured and replaces the one that is there.
  */
 import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
@@ -36,7 +36,7 @@ import { readTable, writeTable } from "./study.ts";
 
 const ROWS = ["pytorch", "fp32", "fp16", "int8", "js-fp32", "js-fp16", "js-int8"] as const;
 const COLUMNS =
-  "model,pictures,file,by,against,images,acc1,points,low,high,lost,won,p,same_answer,largest_logit_difference,mb".split(
+  "model,dataset,file,by,against,images,acc1,points,low,high,lost,won,p,same_answer,largest_logit_difference,mb".split(
     ",",
   );
 const KEYS = 5;
@@ -77,7 +77,7 @@ interface Measured {
   readonly after: Answers;
 }
 
-/** Probability of a split of `lost + won` pictures at least that uneven, when each is as likely to go either way. */
+/** Probability of a split of `lost + won` images at least that uneven, when each is as likely to go either way. */
 function mcNemar(lost: number, won: number): number {
   const total = lost + won;
   let term = 0.5 ** total;
@@ -145,9 +145,9 @@ const forms = {
   fp32: () => Promise.resolve(deployedModel(loaded)),
   fp16: () => Promise.resolve(toFloat16(deployedModel(loaded))),
   int8: async () => {
-    const pictures =
+    const calibration =
       calibrationPath === undefined ? undefined : await openEvaluation({ dataPath: calibrationPath });
-    return (await quantizedModel(deployedModel(loaded), { loaded, pictures })).bytes;
+    return (await quantizedModel(deployedModel(loaded), { loaded, dataset: calibration })).bytes;
   },
 } satisfies Record<Precision, () => Promise<Uint8Array>>;
 

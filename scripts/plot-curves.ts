@@ -1,5 +1,5 @@
 /**
- * Draws results/ as pictures for docs/figures: `npx node scripts/plot-curves.ts`. Needs nothing but the csv files; what has
+ * Draws results/ as images for docs/figures: `npx node scripts/plot-curves.ts`. Needs nothing but the csv files; what has
  * no file yet is left out.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";

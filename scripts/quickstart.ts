@@ -12,7 +12,7 @@ import { recipe } from "../packages/deit/recipes/quickstart.ts";
 import { openDatasets } from "../packages/deit/src/data/open.ts";
 
 const RUN = "runs/quickstart";
-const PICTURES = 8;
+const IMAGES = 8;
 
 /** Shows and runs one command; ends this program as the command ended when it failed. */
 function deit(title: string, ...words: string[]): void {
@@ -23,17 +23,17 @@ function deit(title: string, ...words: string[]): void {
   if (status !== 0) process.exit(status ?? (signal === "SIGINT" ? 130 : 1));
 }
 
-/** Saves a test picture of each of the first classes as PNG, named by what it shows. */
-async function savePictures(): Promise<string[]> {
+/** Saves a test image of each of the first classes as PNG, named by what it shows. */
+async function saveImages(): Promise<string[]> {
   const { validation } = await openDatasets({ dataSet: "cifar10" });
   if (validation === undefined) throw new Error("CIFAR-10 has no test images");
   const folder = join(RUN, "images");
   await mkdir(folder, { recursive: true });
   const files: string[] = [];
   for (const [index, name] of validation.classes.entries()) {
-    if (files.length === PICTURES) break;
-    const picture = await validation.read(validation.labels.indexOf(index));
-    const { width, height, data } = picture;
+    if (files.length === IMAGES) break;
+    const image = await validation.read(validation.labels.indexOf(index));
+    const { width, height, data } = image;
     const file = join(folder, `${name}.png`);
     await sharp(data, { raw: { width, height, channels: 3 } })
       .png()
@@ -56,7 +56,7 @@ deit(
   "quickstart",
 );
 deit("4. Measure its three classifiers on 10,000 images that it never saw", "eval", RUN);
-const files = await savePictures();
+const files = await saveImages();
 deit("5. Ask it about some of them (their names tell the truth)", "predict", RUN, ...files, "--topk", "2");
 const minutes = (performance.now() - start) / 60_000;
 console.log(`

@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import sharp, { type Sharp } from "sharp";
-import { decodePicture } from "../packages/deit/src/data/decode.ts";
+import { decodeImage } from "../packages/deit/src/data/decode.ts";
 import { openDatasets } from "../packages/deit/src/data/open.ts";
 import { DeitError } from "../packages/deit/src/errors.ts";
 import { createRandom, type Random } from "../packages/deit/src/random.ts";
@@ -209,7 +209,7 @@ const FILES: Partial<Record<Kind, string>> = {
 async function openMutant(kind: Kind, bytes: Uint8Array, folder: string): Promise<string> {
   const name = FILES[kind];
   if (name === undefined) {
-    await decodePicture(bytes, `mutant.${kind}`);
+    await decodeImage(bytes, `mutant.${kind}`);
     return "read";
   }
   await writeFile(join(folder, name), bytes);

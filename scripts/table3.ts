@@ -7,9 +7,9 @@
  *   npx node scripts/table3.ts --teacher TEACHER --study finetune --phase tune     into results/finetune-cifar10-tuning.csv
  *   npx node scripts/table3.ts --teacher TEACHER --study finetune --phase final    into results/finetune-cifar10.csv
  *
- * `tune` tries every row with the same number of settings on pictures out of 45,000 training pictures and measures on the
- * other 5,000; the test pictures are not looked at. `final` takes each row's best setting, trains it with fresh seeds and
- * measures on the 10,000 test pictures. The same command goes on where it stopped; `--jobs N` trains N at a time with one
+ * `tune` tries every row with the same number of settings on images out of 45,000 training images and measures on the
+ * other 5,000; the test images are not looked at. `final` takes each row's best setting, trains it with fresh seeds and
+ * measures on the 10,000 test images. The same command goes on where it stopped; `--jobs N` trains N at a time with one
  * thread each. The teacher's answers are kept under --runs and shared by the rows of a seed.
  */
 import { mkdir } from "node:fs/promises";
@@ -100,7 +100,7 @@ function describe(setting: TrainInput): string {
     .join(" ");
 }
 
-/** A row's run with the best result on the held-out pictures; the first one, should two be equal. */
+/** A row's run with the best result on the held-out images; the first one, should two be equal. */
 async function bestTuning(of: Study, row: StudyRow): Promise<Run> {
   const file = join(values.results, `${of.name}-tuning.csv`);
   const table = await readTable(file, 3);

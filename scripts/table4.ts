@@ -1,13 +1,13 @@
 /**
  * The paper's Table 4 on the models of Table 3: who answers like whom, and whether the three orderings of the paper hold. The
- * plain and the distilled students are trained first, each seed's with the same pictures; then all are asked about the 10,000
- * test pictures.
+ * plain and the distilled students are trained first, each seed's with the same images; then all are asked about the 10,000
+ * test images.
  *
  *   deit analyze ablation --table table3-cifar10 --row token --row none --teacher-path TEACHER --seeds 3,4,5 --out RUNS
  *   npx node scripts/table4.ts --teacher TEACHER --runs RUNS/runs --seeds 3,4,5     into results/table4-cifar10*.csv and docs/figures
  *
- * table4-cifar10.csv is the whole square by seed, with bootstrap intervals over the pictures, and its mean over seeds with a
- * t-interval; table4-cifar10-orderings.csv the differences of two rates, paired by picture and then by seed.
+ * table4-cifar10.csv is the whole square by seed, with bootstrap intervals over the images, and its mean over seeds with a
+ * t-interval; table4-cifar10-orderings.csv the differences of two rates, paired by image and then by seed.
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -52,7 +52,7 @@ for (const seed of seeds) {
   const checkpoints = [`${CONVNET}=${teacher}`, `${PLAIN}=${run("none")}`, `DeiT⚗=${run("token")}`];
   const { agreement } = await measureAgreement({ checkpoints, dataSet: "cifar10" });
   measured.push(agreement);
-  console.error(`seed ${seed}: ${agreement.images} pictures`);
+  console.error(`seed ${seed}: ${agreement.images} images`);
 }
 const [first] = measured;
 if (first === undefined) throw new Error("no seeds");

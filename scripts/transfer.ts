@@ -6,8 +6,8 @@
  *   npx node scripts/transfer.ts flowers --weights CKPT --data-path DIR --phase probe    what is cheaper, into the same
  *   npx node scripts/transfer.ts cifar10 --weights CKPT                                  into results/cifar10-transfer.csv
  *
- * `tune` tries the recipe's settings at the smallest size on a part of the training pictures, held back; the validation
- * pictures are not looked at. `final` takes the best, trains at every size and measures on the validation pictures once,
+ * `tune` tries the recipe's settings at the smallest size on a part of the training images, held back; the validation
+ * images are not looked at. `final` takes the best, trains at every size and measures on the validation images once,
  * after the last epoch; `--seeds` repeats it. The same command goes on where it stopped. `probe` leaves the weights as they
  * are: nearest neighbours and a linear probe on their features.
  */
@@ -30,7 +30,7 @@ interface Study {
   readonly sizes: readonly number[];
   /** Settings that are tried. */
   readonly tuned: readonly TrainInput[];
-  /** What a trial has instead: fewer epochs, and the part of the training pictures that is held back. */
+  /** What a trial has instead: fewer epochs, and the part of the training images that is held back. */
   readonly trial: TrainInput & { readonly valSplit: number };
 }
 

@@ -32,7 +32,7 @@ const { values } = parseArgs({
     out: { type: "string", default: "results/same-learning.csv" },
     work: { type: "string", default: "runs/same-learning" },
     seeds: { type: "string", default: "0,1,2" },
-    pictures: { type: "string", default: "10000" },
+    images: { type: "string", default: "10000" },
     epochs: { type: "string", default: "15" },
   },
 });
@@ -43,7 +43,7 @@ function optionsFor(seed: number): TrainOptions {
   return parseTrainOptions({
     dataSet: "cifar10",
     model: "deit_w64d4_patch4_32",
-    numTrain: Number(values.pictures),
+    numTrain: Number(values.images),
     epochs: Number(values.epochs),
     batchSize: 64,
     lr: 1e-3,
@@ -58,11 +58,11 @@ function optionsFor(seed: number): TrainOptions {
 }
 
 /** Writes the plan that bench/peers/README.md describes. */
-async function writePlan(folder: string, options: TrainOptions, pictures: Dataset): Promise<void> {
+async function writePlan(folder: string, options: TrainOptions, images: Dataset): Promise<void> {
   const { seed, epochs, batchSize, smoothing, weightDecay, mean, std } = options;
   const training = planTraining(options);
-  const { model, layout } = buildModel(training.model, pictures.classes.length);
-  const plan = createPlan({ length: pictures.length, batchSize, mode: "train", seed });
+  const { model, layout } = buildModel(training.model, images.classes.length);
+  const plan = createPlan({ length: images.length, batchSize, mode: "train", seed });
   const schedule = training.schedule(plan.steps);
   const original = await originalIndices(options);
   const transform = createTransform({
@@ -118,10 +118,10 @@ async function writePlan(folder: string, options: TrainOptions, pictures: Datase
   await writeFile(join(folder, "plan.json"), JSON.stringify({ model: shape, ...numbers }));
 }
 
-/** Places of the subset's pictures among all 50,000. */
+/** Places of the subset's images among all 50,000. */
 async function originalIndices(options: TrainOptions): Promise<Uint32Array> {
   const { train: whole } = await openDatasets({ ...options, numTrain: null });
-  return select(whole.labels, { rule: "sample", count: Number(values.pictures), seed: options.seed });
+  return select(whole.labels, { rule: "sample", count: Number(values.images), seed: options.seed });
 }
 
 const done = await readFile(values.out, "utf8").catch(() => undefined);

@@ -1,4 +1,4 @@
-"""Times timm's training transform on a folder of pictures, one process and no batching beside: prints a JSON line.
+"""Times timm's training transform on a folder of images, one process and no batching beside: prints a JSON line.
 
     python bench/peers/torch_loader.py FOLDER [--seconds 5]      needs torch, torchvision, timm
 

@@ -25,8 +25,8 @@ SIDE, RECORD = 32, 1 + 3 * 32 * 32
 def read_cifar(files):
     """CIFAR-10's binary form: one label byte, then 3 × 32 × 32 bytes."""
     records = np.concatenate([np.fromfile(file, np.uint8).reshape(-1, RECORD) for file in files])
-    pictures = torch.from_numpy(records[:, 1:].reshape(-1, 3, SIDE, SIDE).copy())
-    return pictures, torch.from_numpy(records[:, 0].astype(np.int64))
+    images = torch.from_numpy(records[:, 1:].reshape(-1, 3, SIDE, SIDE).copy())
+    return images, torch.from_numpy(records[:, 0].astype(np.int64))
 
 
 def build(model):
@@ -49,7 +49,7 @@ def read_order(file, plan, length):
 
 
 def crop(padded, rows):
-    """Rows [B, 4] of (sample, dx, dy, flip) to pictures [B, 3, 32, 32]: crop at column dx, row dy, then mirror."""
+    """Rows [B, 4] of (sample, dx, dy, flip) to images [B, 3, 32, 32]: crop at column dx, row dy, then mirror."""
     sample, dx, dy, flip = rows.unbind(1)
     along = torch.arange(SIDE)
     x = dx[:, None] + torch.where(flip[:, None] == 1, SIDE - 1 - along, along)
@@ -58,11 +58,11 @@ def crop(padded, rows):
 
 
 @torch.inference_mode()
-def evaluate(model, normalise, pictures, labels, batch_size=500):
+def evaluate(model, normalise, images, labels, batch_size=500):
     model.eval()
     loss = correct = 0.0
     for start in range(0, len(labels), batch_size):
-        logits = model(normalise(pictures[start:start + batch_size]))
+        logits = model(normalise(images[start:start + batch_size]))
         target = labels[start:start + batch_size]
         loss += F.cross_entropy(logits, target, reduction="sum").item()
         correct += (logits.argmax(1) == target).sum().item()
@@ -82,8 +82,8 @@ def main():
     plan = json.loads((args.plan / "plan.json").read_text())
     if plan.get("dropPath", 0) != 0:
         raise SystemExit("dropPath must be 0: its draws are not in the plan")
-    pictures, labels = read_cifar([args.data / f"data_batch_{i}.bin" for i in range(1, 6)])
-    test_pictures, test_labels = read_cifar([args.data / "test_batch.bin"])
+    images, labels = read_cifar([args.data / f"data_batch_{i}.bin" for i in range(1, 6)])
+    test_images, test_labels = read_cifar([args.data / "test_batch.bin"])
     order = read_order(args.plan / "order.bin", plan, len(labels))
     if len(plan["lrs"]) != plan["epochs"] * plan["steps"]:
         raise SystemExit(f"plan.json: {len(plan['lrs'])} learning rates for {plan['epochs']} × {plan['steps']} steps")
@@ -104,7 +104,7 @@ def main():
         return (batch.float() / 255 - mean) / std
 
     pad = plan.get("padding", 4)
-    padded = F.pad(pictures, (pad, pad, pad, pad))
+    padded = F.pad(images, (pad, pad, pad, pad))
     with open(args.out, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["epoch", "train_loss", "test_loss", "test_acc1"])
@@ -128,7 +128,7 @@ def main():
                 optimizer.step()
                 total += loss.item()
             rate = plan["steps"] * plan["batchSize"] / (time.perf_counter() - started)
-            test_loss, acc1 = evaluate(model, normalise, test_pictures, test_labels)
+            test_loss, acc1 = evaluate(model, normalise, test_images, test_labels)
             writer.writerow([epoch, f"{total / plan['steps']:.6f}", f"{test_loss:.6f}", f"{acc1:.4f}"])
             file.flush()
             print(f"epoch {epoch}: train loss {total / plan['steps']:.4f}, test loss {test_loss:.4f}, "

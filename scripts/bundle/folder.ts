@@ -151,7 +151,7 @@ function readme(os: Platform["os"]): string {
   return `deit, with all that it needs: nothing is to be installed, and no network is used.
 
   ${deit} doctor                what this machine has, and what will be used
-  ${deit} train FOLDER          pictures, a folder for each class
+  ${deit} train FOLDER          images, a folder for each class
   ${deit} --help
 
 Results go into runs/ of the folder that it is started in, caches into the user's cache folder (DEIT_CACHE).

@@ -1,10 +1,10 @@
 /**
- * Fine-tuning DeiT-Ti on CIFAR-10, its pictures of 32 pixels enlarged to 112: a quarter of the patches of 224, and of the time.
+ * Fine-tuning DeiT-Ti on CIFAR-10, its images of 32 pixels enlarged to 112: a quarter of the patches of 224, and of the time.
  *
  *   npx node scripts/transfer.ts cifar10 --weights model.safetensors    into results/cifar10-transfer.csv
  *   deit finetune cifar10-finetune --finetune model.safetensors --lr 3e-4 --layer-decay 0.85     what was found best
  *
- * Time: 111 minutes on 2 cores beside other work. Expected: 95.93 % top-1 on the 10,000 test pictures
+ * Time: 111 minutes on 2 cores beside other work. Expected: 95.93 % top-1 on the 10,000 test images
  * (results/cifar10-transfer.csv).
  */
 import type { TrainInput } from "../src/config/schema.ts";
@@ -46,5 +46,5 @@ export const tuned: readonly TrainInput[] = [
   { lr: 3e-4, layerDecay: 0.85 },
 ];
 
-/** One epoch of 15,000 pictures, measured on 5,000 others that training has. */
+/** One epoch of 15,000 images, measured on 5,000 others that training has. */
 export const trial = { epochs: 1, warmupEpochs: 0.2, numTrain: 15_000, valSplit: 0.1 };

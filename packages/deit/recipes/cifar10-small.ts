@@ -3,7 +3,7 @@
  *
  *   deit train cifar10-small --output-dir runs/cifar10-small
  *
- * Time: 12 minutes on 2 cores (AMD EPYC with AVX-512). Expected: 76 % top-1 on the 10,000 test pictures.
+ * Time: 12 minutes on 2 cores (AMD EPYC with AVX-512). Expected: 76 % top-1 on the 10,000 test images.
  */
 import type { TrainInput } from "../src/config/schema.ts";
 

@@ -5,9 +5,9 @@
  *   deit analyze ablation --table data-efficiency-cifar10 --teacher-path RESNET56 --seeds 0,1,2 --out runs/data-efficiency
  *   deit train data-efficiency-cifar10 --num-train 2500 --epochs 160 --warmup-epochs 8      one of them, DeiT's recipe
  *
- * Every training sees 400,000 pictures (6,240 steps of 64), whatever the number of different ones. Time: about 4.4 hours of one
+ * Every training sees 400,000 images (6,240 steps of 64), whatever the number of different ones. Time: about 4.4 hours of one
  * core a seed, half of that on two, in trainings of at most 35 minutes; --estimate tells. Expected: with seed 0 ViT's recipe 49.7,
- * 56.5 and 57.5 % on 2,500, 10,000 and 50,000 pictures, DeiT's 41 to 42, distilled 49 to 50, ResNet-20 69.9, 81.5 and 85.2
+ * 56.5 and 57.5 % on 2,500, 10,000 and 50,000 images, DeiT's 41 to 42, distilled 49 to 50, ResNet-20 69.9, 81.5 and 85.2
  * (results/data-efficiency-cifar10.csv; docs/log.md says why).
  */
 import type { AblationRow } from "../src/analysis/ablation/table.ts";
@@ -25,7 +25,7 @@ export const recipe = {
   evalEvery: 1000,
 } satisfies TrainInput;
 
-export const axis = "different training pictures";
+export const axis = "different training images";
 
 /** 5, 20 and 100 % of CIFAR-10 with as many steps each; the warm-up is a twentieth. */
 const AMOUNTS = [
@@ -68,7 +68,7 @@ const SERIES: readonly (readonly [series: string, change: TrainInput])[] = [
   ["ResNet-20", CONVNET],
 ];
 
-/** Each is compared with the original recipe on as many pictures. */
+/** Each is compared with the original recipe on as many images. */
 export const rows: readonly AblationRow[] = SERIES.flatMap(([series, change]) =>
   AMOUNTS.map((amount): AblationRow => ({
     name: nameOf(series, amount.numTrain),
@@ -79,6 +79,6 @@ export const rows: readonly AblationRow[] = SERIES.flatMap(([series, change]) =>
   })),
 );
 
-function nameOf(series: string, pictures: number): string {
-  return `${series}, ${pictures.toLocaleString("en-US")} pictures`;
+function nameOf(series: string, images: number): string {
+  return `${series}, ${images.toLocaleString("en-US")} images`;
 }

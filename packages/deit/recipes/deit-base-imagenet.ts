@@ -1,5 +1,5 @@
 /**
- * DeiT-B on ImageNet as published (§6, Table 9): 300 epochs of 1024 pictures an update, 16 batches of 64 as on the
+ * DeiT-B on ImageNet as published (§6, Table 9): 300 epochs of 1024 images an update, 16 batches of 64 as on the
  * authors' 16 GPUs. Mixup and CutMix draw once for each 64. What is not said here is DeiT's default.
  *
  *   deit train deit-base-imagenet --data-path imagenet

@@ -1,5 +1,5 @@
 /**
- * DeiT-Ti on ImageNet as published (§6, Table 9): 300 epochs of 1024 pictures an update, 4 batches of 256 as on
+ * DeiT-Ti on ImageNet as published (§6, Table 9): 300 epochs of 1024 images an update, 4 batches of 256 as on
  * the authors' 4 GPUs. Mixup and CutMix draw once for each 256. What is not said here is DeiT's default.
  *
  *   deit train deit-tiny-imagenet --data-path imagenet

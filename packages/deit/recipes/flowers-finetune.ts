@@ -1,5 +1,5 @@
 /**
- * Fine-tuning DeiT-Ti on 40 kinds of flowers, 20 pictures each to learn from, at three picture sizes, beside the cheap
+ * Fine-tuning DeiT-Ti on 40 kinds of flowers, 20 images each to learn from, at three image sizes, beside the cheap
  * ways: a linear probe and k nearest neighbours on frozen features.
  *
  *   npx node scripts/transfer.ts flowers --weights model.safetensors --data-path FLOWERS     into results/flowers.csv
@@ -36,10 +36,10 @@ export const recipe = {
   evalEvery: 1000,
 } satisfies TrainInput;
 
-/** Picture sizes: fewer and more patches than the 224 that the weights were trained with. */
+/** Image sizes: fewer and more patches than the 224 that the weights were trained with. */
 export const sizes: readonly number[] = [160, 224, 288];
 
-/** What the learning rate is chosen among, at the smallest size, on pictures held back from the training ones. */
+/** What the learning rate is chosen among, at the smallest size, on images held back from the training ones. */
 export const tuned: readonly TrainInput[] = [
   { lr: 5e-4 },
   { lr: 1e-3 },

@@ -4,7 +4,7 @@
  *   deit train regnety-cifar10
  *
  * Its weights are kept as recipes/teachers/regnety_w32d9_32-cifar10.safetensors. Time: 20 to 30 minutes on 2 cores. Expected: 78.9 %
- * top-1 on the 10,000 test pictures.
+ * top-1 on the 10,000 test images.
  */
 import type { TrainInput } from "../src/config/schema.ts";
 

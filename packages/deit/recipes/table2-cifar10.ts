@@ -1,6 +1,6 @@
 /**
  * The question of the paper's Table 2 at the size of a CPU: students of equal budget, taught by a convnet and by a transformer
- * that saw the same data and are about as accurate. Does what a convnet assumes about pictures pass on? Accuracy of the
+ * that saw the same data and are about as accurate. Does what a convnet assumes about images pass on? Accuracy of the
  * students, and how often each answers differently from each teacher, and from a convnet that taught nobody. Teachers that
  * lie more than a point apart end the command before any student: the convnet's epochs below are then changed by one.
  *
@@ -19,7 +19,7 @@ import { recipe as student, rows as table3 } from "./table3-cifar10.ts";
 
 export const recipe = { ...student, model: "deit_w64d4_distilled_patch4_32" } satisfies TrainInput;
 
-/** On all 50,000 pictures. The convnet's epochs and seed are chosen so that both have about 76 %: 7 and 8 epochs of seed 0 give 74.4 and 77.1. */
+/** On all 50,000 images. The convnet's epochs and seed are chosen so that both have about 76 %: 7 and 8 epochs of seed 0 give 74.4 and 77.1. */
 export const teachers: Readonly<Record<string, TrainInput>> = {
   transformer: { ...transformer, evalEvery: 1000 },
   convnet: { ...convnet, epochs: 8, seed: 1, evalEvery: 1000 },

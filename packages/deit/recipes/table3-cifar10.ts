@@ -14,7 +14,7 @@ import type { TrainInput } from "../src/config/schema.ts";
 const PLAIN = "deit_w64d4_patch4_32";
 const DISTILLED = "deit_w64d4_distilled_patch4_32";
 
-/** What all rows share: 10,000 pictures, shifts and mirror images, every other batch mixed by Mixup or CutMix. */
+/** What all rows share: 10,000 images, shifts and mirror images, every other batch mixed by Mixup or CutMix. */
 export const recipe = {
   dataSet: "cifar10",
   numTrain: 10_000,

@@ -24,13 +24,13 @@ export type { Batch, BatchMaker, BatchPool, Loader, LoaderOptions } from "./data
 export { workerPool } from "./data/loader-pool.ts";
 
 // Images.
-export type { Picture } from "./augmentation/picture.ts";
+export type { RgbImage } from "./augmentation/rgb-image.ts";
 export { readImage } from "./evaluation/image-input.ts";
 export type { ImageInput, RawImage } from "./evaluation/image-input.ts";
-export { readPlanar, writePlanar } from "./augmentation/picture.ts";
+export { readPlanar, writePlanar } from "./augmentation/rgb-image.ts";
 export { applyOperation, describeOperation } from "./augmentation/operation.ts";
 export type { Draw, Operation } from "./augmentation/operation.ts";
-export { drawMixes, mixFeed, mixPictures, mixTargets } from "./augmentation/mixup.ts";
+export { drawMixes, mixFeed, mixImages, mixTargets } from "./augmentation/mixup.ts";
 export type { Mix, MixupOptions } from "./augmentation/mixup.ts";
 export { createTransform } from "./augmentation/transform.ts";
 export type {

@@ -99,7 +99,7 @@ export class FormatError extends DeitError {
   }
 }
 
-/** A dataset or a picture that cannot be used; `path` is the folder or file. */
+/** A dataset or an image that cannot be used; `path` is the folder or file. */
 export class DataError extends DeitError {
   override readonly name = "DataError";
   readonly path: string;

@@ -67,12 +67,12 @@ export { evaluationDocument } from "./evaluation/evaluation-document.ts";
 export type { EvaluationDocument, ReportDocument } from "./evaluation/evaluation-document.ts";
 export { writeEvaluation } from "./analysis/evaluation-files.ts";
 export { AnswerSheet, mainAnswers } from "./evaluation/answer-sheet.ts";
-export type { HeadAnswers, HeadName, PictureAnswers } from "./evaluation/answer-sheet.ts";
+export type { HeadAnswers, HeadName, ImageAnswers } from "./evaluation/answer-sheet.ts";
 export { headLogits } from "./evaluation/program.ts";
 export { predict, predictEach } from "./evaluation/predict.ts";
-export type { PicturePredictions, PredictEvent, PredictHooks, PredictOptions } from "./evaluation/predict.ts";
+export type { ImagePredictions, PredictEvent, PredictHooks, PredictOptions } from "./evaluation/predict.ts";
 export { writePredictionSheet } from "./preview/prediction-sheet.ts";
-export type { PredictedPicture } from "./preview/prediction-sheet.ts";
+export type { PredictedImage } from "./preview/prediction-sheet.ts";
 export { classifierOf, openClassifier } from "./evaluation/classifier.ts";
 export type {
   AnswersOptions,
@@ -105,9 +105,9 @@ export { analyzeTokens } from "./analysis/tokens.ts";
 export type { HeadTokens, TokenAttention, TokensOptions, TokensResult } from "./analysis/tokens.ts";
 export { writeTokens } from "./analysis/tokens-files.ts";
 export { attentionMaps } from "./analysis/attention.ts";
-export type { AttentionOptions, AttentionSource, PictureAttention, TokenMaps } from "./analysis/attention.ts";
+export type { AttentionOptions, AttentionSource, ImageAttention, TokenMaps } from "./analysis/attention.ts";
 export { attentionFiles } from "./analysis/attention-files.ts";
-export type { HeadNumbers, PictureNumbers } from "./analysis/attention-numbers.ts";
+export type { HeadNumbers, ImageNumbers } from "./analysis/attention-numbers.ts";
 export { attentionNumbers } from "./analysis/attention-numbers.ts";
 export type { AttentionFiles } from "./analysis/attention-files.ts";
 export { rollout } from "./analysis/rollout.ts";
@@ -115,7 +115,7 @@ export type { HeadFusion, RolloutOptions } from "./analysis/rollout.ts";
 export { probe } from "./analysis/probe.ts";
 export type { ProbeOptions, ProbeResult } from "./analysis/probe.ts";
 
-// Pictures on disk.
+// Images on disk.
 export { openDatasets, openEvaluation } from "./data/open.ts";
 export type { DataOptions, EvaluationDataOptions, OpenedDatasets } from "./data/open.ts";
 export { openDataset } from "./data/dataset.ts";
@@ -127,7 +127,7 @@ export { pullDataset } from "./data/pull.ts";
 export type { Pulled, PullOptions } from "./data/pull.ts";
 export { packDataset } from "./data/pack.ts";
 export type { Packed, PackOptions } from "./data/pack.ts";
-export { readPicture } from "./data/decode.ts";
+export { readImageFile } from "./data/decode.ts";
 export { workerPool } from "./data/loader-pool.ts";
 export { createLoader } from "./data/loader.ts";
 export type { Batch, BatchMaker, BatchPool, Loader, LoaderOptions } from "./data/loader.ts";
@@ -196,3 +196,13 @@ export { benchGemm } from "./benchmark/gemm.ts";
 export type { BenchGemmReport } from "./benchmark/gemm.ts";
 export { benchData } from "./benchmark/data.ts";
 export type { BenchDataOptions, BenchDataReport, LoaderRate } from "./benchmark/data.ts";
+
+// Names of 0.1 that have changed since.
+export type { RgbImage as Picture } from "./augmentation/rgb-image.ts";
+export { mixImages as mixPictures } from "./augmentation/mixup.ts";
+export { readImageFile as readPicture } from "./data/decode.ts";
+export type { ImageAnswers as PictureAnswers } from "./evaluation/answer-sheet.ts";
+export type { ImagePredictions as PicturePredictions } from "./evaluation/predict.ts";
+export type { PredictedImage as PredictedPicture } from "./preview/prediction-sheet.ts";
+export type { ImageAttention as PictureAttention } from "./analysis/attention.ts";
+export type { ImageNumbers as PictureNumbers } from "./analysis/attention-numbers.ts";

@@ -7,11 +7,11 @@ export * from "./graph.ts";
 export * from "./models.ts";
 
 // Images in memory.
-export type { Picture } from "./augmentation/picture.ts";
-export { readPlanar, writePlanar } from "./augmentation/picture.ts";
+export type { RgbImage } from "./augmentation/rgb-image.ts";
+export { readPlanar, writePlanar } from "./augmentation/rgb-image.ts";
 export { applyOperation, describeOperation } from "./augmentation/operation.ts";
 export type { Draw, Operation } from "./augmentation/operation.ts";
-export { drawMixes, mixFeed, mixPictures, mixTargets } from "./augmentation/mixup.ts";
+export { drawMixes, mixFeed, mixImages, mixTargets } from "./augmentation/mixup.ts";
 export type { Mix, MixupOptions } from "./augmentation/mixup.ts";
 export { createTransform } from "./augmentation/transform.ts";
 export type {

@@ -1,4 +1,4 @@
-/** What `deit analyze agreement --out DIR` writes: tables, heat map, disputed pictures, and all of it as one page. */
+/** What `deit analyze agreement --out DIR` writes: tables, heat map, disputed images, and all of it as one page. */
 import type { PageSection } from "../figures/page.ts";
 import type { Agreement, Ballot, Contrast } from "./agreement.ts";
 import { mostDisputed } from "./agreement.ts";
@@ -7,13 +7,13 @@ import { writeAnalysis } from "./analysis-folder.ts";
 import { describeDisputes, disputedCards } from "./disagreements.ts";
 
 export interface AgreementFilesOptions {
-  /** Disputed pictures that are shown. */
+  /** Disputed images that are shown. */
   readonly examples?: number;
   /** What made it, as a user would type it. */
   readonly command?: string | undefined;
 }
 
-/** Pictures shown. */
+/** Images shown. */
 const EXAMPLES = 24;
 
 /** Writes into a folder, which is made. @returns the names of the files */
@@ -103,11 +103,11 @@ function pairRows({ models, disagreement, interval }: Agreement): (string | numb
   return [["a", "b", "disagreement", "low", "high"], ...rows];
 }
 
-/** A line for each picture: everyone's answer, by name. */
-function answerRows({ respondents, answers, pictures, dataset, classes }: Ballot): string[][] {
-  const rows = Array.from(pictures, (index, entry) => [
+/** A line for each image: everyone's answer, by name. */
+function answerRows({ respondents, answers, images, dataset, classes }: Ballot): string[][] {
+  const rows = Array.from(images, (index, entry) => [
     dataset.describe(index),
     ...answers.map((row) => classes[row[entry] ?? -1] ?? ""),
   ]);
-  return [["picture", ...respondents.map(({ name }) => name)], ...rows];
+  return [["image", ...respondents.map(({ name }) => name)], ...rows];
 }

@@ -1,5 +1,5 @@
 /**
- * How often classifiers disagree (Table 4): the share of pictures to which two of them give different answers. A
+ * How often classifiers disagree (Table 4): the share of images to which two of them give different answers. A
  * distilled model is three of them, class head, distillation head and both; the labels are one, too, so that its row
  * holds the error rates.
  */
@@ -23,7 +23,7 @@ export interface Respondent {
   readonly head?: HeadName;
 }
 
-/** Answers of everyone to the same n pictures. */
+/** Answers of everyone to the same n images. */
 export interface Ballot {
   /** The labels first. */
   readonly respondents: readonly Respondent[];
@@ -31,13 +31,13 @@ export interface Ballot {
   readonly answers: readonly Int32Array[];
   /** Probability of the answer, [respondents][n]; 1 for the labels. */
   readonly confidence: readonly Float64Array[];
-  /** Indices of the pictures in the dataset, [n]. */
-  readonly pictures: Uint32Array;
+  /** Indices of the images in the dataset, [n]. */
+  readonly images: Uint32Array;
   readonly dataset: Dataset;
   readonly classes: readonly string[];
 }
 
-/** Whether `a` or `b` is closer to `to`: rate(a, to) − rate(b, to), on the same pictures. */
+/** Whether `a` or `b` is closer to `to`: rate(a, to) − rate(b, to), on the same images. */
 export interface Contrast extends Interval {
   readonly to: string;
   readonly a: string;
@@ -49,12 +49,12 @@ export interface Contrast extends Interval {
 export interface Agreement {
   /** "ground truth" first. */
   readonly models: readonly string[];
-  /** Square, 0 to 1: the share of pictures with different answers. */
+  /** Square, 0 to 1: the share of images with different answers. */
   readonly disagreement: readonly (readonly number[])[];
   readonly images: number;
   readonly dataset: string;
   readonly respondents: readonly Respondent[];
-  /** Bootstrap over pictures, the same resamples for every pair. */
+  /** Bootstrap over images, the same resamples for every pair. */
   readonly interval: {
     readonly level: number;
     readonly resamples: number;
@@ -67,26 +67,25 @@ export interface Agreement {
 
 const GROUND_TRUTH = "ground truth";
 
-/** Asks the classifiers, one after another, about the same pictures. */
+/** Asks the classifiers, one after another, about the same images. */
 export async function castBallot(options: AgreementOptions, hooks: EvaluateHooks = {}): Promise<Ballot> {
   const comparison = await openComparison(options, hooks);
   const { dataset, numClasses, classes } = comparison;
   const respondents: Respondent[] = [{ name: GROUND_TRUTH }];
   const answers: Int32Array[] = [];
   const confidence: Float64Array[] = [];
-  let pictures: Uint32Array | undefined;
+  let images: Uint32Array | undefined;
   const ask = async ({ name, checkpoint, answers: batches }: AskedModel): Promise<void> => {
     const sheet = new AnswerSheet({ numClasses, capacity: dataset.length, joint: options.joint });
     for await (const batch of batches) sheet.add(batch);
     const { heads, ...found } = sheet.result();
-    if (pictures === undefined) {
-      pictures = found.pictures;
+    if (images === undefined) {
+      images = found.images;
       answers.push(found.labels);
       confidence.push(new Float64Array(found.labels.length).fill(1));
     }
-    // what cannot be read cannot be read by anyone, so that entry i is everyone's same picture
-    if (!sameNumbers(pictures, found.pictures))
-      throw new Error(`${name} saw other images than those before it`);
+    // what cannot be read cannot be read by anyone, so that entry i is everyone's same image
+    if (!sameNumbers(images, found.images)) throw new Error(`${name} saw other images than those before it`);
     for (const head of HEADS) {
       const own = heads[head];
       if (own === undefined) continue;
@@ -97,7 +96,7 @@ export async function castBallot(options: AgreementOptions, hooks: EvaluateHooks
     }
   };
   await askEach(comparison, options, ask, hooks);
-  return { respondents, answers, confidence, pictures: pictures ?? new Uint32Array(), dataset, classes };
+  return { respondents, answers, confidence, images: images ?? new Uint32Array(), dataset, classes };
 }
 
 function sameNumbers(a: Uint32Array, b: Uint32Array): boolean {
@@ -106,10 +105,10 @@ function sameNumbers(a: Uint32Array, b: Uint32Array): boolean {
 
 /** Counts a ballot. */
 export function countAgreement(
-  { respondents, answers, pictures, dataset }: Ballot,
+  { respondents, answers, images, dataset }: Ballot,
   { resamples = RESAMPLES, seed = 0 }: BootstrapOptions = {},
 ): Agreement {
-  const n = pictures.length;
+  const n = images.length;
   if (n === 0)
     throw new ConfigError("dataPath", "there is no image that could be read", { code: "data/no-images" });
   const size = respondents.length;
@@ -178,7 +177,7 @@ function differing(a: Int32Array = new Int32Array(), b: Int32Array = new Int32Ar
   return Uint32Array.from(found);
 }
 
-/** A picture on which opinions differ. */
+/** An image on which opinions differ. */
 export interface Dispute {
   /** Entry of the ballot's arrays. */
   readonly entry: number;
@@ -188,12 +187,12 @@ export interface Dispute {
   readonly confidence: number;
 }
 
-/** The pictures on which the models disagree most, the labels aside; of equals those where they are surest. */
-export function mostDisputed({ answers, confidence, pictures }: Ballot, limit: number): Dispute[] {
+/** The images on which the models disagree most, the labels aside; of equals those where they are surest. */
+export function mostDisputed({ answers, confidence, images }: Ballot, limit: number): Dispute[] {
   const models = answers.slice(1);
   const sureness = confidence.slice(1);
   const pairs = (models.length * (models.length - 1)) / 2;
-  const disputes = Array.from(pictures, (_, entry) => {
+  const disputes = Array.from(images, (_, entry) => {
     const votes = models.map((row) => row[entry] ?? -1);
     let different = 0;
     for (const [a, vote] of votes.entries())

@@ -1,11 +1,11 @@
 /**
- * What `deit analyze attention` writes: maps over the whole picture as PNG, sheets of heads and layers and of the tokens
- * beside each other, the numbers, and one page with all of it. Page and numbers are written as the pictures come; nothing of
- * a picture is kept.
+ * What `deit analyze attention` writes: maps over the whole image as PNG, sheets of heads and layers and of the tokens
+ * beside each other, the numbers, and one page with all of it. Page and numbers are written as the images come; nothing of
+ * an image is kept.
  */
 import { basename, extname, join } from "node:path";
 import sharp from "sharp";
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 import { aroundSections, sectionText } from "../figures/page.ts";
 import type { Theme } from "../figures/colours.ts";
 import type { GrowingFile } from "../formats/atomic-file.ts";
@@ -13,39 +13,39 @@ import { makeFolder, openGrowingFile, writeFileAtomic } from "../formats/atomic-
 import { csv } from "../formats/csv.ts";
 import { attentionNumbers, NUMBERS_HEAD, numbersRows } from "./attention-numbers.ts";
 import { overlay, rangeOf, reduced, seenPart } from "./attention-overlay.ts";
-import { howToRead, leadOf, pictureSection } from "./attention-page.ts";
+import { howToRead, leadOf, imageSection } from "./attention-page.ts";
 import type { HeadMap, Selection } from "./attention-selection.ts";
 import { answer, percent, selected } from "./attention-selection.ts";
 import { drawSheet } from "./attention-sheet.ts";
-import type { AttentionSource, PictureAttention, TokenMaps } from "./attention.ts";
+import type { AttentionSource, ImageAttention, TokenMaps } from "./attention.ts";
 
 export interface AttentionFiles {
-  /** Draws a picture's maps. @returns the names of its files @throws DataError when the folder cannot be made */
-  add(maps: PictureAttention, source: AttentionSource): Promise<string[]>;
-  /** Ends the page and the numbers of all pictures so far and puts them in their places. @returns the page's path */
+  /** Draws an image's maps. @returns the names of its files @throws DataError when the folder cannot be made */
+  add(maps: ImageAttention, source: AttentionSource): Promise<string[]>;
+  /** Ends the page and the numbers of all images so far and puts them in their places. @returns the page's path */
   finish(source: AttentionSource, command: string): Promise<string>;
   /** Removes a page that was not finished. */
   discard(): Promise<void>;
 }
 
-/** What is written besides pictures. */
+/** What is written besides images. */
 interface Written {
   readonly page: GrowingFile;
   readonly json: GrowingFile;
   readonly table: GrowingFile;
 }
 
-/** Pictures at most so large: in the sheets of heads and of tokens. */
+/** Images at most so large: in the sheets of heads and of tokens. */
 const CELL = { width: 150, height: 150 } as const;
 const BESIDE = { width: 480, height: 400 } as const;
 /** Of light parts of a map, in words. */
 const SCALE = ["least", "most of the map"] as const;
 
-/** The folder is made with the first picture. */
+/** The folder is made with the first image. */
 export function attentionFiles(folder: string, selection: Selection = {}): AttentionFiles {
   const taken = new Set<string>();
   let opened: Written | undefined;
-  let pictures = 0;
+  let images = 0;
   const begin = async (source: AttentionSource): Promise<Written> => {
     await makeFolder(folder, { what: "the analysis" });
     const open = async (name: string): Promise<GrowingFile> =>
@@ -57,7 +57,7 @@ export function attentionFiles(folder: string, selection: Selection = {}): Atten
     };
     await opened.page.write(frameOf(source)[0]);
     await opened.page.write(sectionText({ title: "How to read the maps", body: howToRead() }));
-    await opened.json.write(`${JSON.stringify(source).slice(0, -1)},\n"pictures": [`);
+    await opened.json.write(`${JSON.stringify(source).slice(0, -1)},\n"images": [`);
     await opened.table.write(csv([NUMBERS_HEAD]));
     return opened;
   };
@@ -74,12 +74,12 @@ export function attentionFiles(folder: string, selection: Selection = {}): Atten
       const { grid } = source;
       for (const tokenMaps of maps.tokens) {
         const { token, rollout } = tokenMaps;
-        const drawn = overlay(maps.picture, rollout, { seen: maps.seen, grid, range: rolled });
+        const drawn = overlay(maps.pixels, rollout, { seen: maps.seen, grid, range: rolled });
         await write(`${name}-rollout-${token}.png`, await pngOf(drawn));
         for (const { map, layer, head } of named(tokenMaps, source, selection)) {
           const range = rangeOf([map]);
-          const picture = overlay(maps.picture, map, { seen: maps.seen, grid, range });
-          await write(`${name}-layer${layer}-head${head}-${token}.png`, await pngOf(picture));
+          const pixels = overlay(maps.pixels, map, { seen: maps.seen, grid, range });
+          await write(`${name}-layer${layer}-head${head}-${token}.png`, await pngOf(pixels));
         }
       }
       await write(`${name}-tokens.png`, await tokenSheet(maps, source));
@@ -88,9 +88,9 @@ export function attentionFiles(folder: string, selection: Selection = {}): Atten
           `${name}-heads-${tokenMaps.token}.png`,
           await headSheet(maps, tokenMaps, { source, selection }),
         );
-      await page.write(sectionText(await pictureSection(maps, source, selection)));
+      await page.write(sectionText(await imageSection(maps, source, selection)));
       const numbers = attentionNumbers(maps, source, selection);
-      await json.write(`${pictures++ > 0 ? "," : ""}\n${JSON.stringify({ ...numbers, files: written })}`);
+      await json.write(`${images++ > 0 ? "," : ""}\n${JSON.stringify({ ...numbers, files: written })}`);
       await table.write(csv(numbersRows(numbers)));
       return written;
     },
@@ -117,9 +117,9 @@ function frameOf(source: AttentionSource, command?: string): [before: string, af
   });
 }
 
-/** A file's name without ending, with a number where pictures of several folders have one name. */
+/** A file's name without ending, with a number where images of several folders have one name. */
 function freeName(image: string, taken: Set<string>): string {
-  const base = basename(image, extname(image)) || "picture";
+  const base = basename(image, extname(image)) || "image";
   let name = base;
   for (let i = 2; taken.has(name); i++) name = `${base}-${i}`;
   taken.add(name);
@@ -133,10 +133,10 @@ function named(maps: TokenMaps, source: AttentionSource, selection: Selection): 
 }
 
 async function tokenSheet(
-  { picture, seen, tokens, image }: PictureAttention,
+  { pixels, seen, tokens, image }: ImageAttention,
   { grid, model, headFusion, discardRatio }: AttentionSource,
 ): Promise<Uint8Array> {
-  const small = reduced(picture, seen, BESIDE);
+  const small = reduced(pixels, seen, BESIDE);
   const range = rangeOf(tokens.map(({ rollout }) => rollout));
   return drawSheet({
     title: tokens.length === 1 ? "Attention rollout" : "Attention rollout of both tokens",
@@ -148,8 +148,8 @@ async function tokenSheet(
     rows: [""],
     cells: [
       [
-        small.picture,
-        ...tokens.map(({ rollout }) => overlay(small.picture, rollout, { seen: small.seen, grid, range })),
+        small.pixels,
+        ...tokens.map(({ rollout }) => overlay(small.pixels, rollout, { seen: small.seen, grid, range })),
       ],
     ],
     scale: SCALE,
@@ -158,15 +158,15 @@ async function tokenSheet(
 
 /** The sheet of a token's maps, heads by layers, as PNG. */
 export async function headSheet(
-  { picture, seen, image }: PictureAttention,
+  { pixels, seen, image }: ImageAttention,
   maps: TokenMaps,
   { source, selection, theme }: { source: AttentionSource; selection: Selection; theme?: Theme },
 ): Promise<Uint8Array> {
   const rows = selected(maps, source, selection);
-  const part = seenPart(picture, seen);
-  const small = reduced(part.picture, part.seen, CELL);
-  const draw = ({ map }: HeadMap): Picture =>
-    overlay(small.picture, map, { seen: small.seen, grid: source.grid, range: rangeOf([map]) });
+  const part = seenPart(pixels, seen);
+  const small = reduced(part.pixels, part.seen, CELL);
+  const draw = ({ map }: HeadMap): RgbImage =>
+    overlay(small.pixels, map, { seen: small.seen, grid: source.grid, range: rangeOf([map]) });
   return drawSheet(
     {
       title: `What the ${maps.token} token looks at`,
@@ -174,15 +174,15 @@ export async function headSheet(
       columns: (rows[0] ?? []).map(({ layer }) => [`layer ${layer}`]),
       rows: rows.map((row) => `head ${row[0]?.head ?? ""}`),
       cells: rows.map((row) => row.map(draw)),
-      picture: reduced(part.picture, part.seen, BESIDE).picture,
+      pixels: reduced(part.pixels, part.seen, BESIDE).pixels,
       scale: SCALE,
     },
     theme,
   );
 }
 
-async function pngOf(picture: Picture): Promise<Uint8Array> {
-  return sharp(picture.data, { raw: { width: picture.width, height: picture.height, channels: 3 } })
+async function pngOf(pixels: RgbImage): Promise<Uint8Array> {
+  return sharp(pixels.data, { raw: { width: pixels.width, height: pixels.height, channels: 3 } })
     .png()
     .toBuffer();
 }

@@ -1,5 +1,5 @@
 /** What attention maps are in numbers: the maps themselves, and of each head where its attention goes and how wide it is spread. */
-import type { AttentionSource, PictureAttention } from "./attention.ts";
+import type { AttentionSource, ImageAttention } from "./attention.ts";
 import type { Selection } from "./attention-selection.ts";
 import { chosen } from "./attention-selection.ts";
 import type { TokenName } from "../evaluation/intermediates.ts";
@@ -18,12 +18,12 @@ export interface HeadNumbers {
   readonly tokens: readonly number[];
 }
 
-export interface PictureNumbers extends Pick<PictureAttention, "image" | "seen"> {
+export interface ImageNumbers extends Pick<ImageAttention, "image" | "seen"> {
   readonly width: number;
   readonly height: number;
   readonly tokens: readonly {
     readonly token: TokenName;
-    readonly prediction: PictureAttention["tokens"][number]["prediction"];
+    readonly prediction: ImageAttention["tokens"][number]["prediction"];
     readonly rollout: { readonly patches: readonly number[]; readonly tokens: readonly number[] };
     readonly heads: readonly HeadNumbers[];
   }[];
@@ -34,15 +34,15 @@ const DIGITS = 7;
 
 /** Of the selected layers and heads. */
 export function attentionNumbers(
-  { image, picture, seen, tokens }: PictureAttention,
+  { image, pixels, seen, tokens }: ImageAttention,
   source: AttentionSource,
   selection: Selection,
-): PictureNumbers {
+): ImageNumbers {
   const wanted = chosen(source, selection);
   return {
     image,
-    width: picture.width,
-    height: picture.height,
+    width: pixels.width,
+    height: pixels.height,
     seen,
     tokens: tokens.map(({ token, prediction, heads, toTokens, rollout, rolloutToTokens }) => ({
       token,
@@ -101,7 +101,7 @@ export const NUMBERS_HEAD: readonly string[] = [
   "effective_patches",
 ];
 
-export function numbersRows({ image, tokens }: PictureNumbers): (string | number)[][] {
+export function numbersRows({ image, tokens }: ImageNumbers): (string | number)[][] {
   return tokens.flatMap(({ token, prediction, heads }) =>
     heads.map(({ layer, head, to, entropy, effectivePatches }) => [
       image,

@@ -1,8 +1,8 @@
 /**
- * A map of patches over a whole picture: smoothly enlarged to the region that the model saw, coloured, and mixed with the
- * picture, which is dimmed where it was not seen. Pixels in, pixels out.
+ * A map of patches over a whole image: smoothly enlarged to the region that the model saw, coloured, and mixed with the
+ * image, which is dimmed where it was not seen. Pixels in, pixels out.
  */
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 import { crop } from "../augmentation/crop.ts";
 import { resize, resizeMatrix } from "../augmentation/resize.ts";
 import { COLOUR_TABLE } from "../figures/colour-map.ts";
@@ -67,26 +67,30 @@ export interface OverlayOptions {
 
 /** How much of the map's colour there is where it is black and where it is lightest. */
 const ALPHA = { least: 0.42, most: 0.82 } as const;
-/** Light of the picture outside of what was seen, where it is grey. */
+/** Light of the image outside of what was seen, where it is grey. */
 const OUTSIDE = 0.38;
 /** The line around what was seen: one for so many pixels of the shorter side, and how white it is. */
 const LINE = { per: 400, white: 0.55 } as const;
 
-/** The picture under the map's colours, of its own size. */
-export function overlay(picture: Picture, map: Float32Array, { seen, grid, range }: OverlayOptions): Picture {
-  const { width, height } = picture;
+/** The image under the map's colours, of its own size. */
+export function overlay(
+  pixels: RgbImage,
+  map: Float32Array,
+  { seen, grid, range }: OverlayOptions,
+): RgbImage {
+  const { width, height } = pixels;
   const [left, top] = [Math.round(seen.left), Math.round(seen.top)];
   const right = Math.max(left + 1, Math.round(seen.left + seen.width));
   const bottom = Math.max(top + 1, Math.round(seen.top + seen.height));
   const values = enlarge(map, grid, [bottom - top, right - left]);
-  const data = new Uint8Array(picture.data.length);
+  const data = new Uint8Array(pixels.data.length);
   const scale = 255 / (range.high - range.low);
   for (let y = 0, i = 0; y < height; y++) {
     const row = (y - top) * (right - left) - left;
     const inRows = y >= top && y < bottom;
     for (let x = 0; x < width; x++, i += 3) {
       if (!inRows || x < left || x >= right) {
-        const [red, green, blue] = [0, 1, 2].map((c) => picture.data[i + c] as number) as [
+        const [red, green, blue] = [0, 1, 2].map((c) => pixels.data[i + c] as number) as [
           number,
           number,
           number,
@@ -97,7 +101,7 @@ export function overlay(picture: Picture, map: Float32Array, { seen, grid, range
       const level = Math.min(255, Math.max(0, Math.round(((values[row + x] as number) - range.low) * scale)));
       const alpha = ALPHA.least + ((ALPHA.most - ALPHA.least) * level) / 255;
       for (let c = 0; c < 3; c++) {
-        const [under, over] = [picture.data[i + c] as number, COLOUR_TABLE[3 * level + c] as number];
+        const [under, over] = [pixels.data[i + c] as number, COLOUR_TABLE[3 * level + c] as number];
         data[i + c] = under + (over - under) * alpha;
       }
     }
@@ -108,7 +112,7 @@ export function overlay(picture: Picture, map: Float32Array, { seen, grid, range
 
 /** A thin light line just outside of what was seen. */
 function outline(
-  { width, height, data }: Picture,
+  { width, height, data }: RgbImage,
   { left, top, right, bottom }: { left: number; top: number; right: number; bottom: number },
 ): void {
   const thick = Math.max(1, Math.round(Math.min(width, height) / LINE.per));
@@ -128,34 +132,34 @@ function outline(
   lighten(right, top, right + thick, bottom);
 }
 
-/** What of the picture was seen, and nothing else. */
+/** What of the image was seen, and nothing else. */
 export function seenPart(
-  picture: Picture,
+  pixels: RgbImage,
   seen: CropBox,
-): { readonly picture: Picture; readonly seen: CropBox } {
-  const left = Math.min(Math.max(0, Math.round(seen.left)), picture.width - 1);
-  const top = Math.min(Math.max(0, Math.round(seen.top)), picture.height - 1);
-  const width = Math.max(1, Math.min(Math.round(seen.left + seen.width), picture.width) - left);
-  const height = Math.max(1, Math.min(Math.round(seen.top + seen.height), picture.height) - top);
+): { readonly pixels: RgbImage; readonly seen: CropBox } {
+  const left = Math.min(Math.max(0, Math.round(seen.left)), pixels.width - 1);
+  const top = Math.min(Math.max(0, Math.round(seen.top)), pixels.height - 1);
+  const width = Math.max(1, Math.min(Math.round(seen.left + seen.width), pixels.width) - left);
+  const height = Math.max(1, Math.min(Math.round(seen.top + seen.height), pixels.height) - top);
   return {
-    picture: crop(picture, { left, top, width, height }),
+    pixels: crop(pixels, { left, top, width, height }),
     seen: { ...seen, left: seen.left - left, top: seen.top - top },
   };
 }
 
-/** The picture in at most that size, and the region in its pixels. */
+/** The image in at most that size, and the region in its pixels. */
 export function reduced(
-  picture: Picture,
+  pixels: RgbImage,
   seen: CropBox,
   most: { readonly width: number; readonly height: number },
-): { readonly picture: Picture; readonly seen: CropBox } {
-  const factor = Math.min(1, most.width / picture.width, most.height / picture.height);
-  if (factor === 1) return { picture, seen };
-  const width = Math.max(1, Math.round(picture.width * factor));
-  const height = Math.max(1, Math.round(picture.height * factor));
-  const [across, down] = [width / picture.width, height / picture.height];
+): { readonly pixels: RgbImage; readonly seen: CropBox } {
+  const factor = Math.min(1, most.width / pixels.width, most.height / pixels.height);
+  if (factor === 1) return { pixels, seen };
+  const width = Math.max(1, Math.round(pixels.width * factor));
+  const height = Math.max(1, Math.round(pixels.height * factor));
+  const [across, down] = [width / pixels.width, height / pixels.height];
   return {
-    picture: resize(picture, { width, height, interpolation: "lanczos" }),
+    pixels: resize(pixels, { width, height, interpolation: "lanczos" }),
     seen: {
       left: seen.left * across,
       top: seen.top * down,

@@ -1,17 +1,17 @@
-/** The page of `deit analyze attention`: how to read it, and a section for each picture. */
+/** The page of `deit analyze attention`: how to read it, and a section for each image. */
 import { basename } from "node:path";
 import sharp from "sharp";
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 import { cssColour } from "../figures/colour-map.ts";
 import { Html, html } from "../figures/html.ts";
 import type { PageSection } from "../figures/page.ts";
-import { embeddedPicture } from "../figures/page.ts";
+import { embeddedImage } from "../figures/page.ts";
 import { overlay, rangeOf, reduced, seenPart } from "./attention-overlay.ts";
 import type { Selection } from "./attention-selection.ts";
 import { answer, percent, selected } from "./attention-selection.ts";
-import type { AttentionSource, PictureAttention, TokenMaps } from "./attention.ts";
+import type { AttentionSource, ImageAttention, TokenMaps } from "./attention.ts";
 
-/** Pictures at most so large: in the grid of heads, above it. */
+/** Images at most so large: in the grid of heads, above it. */
 const THUMBNAIL = { width: 200, height: 200 } as const;
 const LARGE = { width: 960, height: 720 } as const;
 
@@ -48,7 +48,7 @@ export function howToRead(): Html {
     </p>`;
 }
 
-/** The grid of heads scrolls sideways on a phone; a picture under the pointer grows. */
+/** The grid of heads scrolls sideways on a phone; an image under the pointer grows. */
 const STYLE = `<style>
 .attention-scale { display: inline-block; width: 120px; height: 10px; border-radius: 3px; vertical-align: baseline; }
 .attention-large { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 280px), 1fr)); }
@@ -63,29 +63,27 @@ const STYLE = `<style>
 .attention-grid td:last-of-type:hover img { transform-origin: right center; }
 </style>`;
 
-/** A picture with its rollouts and the maps of its heads. */
-export async function pictureSection(
-  { picture, seen, tokens, image }: PictureAttention,
+/** An image with its rollouts and the maps of its heads. */
+export async function imageSection(
+  { pixels, seen, tokens, image }: ImageAttention,
   source: AttentionSource,
   selection: Selection,
 ): Promise<PageSection> {
-  const large = reduced(picture, seen, LARGE);
+  const large = reduced(pixels, seen, LARGE);
   const { grid } = source;
   const range = rangeOf(tokens.map(({ rollout }) => rollout));
   const name = basename(image);
   const figures = [
     html`<figure>
-      ${embeddedPicture(await jpegOf(large.picture), "jpeg", { alt: name })}
-      <figcaption>
-        <b>image</b><br /><span class="muted">${picture.width} × ${picture.height}</span>
-      </figcaption>
+      ${embeddedImage(await jpegOf(large.pixels), "jpeg", { alt: name })}
+      <figcaption><b>image</b><br /><span class="muted">${pixels.width} × ${pixels.height}</span></figcaption>
     </figure>`,
   ];
   for (const { token, rollout, prediction } of tokens) {
-    const drawn = overlay(large.picture, rollout, { seen: large.seen, grid, range });
+    const drawn = overlay(large.pixels, rollout, { seen: large.seen, grid, range });
     figures.push(
       html`<figure>
-        ${embeddedPicture(await jpegOf(drawn), "jpeg", { alt: `rollout of the ${token} token` })}
+        ${embeddedImage(await jpegOf(drawn), "jpeg", { alt: `rollout of the ${token} token` })}
         <figcaption>
           <b>${token} token, all layers</b><br /><span class="muted">answers ${answer(prediction)}</span>
         </figcaption>
@@ -93,7 +91,7 @@ export async function pictureSection(
     );
   }
   const grids: Html[] = [];
-  for (const maps of tokens) grids.push(await headGrid({ picture, seen }, maps, { source, selection }));
+  for (const maps of tokens) grids.push(await headGrid({ pixels, seen }, maps, { source, selection }));
   return {
     title: name,
     body: html`<div class="attention-large">${figures}</div>
@@ -102,24 +100,24 @@ export async function pictureSection(
 }
 
 async function headGrid(
-  { picture, seen }: Pick<PictureAttention, "picture" | "seen">,
+  { pixels, seen }: Pick<ImageAttention, "pixels" | "seen">,
   maps: TokenMaps,
   { source, selection }: { source: AttentionSource; selection: Selection },
 ): Promise<Html> {
   const rows = selected(maps, source, selection);
-  const part = seenPart(picture, seen);
-  const small = reduced(part.picture, part.seen, THUMBNAIL);
+  const part = seenPart(pixels, seen);
+  const small = reduced(part.pixels, part.seen, THUMBNAIL);
   const drawn: Html[] = [];
   for (const row of rows) {
     const cells: Html[] = [];
     for (const { map, layer, head } of row) {
       const range = rangeOf([map]);
-      const cell = overlay(small.picture, map, { seen: small.seen, grid: source.grid, range });
+      const cell = overlay(small.pixels, map, { seen: small.seen, grid: source.grid, range });
       const alt = `layer ${layer}, head ${head}`;
       const patches = map.reduce((sum, value) => sum + value, 0);
       cells.push(
         html`<td title="${alt}: ${percent(patches)} of its attention is on patches">
-          ${embeddedPicture(await jpegOf(cell), "jpeg", { alt })}
+          ${embeddedImage(await jpegOf(cell), "jpeg", { alt })}
         </td>`,
       );
     }
@@ -146,8 +144,8 @@ async function headGrid(
     </div>`;
 }
 
-async function jpegOf(picture: Picture): Promise<Uint8Array> {
-  return sharp(picture.data, { raw: { width: picture.width, height: picture.height, channels: 3 } })
+async function jpegOf(pixels: RgbImage): Promise<Uint8Array> {
+  return sharp(pixels.data, { raw: { width: pixels.width, height: pixels.height, channels: 3 } })
     .jpeg({ quality: 82, mozjpeg: true })
     .toBuffer();
 }

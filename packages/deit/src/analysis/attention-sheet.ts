@@ -1,7 +1,7 @@
 /** A sheet of images with names for its rows and columns and the scale of their colours, as PNG. */
 import sharp from "sharp";
 import type { OverlayOptions } from "sharp";
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 import { cssColour } from "../figures/colour-map.ts";
 import type { Theme } from "../figures/colours.ts";
 import { colour, trueColour } from "../figures/colours.ts";
@@ -18,9 +18,9 @@ export interface Sheet {
   /** Before each row; empty strings take no room. */
   readonly rows: readonly string[];
   /** All of one size; rows of as many as there are columns. */
-  readonly cells: readonly (readonly Picture[])[];
+  readonly cells: readonly (readonly RgbImage[])[];
   /** Stands before them all, as it is. */
-  readonly picture?: Picture;
+  readonly pixels?: RgbImage;
   /** What the colours run from and to. */
   readonly scale: readonly [least: string, most: string];
 }
@@ -36,19 +36,19 @@ const BAR = { width: 160, height: 10 } as const;
 
 /** PNG bytes. */
 export async function drawSheet(
-  { title, subtitle, columns, rows, cells, picture, scale }: Sheet,
+  { title, subtitle, columns, rows, cells, pixels, scale }: Sheet,
   theme: Theme = "light",
 ): Promise<Uint8Array> {
   const [cell] = cells[0] ?? [];
   if (cell === undefined) throw new RangeError("a sheet of no images");
   const named = rows.some((name) => name !== "");
-  const names = MARGIN + (picture ? picture.width + 3 * GAP : 0);
+  const names = MARGIN + (pixels ? pixels.width + 3 * GAP : 0);
   const left = names + (named ? ROW_NAME : 0);
   const secondLine = columns.some(([, second]) => second !== undefined);
   const top = MARGIN + HEADING + (secondLine ? 20 : 0);
   const across = cells[0]?.length ?? 1;
   const width = Math.max(left + across * (cell.width + GAP) - GAP + MARGIN, 420);
-  const end = top + Math.max(cells.length * (cell.height + GAP) - GAP, picture?.height ?? 0);
+  const end = top + Math.max(cells.length * (cell.height + GAP) - GAP, pixels?.height ?? 0);
   const height = end + 30 + MARGIN;
   const line = { x: MARGIN, maxWidth: width - 2 * MARGIN };
   const marks = [
@@ -72,18 +72,18 @@ export async function drawSheet(
     ),
     ...colourScale(scale, { x: left, y: end + 20 }),
   ];
-  const placed = (shown: Picture, x: number, y: number): OverlayOptions => ({
+  const placed = (shown: RgbImage, x: number, y: number): OverlayOptions => ({
     input: Buffer.from(shown.data.buffer, shown.data.byteOffset, shown.data.length),
     raw: { width: shown.width, height: shown.height, channels: 3 },
     left: x,
     top: y,
   });
-  const pictures = cells.flatMap((row, y) =>
+  const images = cells.flatMap((row, y) =>
     row.map((shown, x) => placed(shown, left + x * (cell.width + GAP), top + y * (cell.height + GAP))),
   );
-  if (picture) pictures.push(placed(picture, MARGIN, top));
+  if (pixels) images.push(placed(pixels, MARGIN, top));
   return sharp({ create: { width, height, channels: 3, background: trueColour("surface", theme) } })
-    .composite([...pictures, { input: marksLayer(marks, { width, height, theme }) }])
+    .composite([...images, { input: marksLayer(marks, { width, height, theme }) }])
     .png()
     .toBuffer();
 }

@@ -1,11 +1,11 @@
 /**
- * Where class and distillation token look in single pictures: the attention of each head and layer, and its rollout over
+ * Where class and distillation token look in single images: the attention of each head and layer, and its rollout over
  * all layers. Numbers alone; attention-files.ts draws them. A layer's attention is [heads, N, N]: what leaves the device
  * are the two tokens' rows of it, and its heads fused to one matrix.
  */
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 import { createTransform } from "../augmentation/transform.ts";
-import { readPicture } from "../data/decode.ts";
+import { readImageFile } from "../data/decode.ts";
 import { ConfigError, DataError, firstLine } from "../errors.ts";
 import type { OpenClassifierOptions } from "../evaluation/classifier.ts";
 import { openClassifier } from "../evaluation/classifier.ts";
@@ -36,7 +36,7 @@ export interface AttentionOptions extends Omit<OpenClassifierOptions, "intermedi
   readonly discardRatio?: number | undefined;
 }
 
-/** One token of one picture. Maps are [rows · columns] of patches, row by row. */
+/** One token of one image. Maps are [rows · columns] of patches, row by row. */
 export interface TokenMaps {
   readonly token: TokenName;
   /** The answer of its head. */
@@ -50,10 +50,10 @@ export interface TokenMaps {
   readonly rolloutToTokens: Float32Array;
 }
 
-export interface PictureAttention {
+export interface ImageAttention {
   readonly image: string;
-  readonly picture: Picture;
-  /** The part of the picture that the model saw, over which the patches lie. */
+  readonly pixels: RgbImage;
+  /** The part of the image that the model saw, over which the patches lie. */
   readonly seen: CropBox;
   readonly tokens: readonly TokenMaps[];
 }
@@ -77,17 +77,17 @@ export interface AttentionHooks {
 }
 
 export type AttentionEvent =
-  | { readonly type: "picture"; readonly done: number; readonly total: number }
+  | { readonly type: "image"; readonly done: number; readonly total: number }
   | { readonly type: "warning"; readonly message: string };
 
 /**
- * Looks at each picture in turn and hands it to `take`; nothing is kept. Files that are no pictures are passed over with a
+ * Looks at each image in turn and hands it to `take`; nothing is kept. Files that are no images are passed over with a
  * warning. @returns what all have in common
- * @throws ConfigError for convnets and tokens that the model has not, DataError naming the first file when none is a picture
+ * @throws ConfigError for convnets and tokens that the model has not, DataError naming the first file when none is an image
  */
 export async function attentionMaps(
   { checkpoint, images, token, headFusion = "mean", discardRatio = 0, ...options }: AttentionOptions,
-  take: (maps: PictureAttention, source: AttentionSource) => Promise<void> | void,
+  take: (maps: ImageAttention, source: AttentionSource) => Promise<void> | void,
   { onEvent, signal }: AttentionHooks = {},
 ): Promise<AttentionSource> {
   await using classifier = await openClassifier(checkpoint, { ...options, intermediates: true });
@@ -111,23 +111,23 @@ export async function attentionMaps(
   let [seen, refused]: [number, DataError | undefined] = [0, undefined];
   for (const [done, image] of images.entries()) {
     signal?.throwIfAborted();
-    const picture = await readPicture(image).catch(unreadable);
-    if (picture instanceof DataError) {
-      refused ??= picture;
-      if (images.length > 1) onEvent?.({ type: "warning", message: `${firstLine(picture)}; it is left out` });
+    const pixels = await readImageFile(image).catch(unreadable);
+    if (pixels instanceof DataError) {
+      refused ??= pixels;
+      if (images.length > 1) onEvent?.({ type: "warning", message: `${firstLine(pixels)}; it is left out` });
       continue;
     }
     seen++;
-    for await (const { outputs } of classifier.intermediates([picture], readout)) {
+    for await (const { outputs } of classifier.intermediates([pixels], readout)) {
       const tokens = readMaps(outputs, source, wanted).map((maps): TokenMaps => {
         const [prediction] = topPredictions(floats(outputs, maps.token), { topk: 1, classes: labels });
         if (prediction === undefined) throw new Error(`${name} answers nothing`);
         return { ...maps, prediction };
       });
-      const draw = transform.draw(createRandom(0), picture.width, picture.height);
-      await take({ image, picture, seen: cropBox(draw, picture), tokens }, source);
+      const draw = transform.draw(createRandom(0), pixels.width, pixels.height);
+      await take({ image, pixels, seen: cropBox(draw, pixels), tokens }, source);
     }
-    onEvent?.({ type: "picture", done: done + 1, total: images.length });
+    onEvent?.({ type: "image", done: done + 1, total: images.length });
   }
   if (seen === 0 && refused !== undefined) throw refused;
   return source;
@@ -182,7 +182,7 @@ function fuse(p: Value, fusion: HeadFusion): Value {
   return fusion === "max" ? max(p, 1) : neg(max(neg(p), 1));
 }
 
-/** The outputs of one picture, token by token. */
+/** The outputs of one image, token by token. */
 function readMaps(
   outputs: Readonly<Record<string, TensorData>>,
   { grid, layers, headsPerLayer, tokens: has, discardRatio }: AttentionSource,

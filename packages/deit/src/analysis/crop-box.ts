@@ -1,7 +1,7 @@
-/** Where in a picture the model's input comes from: evaluation resizes and cuts, and maps are drawn over the whole picture. */
+/** Where in an image the model's input comes from: evaluation resizes and cuts, and maps are drawn over the whole image. */
 import type { Draw } from "../augmentation/operation.ts";
 
-/** In pixels of the picture, fractions allowed; it may leave the picture where the input was padded. */
+/** In pixels of the image, fractions allowed; it may leave the image where the input was padded. */
 export interface CropBox {
   readonly left: number;
   readonly top: number;
@@ -10,9 +10,9 @@ export interface CropBox {
 }
 
 /** The region that a draw of resizes and crops shows. @throws RangeError for other operations */
-export function cropBox(draw: Draw, picture: { readonly width: number; readonly height: number }): CropBox {
-  let seen: CropBox = { left: 0, top: 0, width: picture.width, height: picture.height };
-  let size: { readonly width: number; readonly height: number } = picture;
+export function cropBox(draw: Draw, image: { readonly width: number; readonly height: number }): CropBox {
+  let seen: CropBox = { left: 0, top: 0, width: image.width, height: image.height };
+  let size: { readonly width: number; readonly height: number } = image;
   const cut = ({ left, top, width, height }: CropBox): void => {
     const [across, down] = [seen.width / size.width, seen.height / size.height];
     seen = {

@@ -1,29 +1,29 @@
-/** The pictures on which models disagree most, with everyone's answer, as HTML. */
+/** The images on which models disagree most, with everyone's answer, as HTML. */
 import sharp from "sharp";
 import { html } from "../figures/html.ts";
 import type { Html } from "../figures/html.ts";
-import { embeddedPicture } from "../figures/page.ts";
+import { embeddedImage } from "../figures/page.ts";
 import type { Ballot, Dispute } from "./agreement.ts";
 
-export interface DisputedPicture extends Dispute {
+export interface DisputedImage extends Dispute {
   /** File name, or "cifar10 test 123". */
-  readonly picture: string;
+  readonly image: string;
   /** By respondent, the labels first: names of classes. */
   readonly answers: readonly string[];
   /** By respondent: whether it is the label's. */
   readonly right: readonly boolean[];
 }
 
-/** Everyone's answers to disputed pictures in words. */
+/** Everyone's answers to disputed images in words. */
 export function describeDisputes(
-  { answers, dataset, classes, pictures }: Ballot,
+  { answers, dataset, classes, images }: Ballot,
   disputes: readonly Dispute[],
-): DisputedPicture[] {
+): DisputedImage[] {
   return disputes.map((dispute) => {
     const given = answers.map((row) => row[dispute.entry] ?? -1);
     return {
       ...dispute,
-      picture: dataset.describe(pictures[dispute.entry] ?? 0),
+      image: dataset.describe(images[dispute.entry] ?? 0),
       answers: given.map((index) => shortName(classes[index] ?? "none")),
       right: given.map((index) => index === given[0]),
     };
@@ -38,14 +38,14 @@ export function shortName(name: string): string {
 /** Longest side of an image, in pixels. */
 const SIDE = 176;
 
-/** Cards of pictures, for a page. */
+/** Cards of images, for a page. */
 export async function disputedCards(
-  { dataset, pictures, respondents }: Ballot,
-  disputed: readonly DisputedPicture[],
+  { dataset, images, respondents }: Ballot,
+  disputed: readonly DisputedImage[],
 ): Promise<Html> {
   const cards: Html[] = [];
-  for (const { entry, picture, answers, right } of disputed) {
-    const seen = await dataset.read(pictures[entry] ?? 0);
+  for (const { entry, image, answers, right } of disputed) {
+    const seen = await dataset.read(images[entry] ?? 0);
     const webp = await sharp(seen.data, { raw: { width: seen.width, height: seen.height, channels: 3 } })
       .resize(SIDE, SIDE, { fit: "inside", withoutEnlargement: true })
       .webp(Math.max(seen.width, seen.height) <= 64 ? { lossless: true } : { quality: 82 })
@@ -53,7 +53,7 @@ export async function disputedCards(
     const [label = "", ...others] = answers;
     cards.push(
       html`<figure>
-        ${embeddedPicture(webp, "webp", { alt: `${label}: ${picture}` })}
+        ${embeddedImage(webp, "webp", { alt: `${label}: ${image}` })}
         <figcaption>
           <b>${label}</b>
           ${others.map(
@@ -65,5 +65,5 @@ export async function disputedCards(
       </figure>`,
     );
   }
-  return html`<div class="pictures">${cards}</div>`;
+  return html`<div class="images">${cards}</div>`;
 }

@@ -1,5 +1,5 @@
 /** What `deit eval --out DIR` writes: results, every answer, confusions and classes as tables, figures, and one page. */
-import type { PictureAnswers } from "../evaluation/answer-sheet.ts";
+import type { ImageAnswers } from "../evaluation/answer-sheet.ts";
 import { HEADS, mainAnswers } from "../evaluation/answer-sheet.ts";
 import { calibrate } from "../evaluation/calibration.ts";
 import { confusionMatrix, mostConfused } from "../evaluation/confusion.ts";
@@ -195,23 +195,23 @@ function calibrationTable(models: readonly MeasuredCheckpoint[]): PageTable {
   };
 }
 
-/** A line for each model, head and picture. */
+/** A line for each model, head and image. */
 function answerRows({
   comparison: { dataset, classes },
   models,
 }: MeasuredCheckpoints): (string | number)[][] {
   const rows: (string | number)[][] = [
-    ["model", "head", "picture", "label", "answer", "confidence", "truth", "rank"],
+    ["model", "head", "image", "label", "answer", "confidence", "truth", "rank"],
   ];
   for (const { report, answers } of models) {
     for (const head of HEADS) {
       const own = answers.heads[head];
       if (own === undefined) continue;
-      for (const [i, picture] of answers.pictures.entries()) {
+      for (const [i, image] of answers.images.entries()) {
         rows.push([
           report.name,
           head,
-          dataset.describe(picture),
+          dataset.describe(image),
           classes[answers.labels[i] ?? -1] ?? "",
           classes[own.predicted[i] ?? -1] ?? "",
           (own.confidence[i] ?? Number.NaN).toFixed(6),
@@ -228,7 +228,7 @@ function classRows({ models }: MeasuredCheckpoints): (string | number)[][] {
   const rows = models.flatMap(({ report: { name, perClass } }) =>
     perClass.map(({ index, class: label, images, acc1 }) => [name, index, label, images, acc1]),
   );
-  return [["model", "index", "class", "pictures", "acc1"], ...rows];
+  return [["model", "index", "class", "images", "acc1"], ...rows];
 }
 
 /** The cells of the confusion matrix that are not 0, right answers too. */
@@ -245,9 +245,9 @@ function confusionRows({ comparison, models }: MeasuredCheckpoints): (string | n
     );
     return [...right, ...wrong].map((row) => [...row]);
   });
-  return [["model", "label", "answer", "pictures"], ...rows];
+  return [["model", "label", "answer", "images"], ...rows];
 }
 
-function pairsOf(answers: PictureAnswers): { labels: Int32Array; predicted: Int32Array } {
+function pairsOf(answers: ImageAnswers): { labels: Int32Array; predicted: Int32Array } {
   return { labels: answers.labels, predicted: mainAnswers(answers).predicted };
 }

@@ -1,10 +1,10 @@
 /**
- * Why hard labels (§4 and §5.2): a training crop may show another class than the picture's label says, and a mixed
- * picture shows two. How often does a teacher's decision change under the very augmentation that students see?
+ * Why hard labels (§4 and §5.2): a training crop may show another class than the image's label says, and a mixed
+ * image shows two. How often does a teacher's decision change under the very augmentation that students see?
  */
-import { mixPictures, drawMixes } from "../augmentation/mixup.ts";
-import type { Picture } from "../augmentation/picture.ts";
-import { writePlanar } from "../augmentation/picture.ts";
+import { mixImages, drawMixes } from "../augmentation/mixup.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
+import { writePlanar } from "../augmentation/rgb-image.ts";
 import type { Transform, TrainTransformOptions } from "../augmentation/transform.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import type { EvaluationDataOptions } from "../data/open.ts";
@@ -27,24 +27,24 @@ export interface LabelStabilityOptions
   readonly scale?: readonly [number, number];
 }
 
-/** One way of looking at pictures. All rates 0 to 1. */
+/** One way of looking at images. All rates 0 to 1. */
 export interface ViewStability {
-  readonly view: "whole picture" | "training crop" | "crop and RandAugment";
-  /** Views on which the teacher decides otherwise than on the whole picture. */
+  readonly view: "whole image" | "training crop" | "crop and RandAugment";
+  /** Views on which the teacher decides otherwise than on the whole image. */
   readonly changed: number;
   /** Views on which it decides against the true label. */
   readonly wrong: number;
-  /** Pictures of which at least one view is decided otherwise. */
-  readonly pictures: number;
+  /** Images of which at least one view is decided otherwise. */
+  readonly imagesChanged: number;
 }
 
-/** What the teacher sees in two mixed pictures of unlike labels, rates of all such mixes. */
+/** What the teacher sees in two mixed images of unlike labels, rates of all such mixes. */
 export interface MixStability {
   readonly mix: "Mixup" | "CutMix";
   /** The label with the larger part in the target. */
   readonly larger: number;
   readonly smaller: number;
-  /** A label of neither picture. */
+  /** A label of neither image. */
   readonly neither: number;
 }
 
@@ -82,23 +82,23 @@ export async function measureLabelStability(
     { view: "training crop", transform: createTransform(crop) },
     { view: "crop and RandAugment", transform: createTransform({ ...crop, augment: AUGMENTED }) },
   ] as const;
-  const tallies = kinds.map(() => ({ changed: 0, wrong: 0, pictures: 0 }));
+  const tallies = kinds.map(() => ({ changed: 0, wrong: 0, imagesChanged: 0 }));
   const mixed = MIXES.map(() => ({ larger: 0, smaller: 0, neither: 0 }));
   let wrong = 0;
-  let before: { readonly crops: readonly Picture[]; readonly label: number } | undefined;
+  let before: { readonly crops: readonly RgbImage[]; readonly label: number } | undefined;
   const order = createRandom(seed, "order").permutation(dataset.length).subarray(0, count);
   for (const [done, index] of order.entries()) {
     signal?.throwIfAborted();
-    const picture = await dataset.read(index);
+    const image = await dataset.read(index);
     const label = dataset.labels[index] ?? -1;
     const crops = kinds.map(({ view: name, transform }) =>
-      Array.from({ length: views }, (_, i) => view(transform, picture, createRandom(seed, name, index, i))),
+      Array.from({ length: views }, (_, i) => view(transform, image, createRandom(seed, name, index, i))),
     );
     const partner = before?.label === label ? undefined : before;
     const own = { crops: crops[0] ?? [], label };
     const mixes = partner === undefined ? [] : mixtures(own.crops, partner.crops, { seed, index, size });
     const [decided = -1, ...answers] = await decisions(teacher, [
-      view(whole, picture, createRandom(seed, "whole", index)),
+      view(whole, image, createRandom(seed, "whole", index)),
       ...crops.flat(),
       ...mixes.map(({ image }) => image),
     ]);
@@ -108,7 +108,7 @@ export async function measureLabelStability(
       const changed = found.filter((answer) => answer !== decided).length;
       tally.changed += changed;
       tally.wrong += found.filter((answer) => answer !== label).length;
-      if (changed > 0) tally.pictures++;
+      if (changed > 0) tally.imagesChanged++;
     }
     for (const [i, { kind, ownIsLarger }] of mixes.entries()) {
       const [larger, smaller] = ownIsLarger ? [label, partner?.label] : [partner?.label, label];
@@ -124,12 +124,12 @@ export async function measureLabelStability(
     model: teacher.name,
     images: count,
     views: [
-      { view: "whole picture", changed: 0, wrong: wrong / count, pictures: 0 },
+      { view: "whole image", changed: 0, wrong: wrong / count, imagesChanged: 0 },
       ...tallies.map((tally, k) => ({
         view: kinds[k]?.view ?? "training crop",
         changed: tally.changed / (count * views),
         wrong: tally.wrong / (count * views),
-        pictures: tally.pictures / count,
+        imagesChanged: tally.imagesChanged / count,
       })),
     ],
     mixes: mixed.map(({ larger, smaller, neither }, kind) => {
@@ -146,30 +146,30 @@ export async function measureLabelStability(
 
 /** The crops of two images mixed one by one, by each of `MIXES`. */
 function mixtures(
-  own: readonly Picture[],
-  partner: readonly Picture[],
+  own: readonly RgbImage[],
+  partner: readonly RgbImage[],
   { seed, index, size }: { seed: number; index: number; size: readonly [number, number] },
-): { readonly image: Picture; readonly kind: number; readonly ownIsLarger: boolean }[] {
+): { readonly image: RgbImage; readonly kind: number; readonly ownIsLarger: boolean }[] {
   return MIXES.flatMap(({ mix: name, ...alphas }, kind) => {
     const rule = { ...alphas, cutmixMinmax: null, prob: 1, switchProb: 0.5, mode: "batch" } as const;
     return own.map((crop, i) => {
       const random = createRandom(seed, name, index, i);
       const [mix = { lambda: 1 }] = drawMixes(random, rule, { batchSize: 2, size });
-      return { image: mixPictures(crop, partner[i] ?? crop, mix), kind, ownIsLarger: mix.lambda >= 0.5 };
+      return { image: mixImages(crop, partner[i] ?? crop, mix), kind, ownIsLarger: mix.lambda >= 0.5 };
     });
   });
 }
 
-function view(transform: Transform, picture: Picture, random: ReturnType<typeof createRandom>): Picture {
-  return transform.apply(picture, transform.draw(random, picture.width, picture.height));
+function view(transform: Transform, image: RgbImage, random: ReturnType<typeof createRandom>): RgbImage {
+  return transform.apply(image, transform.draw(random, image.width, image.height));
 }
 
 /** The joint classifier's decisions on images of the model's size. */
-async function decisions(teacher: Classifier, pictures: readonly Picture[]): Promise<number[]> {
+async function decisions(teacher: Classifier, crops: readonly RgbImage[]): Promise<number[]> {
   const { inputSize, numClasses } = teacher;
   const rowLength = 3 * inputSize[0] * inputSize[1];
-  const images = new Uint8Array(pictures.length * rowLength);
-  for (const [row, picture] of pictures.entries()) writePlanar(picture, images, row * rowLength);
+  const images = new Uint8Array(crops.length * rowLength);
+  for (const [row, image] of crops.entries()) writePlanar(image, images, row * rowLength);
   const logits = await teacher.logits(images);
-  return pictures.map((_, row) => answerOf(mainLogits(logits, { row, numClasses }), 0).predicted);
+  return crops.map((_, row) => answerOf(mainLogits(logits, { row, numClasses }), 0).predicted);
 }

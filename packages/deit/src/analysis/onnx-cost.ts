@@ -15,7 +15,7 @@ import { attributeOf, closeOnnx, openOnnx, TYPE } from "../interop/onnx-edit.ts"
 
 export interface OnnxCost {
   readonly parameters: number;
-  /** Of one picture; null where an operation does work that is not counted, or the file cannot be run so. */
+  /** Of one image; null where an operation does work that is not counted, or the file cannot be run so. */
   readonly macs: number | null;
 }
 
@@ -106,10 +106,10 @@ async function countMacs(edit: OnnxEdit, model: OnnxModel): Promise<number | nul
   const there = new Set([...graph.input, ...graph.output].map(({ name }) => name));
   const asked = [...wanted].filter((name) => name !== "" && !shapes.has(name) && !there.has(name));
   graph.output.push(...asked.map((name) => create(ValueInfoProtoSchema, { name })));
-  const pictures = picturesFor(model);
-  const results = await runOnce(closeOnnx(edit), { [model.onnx.input.name]: pictures });
+  const images = imagesFor(model);
+  const results = await runOnce(closeOnnx(edit), { [model.onnx.input.name]: images });
   if (results === undefined) return null;
-  for (const [name, { dims }] of Object.entries({ ...results, [model.onnx.input.name]: pictures }))
+  for (const [name, { dims }] of Object.entries({ ...results, [model.onnx.input.name]: images }))
     shapes.set(name, dims);
   const ofNode = (node: NodeProto): number =>
     RULES[node.opType]?.(node, (name) => shapes.get(name ?? "") ?? [0]) ?? 0;
@@ -117,8 +117,8 @@ async function countMacs(edit: OnnxEdit, model: OnnxModel): Promise<number | nul
   return total / (model.onnx.input.batch ?? 1);
 }
 
-/** Black pictures, as many as the file wants. */
-function picturesFor({ onnx: { input }, inputSize: [height, width] }: OnnxModel): Tensor {
+/** Black images, as many as the file wants. */
+function imagesFor({ onnx: { input }, inputSize: [height, width] }: OnnxModel): Tensor {
   const batch = input.batch ?? 1;
   const shape = input.layout === "NCHW" ? [batch, 3, height, width] : [batch, height, width, 3];
   return new Tensor("float32", new Float32Array(sizeOf(shape)), shape);

@@ -8,7 +8,7 @@ export interface PaperModel {
   readonly family: "ResNet" | "RegNetY" | "EfficientNet" | "ViT" | "DeiT" | "DeiT⚗";
   /** In millions. */
   readonly parameters: number;
-  /** Side of the pictures in pixels. */
+  /** Side of the images in pixels. */
   readonly size: number;
   readonly imagesPerSecond: number;
   /** Top-1 on ImageNet's validation set, with ReaL labels, and on V2; null where the paper has none. */

@@ -1,6 +1,6 @@
 /**
  * What frozen features are worth: k nearest neighbours and a linear probe, the cheap baselines of every fine-tuning. Their
- * settings (k, the L2 penalty) are chosen by cross-validation on the training pictures; the others are looked at once.
+ * settings (k, the L2 penalty) are chosen by cross-validation on the training images; the others are looked at once.
  */
 import type { DataOptions } from "../data/open.ts";
 import { openDatasets } from "../data/open.ts";
@@ -19,10 +19,10 @@ export interface ProbeOptions extends DataOptions, Omit<OpenClassifierOptions, "
 export interface ProbeResult {
   readonly model: string;
   readonly inputSize: readonly [number, number];
-  /** Pictures learnt from, and pictures measured with. */
+  /** Images learnt from, and images measured with. */
   readonly trainImages: number;
   readonly images: number;
-  /** Percent of the pictures. */
+  /** Percent of the images. */
   readonly knn: { readonly k: number; readonly acc1: number };
   readonly linear: { readonly l2: number; readonly acc1: number; readonly acc5: number };
   /** For the features, and for what is made of them. */
@@ -34,7 +34,7 @@ const NEIGHBOURS = [1, 3, 5, 10, 20] as const;
 const PENALTIES = [1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4] as const;
 const FOLDS = 4;
 
-/** @throws DataError when there are no pictures to measure with; ConfigError for convnets */
+/** @throws DataError when there are no images to measure with; ConfigError for convnets */
 export async function probe(
   { checkpoint, ...options }: ProbeOptions,
   hooks: EvaluateHooks = {},
@@ -73,7 +73,7 @@ export async function probe(
   };
 }
 
-/** Votes by cosine, each neighbour's with its cosine as weight; k by leaving out one training picture at a time. */
+/** Votes by cosine, each neighbour's with its cosine as weight; k by leaving out one training image at a time. */
 export function nearestNeighbours(
   learnt: Features,
   asked: Features,
@@ -145,7 +145,7 @@ function countRight(rows: Rows, weights: Weights, top: number): number {
   }, 0);
 }
 
-/** Mean 0 and deviation 1 over the training pictures, by feature. */
+/** Mean 0 and deviation 1 over the training images, by feature. */
 function standardiser({
   data,
   width,

@@ -1,6 +1,6 @@
 /**
- * What is measured of a transformer's tokens (§4), as values of the graph: numbers for each picture instead of maps, so
- * that no layer's attention leaves the device. Sums over many pictures are tokens.ts.
+ * What is measured of a transformer's tokens (§4), as values of the graph: numbers for each image instead of maps, so
+ * that no layer's attention leaves the device. Sums over many images are tokens.ts.
  */
 import type { Value } from "../graph/graph.ts";
 import { constant } from "../graph/graph.ts";

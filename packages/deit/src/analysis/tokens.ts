@@ -1,6 +1,6 @@
 /**
- * Class and distillation token over pictures (§4): how alike they are from layer to layer, what each attends to, and how
- * far the patches look. For a plain model what its class token attends to. Pictures stream; sums alone are kept.
+ * Class and distillation token over images (§4): how alike they are from layer to layer, what each attends to, and how
+ * far the patches look. For a plain model what its class token attends to. Images stream; sums alone are kept.
  */
 import type { EvaluationDataOptions } from "../data/open.ts";
 import { openEvaluation } from "../data/open.ts";
@@ -26,13 +26,13 @@ export interface TokensOptions
   readonly images?: number | undefined;
 }
 
-/** Over the pictures: the mean, and the standard deviation. */
+/** Over the images: the mean, and the standard deviation. */
 export interface Spread {
   readonly mean: number;
   readonly deviation: number;
 }
 
-/** What one token attends to in one head of one layer; means over the pictures. */
+/** What one token attends to in one head of one layer; means over the images. */
 export interface TokenAttention {
   /** Parts of its attention, 1 together: to itself, to the other token (0 without one), to all patches. */
   readonly self: number;
@@ -63,13 +63,13 @@ export interface TokensResult {
   readonly inputSize: readonly [number, number];
   readonly layers: number;
   readonly headsPerLayer: number;
-  /** Patches of a picture. */
+  /** Patches of an image. */
   readonly patches: number;
   /** Cosine of class and distillation token; null for a model with a class token alone. */
   readonly similarity: {
     /** Of cls_token and dist_token as learned. */
     readonly parameters: number;
-    /** With the position embeddings: what the first block gets. Nothing of the picture is in it. */
+    /** With the position embeddings: what the first block gets. Nothing of the image is in it. */
     readonly embedding: number;
     /** After each block. */
     readonly layers: readonly Spread[];
@@ -80,7 +80,7 @@ export interface TokensResult {
   readonly attention: readonly HeadTokens[];
 }
 
-/** @throws ConfigError for convnets, DataError when no picture can be read, and what `openClassifier` and `openEvaluation` throw */
+/** @throws ConfigError for convnets, DataError when no image can be read, and what `openClassifier` and `openEvaluation` throw */
 export async function analyzeTokens(
   options: TokensOptions,
   { onEvent, signal }: EvaluateHooks = {},
@@ -109,7 +109,7 @@ export async function analyzeTokens(
   return resultOf(source, sums, options.dataPath ?? dataset.name);
 }
 
-/** The outputs to sum, with e to the entropy of each picture: a mean of numbers of patches is not e to a mean entropy. */
+/** The outputs to sum, with e to the entropy of each image: a mean of numbers of patches is not e to a mean entropy. */
 function withPatchCounts(outputs: Readonly<Record<string, unknown>>): Record<string, Float32Array> {
   const numbers = Object.entries(outputs).filter(
     (entry): entry is [string, Float32Array] => entry[1] instanceof Float32Array,

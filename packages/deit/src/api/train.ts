@@ -3,7 +3,7 @@
  * what a user can fix is thrown as a DeitError.
  */
 import type { TrainInput } from "../config/schema.ts";
-import { requirePictures } from "../config/resolve.ts";
+import { requireImages } from "../config/resolve.ts";
 import type { ChosenOptions, ChooseRequest } from "../training/choose-options.ts";
 import { chooseOptions } from "../training/choose-options.ts";
 import { planTraining } from "../training/plan.ts";
@@ -56,7 +56,7 @@ async function trainChosen(request: ChooseRequest, hooks: TrainHooks = {}): Prom
 
 async function chosenOptions(request: ChooseRequest): Promise<ChosenOptions> {
   const chosen = await chooseOptions(request);
-  requirePictures(chosen.options);
+  requireImages(chosen.options);
   return chosen;
 }
 

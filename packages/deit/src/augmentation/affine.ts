@@ -1,12 +1,12 @@
 /**
- * Affine maps of a picture onto one of the same size: Pillow's Image.transform(AFFINE) and Image.rotate, bit for bit.
- * The matrix leads from the result back to the picture. What comes from outside is filled.
+ * Affine maps of an image onto one of the same size: Pillow's Image.transform(AFFINE) and Image.rotate, bit for bit.
+ * The matrix leads from the result back to the image. What comes from outside is filled.
  */
 import { DeitError } from "../errors.ts";
-import type { Picture } from "./picture.ts";
+import type { RgbImage } from "./rgb-image.ts";
 import type { Interpolation } from "./resize.ts";
 
-/** [a, b, c, d, e, f]: result (x, y) shows the picture at (a·x + b·y + c, d·x + e·y + f), pixel centres at ½. */
+/** [a, b, c, d, e, f]: result (x, y) shows the image at (a·x + b·y + c, d·x + e·y + f), pixel centres at ½. */
 export type AffineMatrix = readonly [number, number, number, number, number, number];
 
 export interface AffineOptions {
@@ -16,22 +16,22 @@ export interface AffineOptions {
   readonly fill: readonly [number, number, number];
 }
 
-/** Result and picture have the same size. @throws DeitError for an interpolation that maps do not have */
+/** Result and image have the same size. @throws DeitError for an interpolation that maps do not have */
 export function affine(
-  picture: Picture,
+  image: RgbImage,
   matrix: AffineMatrix,
   { interpolation, fill }: AffineOptions,
-): Picture {
-  const { width, height } = picture;
-  const result = new Uint8Array(picture.data.length);
+): RgbImage {
+  const { width, height } = image;
+  const result = new Uint8Array(image.data.length);
   for (let i = 0; i < result.length; i += 3) {
     result[i] = fill[0];
     result[i + 1] = fill[1];
     result[i + 2] = fill[2];
   }
-  if (interpolation === "bicubic") mapBicubic(picture, matrix, result);
-  else if (interpolation === "bilinear") mapBilinear(picture, matrix, result);
-  else if (interpolation === "nearest") mapNearest(picture, matrix, result);
+  if (interpolation === "bicubic") mapBicubic(image, matrix, result);
+  else if (interpolation === "bilinear") mapBilinear(image, matrix, result);
+  else if (interpolation === "nearest") mapNearest(image, matrix, result);
   else
     throw new DeitError(`affine: no interpolation ${interpolation}; expected nearest, bilinear or bicubic`, {
       code: "image/argument",
@@ -40,17 +40,16 @@ export function affine(
 }
 
 /** Counter-clockwise about the centre; quarter turns move whole pixels where the size stays. */
-export function rotate(picture: Picture, degrees: number, options: AffineOptions): Picture {
-  const { width, height } = picture;
+export function rotate(image: RgbImage, degrees: number, options: AffineOptions): RgbImage {
+  const { width, height } = image;
   const rest = degrees % 360;
   const angle = rest < 0 ? rest + 360 : rest;
   const row = width * 3;
-  if (angle === 0) return picture;
-  if (angle === 180)
-    return movePixels(picture, { start: (height - 1) * row + row - 3, right: -3, down: -row });
-  if (angle === 90 && width === height) return movePixels(picture, { start: row - 3, right: row, down: -3 });
+  if (angle === 0) return image;
+  if (angle === 180) return movePixels(image, { start: (height - 1) * row + row - 3, right: -3, down: -row });
+  if (angle === 90 && width === height) return movePixels(image, { start: row - 3, right: row, down: -3 });
   if (angle === 270 && width === height)
-    return movePixels(picture, { start: (height - 1) * row, right: -row, down: 3 });
+    return movePixels(image, { start: (height - 1) * row, right: -row, down: 3 });
   const radians = -(angle * (Math.PI / 180));
   const cos = roundTo15(Math.cos(radians));
   const sin = roundTo15(Math.sin(radians));
@@ -59,7 +58,7 @@ export function rotate(picture: Picture, degrees: number, options: AffineOptions
   const centreY = height / 2;
   const c = cos * -centreX + sin * -centreY + centreX;
   const f = minusSin * -centreX + cos * -centreY + centreY;
-  return affine(picture, [cos, sin, c, minusSin, cos, f], options);
+  return affine(image, [cos, sin, c, minusSin, cos, f], options);
 }
 
 /** Python's round(value, 15). */
@@ -67,11 +66,11 @@ function roundTo15(value: number): number {
   return Number(value.toFixed(15));
 }
 
-/** A picture of the same size whose first pixel is at byte `start`; one step right or down moves so many bytes. */
+/** An image of the same size whose first pixel is at byte `start`; one step right or down moves so many bytes. */
 function movePixels(
-  { width, height, data }: Picture,
+  { width, height, data }: RgbImage,
   { start, right, down }: { start: number; right: number; down: number },
-): Picture {
+): RgbImage {
   const result = new Uint8Array(data.length);
   for (let y = 0, o = 0; y < height; y++) {
     for (let x = 0, i = start + y * down; x < width; x++, i += right, o += 3) {
@@ -88,7 +87,7 @@ const FIXED_LIMIT = 32768;
 const FIXED_ONE = 65536;
 
 /** Pillow adds up steps here, in fixed point where it can, but for pure scaling. */
-function mapNearest({ width, height, data }: Picture, matrix: AffineMatrix, result: Uint8Array): void {
+function mapNearest({ width, height, data }: RgbImage, matrix: AffineMatrix, result: Uint8Array): void {
   const [a, b, c, d, e, f] = matrix;
   const fits = (x: number, y: number): boolean =>
     Math.abs(x * a + y * b + c) < FIXED_LIMIT && Math.abs(x * d + y * e + f) < FIXED_LIMIT;
@@ -116,7 +115,7 @@ function mapNearest({ width, height, data }: Picture, matrix: AffineMatrix, resu
 }
 
 /** Between 2 × 2 pixels in float64; cut off, not rounded. */
-function mapBilinear({ width, height, data }: Picture, matrix: AffineMatrix, result: Uint8Array): void {
+function mapBilinear({ width, height, data }: RgbImage, matrix: AffineMatrix, result: Uint8Array): void {
   const [a, b, c, d, e, f] = matrix;
   const bytes = width * 3;
   for (let y = 0, o = 0; y < height; y++) {
@@ -151,7 +150,7 @@ function mix(a: number, b: number, d: number): number {
  * Between 4 × 4 pixels in float64; cut off, not rounded. Pillow's bicubic for maps has a = −1, where its resize has
  * −½. Where the place is on a row or column of pixel centres (shears, translations) the others count exactly 0.
  */
-function mapBicubic({ width, height, data }: Picture, matrix: AffineMatrix, result: Uint8Array): void {
+function mapBicubic({ width, height, data }: RgbImage, matrix: AffineMatrix, result: Uint8Array): void {
   const [a, b, c, d, e, f] = matrix;
   const bytes = width * 3;
   for (let y = 0, o = 0; y < height; y++) {

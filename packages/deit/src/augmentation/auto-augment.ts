@@ -1,5 +1,5 @@
 /**
- * AutoAugment (Cubuk et al. 2018, Table 8's "AutoAug"): each picture gets one of 25 pairs of operations, learned on
+ * AutoAugment (Cubuk et al. 2018, Table 8's "AutoAug"): each image gets one of 25 pairs of operations, learned on
  * ImageNet. timm's words: `original` is the paper's, `v0` that of the EfficientNet code, `originalr` and `v0r` are these
  * with a posterize that grows with its magnitude, `3a` is one of solarize, grey and blur. `-mstd0.5` adds noise to the
  * magnitudes.
@@ -15,7 +15,7 @@ import type { Interpolation } from "./resize.ts";
 type Choice = readonly [name: string, probability: number, magnitude: number];
 
 export interface AutoAugmentOptions extends MagnitudeOptions {
-  /** One of these is done to a picture, each of its operations with its own probability. */
+  /** One of these is done to an image, each of its operations with its own probability. */
   readonly policies: readonly (readonly Choice[])[];
 }
 
@@ -270,7 +270,7 @@ export function parseAutoAugment(policy: string): AutoAugmentOptions {
   return { policies, magnitudeStd, magnitudeMax: 10 };
 }
 
-/** What is done to one picture. */
+/** What is done to one image. */
 export function drawAutoAugment(
   options: AutoAugmentOptions,
   setting: { random: Random; width: number; height: number; interpolation: () => Interpolation },

@@ -3,22 +3,22 @@
  * be whole (Gwosdek et al. 2011), along the rows and then along the columns, in 24-bit fixed point.
  */
 import { DeitError } from "../errors.ts";
-import type { Picture } from "./picture.ts";
+import type { RgbImage } from "./rgb-image.ts";
 
 const PASSES = 3;
 const ONE = 1 << 24;
 const HALF = 1 << 23;
 
 /** `radius` is the standard deviation in pixels. */
-export function gaussianBlur(picture: Picture, radius: number): Picture {
+export function gaussianBlur(image: RgbImage, radius: number): RgbImage {
   if (!(radius >= 0))
     throw new DeitError(`gaussianBlur: expected a radius of at least 0, got ${radius}`, {
       code: "image/argument",
     });
-  if (radius === 0) return picture;
-  const { width, height } = picture;
+  if (radius === 0) return image;
+  const { width, height } = image;
   const box = boxOf(Math.fround(radius));
-  const data = picture.data.slice();
+  const data = image.data.slice();
   const room = (Math.max(width, height) + 2 * (box.radius + 1)) * 3;
   const lines: Lines = [new Uint8Array(room), new Uint8Array(room)];
   for (let y = 0; y < height; y++)

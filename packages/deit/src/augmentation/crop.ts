@@ -1,35 +1,35 @@
 /**
  * Crops: the rectangles that torchvision and timm choose (CenterCrop, RandomCrop, RandomResizedCrop), and the
- * crop itself, which pads with black where the rectangle leaves the picture.
+ * crop itself, which pads with black where the rectangle leaves the image.
  */
 import { DeitError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import { copyRegion } from "./resize.ts";
-import type { Picture, Region } from "./picture.ts";
+import type { RgbImage, Region } from "./rgb-image.ts";
 
 /** What stands outside the image: black, the image mirrored at its border (torchvision's paddings constant 0 and reflect), or an RGB colour. */
 export type Border = "black" | "reflect" | readonly [number, number, number];
 
 /** The region of the image. */
-export function crop(picture: Picture, region: Region, border: Border = "black"): Picture {
+export function crop(image: RgbImage, region: Region, border: Border = "black"): RgbImage {
   const { left, top, width, height } = region;
-  if (left >= 0 && top >= 0 && left + width <= picture.width && top + height <= picture.height)
-    return copyRegion(picture, region);
-  if (border === "reflect") return cropMirrored(picture, region);
+  if (left >= 0 && top >= 0 && left + width <= image.width && top + height <= image.height)
+    return copyRegion(image, region);
+  if (border === "reflect") return cropMirrored(image, region);
   const data = new Uint8Array(width * height * 3);
   if (border !== "black") for (let i = 0; i < data.length; i += 3) data.set(border, i);
   const from = Math.max(left, 0);
-  const to = Math.min(left + width, picture.width);
+  const to = Math.min(left + width, image.width);
   if (from >= to) return { width, height, data };
-  for (let y = Math.max(-top, 0); y < height && top + y < picture.height; y++) {
-    const row = (top + y) * picture.width;
-    data.set(picture.data.subarray((row + from) * 3, (row + to) * 3), (y * width + from - left) * 3);
+  for (let y = Math.max(-top, 0); y < height && top + y < image.height; y++) {
+    const row = (top + y) * image.width;
+    data.set(image.data.subarray((row + from) * 3, (row + to) * 3), (y * width + from - left) * 3);
   }
   return { width, height, data };
 }
 
 /** The border itself is not repeated: −1 shows 1. */
-function cropMirrored(picture: Picture, { left, top, width, height }: Region): Picture {
+function cropMirrored(image: RgbImage, { left, top, width, height }: Region): RgbImage {
   const mirror = (index: number, length: number): number => {
     const period = Math.max(2 * (length - 1), 1);
     const place = ((index % period) + period) % period;
@@ -37,40 +37,40 @@ function cropMirrored(picture: Picture, { left, top, width, height }: Region): P
   };
   const data = new Uint8Array(width * height * 3);
   for (let y = 0, o = 0; y < height; y++) {
-    const row = mirror(top + y, picture.height) * picture.width;
+    const row = mirror(top + y, image.height) * image.width;
     for (let x = 0; x < width; x++, o += 3) {
-      const i = (row + mirror(left + x, picture.width)) * 3;
-      data[o] = picture.data[i] as number;
-      data[o + 1] = picture.data[i + 1] as number;
-      data[o + 2] = picture.data[i + 2] as number;
+      const i = (row + mirror(left + x, image.width)) * 3;
+      data[o] = image.data[i] as number;
+      data[o + 1] = image.data[i + 1] as number;
+      data[o + 2] = image.data[i + 2] as number;
     }
   }
   return { width, height, data };
 }
 
-/** torchvision's CenterCrop to [height, width] of a picture of that size: it pads a smaller picture, and rounds half to even. */
+/** torchvision's CenterCrop to [height, width] of an image of that size: it pads a smaller image, and rounds half to even. */
 export function centerCrop(
-  picture: { width: number; height: number },
+  image: { width: number; height: number },
   [height, width]: readonly [number, number],
 ): Region {
-  return { left: centred(picture.width, width), top: centred(picture.height, height), width, height };
+  return { left: centred(image.width, width), top: centred(image.height, height), width, height };
 }
 
 function centred(size: number, target: number): number {
   return target > size ? -Math.floor((target - size) / 2) : roundHalfEven((size - target) / 2);
 }
 
-/** torchvision's RandomCrop to [height, width] of the picture padded by `padding` on every side; every position equally likely. */
+/** torchvision's RandomCrop to [height, width] of the image padded by `padding` on every side; every position equally likely. */
 export function randomCrop(
   random: Random,
-  picture: { width: number; height: number },
+  image: { width: number; height: number },
   { size: [height, width], padding }: { size: readonly [number, number]; padding: number },
 ): Region {
-  const down = picture.height + 2 * padding - height;
-  const across = picture.width + 2 * padding - width;
+  const down = image.height + 2 * padding - height;
+  const across = image.width + 2 * padding - width;
   if (down < 0 || across < 0)
     throw new DeitError(
-      `random crop ${width}×${height} of an image ${picture.width}×${picture.height} padded by ${padding}`,
+      `random crop ${width}×${height} of an image ${image.width}×${image.height} padded by ${padding}`,
       { code: "image/argument" },
     );
   const top = random.integer(down + 1) - padding;
@@ -91,7 +91,7 @@ export function randomResizedCrop(
     const aspect = Math.exp(random.uniform(Math.log(ratio[0]), Math.log(ratio[1])));
     const w = roundHalfEven(Math.sqrt(area * aspect));
     const h = roundHalfEven(Math.sqrt(area / aspect));
-    // timm would pass 0 × n on to Pillow, which fails: a picture of a few pixels just tries again
+    // timm would pass 0 × n on to Pillow, which fails: an image of a few pixels just tries again
     if (w > width || h > height || w < 1 || h < 1) continue;
     const top = random.integer(height - h + 1);
     return { left: random.integer(width - w + 1), top, width: w, height: h };

@@ -1,9 +1,9 @@
 /**
- * Pillow's ImageEnhance, bit for bit: the picture is blended with a degenerate of itself, or moved away from it by a
- * factor above 1. Factor 1 leaves the picture as it is, 0 gives the degenerate.
+ * Pillow's ImageEnhance, bit for bit: the image is blended with a degenerate of itself, or moved away from it by a
+ * factor above 1. Factor 1 leaves the image as it is, 0 gives the degenerate.
  */
 import { lookUp, luma, tableOf } from "./intensity.ts";
-import type { Picture } from "./picture.ts";
+import type { RgbImage } from "./rgb-image.ts";
 
 const { fround } = Math;
 
@@ -14,10 +14,10 @@ function blend(degenerate: number, value: number, alpha: number): number {
 }
 
 /** Saturation: the degenerate is grey. */
-export function color(picture: Picture, factor: number): Picture {
-  const { width, height, data } = picture;
+export function color(image: RgbImage, factor: number): RgbImage {
+  const { width, height, data } = image;
   const alpha = fround(factor);
-  if (alpha === 1) return picture;
+  if (alpha === 1) return image;
   const result = new Uint8Array(data.length);
   for (let i = 0; i < data.length; i += 3) {
     const grey = luma(data, i);
@@ -28,34 +28,34 @@ export function color(picture: Picture, factor: number): Picture {
   return { width, height, data: result };
 }
 
-/** The degenerate is the mean grey of the picture. */
-export function contrast(picture: Picture, factor: number): Picture {
-  const { data } = picture;
+/** The degenerate is the mean grey of the image. */
+export function contrast(image: RgbImage, factor: number): RgbImage {
+  const { data } = image;
   let sum = 0;
   for (let i = 0; i < data.length; i += 3) sum += luma(data, i);
-  return blendWithGrey(picture, Math.trunc(sum / (data.length / 3) + 0.5), factor);
+  return blendWithGrey(image, Math.trunc(sum / (data.length / 3) + 0.5), factor);
 }
 
 /** The degenerate is black. */
-export function brightness(picture: Picture, factor: number): Picture {
-  return blendWithGrey(picture, 0, factor);
+export function brightness(image: RgbImage, factor: number): RgbImage {
+  return blendWithGrey(image, 0, factor);
 }
 
-function blendWithGrey(picture: Picture, grey: number, factor: number): Picture {
+function blendWithGrey(image: RgbImage, grey: number, factor: number): RgbImage {
   const alpha = fround(factor);
-  if (alpha === 1) return picture;
+  if (alpha === 1) return image;
   return lookUp(
-    picture,
+    image,
     tableOf((x) => blend(grey, x, alpha)),
   );
 }
 
 /** The degenerate is smoothed. */
-export function sharpness(picture: Picture, factor: number): Picture {
-  const { width, height, data } = picture;
+export function sharpness(image: RgbImage, factor: number): RgbImage {
+  const { width, height, data } = image;
   const alpha = fround(factor);
-  if (alpha === 1) return picture;
-  const smooth = smoothed(picture);
+  if (alpha === 1) return image;
+  const smooth = smoothed(image);
   const result = new Uint8Array(data.length);
   for (let i = 0; i < data.length; i++) result[i] = blend(smooth[i] as number, data[i] as number, alpha);
   return { width, height, data: result };
@@ -65,7 +65,7 @@ export function sharpness(picture: Picture, factor: number): Picture {
 const THIRTEENTH = Uint8Array.from({ length: 13 * 255 + 1 }, (_, sum) => Math.round(sum / 13));
 
 /** ImageFilter.SMOOTH: every neighbour counts 1, the pixel itself 5; the border stays, and so does what is below 3 × 3. */
-function smoothed({ width, height, data }: Picture): Uint8Array {
+function smoothed({ width, height, data }: RgbImage): Uint8Array {
   if (width < 3 || height < 3) return data;
   const result = data.slice();
   const row = width * 3;

@@ -1,25 +1,25 @@
 /**
- * Random erasing (Zhong et al. 2020; timm's RandomErasing): rectangles of the normalised picture are replaced by normal
+ * Random erasing (Zhong et al. 2020; timm's RandomErasing): rectangles of the normalised image are replaced by normal
  * noise. The noise is after normalisation, where bytes have no room for it: it goes into a batch of its own as codes,
- * which the program puts into the pictures (training/pixels.ts).
+ * which the program puts into the images (training/pixels.ts).
  */
 import type { Random } from "../random.ts";
 import { createRandom, normalQuantile } from "../random.ts";
 import { roundHalfEven } from "./crop.ts";
 import type { ErasingMode, Operation } from "./operation.ts";
-import type { Region } from "./picture.ts";
+import type { Region } from "./rgb-image.ts";
 
 export interface ErasingOptions {
   readonly probability: number;
   readonly mode: ErasingMode;
-  /** Rectangles in a picture, which share the area. */
+  /** Rectangles in an image, which share the area. */
   readonly count: number;
 }
 
 const AREA = [0.02, 1 / 3] as const;
 const LOG_ASPECT = [Math.log(0.3), Math.log(1 / 0.3)] as const;
 
-/** At most 10 tries for each rectangle: its area is even in 2…33 % of the picture, its aspect log-uniform in 0.3…3.3. */
+/** At most 10 tries for each rectangle: its area is even in 2…33 % of the image, its aspect log-uniform in 0.3…3.3. */
 export function drawErasing(
   random: Random,
   { width, height }: { width: number; height: number },

@@ -1,5 +1,5 @@
 /** Operations on pixel values alone, as Pillow's ImageOps and timm have them, bit for bit: most are a table of 256 values. */
-import type { Picture } from "./picture.ts";
+import type { RgbImage } from "./rgb-image.ts";
 
 /** The new value of every value 0…255; what is computed for it must lie in that range, and is cut off, not rounded. */
 export function tableOf(value: (x: number) => number): Uint8Array {
@@ -9,7 +9,7 @@ export function tableOf(value: (x: number) => number): Uint8Array {
 }
 
 /** Applies one table to every channel. */
-export function lookUp({ width, height, data }: Picture, table: Uint8Array): Picture {
+export function lookUp({ width, height, data }: RgbImage, table: Uint8Array): RgbImage {
   const result = new Uint8Array(data.length);
   for (let i = 0; i < data.length; i++) result[i] = table[data[i] as number] as number;
   return { width, height, data: result };
@@ -17,10 +17,10 @@ export function lookUp({ width, height, data }: Picture, table: Uint8Array): Pic
 
 /** Applies a table to each channel, made from the channel's 256 counts; undefined leaves a channel as it is. */
 function lookUpByHistogram(
-  picture: Picture,
+  image: RgbImage,
   tableFor: (histogram: Uint32Array) => Uint8Array | undefined,
-): Picture {
-  const { width, height, data } = picture;
+): RgbImage {
+  const { width, height, data } = image;
   const red = new Uint32Array(256);
   const green = new Uint32Array(256);
   const blue = new Uint32Array(256);
@@ -45,8 +45,8 @@ const IDENTITY = tableOf((x) => x);
 const INVERTED = tableOf((x) => 255 - x);
 
 /** Stretches each channel to 0…255 (ImageOps.autocontrast). */
-export function autoContrast(picture: Picture): Picture {
-  return lookUpByHistogram(picture, (histogram) => {
+export function autoContrast(image: RgbImage): RgbImage {
+  return lookUpByHistogram(image, (histogram) => {
     let low = 0;
     while (low < 255 && histogram[low] === 0) low++;
     let high = 255;
@@ -59,9 +59,9 @@ export function autoContrast(picture: Picture): Picture {
 }
 
 /** Makes each channel's histogram flat (ImageOps.equalize). */
-export function equalize(picture: Picture): Picture {
-  const pixels = picture.width * picture.height;
-  return lookUpByHistogram(picture, (histogram) => {
+export function equalize(image: RgbImage): RgbImage {
+  const pixels = image.width * image.height;
+  return lookUpByHistogram(image, (histogram) => {
     let high = 255;
     while (high > 0 && histogram[high] === 0) high--;
     // 0 also where the channel has one value only
@@ -77,31 +77,31 @@ export function equalize(picture: Picture): Picture {
 }
 
 /** The negative (ImageOps.invert). */
-export function invert(picture: Picture): Picture {
-  return lookUp(picture, INVERTED);
+export function invert(image: RgbImage): RgbImage {
+  return lookUp(image, INVERTED);
 }
 
-/** Keeps the highest `bits` bits of each value, 0 to 8; 0 makes the picture black (ImageOps.posterize). */
-export function posterize(picture: Picture, bits: number): Picture {
+/** Keeps the highest `bits` bits of each value, 0 to 8; 0 makes the image black (ImageOps.posterize). */
+export function posterize(image: RgbImage, bits: number): RgbImage {
   const mask = (0xff << (8 - bits)) & 0xff;
   return lookUp(
-    picture,
+    image,
     tableOf((x) => x & mask),
   );
 }
 
 /** Inverts values from `threshold` on (ImageOps.solarize). */
-export function solarize(picture: Picture, threshold = 128): Picture {
+export function solarize(image: RgbImage, threshold = 128): RgbImage {
   return lookUp(
-    picture,
+    image,
     tableOf((x) => (x < threshold ? x : 255 - x)),
   );
 }
 
 /** Adds `amount` to values below `threshold` (timm's solarize_add). */
-export function solarizeAdd(picture: Picture, amount: number, threshold = 128): Picture {
+export function solarizeAdd(image: RgbImage, amount: number, threshold = 128): RgbImage {
   return lookUp(
-    picture,
+    image,
     tableOf((x) => (x < threshold ? Math.min(x + amount, 255) : x)),
   );
 }
@@ -115,7 +115,7 @@ export function luma(data: Uint8Array, i: number): number {
 }
 
 /** Grey in all three channels. */
-export function grayscale({ width, height, data }: Picture): Picture {
+export function grayscale({ width, height, data }: RgbImage): RgbImage {
   const result = new Uint8Array(data.length);
   for (let i = 0; i < data.length; i += 3) {
     const grey = luma(data, i);

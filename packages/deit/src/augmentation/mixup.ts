@@ -1,18 +1,18 @@
 /**
  * Mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019) as DeiT uses them (§6; timm's Mixup): which rows of a batch
  * are mixed with which weight, and what becomes of their targets. The partner of row i is row B − 1 − i. The pixels
- * are mixed by the program (training/pixels.ts); `mixPictures` does the same to two pictures that people look at.
+ * are mixed by the program (training/pixels.ts); `mixImages` does the same to two images that people look at.
  */
 import { ConfigError } from "../errors.ts";
 import type { Random } from "../random.ts";
-import type { Picture, Region } from "./picture.ts";
+import type { RgbImage, Region } from "./rgb-image.ts";
 
 export interface MixupOptions {
   /** α of Beta(α, α) for Mixup's λ; 0: no Mixup. */
   readonly mixup: number;
   /** The same for CutMix. */
   readonly cutmix: number;
-  /** Range of CutMix' sides as shares of the picture's, in place of Beta; then CutMix is on whatever its α. */
+  /** Range of CutMix' sides as shares of the image's, in place of Beta; then CutMix is on whatever its α. */
   readonly cutmixMinmax: readonly [number, number] | null;
   /** How often anything is mixed. */
   readonly prob: number;
@@ -42,7 +42,7 @@ export function checkPairs(batchSize: number): void {
   );
 }
 
-/** One mix for each row of a batch of pictures of [height, width]. @throws ConfigError for an odd batch */
+/** One mix for each row of a batch of images of [height, width]. @throws ConfigError for an odd batch */
 export function drawMixes(
   random: Random,
   options: MixupOptions,
@@ -83,7 +83,7 @@ function pasted(box: Region, [height, width]: readonly [number, number]): Mix {
 }
 
 /**
- * A box of about 1 − λ of the area around any [y, x] of the picture, clipped to it. As timm 1.0: with an odd side the
+ * A box of about 1 − λ of the area around any [y, x] of the image, clipped to it. As timm 1.0: with an odd side the
  * box reaches one pixel further down and right (before, timm left that pixel out).
  */
 export function boxAround(
@@ -146,8 +146,8 @@ export function mixTargets(targets: Float32Array, mixes: readonly Mix[], numClas
   return mixed;
 }
 
-/** What the model sees of two pictures of the same size, rounded to whole pixel values. */
-export function mixPictures(own: Picture, partner: Picture, { lambda, box }: Mix): Picture {
+/** What the model sees of two images of the same size, rounded to whole pixel values. */
+export function mixImages(own: RgbImage, partner: RgbImage, { lambda, box }: Mix): RgbImage {
   const { width, height } = own;
   if (box === undefined) {
     const data = own.data.map((value, i) =>

@@ -1,6 +1,6 @@
 /**
- * One thing done to a picture, as plain data: everything that chance decided is in it, so that JSON tells exactly how a
- * training picture was made, and the same picture and operations give the same pixels.
+ * One thing done to an image, as plain data: everything that chance decided is in it, so that JSON tells exactly how a
+ * training image was made, and the same image and operations give the same pixels.
  */
 import { affine, rotate } from "./affine.ts";
 import { gaussianBlur } from "./blur.ts";
@@ -8,8 +8,8 @@ import type { Border } from "./crop.ts";
 import { crop } from "./crop.ts";
 import { brightness, color, contrast, sharpness } from "./enhance.ts";
 import { autoContrast, equalize, grayscale, invert, posterize, solarize, solarizeAdd } from "./intensity.ts";
-import type { Picture, Region } from "./picture.ts";
-import { flip } from "./picture.ts";
+import type { RgbImage, Region } from "./rgb-image.ts";
+import { flip } from "./rgb-image.ts";
 import { type Interpolation, resize } from "./resize.ts";
 
 /** Sizes are [height, width]. */
@@ -41,7 +41,7 @@ export type Operation =
       readonly interpolation: Interpolation;
     }
   | { readonly op: "blur"; readonly radius: number }
-  /** Done to the normalised pixels, see erasing.ts: `applyOperation` leaves the picture as it is. */
+  /** Done to the normalised pixels, see erasing.ts: `applyOperation` leaves the image as it is. */
   | {
       readonly op: "erase";
       readonly regions: readonly Region[];
@@ -56,60 +56,60 @@ export type ErasingMode = "pixel" | "rand" | "const";
 /** Everything that was decided by chance, and the rest: JSON-able. */
 export type Draw = readonly Operation[];
 
-/** ImageNet's mean, which stands where a map shows what is outside the picture. */
+/** ImageNet's mean, which stands where a map shows what is outside the image. */
 const FILL = [124, 116, 104] as const;
 
 /** Does one operation; pure. */
-export function applyOperation(picture: Picture, operation: Operation): Picture {
+export function applyOperation(image: RgbImage, operation: Operation): RgbImage {
   switch (operation.op) {
     case "crop":
-      return crop(picture, operation.region, operation.border);
+      return crop(image, operation.region, operation.border);
     case "resize": {
       const [height, width] = operation.size;
-      return resize(picture, { ...operation, width, height });
+      return resize(image, { ...operation, width, height });
     }
     case "flip":
-      return flip(picture);
+      return flip(image);
     case "autoContrast":
-      return autoContrast(picture);
+      return autoContrast(image);
     case "equalize":
-      return equalize(picture);
+      return equalize(image);
     case "invert":
-      return invert(picture);
+      return invert(image);
     case "grayscale":
-      return grayscale(picture);
+      return grayscale(image);
     case "posterize":
-      return posterize(picture, operation.bits);
+      return posterize(image, operation.bits);
     case "solarize":
-      return solarize(picture, operation.threshold);
+      return solarize(image, operation.threshold);
     case "solarizeAdd":
-      return solarizeAdd(picture, operation.amount);
+      return solarizeAdd(image, operation.amount);
     case "color":
-      return color(picture, operation.factor);
+      return color(image, operation.factor);
     case "contrast":
-      return contrast(picture, operation.factor);
+      return contrast(image, operation.factor);
     case "brightness":
-      return brightness(picture, operation.factor);
+      return brightness(image, operation.factor);
     case "sharpness":
-      return sharpness(picture, operation.factor);
+      return sharpness(image, operation.factor);
     case "rotate":
-      return rotate(picture, operation.degrees, { ...operation, fill: FILL });
+      return rotate(image, operation.degrees, { ...operation, fill: FILL });
     case "shearX":
-      return affine(picture, [1, operation.factor, 0, 0, 1, 0], { ...operation, fill: FILL });
+      return affine(image, [1, operation.factor, 0, 0, 1, 0], { ...operation, fill: FILL });
     case "shearY":
-      return affine(picture, [1, 0, 0, operation.factor, 1, 0], { ...operation, fill: FILL });
+      return affine(image, [1, 0, 0, operation.factor, 1, 0], { ...operation, fill: FILL });
     case "translateX":
-      return affine(picture, [1, 0, operation.pixels, 0, 1, 0], { ...operation, fill: FILL });
+      return affine(image, [1, 0, operation.pixels, 0, 1, 0], { ...operation, fill: FILL });
     case "translateY":
-      return affine(picture, [1, 0, 0, 0, 1, operation.pixels], { ...operation, fill: FILL });
+      return affine(image, [1, 0, 0, 0, 1, operation.pixels], { ...operation, fill: FILL });
     case "blur":
-      return gaussianBlur(picture, operation.radius);
+      return gaussianBlur(image, operation.radius);
     case "erase":
-      return picture;
+      return image;
   }
 }
 
-/** Size of the picture after an operation. */
+/** Size of the image after an operation. */
 export function sizeAfter(
   operation: Operation,
   size: { readonly width: number; readonly height: number },

@@ -1,6 +1,6 @@
 /**
  * RandAugment (Cubuk et al. 2019) in timm's words: `rand-m9-mstd0.5-inc1` does two operations, drawn from fifteen, each
- * with probability ½ at magnitude 9 ± 0.5 (§6, Table 9). Sections, in any order: m magnitude, n operations a picture,
+ * with probability ½ at magnitude 9 ± 0.5 (§6, Table 9). Sections, in any order: m magnitude, n operations an image,
  * p probability of each, mstd noise of the magnitude (above 100: even from 0 on), mmax its limit, inc1 the operations
  * that grow with the magnitude, t a set of operations (3a, 3aw, weights).
  */
@@ -13,7 +13,7 @@ import type { Interpolation } from "./resize.ts";
 
 export interface RandAugmentOptions extends MagnitudeOptions {
   readonly magnitude: number;
-  /** Operations that are drawn for a picture. */
+  /** Operations that are drawn for an image. */
   readonly layers: number;
   /** Probability that a drawn operation is done. */
   readonly probability: number;
@@ -121,7 +121,7 @@ function wrongSection(policy: string, section: string): ConfigError {
   );
 }
 
-/** What is done to one picture. */
+/** What is done to one image. */
 export function drawRandAugment(
   options: RandAugmentOptions,
   setting: { random: Random; width: number; height: number; interpolation: () => Interpolation },

@@ -3,7 +3,7 @@
  * memory for each thread. The sums are those of Pillow's 32-bit arithmetic, bit for bit. Runs in Node and browsers.
  */
 import { RESAMPLE_WASM } from "./resample-wasm.ts";
-import type { Picture, Region } from "./picture.ts";
+import type { RgbImage, Region } from "./rgb-image.ts";
 
 /** One axis: output i is the sum over j < counts[i] of weights[i · stride + j] × input[starts[i] + j], weights × 2²². */
 export interface Coefficients {
@@ -52,7 +52,7 @@ function load(): NonNullable<typeof instance> {
 }
 
 /** `region` of the image after one or two passes over it; their starts are counted from the region's corner. */
-export function resample(image: Picture, region: Region, passes: readonly Pass[]): Picture {
+export function resample(image: RgbImage, region: Region, passes: readonly Pass[]): RgbImage {
   const { memory, kernels } = load();
   const sizes = [{ width: region.width, height: region.height }];
   for (const { axis, starts } of passes) {
@@ -110,7 +110,7 @@ export function resample(image: Picture, region: Region, passes: readonly Pass[]
 }
 
 function copyIn(
-  { data, width: columns }: Picture,
+  { data, width: columns }: RgbImage,
   { left, top, width, height }: Region,
   target: Uint8Array,
 ): void {

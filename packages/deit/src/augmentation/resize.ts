@@ -5,7 +5,7 @@
  * the resized image.
  */
 import { DeitError } from "../errors.ts";
-import type { Picture, Region } from "./picture.ts";
+import type { RgbImage, Region } from "./rgb-image.ts";
 import type { Coefficients, Pass } from "./resample.ts";
 import { resample } from "./resample.ts";
 
@@ -30,12 +30,12 @@ export interface ResizeOptions {
   readonly window?: Region | undefined;
 }
 
-/** `picture` (or its `region`, or `box`) resampled to `width` × `height`, or to the `window` of that. */
+/** `image` (or its `region`, or `box`) resampled to `width` × `height`, or to the `window` of that. */
 export function resize(
-  picture: Picture,
+  image: RgbImage,
   { width, height, interpolation = "bicubic", region, box, window }: ResizeOptions,
-): Picture {
-  const source = region ?? { left: 0, top: 0, width: picture.width, height: picture.height };
+): RgbImage {
+  const source = region ?? { left: 0, top: 0, width: image.width, height: image.height };
   const result = window ?? { left: 0, top: 0, width, height };
   const [left, top, right, bottom] = (box ?? [0, 0, source.width, source.height]).map(Math.fround) as [
     number,
@@ -45,7 +45,7 @@ export function resize(
   ];
   if (!(width >= 1 && height >= 1))
     throw new DeitError(`resize to ${width}×${height}: expected at least 1×1`, { code: "image/argument" });
-  requireInside("region", source, picture);
+  requireInside("region", source, image);
   requireInside("window", result, { width, height });
   if (left < 0 || top < 0 || right > source.width || bottom > source.height || left >= right || top >= bottom)
     throw new DeitError(
@@ -62,7 +62,7 @@ export function resize(
       { size: source.height, from: top, to: bottom, out: height, first: result.top, count: result.height },
       source.top,
     );
-    return gatherPixels(picture, columns, rows);
+    return gatherPixels(image, columns, rows);
   }
   const filter = FILTERS[interpolation];
   const horizontal = coefficients(
@@ -81,14 +81,14 @@ export function resize(
   const [row, rows] = heightStays ? [result.top, result.height] : extent(vertical);
 
   const read = { left: source.left + column, top: source.top + row, width: columns, height: rows };
-  if (widthStays && heightStays) return copyRegion(picture, read);
+  if (widthStays && heightStays) return copyRegion(image, read);
   const passes: Pass[] = [
     ...(widthStays ? [] : [{ axis: "rows", ...shifted(horizontal, column) } as const]),
     ...(heightStays ? [] : [{ axis: "columns", ...shifted(vertical, row) } as const]),
   ];
   // Pillow 13's order; earlier ones always began with the rows, which can differ by a level where this order applies
   const columnsFirst = source.height > height && source.height - height > 2 * (source.width - width);
-  return resample(picture, read, columnsFirst ? passes.toReversed() : passes);
+  return resample(image, read, columnsFirst ? passes.toReversed() : passes);
 }
 
 /** The source pixel of each output of an axis. Pillow adds up the steps, and so must this. */
@@ -101,26 +101,26 @@ function nearest({ size, from, to, out, first, count }: Axis, offset: number): I
   return positions;
 }
 
-function gatherPixels(picture: Picture, columns: Int32Array, rows: Int32Array): Picture {
+function gatherPixels(image: RgbImage, columns: Int32Array, rows: Int32Array): RgbImage {
   const data = new Uint8Array(columns.length * rows.length * 3);
   let o = 0;
   for (const y of rows) {
     for (const x of columns) {
-      const i = (y * picture.width + x) * 3;
-      data[o++] = picture.data[i] as number;
-      data[o++] = picture.data[i + 1] as number;
-      data[o++] = picture.data[i + 2] as number;
+      const i = (y * image.width + x) * 3;
+      data[o++] = image.data[i] as number;
+      data[o++] = image.data[i + 1] as number;
+      data[o++] = image.data[i + 2] as number;
     }
   }
   return { width: columns.length, height: rows.length, data };
 }
 
-/** A copy of a region that lies inside the picture. */
-export function copyRegion(picture: Picture, { left, top, width, height }: Region): Picture {
+/** A copy of a region that lies inside the image. */
+export function copyRegion(image: RgbImage, { left, top, width, height }: Region): RgbImage {
   const data = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y++) {
-    const start = ((top + y) * picture.width + left) * 3;
-    data.set(picture.data.subarray(start, start + width * 3), y * width * 3);
+    const start = ((top + y) * image.width + left) * 3;
+    data.set(image.data.subarray(start, start + width * 3), y * width * 3);
   }
   return { width, height, data };
 }

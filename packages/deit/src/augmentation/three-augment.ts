@@ -1,5 +1,5 @@
 /**
- * 3-Augment (Touvron et al. 2022, "DeiT III"): each picture is made grey, solarized or blurred, one of the three alike.
+ * 3-Augment (Touvron et al. 2022, "DeiT III"): each image is made grey, solarized or blurred, one of the three alike.
  * The colour jitter that follows is a step of its own.
  */
 import type { Random } from "../random.ts";

@@ -1,8 +1,8 @@
 /**
- * What happens to a picture between decoder and batch (DeiT §6, main.py's build_transform). A transform is a list
+ * What happens to an image between decoder and batch (DeiT §6, main.py's build_transform). A transform is a list
  * of steps. A step draws operations, each from a stream of its own so that switching one step off leaves the
  * others' draws as they were; operations are plain data and say exactly what is done, so that any training
- * picture can be made again from its draw. Work on whole batches (Mixup) and on normalised pixels is not here.
+ * image can be made again from its draw. Work on whole batches (Mixup) and on normalised pixels is not here.
  */
 import type { Random } from "../random.ts";
 import { drawAutoAugment, parseAutoAugment } from "./auto-augment.ts";
@@ -11,14 +11,14 @@ import type { Border } from "./crop.ts";
 import { centerCrop, randomCrop, randomResizedCrop, roundHalfEven } from "./crop.ts";
 import { drawErasing, type ErasingOptions, writeNoise } from "./erasing.ts";
 import { applyOperation, type Draw, type Operation, sizeAfter } from "./operation.ts";
-import type { Picture } from "./picture.ts";
+import type { RgbImage } from "./rgb-image.ts";
 import { drawRandAugment, parseRandAugment } from "./rand-augment.ts";
 import type { Interpolation } from "./resize.ts";
 import { drawThreeAugment } from "./three-augment.ts";
 
-/** How training cuts its pictures. */
+/** How training cuts its images. */
 export type TrainCrop =
-  /** DeiT's rule, for each picture: `padded` where it has the size already and that is at most 32, else `resized`. */
+  /** DeiT's rule, for each image: `padded` where it has the size already and that is at most 32, else `resized`. */
   | { readonly kind: "auto" }
   /** RandomResizedCrop; default scale 0.08…1 of the area, ratio 3/4…4/3. */
   | {
@@ -26,9 +26,9 @@ export type TrainCrop =
       readonly scale?: readonly [number, number];
       readonly ratio?: readonly [number, number];
     }
-  /** RandomCrop of the picture padded with black; default 4 pixels. A picture of another size is resized to cover it first. */
+  /** RandomCrop of the image padded with black; default 4 pixels. An image of another size is resized to cover it first. */
   | { readonly kind: "padded"; readonly padding?: number }
-  /** DeiT III's simple random crop: resized to cover the size, then RandomCrop of the picture padded by mirroring; default 4 pixels. */
+  /** DeiT III's simple random crop: resized to cover the size, then RandomCrop of the image padded by mirroring; default 4 pixels. */
   | { readonly kind: "simple"; readonly padding?: number }
   /** No chance: resized to cover the size, centre cropped. */
   | { readonly kind: "centre" };
@@ -39,7 +39,7 @@ export interface TrainTransformOptions {
   readonly crop?: TrainCrop;
   /** Probability of a horizontal flip, default 0.5; 0 switches it off. */
   readonly flip?: number;
-  /** Default bicubic; random draws bicubic or bilinear for every picture (and operation), as timm. */
+  /** Default bicubic; random draws bicubic or bilinear for every image (and operation), as timm. */
   readonly interpolation?: Interpolation | "random";
   /** RandAugment or AutoAugment in timm's words; absent: none. */
   readonly augment?: string;
@@ -80,11 +80,11 @@ export type TransformOptions = TrainTransformOptions | EvaluationTransformOption
 export interface Transform {
   /** [height, width] of every result. */
   readonly size: readonly [height: number, width: number];
-  /** Decides what is done to a picture of that size. */
+  /** Decides what is done to an image of that size. */
   draw(random: Random, width: number, height: number): Draw;
-  /** Does it, but for erasing. Pure: the same picture and draw give the same pixels. */
-  apply(picture: Picture, draw: Draw): Picture;
-  /** Whether pictures may be erased. */
+  /** Does it, but for erasing. Pure: the same image and draw give the same pixels. */
+  apply(image: RgbImage, draw: Draw): RgbImage;
+  /** Whether images may be erased. */
   readonly erases: boolean;
   /** Writes the noise codes of erased pixels to the planes [3, H, W] at `offset` of `target`, which is 0 elsewhere. */
   erase(draw: Draw, target: Uint8Array, offset: number): void;
@@ -95,10 +95,10 @@ interface Size {
   readonly height: number;
 }
 
-/** A step decides on operations for a picture of the size that the steps before it left. */
+/** A step decides on operations for an image of the size that the steps before it left. */
 interface Step {
   readonly name: string;
-  draw(random: Random, picture: Size): Draw;
+  draw(random: Random, image: Size): Draw;
 }
 
 export function createTransform(options: TransformOptions): Transform {
@@ -116,7 +116,7 @@ export function createTransform(options: TransformOptions): Transform {
       }
       return draw;
     },
-    apply: (picture, draw) => draw.reduce(applyOperation, picture),
+    apply: (image, draw) => draw.reduce(applyOperation, image),
     erases: options.mode === "train" && options.erasing !== undefined,
     erase(draw, target, offset) {
       for (const operation of draw)
@@ -147,10 +147,10 @@ function trainSteps({
   const steps: Step[] = [
     {
       name: "crop",
-      draw(random, picture) {
+      draw(random, image) {
         const interpolation = interpolationBy(random.split("interpolation"));
-        const kind = how.kind === "auto" ? (isSmallAlready(picture, size) ? "padded" : "resized") : how.kind;
-        if (kind === "centre") return coverAndCrop(picture, { size, target: size, interpolation });
+        const kind = how.kind === "auto" ? (isSmallAlready(image, size) ? "padded" : "resized") : how.kind;
+        if (kind === "centre") return coverAndCrop(image, { size, target: size, interpolation });
         if (kind === "resized") {
           const { scale = [0.08, 1], ratio = [3 / 4, 4 / 3] } = how.kind === "resized" ? how : {};
           return [
@@ -158,20 +158,20 @@ function trainSteps({
               op: "resize",
               size,
               interpolation,
-              region: randomResizedCrop(random, picture, { scale, ratio }),
+              region: randomResizedCrop(random, image, { scale, ratio }),
             },
           ];
         }
         const { padding = 4 } = how.kind === "padded" || how.kind === "simple" ? how : {};
         const [height, width] = size;
         if (kind === "simple") {
-          const covering = coveringSize(picture, size);
+          const covering = coveringSize(image, size);
           return [
-            ...resizeTo(picture, covering, interpolation),
+            ...resizeTo(image, covering, interpolation),
             { op: "crop", region: randomCrop(random, covering, { size, padding }), border: "reflect" },
           ];
         }
-        const cover = coverAndCrop(picture, { size, target: size, interpolation });
+        const cover = coverAndCrop(image, { size, target: size, interpolation });
         return [...cover, { op: "crop", region: randomCrop(random, { width, height }, { size, padding }) }];
       },
     },
@@ -183,7 +183,7 @@ function trainSteps({
   if (colorJitter > 0 && (threeAugment || augment === undefined))
     steps.push({ name: "colorJitter", draw: (random) => drawColorJitter(random, colorJitter) });
   if (erasing !== undefined)
-    steps.push({ name: "erasing", draw: (random, picture) => drawErasing(random, picture, erasing) });
+    steps.push({ name: "erasing", draw: (random, image) => drawErasing(random, image, erasing) });
   return steps;
 }
 
@@ -191,12 +191,12 @@ function trainSteps({
 function policyOf(policy: string, interpolationBy: (random: Random) => Interpolation): Step["draw"] {
   if (/^rand(-|$)/.test(policy)) {
     const options = parseRandAugment(policy);
-    return (random, picture) =>
-      drawRandAugment(options, { random, ...picture, interpolation: () => interpolationBy(random) });
+    return (random, image) =>
+      drawRandAugment(options, { random, ...image, interpolation: () => interpolationBy(random) });
   }
   const options = parseAutoAugment(policy);
-  return (random, picture) =>
-    drawAutoAugment(options, { random, ...picture, interpolation: () => interpolationBy(random) });
+  return (random, image) =>
+    drawAutoAugment(options, { random, ...image, interpolation: () => interpolationBy(random) });
 }
 
 function evaluationSteps({
@@ -212,10 +212,10 @@ function evaluationSteps({
   return [
     {
       name: "centre",
-      draw(_, picture) {
-        if (smallWhole && isSmallAlready(picture, size)) return [];
-        return resizeAndCrop(picture, {
-          resized: resizedTo(picture, resizedSize),
+      draw(_, image) {
+        if (smallWhole && isSmallAlready(image, size)) return [];
+        return resizeAndCrop(image, {
+          resized: resizedTo(image, resizedSize),
           size,
           interpolation,
           border,
@@ -227,21 +227,21 @@ function evaluationSteps({
 
 /** The size that an image is resized to, by the size that is asked for. */
 const RESIZED: Readonly<
-  Record<ResizeMode, (picture: Size, target: readonly [height: number, width: number]) => Size>
+  Record<ResizeMode, (image: Size, target: readonly [height: number, width: number]) => Size>
 > = {
-  "shorter-side": (picture, target) =>
-    target[0] === target[1] ? coveringSize(picture, target) : roundedCoveringSize(picture, target),
+  "shorter-side": (image, target) =>
+    target[0] === target[1] ? coveringSize(image, target) : roundedCoveringSize(image, target),
   squash: (_, [height, width]) => ({ height, width }),
   "longer-side": fittingSize,
-  none: (picture) => picture,
+  none: (image) => image,
 };
 
 /** torchvision's Resize and CenterCrop: resized until it just covers `target`, the longer side cut to a whole number; `size` cut from the middle. */
 function coverAndCrop(
-  picture: Size,
+  image: Size,
   { target, ...options }: { target: readonly [number, number] } & Omit<CropOptions, "resized">,
 ): Draw {
-  return resizeAndCrop(picture, { ...options, resized: coveringSize(picture, target) });
+  return resizeAndCrop(image, { ...options, resized: coveringSize(image, target) });
 }
 
 interface CropOptions {
@@ -251,10 +251,10 @@ interface CropOptions {
   readonly border?: Border | undefined;
 }
 
-function resizeAndCrop(picture: Size, { resized, size, interpolation, border }: CropOptions): Draw {
+function resizeAndCrop(image: Size, { resized, size, interpolation, border }: CropOptions): Draw {
   const window = centerCrop(resized, size);
   const whole = window.width === resized.width && window.height === resized.height;
-  const [resizing] = resizeTo(picture, resized, interpolation);
+  const [resizing] = resizeTo(image, resized, interpolation);
   const cut: Operation = { op: "crop", region: window, ...(border !== undefined && { border }) };
   if (resizing === undefined) return whole ? [] : [cut];
   if (whole) return [resizing];
@@ -264,19 +264,19 @@ function resizeAndCrop(picture: Size, { resized, size, interpolation, border }: 
 }
 
 /** The largest size of the image's proportions that fits into [height, width], rounded as timm does. */
-function fittingSize(picture: Size, [height, width]: readonly [number, number]): Size {
-  const ratio = Math.max(picture.height / height, picture.width / width);
+function fittingSize(image: Size, [height, width]: readonly [number, number]): Size {
+  const ratio = Math.max(image.height / height, image.width / width);
   return {
-    height: Math.max(1, roundHalfEven(picture.height / ratio)),
-    width: Math.max(1, roundHalfEven(picture.width / ratio)),
+    height: Math.max(1, roundHalfEven(image.height / ratio)),
+    width: Math.max(1, roundHalfEven(image.width / ratio)),
   };
 }
 
-/** The smallest size of the picture's proportions that covers [height, width]. */
-function coveringSize(picture: Size, [height, width]: readonly [number, number]): Size {
-  return picture.width * height <= picture.height * width
-    ? { width, height: Math.trunc((width * picture.height) / picture.width) }
-    : { width: Math.trunc((height * picture.width) / picture.height), height };
+/** The smallest size of the image's proportions that covers [height, width]. */
+function coveringSize(image: Size, [height, width]: readonly [number, number]): Size {
+  return image.width * height <= image.height * width
+    ? { width, height: Math.trunc((width * image.height) / image.width) }
+    : { width: Math.trunc((height * image.width) / image.height), height };
 }
 
 /** The same, rounded, as timm does for inputs that are not square (ResizeKeepRatio). torchvision knows square ones alone. */
@@ -285,12 +285,12 @@ function roundedCoveringSize(image: Size, [height, width]: readonly [number, num
   return { height: roundHalfEven(image.height / ratio), width: roundHalfEven(image.width / ratio) };
 }
 
-/** Nothing, where the picture has the size. */
+/** Nothing, where the image has the size. */
 function resizeTo(
-  picture: Size,
+  image: Size,
   { width, height }: Size,
   interpolation: Interpolation,
 ): Extract<Operation, { op: "resize" }>[] {
-  if (width === picture.width && height === picture.height) return [];
+  if (width === image.width && height === image.height) return [];
   return [{ op: "resize", size: [height, width], interpolation }];
 }

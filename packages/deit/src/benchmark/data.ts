@@ -1,5 +1,5 @@
 /**
- * `deit bench data`: how fast pictures are read, decoded, transformed and batched, with no model beside: with crop and
+ * `deit bench data`: how fast images are read, decoded, transformed and batched, with no model beside: with crop and
  * flip alone, and with the whole recipe of the options.
  */
 import type { TrainingImages } from "../augmentation/training-images.ts";
@@ -14,7 +14,7 @@ import { workersFor } from "../data/workers.ts";
 import { inputSizeOf } from "../models/model.ts";
 import type { ImagePlan } from "../training/plan.ts";
 
-/** Pictures a second of the loader, and of a core that does nothing else. */
+/** Images a second of the loader, and of a core that does nothing else. */
 export interface LoaderRate {
   readonly images: number;
   readonly imagesPerSecond: number;

@@ -1,5 +1,5 @@
 /**
- * Timed forward passes of anything that classifies pictures, and the memory they take, in two steps, each for a process of
+ * Timed forward passes of anything that classifies images, and the memory they take, in two steps, each for a process of
  * its own: `prepareForward` makes the program and writes it down, `timeForward` loads it and answers. Memory is that of the
  * second process.
  */

@@ -1,5 +1,5 @@
 /**
- * Anything that classifies pictures (a registered model with random weights, a checkpoint, an ONNX file) made ready to run:
+ * Anything that classifies images (a registered model with random weights, a checkpoint, an ONNX file) made ready to run:
  * a folder with the bytes of its program and what must be known to feed it. One process makes it, another loads it and
  * answers: only so is that one's memory the model's, and not what making the program took.
  */
@@ -27,7 +27,7 @@ export interface ReadyOptions {
   readonly batchSize: number;
 }
 
-/** A program of ours, or where pictures go into a foreign model and logits come out. */
+/** A program of ours, or where images go into a foreign model and logits come out. */
 type Facts = { readonly program: ProgramFacts } | { readonly onnx: Omit<OnnxModel["onnx"], "model"> };
 type Ready = Facts & { readonly model: Uint8Array };
 
@@ -66,7 +66,7 @@ function split({ model, ...program }: Program): Ready {
   return { model, program };
 }
 
-/** Puts what `writeReady` wrote on a device: normalised pictures [B, 3, H, W] in. */
+/** Puts what `writeReady` wrote on a device: normalised images [B, 3, H, W] in. */
 export async function loadReady(
   runtime: Runtime,
   folder: string,

@@ -1,4 +1,4 @@
-/** What benchmarks run: the forward pass of a deployed model, and a training step, on pictures of noise. */
+/** What benchmarks run: the forward pass of a deployed model, and a training step, on images of noise. */
 import { IMAGENET_NORMALISATION } from "../augmentation/normalisation.ts";
 import { add, mul } from "../graph/ops.ts";
 import type { Precision } from "../graph/precision.ts";
@@ -23,7 +23,7 @@ import { largestGroup, groupSize } from "../training/step-groups.ts";
 export interface Workload {
   readonly program: Program;
   readonly feeds: Readonly<Record<string, TensorData>>;
-  /** Floating-point operations of one picture, in forward passes. */
+  /** Floating-point operations of one image, in forward passes. */
   readonly passes: number;
   /** How many runs go together as training steps do on this device; undefined for what is no training step. */
   readonly stepsPerRun?: number;
@@ -61,7 +61,7 @@ export function randomWeights(model: Model): Tensors {
   return unpackTensors(layout, initialVectors(layout, createRandom(0, "weights")));
 }
 
-/** Normalised pictures [B, 3, H, W] of noise. */
+/** Normalised images [B, 3, H, W] of noise. */
 export function randomPixels(batchSize: number, [height, width]: readonly [number, number]): Float32Array {
   const random = createRandom(0, "images");
   return Float32Array.from({ length: batchSize * 3 * height * width }, () => random.normal());

@@ -1,7 +1,7 @@
 /** What commands share that ask checkpoints about images: their flags, the images of runs, weights fetched in sight. */
 import type { Command } from "commander";
 import type { PartialPreprocessing } from "../augmentation/preprocessing.ts";
-import { requirePictures } from "../config/resolve.ts";
+import { requireImages } from "../config/resolve.ts";
 import type { GivenOptions } from "../config/resolve.ts";
 import type { TrainOptionName } from "../config/schema.ts";
 import type { DataOptions } from "../data/open.ts";
@@ -9,7 +9,7 @@ import { namedCheckpoint } from "../evaluation/named-checkpoint.ts";
 import { fetchCheckpoint, requireCheckpoint } from "./fetch-checkpoint.ts";
 import type { Output } from "./output.ts";
 import { preprocessingOptions } from "./preprocessing-flags.ts";
-import { runPictures } from "./run-pictures.ts";
+import { runDataset } from "./run-dataset.ts";
 import { givenOptions } from "./schema-flags.ts";
 
 /** How a checkpoint is opened, and where it computes; with the flags of preprocessing-flags.ts. */
@@ -35,10 +35,10 @@ export async function checkpointOptions<Name extends TrainOptionName>(
 > {
   const given = givenOptions(command, names);
   for (const checkpoint of checkpoints) await requireCheckpoint(namedCheckpoint(checkpoint).path);
-  const pictures = await runPictures(checkpoints, given);
-  for (const note of pictures.notes) output.warn(note);
-  const options = { ...given, ...pictures.options };
-  requirePictures(
+  const dataset = await runDataset(checkpoints, given);
+  for (const note of dataset.notes) output.warn(note);
+  const options = { ...given, ...dataset.options };
+  requireImages(
     { dataPath: options.dataPath ?? null, dataSet: options.dataSet ?? "auto" },
     `${nameOf(command)} ${checkpoints.join(" ")} --data-path ./photos`,
   );

@@ -1,5 +1,5 @@
 /** Where the answers of `deit predict` go, one image at a time: a table, a JSON document, text; to stdout or a file. */
-import type { PicturePredictions } from "../evaluation/predict.ts";
+import type { ImagePredictions } from "../evaluation/predict.ts";
 import { openGrowingFile } from "../formats/atomic-file.ts";
 import { csv } from "../formats/csv.ts";
 import { oneLine, printableJson } from "../printable.ts";
@@ -8,7 +8,7 @@ import { coloursFor, forTerminal } from "./output.ts";
 
 /** Takes answers as they come. */
 export interface AnswerSink {
-  add(result: PicturePredictions): Promise<void>;
+  add(result: ImagePredictions): Promise<void>;
   /** After the last one. */
   finish(): Promise<void>;
   /** Instead of `finish`, when there will be no more. Does nothing afterwards. */
@@ -66,10 +66,7 @@ export function printedText({ minScore }: Columns): AnswerSink {
 }
 
 /** The answers that reach a score, best first. */
-export function above(
-  { predictions }: PicturePredictions,
-  minScore: number,
-): PicturePredictions["predictions"] {
+export function above({ predictions }: ImagePredictions, minScore: number): ImagePredictions["predictions"] {
   return minScore > 0 ? predictions.filter(({ score }) => score >= minScore) : predictions;
 }
 

@@ -3,7 +3,7 @@ import { Option } from "commander";
 import type { Command } from "commander";
 import { FINETUNE_DEFAULTS_SHOWN } from "../config/finetune-defaults.ts";
 import { optionsToYaml, optionsWithSources } from "../config/print.ts";
-import { requirePictures } from "../config/resolve.ts";
+import { requireImages } from "../config/resolve.ts";
 import { TRAIN_OPTION_NAMES, trainJsonSchema } from "../config/schema.ts";
 import type { TrainingPlan } from "../training/plan.ts";
 import { createOutput } from "./output.ts";
@@ -72,7 +72,7 @@ export function asTrainingCommand(command: Command, { help, finetuning }: Traini
         output.result(optionsWithSources(options, sources), () => optionsToYaml(options, sources).trimEnd());
         return;
       }
-      requirePictures(options);
+      requireImages(options);
       const plan = planTraining(options, resolved);
       await fetchWeights(plan);
       if (flags.estimate) return runEstimate(plan, output);

@@ -1,4 +1,4 @@
-/** Long looks at pictures, as every command shows them: a bar with rate and time left, warnings, Ctrl-C. */
+/** Long looks at images, as every command shows them: a bar with rate and time left, warnings, Ctrl-C. */
 import { withInterrupt } from "./interrupt.ts";
 import type { Output } from "./output.ts";
 import { createProgress, rateMeter } from "./progress.ts";
@@ -6,7 +6,7 @@ import { createProgress, rateMeter } from "./progress.ts";
 /** What such work tells. */
 type LookEvent =
   | { readonly type: "warning"; readonly message: string }
-  | { readonly type: "evaluate" | "picture"; readonly done: number; readonly total: number };
+  | { readonly type: "evaluate" | "image"; readonly done: number; readonly total: number };
 
 /** What the work is given: when to stop, and whom to tell. */
 export interface LookHooks {

@@ -1,15 +1,15 @@
 /**
- * What `deit finetune --data-path ./photos` does when nothing else is said: pretrained weights, a fitting picture size and a
- * run of minutes. Recipes and flags win over all of it. Pure: the same pictures and weights give the same choice.
+ * What `deit finetune --data-path ./photos` does when nothing else is said: pretrained weights, a fitting image size and a
+ * run of minutes. Recipes and flags win over all of it. Pure: the same images and weights give the same choice.
  */
 import type { TrainInput } from "./schema.ts";
 
 export interface FinetuneFacts {
-  /** Training pictures. */
+  /** Training images. */
   readonly images: number;
   /** Median of the shorter sides, in pixels. */
   readonly medianSize: number;
-  /** Pictures of the largest class for one of the smallest. */
+  /** Images of the largest class for one of the smallest. */
   readonly imbalance: number;
   /** The checkpoint's model. */
   readonly model: string;
@@ -26,11 +26,11 @@ export interface FinetuneFacts {
 const BUDGET_SECONDS = 600;
 const MAX_EPOCHS = 20;
 const MIN_EPOCHS = 3;
-/** Multiply-accumulates a second and core in training, of a DeiT-Ti at 224 (about 7 pictures; three forward passes). */
+/** Multiply-accumulates a second and core in training, of a DeiT-Ti at 224 (about 7 images; three forward passes). */
 const RATE = 7 * 1.26e9;
-/** With fewer pictures than this a larger part of them is held back to measure with. */
+/** With fewer images than this a larger part of them is held back to measure with. */
 const FEW = 400;
-/** Classes are weighed when the largest has this many times the pictures of the smallest. */
+/** Classes are weighed when the largest has this many times the images of the smallest. */
 const UNBALANCED = 2;
 
 /** What does not depend on images and checkpoint. */
@@ -85,17 +85,17 @@ export function finetuneDefaults(facts: FinetuneFacts): TrainInput {
     scale: [...ALWAYS.scale],
     mean: [...facts.mean],
     std: [...facts.std],
-    // pictures smaller than what the model sees have no margin to cut off
+    // images smaller than what the model sees have no margin to cut off
     ...(facts.medianSize < Math.max(...inputSize) && { evalCropRatio: 1 }),
     classWeights: imbalance >= UNBALANCED ? "balanced" : "none",
-    // a tenth of few pictures is too few to tell good from better
+    // a tenth of few images is too few to tell good from better
     ...(images < FEW && { valSplit: 0.2 }),
     // both heads learn the true labels: the joint classifier is what is shipped
     ...(distilled && { distillationType: "labels" as const }),
   };
 }
 
-/** The checkpoint's own size; half of it for pictures that have no more detail than that. `medianSize`: of their shorter sides. */
+/** The checkpoint's own size; half of it for images that have no more detail than that. `medianSize`: of their shorter sides. */
 export function fittingSize(
   own: readonly [number, number],
   { medianSize, patchSize }: { medianSize: number; patchSize: number },

@@ -1,12 +1,12 @@
 /**
- * What `deit train ./photos` does when nothing else is said: a small model, a fitting picture size and a run
- * of minutes, chosen from the pictures alone. DeiT's own defaults (two days on eight GPUs) hold as soon as a
- * model or a recipe is named. Pure: the same pictures and speed give the same choice.
+ * What `deit train ./photos` does when nothing else is said: a small model, a fitting image size and a run
+ * of minutes, chosen from the images alone. DeiT's own defaults (two days on eight GPUs) hold as soon as a
+ * model or a recipe is named. Pure: the same images and speed give the same choice.
  */
 import type { TrainInput } from "./schema.ts";
 
 export interface FirstRunFacts {
-  /** Training pictures. */
+  /** Training images. */
   readonly images: number;
   /** Median of the shorter sides, in pixels. */
   readonly medianSize: number;
@@ -26,7 +26,7 @@ const MAX_EPOCHS = 100;
 /** Below this number of passes a wider model learns less than a narrower one does in the same time. */
 const GOOD_EPOCHS = 30;
 
-/** Widest first. `cost` is the time of a picture relative to width 64, 4 blocks, at 32 pixels (measured). */
+/** Widest first. `cost` is the time of an image relative to width 64, 4 blocks, at 32 pixels (measured). */
 const MODELS = [
   { model: "deit_w128d6_patch4_32", cost: 4.2 },
   { model: "deit_w96d6_patch4_32", cost: 2.8 },
@@ -35,7 +35,7 @@ const MODELS = [
 const LARGE = { size: 64, cost: 4.8 }; // four times the tokens, and attention grows with their square
 const SMALL = { size: 32, cost: 1 };
 
-/** Options for a first run of about five minutes on these pictures. */
+/** Options for a first run of about five minutes on these images. */
 export function firstRunDefaults({
   images,
   medianSize,
@@ -71,7 +71,7 @@ export function firstRunDefaults({
   };
 }
 
-/** At least eight steps an epoch, and never more pictures than there are; 64 where there are enough. */
+/** At least eight steps an epoch, and never more images than there are; 64 where there are enough. */
 function batchSizeFor(images: number): number {
   return [64, 32, 16, 8].find((size) => images >= 8 * size) ?? Math.max(1, Math.min(8, images));
 }

@@ -106,25 +106,25 @@ function checkAugmentation(
 
 /**
  * Checks options that come from code and fills in the defaults.
- * @throws ConfigError like {@link resolveTrainOptions}, and when no pictures are named.
+ * @throws ConfigError like {@link resolveTrainOptions}, and when no images are named.
  */
 export function parseTrainOptions(input: TrainInput): TrainOptions {
   const { options } = resolveTrainOptions([{ source: "code", spelling: "key", values: input }]);
-  requirePictures(options);
+  requireImages(options);
   return options;
 }
 
-/** Whether something says which pictures to use: a folder, or a dataset that has its place in the user's cache. */
-export function namesPictures({ dataPath, dataSet }: { dataPath: string | null; dataSet: string }): boolean {
+/** Whether something says which images to use: a folder, or a dataset that has its place in the user's cache. */
+export function namesImages({ dataPath, dataSet }: { dataPath: string | null; dataSet: string }): boolean {
   return dataPath !== null || dataSet === "cifar10" || dataSet === "cifar100";
 }
 
-/** @throws ConfigError unless {@link namesPictures}; `example` is a command that would do. */
-export function requirePictures(
+/** @throws ConfigError unless {@link namesImages}; `example` is a command that would do. */
+export function requireImages(
   options: { dataPath: string | null; dataSet: string },
   example = "deit train ./photos",
 ): void {
-  if (namesPictures(options)) return;
+  if (namesImages(options)) return;
   throw new ConfigError("dataPath", "which images? Nothing was given for --data-path", {
     code: "data/not-named",
     hint: `Name a folder that has a folder of images per class: ${example}`,
@@ -142,7 +142,7 @@ function defaultOutputDir({
   model: string;
 }): string {
   const folder = dataPath?.split(/[/\\]/).findLast((part) => part !== "" && part !== "." && part !== "..");
-  return `runs/${dataSet.startsWith("cifar") ? dataSet : (folder ?? "pictures")}-${model}`;
+  return `runs/${dataSet.startsWith("cifar") ? dataSet : (folder ?? "images")}-${model}`;
 }
 
 /** Text of the command line as the value that its option's type expects; what cannot be read stays text. */

@@ -1,8 +1,8 @@
 /**
- * Makes one batch: reads its pictures, transforms them, writes them where they belong. Depends on the job alone, so
- * it does not matter in which thread or in which order jobs are done. Broken pictures are told, not thrown.
+ * Makes one batch: reads its images, transforms them, writes them where they belong. Depends on the job alone, so
+ * it does not matter in which thread or in which order jobs are done. Broken images are told, not thrown.
  */
-import { writePlanar } from "../augmentation/picture.ts";
+import { writePlanar } from "../augmentation/rgb-image.ts";
 import type { Transform } from "../augmentation/transform.ts";
 import { DataError, firstLine } from "../errors.ts";
 import { createRandom } from "../random.ts";
@@ -19,23 +19,23 @@ export interface BatchJob {
 }
 
 export interface MadeBatch {
-  /** [rows, 3, H, W], zeros in padding and for unreadable pictures. */
+  /** [rows, 3, H, W], zeros in padding and for unreadable images. */
   readonly images: Uint8Array<ArrayBuffer>;
   /** [rows, 3, H, W], noise codes where pixels are erased and 0 elsewhere; only when the transform erases. */
   readonly erasing?: Uint8Array<ArrayBuffer>;
-  /** [rows], −1 in padding and for unreadable pictures. */
+  /** [rows], −1 in padding and for unreadable images. */
   readonly labels: Int32Array<ArrayBuffer>;
-  /** [rows], index of the picture that is in the row. */
+  /** [rows], index of the image that is in the row. */
   readonly samples: Uint32Array<ArrayBuffer>;
-  readonly broken: readonly BrokenPicture[];
+  readonly broken: readonly BrokenImage[];
 }
 
-export interface BrokenPicture {
+export interface BrokenImage {
   readonly index: number;
   readonly message: string;
 }
 
-/** Pictures that are being decoded at the same time: one is transformed while others are still decoded. */
+/** Images that are being decoded at the same time: one is transformed while others are still decoded. */
 const IN_FLIGHT = 3;
 
 export async function makeBatch(dataset: Dataset, transform: Transform, job: BatchJob): Promise<MadeBatch> {
@@ -45,7 +45,7 @@ export async function makeBatch(dataset: Dataset, transform: Transform, job: Bat
   const erasing = transform.erases ? new Uint8Array(job.rows * rowBytes) : undefined;
   const labels = new Int32Array(job.rows).fill(-1);
   const samples = new Uint32Array(job.rows);
-  const broken: BrokenPicture[] = [];
+  const broken: BrokenImage[] = [];
 
   const fill = async (row: number, sample: PlannedSample): Promise<void> => {
     const random = sampleRandom(job.seed, job.epoch, sample);
@@ -53,9 +53,9 @@ export async function makeBatch(dataset: Dataset, transform: Transform, job: Bat
     let failure: DataError | undefined;
     for (const index of candidates(dataset.length, sample, job)) {
       try {
-        const picture = await dataset.read(index);
-        const draw = transform.draw(random, picture.width, picture.height);
-        writePlanar(transform.apply(picture, draw), images, row * rowBytes);
+        const image = await dataset.read(index);
+        const draw = transform.draw(random, image.width, image.height);
+        writePlanar(transform.apply(image, draw), images, row * rowBytes);
         if (erasing) transform.erase(draw, erasing, row * rowBytes);
         labels[row] = dataset.labels[index] ?? -1;
         samples[row] = index;
@@ -85,10 +85,10 @@ export async function makeBatch(dataset: Dataset, transform: Transform, job: Bat
   };
 }
 
-/** Replacements that are tried for a broken training picture. */
+/** Replacements that are tried for a broken training image. */
 const MAX_REPLACEMENTS = 10;
 
-/** The picture itself; in training, should it be broken, others in an order that depends on the sample alone. */
+/** The image itself; in training, should it be broken, others in an order that depends on the sample alone. */
 function* candidates(
   length: number,
   sample: PlannedSample,

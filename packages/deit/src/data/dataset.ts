@@ -1,8 +1,8 @@
 /**
- * What a dataset is to the rest of the system: labelled pictures by number. And where one comes from, as plain
+ * What a dataset is to the rest of the system: labelled images by number. And where one comes from, as plain
  * data, so that a loader's worker can open the same one.
  */
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 import { DataError } from "../errors.ts";
 import { type CifarSource, openCifar } from "./cifar.ts";
 import { type CsvSource, openCsv } from "./csv.ts";
@@ -18,19 +18,19 @@ export interface Dataset {
   readonly length: number;
   /** Display names by class index. */
   readonly classes: readonly string[];
-  /** Class index of every picture: [length]. */
+  /** Class index of every image: [length]. */
   readonly labels: Int32Array;
   /** Opens this dataset again. */
   readonly source: DatasetSource;
-  /** What of the pictures is held in memory: handed to workers, so that they need not read it again. */
+  /** What of the images is held in memory: handed to workers, so that they need not read it again. */
   readonly memory?: SharedArrayBuffer;
   /** Of a subset: the index of each image in the dataset that it was taken from, however often. [length] */
   readonly indices?: Uint32Array;
-  /** Whether reading a picture means decoding a file, which is worth threads of its own. */
+  /** Whether reading an image means decoding a file, which is worth threads of its own. */
   readonly decodes: boolean;
-  /** The decoded picture: RGB, EXIF orientation applied. Throws DataError when its file is broken. */
-  read(index: number): Promise<Picture>;
-  /** The picture as its file has it, not decoded; undefined where pictures are no files (CIFAR). */
+  /** The decoded image: RGB, EXIF orientation applied. Throws DataError when its file is broken. */
+  read(index: number): Promise<RgbImage>;
+  /** The image as its file has it, not decoded; undefined where images are no files (CIFAR). */
   encoded?(index: number): Promise<Uint8Array>;
   /**
    * What an image is called: its path below the dataset's root with "/", "train-00000.parquet row 12" or "cifar10 test 123".
@@ -62,7 +62,7 @@ export type DatasetSource =
   | MemorySource
   | SubsetSource;
 
-/** Some pictures of another dataset; its classes stay as they are. */
+/** Some images of another dataset; its classes stay as they are. */
 export interface SubsetSource {
   readonly kind: "subset";
   readonly of: DatasetSource;

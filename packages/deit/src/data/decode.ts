@@ -6,14 +6,14 @@
  */
 import { readFile } from "node:fs/promises";
 import sharp from "sharp";
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 import { DataError, firstLine } from "../errors.ts";
 import { bmpHeader, decodeBmp } from "./bmp.ts";
 import { decodeGif } from "./gif.ts";
 import { decodeHeic, HEIC_PACKAGE, readsHeic } from "./heic.ts";
 
 /** Reads an image file. Throws DataError when it is missing, empty, no image, too large, damaged or cut off. */
-export async function readPicture(path: string): Promise<Picture> {
+export async function readImageFile(path: string): Promise<RgbImage> {
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
@@ -24,14 +24,14 @@ export async function readPicture(path: string): Promise<Picture> {
       cause,
     });
   }
-  return decodePicture(bytes, path);
+  return decodeImage(bytes, path);
 }
 
 /** Pixels of the largest image that is decoded: as many as PIL decodes. */
 export const MAX_PIXELS = 178_956_970;
 
 /** Decodes an image; `path` is for errors only. */
-export async function decodePicture(bytes: Uint8Array, path: string): Promise<Picture> {
+export async function decodeImage(bytes: Uint8Array, path: string): Promise<RgbImage> {
   if (bytes.length === 0)
     throw new DataError(path, `${path} is empty: expected an image`, { code: "data/broken-image" });
   try {
@@ -53,7 +53,7 @@ function reasonOf(cause: unknown): string {
 }
 
 /** By what the file begins with, whatever it is called. */
-function decoderOf(bytes: Uint8Array, path: string): () => Promise<Picture> {
+function decoderOf(bytes: Uint8Array, path: string): () => Promise<RgbImage> {
   const check = (width: number, height: number): void => checkSize(width, height, path);
   const begins = (text: string): boolean =>
     Buffer.from(bytes.subarray(0, text.length)).equals(Buffer.from(text));
@@ -91,8 +91,8 @@ async function sized(
   width: number,
   height: number,
   check: (width: number, height: number) => void,
-  decode: () => Picture | Promise<Picture>,
-): Promise<Picture> {
+  decode: () => RgbImage | Promise<RgbImage>,
+): Promise<RgbImage> {
   check(width, height);
   return inFlight(width * height, decode);
 }
@@ -137,7 +137,7 @@ function checkSize(width: number, height: number, path: string): void {
 async function decodeWithSharp(
   bytes: Uint8Array,
   check: (width: number, height: number) => void,
-): Promise<Picture> {
+): Promise<RgbImage> {
   const image = sharp(bytes, { failOn: "error", ignoreIcc: true, autoOrient: true, limitInputPixels: false });
   const { space, width, height } = await image.metadata();
   return sized(width, height, check, async () => {

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { relative } from "node:path";
 import type { Dataset } from "./dataset.ts";
-import { readPicture } from "./decode.ts";
+import { readImageFile } from "./decode.ts";
 
 /** `files` are whole paths below `root`. */
 export function fileDataset({
@@ -25,7 +25,7 @@ export function fileDataset({
     decodes: true,
     length: files.length,
     labels: Int32Array.from(labels),
-    read: async (index) => readPicture(at(index)),
+    read: async (index) => readImageFile(at(index)),
     encoded: async (index) => readFile(at(index)),
     describe: (index) => relative(root, at(index)).replaceAll("\\", "/"),
   };

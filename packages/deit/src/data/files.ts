@@ -12,10 +12,10 @@ export interface FilesSource {
   readonly files: readonly string[];
 }
 
-export interface NamedPictures {
+export interface NamedImages {
   /** Paths and addresses, in the order they were named; those of a folder or a glob sorted. */
   readonly files: readonly string[];
-  /** A line for everything named that leads to no picture. */
+  /** A line for everything named that leads to no image. */
   readonly problems: readonly string[];
 }
 
@@ -26,15 +26,15 @@ const GLOB = /[*?[{]/;
 const AT_ONCE = 64;
 
 /**
- * Files, folders (searched through), globs and addresses as images. Of folders and globs only files that end like pictures are
+ * Files, folders (searched through), globs and addresses as images. Of folders and globs only files that end like images are
  * taken, each once; a file that is named itself is taken whatever its ending.
  */
-export async function namedPictures(named: readonly string[]): Promise<NamedPictures> {
+export async function namedImages(named: readonly string[]): Promise<NamedImages> {
   const files: string[] = [];
   const problems: string[] = [];
   for (let from = 0; from < named.length; from += AT_ONCE) {
     const looks = named.slice(from, from + AT_ONCE).map(async (name) =>
-      picturesNamed(name).catch((error: unknown) => {
+      imagesNamed(name).catch((error: unknown) => {
         if (error instanceof DataError) return error;
         throw error;
       }),
@@ -48,30 +48,30 @@ export async function namedPictures(named: readonly string[]): Promise<NamedPict
 }
 
 /** @throws DataError when there are none */
-async function picturesNamed(name: string): Promise<Iterable<string>> {
+async function imagesNamed(name: string): Promise<Iterable<string>> {
   if (isImageAddress(name)) return [name];
   const found = await stat(name).catch(() => undefined);
   if (found !== undefined && !found.isDirectory()) return [name];
   const isGlob = found === undefined && GLOB.test(name);
   if (found === undefined && !isGlob)
     throw new DataError(name, `there is no file or folder ${name}`, { code: "data/not-found" });
-  const pictures = isGlob ? await picturesMatching(name) : (await imagesBelow(name)).files;
-  if ([...pictures].length > 0) return pictures;
+  const images = isGlob ? await imagesMatching(name) : (await imagesBelow(name)).files;
+  if ([...images].length > 0) return images;
   throw new DataError(name, isGlob ? `no image matches ${name}` : `the folder ${name} holds no images`, {
     code: "data/no-images",
   });
 }
 
-async function picturesMatching(pattern: string): Promise<Set<string>> {
+async function imagesMatching(pattern: string): Promise<Set<string>> {
   const paths: string[] = [];
   for await (const path of glob(pattern)) paths.push(path);
-  const pictures = new Set<string>(); // a glob may match a folder and what is in it
+  const images = new Set<string>(); // a glob may match a folder and what is in it
   for (const path of paths.toSorted()) {
     if ((await stat(path).catch(() => undefined))?.isDirectory())
-      for (const file of (await imagesBelow(path)).files) pictures.add(join(file));
-    else if (isImageName(basename(path))) pictures.add(join(path));
+      for (const file of (await imagesBelow(path)).files) images.add(join(file));
+    else if (isImageName(basename(path))) images.add(join(path));
   }
-  return pictures;
+  return images;
 }
 
 /** The files as a dataset whose labels are all -1: nobody says what is in them. */

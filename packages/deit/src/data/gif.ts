@@ -2,13 +2,13 @@
  * The first frame of a GIF as Pillow's `convert("RGB")` has it: transparent pixels keep the colour of their index, which
  * libvips makes black. Around a frame that is smaller than the image is the transparent index, or 0. Pure.
  */
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 
 /**
  * @param check throws when there are too many pixels, before they are decoded
  * @throws Error for a file that is cut off or damaged
  */
-export function decodeGif(bytes: Uint8Array, check: (width: number, height: number) => void): Picture {
+export function decodeGif(bytes: Uint8Array, check: (width: number, height: number) => void): RgbImage {
   const read = reader(bytes);
   read.skip(6); // GIF89a
   const [width, height] = [read.short(), read.short()];

@@ -3,7 +3,7 @@
  * Rotation is applied, as EXIF orientation is elsewhere.
  */
 import { createRequire } from "node:module";
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 
 export const HEIC_PACKAGE = "libheif-js";
 
@@ -55,7 +55,7 @@ interface DecodedHeif {
  * @param check throws when there are too many pixels, before they are decoded
  * @throws Error for a file that is cut off or damaged
  */
-export function decodeHeic(bytes: Uint8Array, check: (width: number, height: number) => void): Picture {
+export function decodeHeic(bytes: Uint8Array, check: (width: number, height: number) => void): RgbImage {
   const heif = require(`${HEIC_PACKAGE}/wasm-bundle`) as Heif;
   const context = heif.heif_context_alloc();
   try {
@@ -89,7 +89,7 @@ function failOn(result: unknown): void {
 }
 
 /** Rows without what lies between them. */
-function packed({ image, channels: [channel] }: DecodedHeif, release: (image: number) => void): Picture {
+function packed({ image, channels: [channel] }: DecodedHeif, release: (image: number) => void): RgbImage {
   try {
     if (channel === undefined) throw new Error("HEIC without pixels");
     const { width, height, stride, data } = channel;

@@ -1,6 +1,6 @@
 /**
  * The 1,000 classes of ImageNet (ILSVRC 2012) in their order: WordNet's id, by which folders are called, and the synonyms
- * of its noun. For models and pictures that do not say more than a number or an id.
+ * of its noun. For models and images that do not say more than a number or an id.
  */
 
 export interface ImageNetClass {

@@ -1,5 +1,5 @@
 /** Images in memory as a dataset: those that a page was given, or that a program made. */
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 import { DataError } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
 
@@ -15,7 +15,7 @@ export interface MemoryImage {
   /** Index of its class. */
   readonly label: number;
   /** The decoded image, or how to decode it when it is asked for. @throws DataError when it is broken */
-  readonly image: Picture | (() => Promise<Picture>);
+  readonly image: RgbImage | (() => Promise<RgbImage>);
 }
 
 export interface MemoryImages {

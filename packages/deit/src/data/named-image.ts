@@ -1,8 +1,8 @@
 /** Images by name: the path of a file, or an address. */
 import { fileURLToPath } from "node:url";
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 import { DataError, firstLine } from "../errors.ts";
-import { decodePicture, readPicture } from "./decode.ts";
+import { decodeImage, readImageFile } from "./decode.ts";
 
 /** Bytes beyond which a download is no image. */
 const LARGEST = 2 ** 28;
@@ -22,11 +22,11 @@ export function shownName(name: string): string {
 export async function readNamedImage(
   name: string,
   { signal }: { signal?: AbortSignal | undefined } = {},
-): Promise<Picture> {
-  if (/^file:/i.test(name)) return readPicture(fileURLToPath(name));
-  if (!/^(?:https?|data):/i.test(name)) return readPicture(name);
+): Promise<RgbImage> {
+  if (/^file:/i.test(name)) return readImageFile(fileURLToPath(name));
+  if (!/^(?:https?|data):/i.test(name)) return readImageFile(name);
   const shown = shownName(name);
-  return decodePicture(await download(name, { shown, signal }), shown);
+  return decodeImage(await download(name, { shown, signal }), shown);
 }
 
 async function download(

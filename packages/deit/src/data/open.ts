@@ -1,5 +1,5 @@
 /**
- * From the options that people give (a folder, the name of a dataset, a share to hold back) to the pictures that a
+ * From the options that people give (a folder, the name of a dataset, a share to hold back) to the images that a
  * run trains on and those that it is measured with.
  */
 import { ConfigError, DataError } from "../errors.ts";
@@ -27,12 +27,12 @@ export interface DataOptions {
   /** A folder, a .parquet or a .csv file; null for a dataset that is pulled by name. */
   readonly dataPath?: string | null;
   readonly dataSet?: "auto" | "folder" | CifarName;
-  /** Share of every class that is held back when the folder has no validation pictures of its own. */
+  /** Share of every class that is held back when the folder has no validation images of its own. */
   readonly valSplit?: number;
-  /** Hold back that share of the training pictures even where there are validation pictures, which stay unseen. */
+  /** Hold back that share of the training images even where there are validation images, which stay unseen. */
   readonly holdOut?: boolean;
   readonly seed?: number;
-  /** Train on that many pictures only, the classes in proportion. */
+  /** Train on that many images only, the classes in proportion. */
   readonly numTrain?: number | null;
   /** Images of a run (of several: of the first): they are parted as it was, whatever the other options say. */
   readonly recorded?: RecordedImages | readonly RecordedImages[] | undefined;
@@ -42,13 +42,13 @@ export interface OpenedDatasets {
   readonly train: Dataset;
   /** Undefined when there is none and `valSplit` is 0. */
   readonly validation: Dataset | undefined;
-  /** The validation pictures were split off by chance (of `seed`). */
+  /** The validation images were split off by chance (of `seed`). */
   readonly automaticSplit: boolean;
   /** All that `train` was taken from; that `validation` was, too, where the split is automatic. */
   readonly whole: Dataset;
 }
 
-/** Training and validation pictures of the same classes, no picture in both. Throws DataError, ConfigError. */
+/** Training and validation images of the same classes, no image in both. Throws DataError, ConfigError. */
 export async function openDatasets(
   options: DataOptions,
   { onNote }: Pick<KnownTo, "onNote"> = {},
@@ -132,7 +132,7 @@ function isSplit({ validation }: Located, { valSplit = 0.1, holdOut = false }: D
   return (holdOut || validation === undefined) && valSplit > 0;
 }
 
-/** Whether the validation pictures are split off by chance, so that every seed has its own. */
+/** Whether the validation images are split off by chance, so that every seed has its own. */
 export async function splitsByChance(options: DataOptions): Promise<boolean> {
   return isSplit(await locate(options), options);
 }
@@ -153,9 +153,9 @@ export interface KnownTo {
 }
 
 /**
- * Pictures to measure a model with: those of the split that the folder has, or the whole of a folder without a
- * split. With `valSplit` above 0 a folder without validation pictures is split as training splits it (by the same seed);
- * with `holdOut`, the training pictures of any folder are. Of images of recorded runs, those are opened that all of these
+ * Images to measure a model with: those of the split that the folder has, or the whole of a folder without a
+ * split. With `valSplit` above 0 a folder without validation images is split as training splits it (by the same seed);
+ * with `holdOut`, the training images of any folder are. Of images of recorded runs, those are opened that all of these
  * held out (or trained on, with `split`).
  */
 export async function openEvaluation(
@@ -213,7 +213,7 @@ function placeOf(source: DatasetSource): string {
 }
 
 /**
- * One side of a split, the same pictures as in training, where classes had the numbers of the pictures' own names: a
+ * One side of a split, the same images as in training, where classes had the numbers of the images' own names: a
  * model that numbers them otherwise would draw others, since every class is split by its number.
  */
 async function takeSplit(
@@ -221,10 +221,10 @@ async function takeSplit(
   source: DatasetSource,
   take: Extract<Selection, { rule: "split" }>,
 ): Promise<Dataset> {
-  // pictures that training could not open have no split of its making
+  // images that training could not open have no split of its making
   const own = await openDataset(source, { memory: dataset.memory }).catch(() => dataset);
-  const names = (pictures: Dataset): string[] =>
-    Array.from({ length: pictures.length }, (_, index) => pictures.describe(index));
+  const names = (images: Dataset): string[] =>
+    Array.from({ length: images.length }, (_, index) => images.describe(index));
   const all = names(dataset);
   if (own.labels.every((label, i) => label === dataset.labels[i]) && names(own).join() === all.join())
     return takeSubset(dataset, take);
@@ -233,7 +233,7 @@ async function takeSplit(
   return takeSubset(dataset, { rule: "indices", indices });
 }
 
-/** A source whose classes are those of the model; else of the training pictures, where these are there to see. */
+/** A source whose classes are those of the model; else of the training images, where these are there to see. */
 async function withModelsClasses(
   source: DatasetSource,
   { train }: Located,
@@ -273,7 +273,7 @@ async function namesIn(source: DatasetSource): Promise<readonly string[] | undef
   return source.kind === "csv" ? (await openDataset(source)).classes : undefined;
 }
 
-/** What pictures whose labels are numbers call these, where they do. */
+/** What images whose labels are numbers call these, where they do. */
 async function namesOfNumbers(source: DatasetSource): Promise<readonly string[] | undefined> {
   switch (source.kind) {
     case "cifar":
@@ -287,7 +287,7 @@ async function namesOfNumbers(source: DatasetSource): Promise<readonly string[] 
   }
 }
 
-/** ImageNet's own pictures say by their names what the numbers of a list are. */
+/** ImageNet's own images say by their names what the numbers of a list are. */
 async function imageNetNamesFor(
   source: DatasetSource,
   model: KnownClasses,

@@ -1,6 +1,6 @@
 /**
  * A dataset as a few Parquet files, as data sets lie on the Hugging Face Hub: what travels to a machine without a network.
- * Pictures keep the bytes of their files; classes, their order and the split between training and validation stay. Other
+ * Images keep the bytes of their files; classes, their order and the split between training and validation stay. Other
  * tools read them, too (`datasets` of Python: load_dataset("parquet", …)).
  */
 import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
@@ -17,7 +17,7 @@ import type { Dataset } from "./dataset.ts";
 export interface PackOptions extends Pick<DataOptions, "dataPath" | "dataSet"> {
   /** Folder of the shards; must be empty or not there. */
   readonly outputDir: string;
-  /** Bytes of pictures in one shard. */
+  /** Bytes of images in one shard. */
   readonly shardBytes?: number;
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal | undefined;
@@ -33,7 +33,7 @@ export interface Packed {
 }
 
 const SHARD_BYTES = 256 * 2 ** 20;
-/** Of pictures in one row group: a reader holds so many at once. */
+/** Of images in one row group: a reader holds so many at once. */
 const GROUP_BYTES = 16 * 2 ** 20;
 
 /** Writes the shards `train-00000-of-00002.parquet`, …, `validation-…`; without a split, `all-…`. @throws DataError, ConfigError */
@@ -62,7 +62,7 @@ export async function packDataset(options: PackOptions): Promise<Packed> {
         const written = await writeShard(draft, dataset, {
           start,
           shardBytes,
-          onPicture() {
+          onImage() {
             signal?.throwIfAborted();
             onProgress(++done, total);
           },
@@ -99,7 +99,7 @@ function* shardDrafts(folder: string, part: string): Generator<string> {
 interface ShardOptions {
   readonly start: number;
   readonly shardBytes: number;
-  readonly onPicture: () => void;
+  readonly onImage: () => void;
 }
 
 interface Row {
@@ -107,11 +107,11 @@ interface Row {
   readonly path: string;
 }
 
-/** Writes pictures from `start` on until the shard is full. Returns where the next one starts. */
+/** Writes images from `start` on until the shard is full. Returns where the next one starts. */
 async function writeShard(
   file: string,
   dataset: Dataset,
-  { start, shardBytes, onPicture }: ShardOptions,
+  { start, shardBytes, onImage }: ShardOptions,
 ): Promise<{ end: number; bytes: number }> {
   const handle = await open(file, "w");
   try {
@@ -119,7 +119,7 @@ async function writeShard(
     const writer = new ParquetWriter({
       writer: sink,
       schema: SCHEMA,
-      codec: "UNCOMPRESSED", // pictures are compressed already
+      codec: "UNCOMPRESSED", // images are compressed already
       createdBy: "deit-ts",
       kvMetadata: [{ key: "huggingface", value: JSON.stringify(hubMetadata(dataset.classes)) }],
     });
@@ -138,7 +138,7 @@ async function writeShard(
       [group, groupBytes] = [[], 0];
     };
     while (end < dataset.length && packed < shardBytes) {
-      const bytes = await encodedPicture(dataset, end);
+      const bytes = await encodedImage(dataset, end);
       if (bytes.length === 0)
         throw new DataError(dataset.describe(end), `${dataset.describe(end)} is empty: expected an image`, {
           code: "data/broken-image",
@@ -148,7 +148,7 @@ async function writeShard(
       packed += bytes.length;
       groupBytes += bytes.length;
       if (groupBytes >= GROUP_BYTES) await flush();
-      onPicture();
+      onImage();
     }
     await flush();
     await writer.finish();
@@ -166,8 +166,8 @@ async function drain(sink: ByteWriter, handle: FileHandle): Promise<void> {
   sink.index = 0;
 }
 
-/** The picture's own file; without one (CIFAR), a PNG, which loses nothing. */
-async function encodedPicture(dataset: Dataset, index: number): Promise<Uint8Array> {
+/** The image's own file; without one (CIFAR), a PNG, which loses nothing. */
+async function encodedImage(dataset: Dataset, index: number): Promise<Uint8Array> {
   if (dataset.encoded !== undefined) return dataset.encoded(index);
   const { width, height, data } = await dataset.read(index);
   return sharp(data, { raw: { width, height, channels: 3 } })
@@ -175,7 +175,7 @@ async function encodedPicture(dataset: Dataset, index: number): Promise<Uint8Arr
     .toBuffer();
 }
 
-/** As the Hub's library has pictures and labels: struct { bytes, path }, int64. */
+/** As the Hub's library has images and labels: struct { bytes, path }, int64. */
 const SCHEMA: SchemaElement[] = [
   { name: "root", num_children: 2 },
   { name: "image", repetition_type: "REQUIRED", num_children: 2 },

@@ -9,7 +9,7 @@ import { basename } from "node:path";
 import { DataError } from "../errors.ts";
 import { MAX_CLASSES } from "./columns.ts";
 import type { Dataset } from "./dataset.ts";
-import { decodePicture } from "./decode.ts";
+import { decodeImage } from "./decode.ts";
 import { list } from "./image-names.ts";
 import { readGroupImages, readTable, type TableFacts } from "./parquet-reader.ts";
 import type { Part } from "./split-names.ts";
@@ -72,7 +72,7 @@ export async function openParquet(source: ParquetSource, memory?: SharedArrayBuf
     source,
     memory: images,
     decodes: true,
-    read: async (index) => decodePicture(bytesAt(index), describe(index)),
+    read: async (index) => decodeImage(bytesAt(index), describe(index)),
     encoded: async (index) => bytesAt(index),
     describe,
     notes:

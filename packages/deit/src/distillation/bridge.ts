@@ -1,6 +1,6 @@
 /**
- * From the student's pictures to the teacher's: the very same pixels, under the teacher's normalisation and at its
- * resolution (antialiased bicubic, as pictures are resized elsewhere). Inside a program.
+ * From the student's images to the teacher's: the very same pixels, under the teacher's normalisation and at its
+ * resolution (antialiased bicubic, as images are resized elsewhere). Inside a program.
  */
 import type { Normalisation } from "../augmentation/normalisation.ts";
 import { resizeMatrix } from "../augmentation/resize.ts";
@@ -9,19 +9,15 @@ import { at, constant } from "../graph/graph.ts";
 import { add, matmul, mul } from "../graph/ops.ts";
 import { dimAt } from "../graph/shape.ts";
 
-/** What of a model decides how it wants its pictures. */
-export interface PictureNeeds {
+/** What of a model decides how it wants its images. */
+export interface ImageNeeds {
   readonly normalisation: Normalisation;
   /** [height, width]. */
   readonly inputSize: readonly [number, number];
 }
 
 /** pixels: [B, 3, H, W] normalised for the student → [B, 3, H', W'] normalised for the teacher. */
-export function bridge(
-  pixels: Value,
-  from: Normalisation,
-  { normalisation, inputSize }: PictureNeeds,
-): Value {
+export function bridge(pixels: Value, from: Normalisation, { normalisation, inputSize }: ImageNeeds): Value {
   return resizeTo(renormalise(pixels, from, normalisation), inputSize);
 }
 

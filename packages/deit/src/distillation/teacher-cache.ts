@@ -1,6 +1,6 @@
 /**
- * A teacher's answers on disk. Training pictures are a pure function of the recipe, seed, epoch and step, so the logits that
- * a teacher gave one student serve every other student who sees the same pictures, at the same time or later. Node only.
+ * A teacher's answers on disk. Training images are a pure function of the recipe, seed, epoch and step, so the logits that
+ * a teacher gave one student serve every other student who sees the same images, at the same time or later. Node only.
  *
  * folder/<hash of the key>/ holds key.json, a file of records for each epoch, and a mark for each cache that is open. A
  * record is a CRC-32 and the logits of one step; one that is half written or damaged counts as absent and is written again.

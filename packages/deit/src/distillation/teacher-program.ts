@@ -8,10 +8,10 @@ import { frozenScope } from "../models/deploy.ts";
 import { jointLogits } from "../models/heads.ts";
 import { evaluationContext } from "../nn/context.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import type { PictureNeeds } from "./bridge.ts";
+import type { ImageNeeds } from "./bridge.ts";
 import { bridge } from "./bridge.ts";
 
-export interface Teacher<Source = TracedTeacher | ForeignTeacher> extends PictureNeeds {
+export interface Teacher<Source = TracedTeacher | ForeignTeacher> extends ImageNeeds {
   readonly name: string;
   readonly source: Source;
   /** The teacher's index of each of the student's classes; undefined when the order is the same. */

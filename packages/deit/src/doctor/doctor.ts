@@ -15,10 +15,10 @@ import type { Cuda } from "./cuda.ts";
 import { lookAtGraphics } from "./graphics.ts";
 import type { Graphics } from "./graphics.ts";
 import { attempt } from "../runtime/guarded.ts";
-import { cpuChecks, cudaCheck, picturesCheck, vulkanChecks, webgpuCheck } from "./findings.ts";
+import { cpuChecks, cudaCheck, imagesCheck, vulkanChecks, webgpuCheck } from "./findings.ts";
 import { lookAtMachine } from "./machine.ts";
 import type { Machine } from "./machine.ts";
-import { tryPictures } from "./pictures.ts";
+import { tryImages } from "./images.ts";
 import { tryDevice } from "./trial.ts";
 import type { Trial } from "./trial.ts";
 
@@ -49,11 +49,11 @@ export interface DoctorReport {
 /** Looks at everything at once; takes a few seconds. */
 export async function doctor(): Promise<DoctorReport> {
   const auto = chooseAuto();
-  const [machine, graphics, cuda, pictures, ...outcomes] = await Promise.all([
+  const [machine, graphics, cuda, images, ...outcomes] = await Promise.all([
     lookAtMachine(),
     lookAtGraphics(),
     lookAtCuda(),
-    tryPictures(),
+    tryImages(),
     ...devices.map((device) => tryDevice(device)),
   ]);
   const trials = Object.fromEntries(
@@ -69,7 +69,7 @@ export async function doctor(): Promise<DoctorReport> {
     auto: await auto,
     checks: [
       ...cpuChecks(machine, trials.cpu),
-      picturesCheck(pictures),
+      imagesCheck(images),
       ...vulkanChecks(graphics),
       webgpuCheck(cards, trials.webgpu),
       cudaCheck(cuda, { gpus: graphics.gpus, trial: trials.cuda }),

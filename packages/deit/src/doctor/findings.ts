@@ -6,7 +6,7 @@ import type { Cuda } from "./cuda.ts";
 import type { Check } from "./doctor.ts";
 import type { Gpu, Graphics } from "./graphics.ts";
 import type { Machine } from "./machine.ts";
-import type { PicturesTrial } from "./pictures.ts";
+import type { ImagesTrial } from "./images.ts";
 import type { Trial } from "./trial.ts";
 
 /** Below these, runs are likely to fail: DeiT-Ti at 224 in batches of 8 takes about 1 GiB. */
@@ -74,9 +74,9 @@ function memoryCheck({ totalMiB, availableMiB, limitMiB }: Machine["memory"]): C
   };
 }
 
-/** Whether pictures can be read. */
-export function picturesCheck(trial: PicturesTrial): Check {
-  const name = "pictures";
+/** Whether images can be read. */
+export function imagesCheck(trial: ImagesTrial): Check {
+  const name = "images";
   if (trial.works) return { name, status: "ok", found: `sharp ${trial.version} writes and reads a JPEG` };
   return {
     name,

@@ -1,4 +1,4 @@
-/** What is kept of a pass over pictures: for each picture and head a few numbers. Pure. */
+/** What is kept of a pass over images: for each image and head a few numbers. Pure. */
 import type { AnsweredBatch } from "./logits.ts";
 import type { Answer, HeadName, JointRule, LabelledRow } from "./metrics.ts";
 import { HEADS, labelledRows } from "./metrics.ts";
@@ -6,7 +6,7 @@ import { HEADS, labelledRows } from "./metrics.ts";
 export { HEADS };
 export type { HeadName };
 
-/** The answers of one head to n pictures: entry i of each array belongs to the same picture. */
+/** The answers of one head to n images: entry i of each array belongs to the same image. */
 export interface HeadAnswers {
   /** Class indices; -1 where the model answered NaN. */
   readonly predicted: Int32Array;
@@ -20,17 +20,17 @@ export interface HeadAnswers {
   readonly loss: Float64Array;
 }
 
-/** n pictures in the order of the dataset, without those that cannot be read. */
-export interface PictureAnswers {
-  /** Index of the picture in the dataset. */
-  readonly pictures: Uint32Array;
+/** n images in the order of the dataset, without those that cannot be read. */
+export interface ImageAnswers {
+  /** Index of the image in the dataset. */
+  readonly images: Uint32Array;
   /** Class indices. */
   readonly labels: Int32Array;
   readonly heads: { readonly class: HeadAnswers } & Partial<Readonly<Record<HeadName, HeadAnswers>>>;
 }
 
 /** The head that a model is judged by: both together, where there are two. */
-export function mainAnswers({ heads }: Pick<PictureAnswers, "heads">): HeadAnswers {
+export function mainAnswers({ heads }: Pick<ImageAnswers, "heads">): HeadAnswers {
   return heads.joint ?? heads.class;
 }
 
@@ -38,12 +38,12 @@ export function mainAnswers({ heads }: Pick<PictureAnswers, "heads">): HeadAnswe
 export class AnswerSheet {
   readonly numClasses: number;
   readonly joint: JointRule;
-  private readonly pictures: Uint32Array;
+  private readonly images: Uint32Array;
   private readonly labels: Int32Array;
   private readonly heads = new Map<HeadName, HeadAnswers>();
   private n = 0;
 
-  /** Room for `capacity` pictures of `numClasses` classes. */
+  /** Room for `capacity` images of `numClasses` classes. */
   constructor({
     numClasses,
     capacity,
@@ -55,7 +55,7 @@ export class AnswerSheet {
   }) {
     this.numClasses = numClasses;
     this.joint = joint;
-    this.pictures = new Uint32Array(capacity);
+    this.images = new Uint32Array(capacity);
     this.labels = new Int32Array(capacity);
   }
 
@@ -65,7 +65,7 @@ export class AnswerSheet {
   }
 
   addRow({ image, label, heads }: LabelledRow): void {
-    this.pictures[this.n] = image;
+    this.images[this.n] = image;
     this.labels[this.n] = label;
     for (const head of HEADS) {
       const own = heads[head];
@@ -74,7 +74,7 @@ export class AnswerSheet {
     this.n++;
   }
 
-  result(): PictureAnswers {
+  result(): ImageAnswers {
     const { n } = this;
     const found: [HeadName, HeadAnswers][] = [...this.heads].map(
       ([head, { predicted, confidence, truth, rank, loss }]) => [
@@ -90,7 +90,7 @@ export class AnswerSheet {
     );
     const heads = Object.fromEntries(found);
     return {
-      pictures: this.pictures.subarray(0, n),
+      images: this.images.subarray(0, n),
       labels: this.labels.subarray(0, n),
       heads: { class: heads["class"] ?? room(0), ...heads },
     };
@@ -98,7 +98,7 @@ export class AnswerSheet {
 
   private write(head: HeadName, { predicted, confidence, truth, rank, loss }: Answer): void {
     let answers = this.heads.get(head);
-    if (answers === undefined) this.heads.set(head, (answers = room(this.pictures.length)));
+    if (answers === undefined) this.heads.set(head, (answers = room(this.images.length)));
     answers.predicted[this.n] = predicted;
     answers.confidence[this.n] = confidence;
     answers.truth[this.n] = truth;

@@ -1,6 +1,6 @@
 /**
- * How sure a share is: the percentile bootstrap (Efron 1979) over pictures. All shares of one call are measured on the
- * same resampled pictures, so that differences of them are paired. Pure.
+ * How sure a share is: the percentile bootstrap (Efron 1979) over images. All shares of one call are measured on the
+ * same resampled images, so that differences of them are paired. Pure.
  */
 import { createRandom } from "../random.ts";
 
@@ -11,7 +11,7 @@ export interface Interval {
 }
 
 export interface BootstrapOptions {
-  /** Times that n of the n pictures are drawn with replacement. */
+  /** Times that n of the n images are drawn with replacement. */
   readonly resamples?: number | undefined;
   readonly seed?: number | undefined;
 }
@@ -21,28 +21,28 @@ export const RESAMPLES = 2000;
 export const LEVEL = 0.95;
 
 /**
- * The share of pictures with a property, in each resample: entry [r] of property p's array. `holders[p]`: the pictures,
- * of `pictures`, that have property p.
+ * The share of images with a property, in each resample: entry [r] of property p's array. `holders[p]`: the images,
+ * of `images`, that have property p.
  */
 export function resampleShares(
   holders: readonly (readonly number[] | Uint32Array)[],
-  pictures: number,
+  images: number,
   { resamples = RESAMPLES, seed = 0 }: BootstrapOptions = {},
 ): Float64Array[] {
   const shares = holders.map(() => new Float64Array(resamples));
-  const times = new Uint16Array(pictures);
+  const times = new Uint16Array(images);
   const random = createRandom(seed, "bootstrap");
   for (let r = 0; r < resamples; r++) {
     times.fill(0);
-    for (let i = 0; i < pictures; i++) {
-      const drawn = Math.floor(random.uniform() * pictures);
+    for (let i = 0; i < images; i++) {
+      const drawn = Math.floor(random.uniform() * images);
       times[drawn] = (times[drawn] ?? 0) + 1;
     }
     for (const [p, holding] of holders.entries()) {
       let count = 0;
-      for (const picture of holding) count += times[picture] ?? 0;
+      for (const image of holding) count += times[image] ?? 0;
       const own = shares[p];
-      if (own !== undefined) own[r] = count / pictures;
+      if (own !== undefined) own[r] = count / images;
     }
   }
   return shares;

@@ -49,10 +49,10 @@ export interface CalibrationReport {
   readonly ece: number;
   /** Mean confidence − accuracy, 0 to 1. */
   readonly overconfidence: number;
-  /** Of least loss, over all pictures. */
+  /** Of least loss, over all images. */
   readonly temperature?: number;
   readonly atEdge?: boolean;
-  /** Each half of the pictures at the temperature of the other half. */
+  /** Each half of the images at the temperature of the other half. */
   readonly crossFitted?: { readonly ece: number; readonly loss: number };
 }
 
@@ -81,14 +81,14 @@ export interface WrongReport {
 }
 
 export interface RealReport extends Pick<HeadMetrics, "acc1" | "acc5"> {
-  /** Pictures that have labels. */
+  /** Images that have labels. */
   readonly images: number;
   readonly heads: Readonly<
     Partial<Record<"class" | "distillation" | "joint", Pick<HeadMetrics, "acc1" | "acc5">>>
   >;
 }
 
-/** How much better `to` is than `from`, on the same pictures. In points of percent. */
+/** How much better `to` is than `from`, on the same images. In points of percent. */
 export interface Difference {
   readonly from: string;
   readonly to: string;

@@ -1,6 +1,6 @@
 /** What an open classifier is asked and what it answers. */
 import type { Normalisation } from "../augmentation/normalisation.ts";
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 import type { Preprocessing } from "../augmentation/preprocessing.ts";
 import type { EvaluationTransformOptions } from "../augmentation/transform.ts";
 import type { Dataset } from "../data/dataset.ts";
@@ -60,7 +60,7 @@ export interface Classifier extends AsyncDisposable {
   /** Logits [n, K] of every head for n images that are prepared already: bytes [n, 3, H, W]. */
   logits(pixels: Uint8Array): Promise<HeadLogits>;
   /** Writes an image as the model takes it, bytes [3, H, W], to `target` (default a new array) at `offset`. */
-  prepare(picture: Picture, target?: Uint8Array, offset?: number): Uint8Array;
+  prepare(image: RgbImage, target?: Uint8Array, offset?: number): Uint8Array;
   /** Puts the model on its device ahead of the first question, for batches of a size (default 1). */
   load(options?: { readonly batchSize?: number | undefined }): Promise<void>;
   /** Frees the device, unless it was given. Nothing can be asked afterwards. */

@@ -1,6 +1,6 @@
 /** A model that classifies images: opened once, asked many times. Nothing runs until it is asked. */
 import { completePreprocessing, evaluationTransform } from "../augmentation/preprocessing.ts";
-import { writePlanar } from "../augmentation/picture.ts";
+import { writePlanar } from "../augmentation/rgb-image.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { workerPool } from "../data/loader-pool.ts";
@@ -95,9 +95,9 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
     },
   });
 
-  const prepare: Classifier["prepare"] = (picture, target = new Uint8Array(rowBytes), offset = 0) => {
-    const draw = preparation.draw(random, picture.width, picture.height);
-    writePlanar(preparation.apply(picture, draw), target, offset);
+  const prepare: Classifier["prepare"] = (image, target = new Uint8Array(rowBytes), offset = 0) => {
+    const draw = preparation.draw(random, image.width, image.height);
+    writePlanar(preparation.apply(image, draw), target, offset);
     return target;
   };
 

@@ -207,7 +207,7 @@ type Named = Pick<Facts, "name" | "numClasses" | "classes">;
 
 /**
  * The other's index of each class of the first; undefined when the order is the same. Where the first does not name its
- * classes, the pictures do.
+ * classes, the images do.
  * @throws ConfigError when the other lacks some
  */
 function orderOf(
@@ -217,9 +217,9 @@ function orderOf(
 ): Int32Array | undefined {
   if (isImageNet(other) && isImageNet(first)) return undefined; // in its order, however they are spelt
   const { numClasses } = first;
-  const byPictures = first.classes === undefined && dataset.classes.length === numClasses;
-  const whose = byPictures ? "the images'" : `${first.name}'s`;
-  const match = matchClasses(other, { numClasses, classes: byPictures ? dataset.classes : first.classes });
+  const byImages = first.classes === undefined && dataset.classes.length === numClasses;
+  const whose = byImages ? "the images'" : `${first.name}'s`;
+  const match = matchClasses(other, { numClasses, classes: byImages ? dataset.classes : first.classes });
   if ("order" in match) {
     if (match.unlike !== undefined)
       warn(`${other.name} has none of ${whose} names of classes: they are taken by index (${match.unlike})`);
@@ -227,7 +227,7 @@ function orderOf(
   }
   const { missing } = match;
   const examples = `${missing.slice(0, 3).join(", ")}${missing.length > 3 ? ", …" : ""}`;
-  if (byPictures && other.numClasses === numClasses) {
+  if (byImages && other.numClasses === numClasses) {
     const lacks = examples && ` (it lacks ${examples})`;
     warn(`${other.name} names some classes otherwise than the images${lacks}: all are taken by index`);
     return undefined;
@@ -242,7 +242,7 @@ function orderOf(
   );
 }
 
-/** @throws ConfigError when pictures carry labels that the model does not know */
+/** @throws ConfigError when images carry labels that the model does not know */
 export function checkClasses(dataset: Dataset, numClasses: number, checkpoint: string): void {
   const largest = dataset.labels.reduce((most, label) => Math.max(most, label), -1);
   if (largest < numClasses) return;

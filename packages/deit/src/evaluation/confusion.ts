@@ -10,7 +10,7 @@ export interface Confusion {
 /** How one class fares. */
 export interface ClassResult {
   readonly label: number;
-  /** Pictures of the class. */
+  /** Images of the class. */
   readonly images: number;
   /** Those that were recognised: its true positives. */
   readonly right: number;
@@ -39,7 +39,7 @@ export interface MacroScores {
   readonly neverAnswered: number;
 }
 
-/** Labels and predicted classes of the same pictures, as class indices below `numClasses`; predicted may be -1 for "none". */
+/** Labels and predicted classes of the same images, as class indices below `numClasses`; predicted may be -1 for "none". */
 export interface ClassPairs {
   readonly labels: Int32Array;
   readonly predicted: Int32Array;
@@ -76,7 +76,7 @@ export function mostConfused({ labels, predicted, numClasses }: ClassPairs, limi
     }));
 }
 
-/** Every class by index; classes without pictures have 0. */
+/** Every class by index; classes without images have 0. */
 export function classResults({ labels, predicted, numClasses }: ClassPairs): ClassResult[] {
   const images = new Uint32Array(numClasses);
   const right = new Uint32Array(numClasses);

@@ -1,6 +1,6 @@
 /** Images as programs hold them, read into pixels: paths, URLs, bytes of files, blobs, raw pixels. */
-import type { Picture } from "../augmentation/picture.ts";
-import { decodePicture } from "../data/decode.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
+import { decodeImage } from "../data/decode.ts";
 import { readNamedImage } from "../data/named-image.ts";
 import { DataError } from "../errors.ts";
 
@@ -21,16 +21,16 @@ export type ImageInput = string | URL | Uint8Array | ArrayBuffer | Blob | RawIma
 export async function readImage(
   image: ImageInput,
   { signal }: { signal?: AbortSignal | undefined } = {},
-): Promise<Picture> {
+): Promise<RgbImage> {
   if (typeof image === "string" || image instanceof URL) return readNamedImage(String(image), { signal });
-  if (image instanceof Uint8Array) return decodePicture(image, "the image");
-  if (image instanceof ArrayBuffer) return decodePicture(new Uint8Array(image), "the image");
-  if (image instanceof Blob) return decodePicture(new Uint8Array(await image.arrayBuffer()), "the image");
+  if (image instanceof Uint8Array) return decodeImage(image, "the image");
+  if (image instanceof ArrayBuffer) return decodeImage(new Uint8Array(image), "the image");
+  if (image instanceof Blob) return decodeImage(new Uint8Array(await image.arrayBuffer()), "the image");
   return rgbOf(image);
 }
 
 /** @throws DataError for data of another length than width × height pixels */
-function rgbOf({ data, width, height }: RawImage): Picture {
+function rgbOf({ data, width, height }: RawImage): RgbImage {
   const pixels = width * height;
   const isSize = Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0;
   if (!isSize || (data.length !== 3 * pixels && data.length !== 4 * pixels)) {

@@ -1,11 +1,11 @@
 /**
- * All that an evaluation tells of one or several checkpoints on the same pictures: accuracy of every head with its
+ * All that an evaluation tells of one or several checkpoints on the same images: accuracy of every head with its
  * interval, calibration and temperature, confusions, ReaL; and how sure the differences between them are.
  */
 import { describePreprocessing } from "../augmentation/preprocessing.ts";
 import { isImageNet } from "../data/class-keys.ts";
 import { ConfigError } from "../errors.ts";
-import type { PictureAnswers } from "./answer-sheet.ts";
+import type { ImageAnswers } from "./answer-sheet.ts";
 import { AnswerSheet, mainAnswers } from "./answer-sheet.ts";
 import { differenceInterval, LEVEL, RESAMPLES, resampleShares } from "./bootstrap.ts";
 import { calibrate } from "./calibration.ts";
@@ -36,7 +36,7 @@ export interface MeasureCheckpointsOptions extends ComparisonOptions {
 /** One checkpoint: its report, and its answers for whatever else is asked. */
 export interface MeasuredCheckpoint {
   readonly report: CheckpointReport;
-  readonly answers: PictureAnswers;
+  readonly answers: ImageAnswers;
 }
 
 export interface MeasuredCheckpoints {
@@ -49,7 +49,7 @@ export interface MeasuredCheckpoints {
 const CONFUSIONS = 10;
 const WRONG = 20;
 
-/** What `deit eval` does. @throws what opening checkpoints and pictures throws */
+/** What `deit eval` does. @throws what opening checkpoints and images throws */
 export async function measureCheckpoints(
   options: MeasureCheckpointsOptions,
   hooks: EvaluateHooks = {},
@@ -62,7 +62,7 @@ export async function measureCheckpoints(
   const models = await askEach(comparison, options, ask, hooks);
   const { resamples = RESAMPLES, seed } = options;
   const rights = models.map(({ answers }) => rightOnes(mainAnswers(answers).rank));
-  const shares = resampleShares(rights, models[0]?.answers.pictures.length ?? 0, { resamples, seed });
+  const shares = resampleShares(rights, models[0]?.answers.images.length ?? 0, { resamples, seed });
   const none = new Float64Array();
   const withIntervals = models.map(({ report, answers }, i) => {
     const share = { correct: rights[i]?.length ?? 0, images: answers.labels.length };
@@ -168,7 +168,7 @@ async function measureOne(
     wrong: wrongImages(answers, main, wrong).map(({ entry, loss }) => {
       const answer = predicted[entry] ?? -1;
       return {
-        image: dataset.describe(answers.pictures[entry] ?? 0),
+        image: dataset.describe(answers.images[entry] ?? 0),
         label: nameOf(labels[entry] ?? -1),
         predicted: answer < 0 ? null : nameOf(answer),
         confidence: known(confidence[entry]),
@@ -181,7 +181,7 @@ async function measureOne(
   return { report, answers };
 }
 
-/** @throws ConfigError for pictures or classes that ReaL's labels are not of */
+/** @throws ConfigError for images or classes that ReaL's labels are not of */
 function checkReal({ dataset, numClasses, classes, relabel }: Comparison, real: RealLabels): void {
   const problem =
     relabel !== undefined

@@ -1,18 +1,18 @@
 /**
  * Top-1, top-5 and loss over a stream of batches, for each head of a model (§4: class, distillation, joint),
- * and the predictions of single pictures. Pure: no model, no files, no printing.
+ * and the predictions of single images. Pure: no model, no files, no printing.
  *
  * An exact tie counts for the lower class index (PyTorch's topk leaves it open). A NaN beats every number, as in
  * topk, so a broken model never looks right. With fewer than 5 classes top-5 is top-K, thus 100 %.
- * The loss is the mean over pictures; the reference averages batch means, which weighs a short last batch more.
+ * The loss is the mean over images; the reference averages batch means, which weighs a short last batch more.
  */
 import { DeitError, ShapeError } from "../errors.ts";
 
 /** Results of one head. */
 export interface HeadMetrics {
-  /** Percent of pictures whose class has the highest logit. */
+  /** Percent of images whose class has the highest logit. */
   readonly acc1: number;
-  /** Percent of pictures whose class is among the 5 (or all, if fewer) highest logits. */
+  /** Percent of images whose class is among the 5 (or all, if fewer) highest logits. */
   readonly acc5: number;
   /** Mean cross-entropy in nats. */
   readonly loss: number;
@@ -32,14 +32,14 @@ export interface HeadResults {
 
 /** Results of a whole evaluation: the numbers at the top are the joint ones, or the class head's without it. */
 export interface EvaluationMetrics extends HeadMetrics {
-  /** Pictures that counted: those with a label. */
+  /** Images that counted: those with a label. */
   readonly images: number;
   readonly heads: HeadResults;
   /** Of a distilled model. */
   readonly tokens?: TokenSimilarity;
 }
 
-/** Cosine of class and distillation token (§4): as parameters, and after the last layer, mean over the pictures. */
+/** Cosine of class and distillation token (§4): as parameters, and after the last layer, mean over the images. */
 export interface TokenSimilarity {
   readonly parameters: number;
   readonly lastLayer: number;
@@ -59,12 +59,12 @@ const JOINT_RULES: readonly JointRule[] = ["logits", "softmax"];
 export interface HeadLogits {
   readonly class: Float32Array;
   readonly distillation?: Float32Array;
-  /** Cosine of each picture's two tokens after the last layer, [B], and of the two parameters, [1]. */
+  /** Cosine of each image's two tokens after the last layer, [B], and of the two parameters, [1]. */
   readonly tokenSimilarity?: Float32Array;
   readonly parameterSimilarity?: Float32Array;
 }
 
-/** Sums in float64, so that neither the number of pictures nor their order matters to the digits shown. */
+/** Sums in float64, so that neither the number of images nor their order matters to the digits shown. */
 interface Sums {
   top1: number;
   top5: number;
@@ -186,7 +186,7 @@ export class EvaluationMeter {
       );
   }
 
-  /** @throws DeitError when no picture with a label was added */
+  /** @throws DeitError when no image with a label was added */
   result(): EvaluationMetrics {
     if (this.images === 0) {
       throw new DeitError("There is no image with a label to evaluate.", {
@@ -325,7 +325,7 @@ export interface Answer {
   readonly loss: number;
 }
 
-/** What one row of logits [K] answers to a picture of class `label`. */
+/** What one row of logits [K] answers to an image of class `label`. */
 export function answerOf(logits: Float32Array, label: number): Answer {
   const { max, sum } = exponentials(logits);
   const rank = rankOf(logits, label);

@@ -1,4 +1,4 @@
-/** An ONNX classifier of another maker, ready for pictures: beside our programs, never inside one. */
+/** An ONNX classifier of another maker, ready for images: beside our programs, never inside one. */
 import type { PartialPreprocessing, Preprocessing } from "../augmentation/preprocessing.ts";
 import {
   completePreprocessing,
@@ -99,7 +99,7 @@ function namesFor(numClasses: number, names: readonly string[] | undefined): rea
   return numClasses === 2 && names?.length === 1 && only !== undefined ? [`not ${only}`, only] : undefined;
 }
 
-/** Normalised pictures [B, 3, H, W] → logits [B, K]. */
+/** Normalised images [B, 3, H, W] → logits [B, K]. */
 export type OnnxAnswers = (pixels: Float32Array) => Promise<Float32Array>;
 
 /** A file whose output is known. */

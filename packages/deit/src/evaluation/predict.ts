@@ -1,5 +1,5 @@
 /** What a model says of named images: files, folders, globs and addresses, in batches that are decoded ahead. */
-import { openFiles, namedPictures } from "../data/files.ts";
+import { openFiles, namedImages } from "../data/files.ts";
 import { DataError } from "../errors.ts";
 import type { OpenClassifierOptions } from "./classifier.ts";
 import { openClassifier } from "./classifier.ts";
@@ -30,7 +30,7 @@ export interface PredictHooks {
 }
 
 /** What `deit predict --json` prints, one for each image. Other tools read it: add keys, never rename these. */
-export interface PicturePredictions {
+export interface ImagePredictions {
   readonly image: string;
   /** Best first; the scores of all classes add up to 1. */
   readonly predictions: readonly Prediction[];
@@ -47,8 +47,8 @@ const WORTH_WORKERS = 64;
 export async function predict(
   options: PredictOptions,
   hooks: PredictHooks = {},
-): Promise<PicturePredictions[]> {
-  const results: PicturePredictions[] = [];
+): Promise<ImagePredictions[]> {
+  const results: ImagePredictions[] = [];
   for await (const result of predictEach(options, hooks)) results.push(result);
   return results;
 }
@@ -57,9 +57,9 @@ export async function predict(
 export async function* predictEach(
   { checkpoint, images, topk = 5, joint, batchSize = BATCH_SIZE, workers, ...options }: PredictOptions,
   { onEvent = () => {}, signal }: PredictHooks = {},
-): AsyncGenerator<PicturePredictions, void, undefined> {
+): AsyncGenerator<ImagePredictions, void, undefined> {
   const warn = (message: string): void => onEvent({ type: "warning", message });
-  const { files, problems } = await namedPictures(images);
+  const { files, problems } = await namedImages(images);
   if (files.length === 0) throw noneOf(images, problems);
   problems.forEach(warn);
   await using classifier = await openClassifier(checkpoint, options);

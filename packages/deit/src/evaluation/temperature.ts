@@ -1,7 +1,7 @@
 /**
  * The temperature at which a model's confidence means most (Guo et al. 2017, §4.2): logits / T with the T of least loss.
- * Found while the logits pass through, on a grid of 1/T, so that none is kept. What it is worth is measured on pictures
- * that it was not fitted to: each half of the pictures at the temperature of the other half.
+ * Found while the logits pass through, on a grid of 1/T, so that none is kept. What it is worth is measured on images
+ * that it was not fitted to: each half of the images at the temperature of the other half.
  */
 
 /** Distance of two inverse temperatures of the grid, and how many there are: T from 50 down to 0.25. */
@@ -12,11 +12,11 @@ const BINS = 15;
 const NOTHING = 1e-15;
 
 export interface TemperatureFit {
-  /** Of least loss on all pictures; logits are divided by it. Above 1 the model is too sure. */
+  /** Of least loss on all images; logits are divided by it. Above 1 the model is too sure. */
   readonly temperature: number;
   /** The best one lies at the end of what was tried. */
   readonly atEdge: boolean;
-  /** At the temperature of the half that a picture is not in. */
+  /** At the temperature of the half that an image is not in. */
   readonly crossFitted: {
     /** Expected calibration error in 15 bins, 0 to 1. */
     readonly ece: number;
@@ -25,7 +25,7 @@ export interface TemperatureFit {
   };
 }
 
-/** Sums of one half of the pictures, at every temperature. */
+/** Sums of one half of the images, at every temperature. */
 interface Half {
   count: number;
   readonly loss: Float64Array;
@@ -38,11 +38,11 @@ export class TemperatureMeter {
   private readonly halves: readonly [Half, Half] = [half(), half()];
   private readonly sums = new Float64Array(STEPS);
 
-  /** One picture's logits [K]. Pictures of even and odd number are the halves. Logits that are no numbers do not count. */
-  add(logits: Float32Array, label: number, picture: number): void {
+  /** One image's logits [K]. Images of even and odd number are the halves. Logits that are no numbers do not count. */
+  add(logits: Float32Array, label: number, image: number): void {
     const { sums } = this;
     const { halves } = this;
-    const own = halves[picture % 2 === 0 ? 0 : 1];
+    const own = halves[image % 2 === 0 ? 0 : 1];
     let largest = -Infinity;
     let predicted = -1;
     for (const [k, logit] of logits.entries()) {
@@ -71,7 +71,7 @@ export class TemperatureMeter {
     }
   }
 
-  /** Undefined for fewer than two pictures. */
+  /** Undefined for fewer than two images. */
   result(): TemperatureFit | undefined {
     const [even, odd] = this.halves;
     if (even.count === 0 || odd.count === 0) return undefined;

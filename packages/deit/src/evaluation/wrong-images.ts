@@ -1,7 +1,7 @@
 /** Images that were answered wrongly: those that cost the model most come first, and wrong labels among them. Pure. */
-import type { HeadAnswers, PictureAnswers } from "./answer-sheet.ts";
+import type { HeadAnswers, ImageAnswers } from "./answer-sheet.ts";
 
-/** One entry of `PictureAnswers`, and how much its answer costs. */
+/** One entry of `ImageAnswers`, and how much its answer costs. */
 export interface WrongImage {
   readonly entry: number;
   /** Cross-entropy in nats; NaN where the model answered NaN. */
@@ -10,7 +10,7 @@ export interface WrongImage {
 
 /** The `limit` wrong answers of largest loss; NaN is the largest, on a tie the earlier image comes first. */
 export function wrongImages(
-  { labels }: Pick<PictureAnswers, "labels">,
+  { labels }: Pick<ImageAnswers, "labels">,
   { predicted, loss }: Pick<HeadAnswers, "predicted" | "loss">,
   limit: number,
 ): WrongImage[] {

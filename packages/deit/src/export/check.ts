@@ -1,4 +1,4 @@
-/** Whether an exported file answers as the model it was made of: reloaded, run on pictures, compared. */
+/** Whether an exported file answers as the model it was made of: reloaded, run on images, compared. */
 import { DeitError } from "../errors.ts";
 import type { Classifier } from "../evaluation/classifier.ts";
 import { classifierOf, openClassifier } from "../evaluation/classifier.ts";
@@ -18,7 +18,7 @@ export interface Answers {
 export interface Comparison {
   /** The file, below the export's folder. */
   readonly file: string;
-  /** By what the file was run: on pictures prepared as in evaluation (deit), or on whole ones that it prepares itself. */
+  /** By what the file was run: on images prepared as in evaluation (deit), or on whole ones that it prepares itself. */
   readonly by: "deit" | "transformers.js" | "onnxruntime";
   readonly bytes: number;
   readonly images: number;
@@ -28,7 +28,7 @@ export interface Comparison {
   readonly share: ShareReport | undefined;
   /** Difference from the model's own, in points, with the half width of its paired 95 % interval over the images. */
   readonly change: { readonly points: number; readonly interval: number } | undefined;
-  /** Part of the pictures that are given the same class, in percent. */
+  /** Part of the images that are given the same class, in percent. */
   readonly agreement: number;
   /** Largest difference of a logit; undefined where only classes are known. */
   readonly largestDifference: number | undefined;
@@ -114,7 +114,7 @@ function mean(values: readonly number[]): number {
 
 /**
  * Half width, in points, of the 95 % interval of a mean of paired changes, -1, 0 or 1 each: Bonett and Price (2012), who
- * add a change in either direction, so that few pictures without one do not look sure.
+ * add a change in either direction, so that few images without one do not look sure.
  */
 function intervalOf(changes: readonly number[]): number {
   const part = (change: number): number =>

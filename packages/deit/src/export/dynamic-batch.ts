@@ -107,7 +107,7 @@ class Rewriter {
     });
   }
 
-  /** A constant that is the same for every picture. */
+  /** A constant that is the same for every image. */
   private repeated(
     node: NodeProto,
     { constant, other, before }: { constant: TensorProto; other: TensorProto; before: NodeProto[] },

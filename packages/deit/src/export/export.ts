@@ -1,5 +1,5 @@
 /**
- * A trained model for other programs. Whatever the format, it is written beside its place, reloaded, run on pictures and
+ * A trained model for other programs. Whatever the format, it is written beside its place, reloaded, run on images and
  * compared with the model it was made of; only then does it take its place.
  */
 import type { PartialPreprocessing } from "../augmentation/preprocessing.ts";
@@ -47,9 +47,9 @@ export interface ExportOptions extends DataOptions {
   readonly ofRun?: boolean | undefined;
   /** How the weights were chosen, where the images are those that this was done with; for the model card. */
   readonly selection?: Selection | undefined;
-  /** Pictures to check with, at most. */
+  /** Images to check with, at most. */
   readonly images?: number;
-  /** Of onnx: version of the operators, and whether pictures are prepared inside. */
+  /** Of onnx: version of the operators, and whether images are prepared inside. */
   readonly opset?: number;
   readonly preprocessing?: boolean;
   /** Replace what is there. */
@@ -93,19 +93,18 @@ export async function exportModel(options: ExportOptions): Promise<ExportResult>
   });
   loaded.notes.forEach(warn);
   const { model, preprocessing } = loaded;
-  const pictures = await picturesFor(options, loaded, warn).catch((error: unknown) => {
+  const dataset = await imagesFor(options, loaded, warn).catch((error: unknown) => {
     if (options.ofRun !== true || !(error instanceof DataError)) throw error;
     warn(`the images of ${checkpoint} cannot be opened any more: ${firstLine(error)}`);
     return undefined;
   });
-  if (pictures === undefined) warn("no images were given (--data-path): the export is checked with noise");
+  if (dataset === undefined) warn("no images were given (--data-path): the export is checked with noise");
   say("running the model");
-  const sample = await takeSample(pictures, { preprocessing, count: images });
+  const sample = await takeSample(dataset, { preprocessing, count: images });
   const reference = await answersOfModel(loaded, sample);
   const comparisons = await staged(out, async (place) => {
     // without images to check with there are none to learn int8's ranges from
-    const opened =
-      pictures === undefined ? { ...options, dataPath: null, dataSet: "auto" as const } : options;
+    const opened = dataset === undefined ? { ...options, dataPath: null, dataSet: "auto" as const } : options;
     const context: Context = {
       options: opened,
       loaded,
@@ -144,7 +143,7 @@ const WRITERS: Readonly<Record<ExportFormat, (context: Context) => Promise<Compa
     const settings = { ...(opset !== undefined && { opset }), ...(preprocessing && { preprocessing }) };
     const file = `${staged}.onnx`;
     await writeFile(file, deployedModel(loaded, settings));
-    // What prepares pictures itself is checked twice: without that part, digit by digit, and with whole pictures.
+    // What prepares images itself is checked twice: without that part, digit by digit, and with whole images.
     if (preprocessing) await writeFile(`${staged}.pixels.onnx`, deployedModel(loaded));
     const checked = preprocessing ? `${staged}.pixels.onnx` : file;
     const comparisons = [await checkFile(context, { path: checked, file: name })];
@@ -187,7 +186,7 @@ async function writeTransformersJs(context: Context): Promise<Comparison[]> {
   say("writing onnx/model_fp16.onnx");
   await write("fp16", toFloat16(fp32));
   say("writing onnx/model_quantized.onnx");
-  const int8 = await quantizedModel(fp32, { loaded, pictures: await calibrationPictures(context) });
+  const int8 = await quantizedModel(fp32, { loaded, dataset: await calibrationImages(context) });
   await write("int8", int8.bytes);
   for (const precision of ["fp32", "fp16", "int8"] as const) {
     const { file } = PRECISIONS[precision];
@@ -215,7 +214,7 @@ async function writeTransformersJs(context: Context): Promise<Comparison[]> {
     }
   }
   const figure = await writeFigure(context);
-  const dataName = sample.dataset && pictureName(context.options, sample.dataset);
+  const dataName = sample.dataset && datasetName(context.options, sample.dataset);
   // a run's own export has the name of its format: the run's says more
   const title = name === "transformers-js" ? basename(dirname(staged)) : name;
   const card = modelCard({
@@ -232,12 +231,12 @@ async function writeTransformersJs(context: Context): Promise<Comparison[]> {
   return comparisons;
 }
 
-/** Training pictures for int8's ranges; those are taken from each picture itself where there are none. */
-async function calibrationPictures({ options, warn }: Context): Promise<Dataset | undefined> {
-  const pictures = await trainingPictures(options);
-  if (pictures === undefined)
+/** Training images for int8's ranges; those are taken from each image itself where there are none. */
+async function calibrationImages({ options, warn }: Context): Promise<Dataset | undefined> {
+  const dataset = await trainingImages(options);
+  if (dataset === undefined)
     warn("no images to take int8's ranges from: they are found anew for every image, which is slower");
-  return pictures;
+  return dataset;
 }
 
 /** Reloads a file and compares. @throws DeitError when it should be the same, and is not */
@@ -261,7 +260,7 @@ async function checkFile(
   return comparison;
 }
 
-/** Runs a file that prepares pictures itself on whole ones. @throws DeitError when its answers are others */
+/** Runs a file that prepares images itself on whole ones. @throws DeitError when its answers are others */
 async function checkPrepared(
   { sample, reference, loaded, say }: Context,
   { path, file }: { path: string; file: string },
@@ -287,24 +286,24 @@ async function writeFigure({ sample, reference, staged }: Context): Promise<stri
   return name;
 }
 
-/** Validation pictures; undefined when the options name none. @throws CheckpointError for pictures of other classes */
-async function picturesFor(
+/** Validation images; undefined when the options name none. @throws CheckpointError for images of other classes */
+async function imagesFor(
   options: ExportOptions,
   { metadata, model }: LoadedModel,
   onNote: (note: string) => void,
 ): Promise<Dataset | undefined> {
-  if (!namesPictures(options)) return undefined;
+  if (!namesImages(options)) return undefined;
   const [run] = [options.recorded ?? []].flat();
   const heldNone =
     run?.images !== undefined && [...run.images.values()].every(({ part }) => part !== "validation");
   if (heldNone)
     onNote(`${run.run} held no images out: the export is checked with those that it was trained on`);
   const split = heldNone ? "train" : "val";
-  const pictures = await openEvaluation({ ...options, split, classes: metadata.classes }, { onNote });
-  const largest = pictures.labels.reduce((most, label) => Math.max(most, label), -1);
-  if (largest < model.config.numClasses) return pictures;
+  const dataset = await openEvaluation({ ...options, split, classes: metadata.classes }, { onNote });
+  const largest = dataset.labels.reduce((most, label) => Math.max(most, label), -1);
+  if (largest < model.config.numClasses) return dataset;
   throw new CheckpointError(
-    `${pictures.name} has class ${largest}, but the model knows ${model.config.numClasses} classes`,
+    `${dataset.name} has class ${largest}, but the model knows ${model.config.numClasses} classes`,
     {
       code: "data/unknown-class",
       hint: "Name images of the classes that the model was trained for, or none.",
@@ -313,19 +312,19 @@ async function picturesFor(
 }
 
 /** Those that the model may have learnt from, where there are some apart from those it is measured with. No labels are used. */
-async function trainingPictures(options: ExportOptions): Promise<Dataset | undefined> {
-  if (!namesPictures(options)) return undefined;
+async function trainingImages(options: ExportOptions): Promise<Dataset | undefined> {
+  if (!namesImages(options)) return undefined;
   return openDatasets(options).then(
     ({ train }) => train,
-    async () => openEvaluation(options), // validation pictures alone
+    async () => openEvaluation(options), // validation images alone
   );
 }
 
-function namesPictures({ dataPath, dataSet = "auto" }: ExportOptions): boolean {
+function namesImages({ dataPath, dataSet = "auto" }: ExportOptions): boolean {
   return (dataPath ?? null) !== null || dataSet === "cifar10" || dataSet === "cifar100";
 }
 
-function pictureName({ dataPath, dataSet = "auto" }: ExportOptions, dataset: Dataset): string {
+function datasetName({ dataPath, dataSet = "auto" }: ExportOptions, dataset: Dataset): string {
   if (dataSet === "cifar10" || dataSet === "cifar100") return dataSet;
   return dataPath === null || dataPath === undefined ? dataset.name : basename(resolve(dataPath));
 }

@@ -10,14 +10,14 @@ import { classNames } from "./weights.ts";
 
 export interface ModelCardOptions {
   readonly loaded: LoadedModel;
-  /** What the pictures are called that it was measured with; undefined for none. */
+  /** What the images are called that it was measured with; undefined for none. */
   readonly dataName: string | undefined;
   /** How the weights were chosen, where that was done with these images; undefined: not known. */
   readonly selection: Selection | undefined;
   readonly comparisons: readonly Comparison[];
-  /** Pictures that the ranges of the int8 file were taken from; undefined when each run finds its own. */
+  /** Images that the ranges of the int8 file were taken from; undefined when each run finds its own. */
   readonly calibratedWith: number | undefined;
-  /** Name of the picture of the confusion matrix, in the same folder. */
+  /** Name of the image of the confusion matrix, in the same folder. */
   readonly figure: string | undefined;
   /** Name under which it might be published. */
   readonly name: string;
@@ -69,7 +69,7 @@ export function modelCard(options: ModelCardOptions): string {
     'import { pipeline } from "@huggingface/transformers";',
     "",
     `const classify = await pipeline("image-classification", ${path}, { dtype: "fp32" }); // fp16, q8`,
-    'console.log(await classify("picture.jpg"));',
+    'console.log(await classify("image.jpg"));',
     "```",
     "",
     `In Python: \`transformers.pipeline("image-classification", model=${path})\`.`,

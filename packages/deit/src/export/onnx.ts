@@ -18,7 +18,7 @@ export const OPSETS = [20, 21, 22, 23] as const;
 export interface OnnxExportOptions {
   /** Version of the ONNX operators, one of {@link OPSETS}. */
   readonly opset?: number;
-  /** Take pictures, `images` uint8 [batch, height, width, 3] of any size, in place of normalised pixels. */
+  /** Take images, `images` uint8 [batch, height, width, 3] of any size, in place of normalised pixels. */
   readonly preprocessing?: boolean;
 }
 

@@ -1,6 +1,6 @@
-/** Whether a file that prepares pictures itself (preprocessing.ts) answers whole pictures as the model does after evaluation's preparation. */
+/** Whether a file that prepares images itself (preprocessing.ts) answers whole images as the model does after evaluation's preparation. */
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import { writePlanar } from "../augmentation/picture.ts";
+import { writePlanar } from "../augmentation/rgb-image.ts";
 import { evaluationTransform } from "../augmentation/preprocessing.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import { DeitError } from "../errors.ts";
@@ -9,12 +9,12 @@ import { createRandom } from "../random.ts";
 import type { Answers, Comparison } from "./check.ts";
 import { answersOfModel, compare } from "./check.ts";
 import type { Sample } from "./sample.ts";
-import { pictureOf } from "./sample.ts";
+import { imageOf } from "./sample.ts";
 
 /** Pixels differ by 1 of 255 at most, and so do answers a little: this part of the spread of all logits is much more than that. */
 const TOLERANCE = 0.05;
 
-/** Answers to the same pictures, prepared by evaluation and by the file. */
+/** Answers to the same images, prepared by evaluation and by the file. */
 export interface PreparedAnswers {
   readonly expected: Answers;
   readonly found: Answers;
@@ -30,7 +30,7 @@ export async function answersOfPrepared(
   try {
     const logits = new Float32Array(sample.labels.length * numClasses);
     for (let i = 0; i < sample.labels.length; i++) {
-      const { data, width, height } = await pictureOf(sample, i);
+      const { data, width, height } = await imageOf(sample, i);
       const images = new Tensor("uint8", data, [1, height, width, 3]);
       const { logits: own } = await session.run({ images });
       if (!(own?.data instanceof Float32Array))
@@ -39,22 +39,22 @@ export async function answersOfPrepared(
     }
     const expected = sample.dataset
       ? reference
-      : await answersOfModel(loaded, await asPictures(sample, loaded));
+      : await answersOfModel(loaded, await asImages(sample, loaded));
     return { expected, found: { logits, numClasses } };
   } finally {
     await session.release();
   }
 }
 
-/** Noise is a sample of prepared pixels: the same pixels as pictures are prepared first. */
-async function asPictures(sample: Sample, { preprocessing }: LoadedModel): Promise<Sample> {
+/** Noise is a sample of prepared pixels: the same pixels as images are prepared first. */
+async function asImages(sample: Sample, { preprocessing }: LoadedModel): Promise<Sample> {
   const { size } = sample;
   const transform = createTransform(evaluationTransform(preprocessing));
   const pixels = new Uint8Array(sample.pixels.length);
   for (let i = 0; i < sample.labels.length; i++) {
-    const picture = await pictureOf(sample, i);
-    const draw = transform.draw(createRandom(0), picture.width, picture.height);
-    writePlanar(transform.apply(picture, draw), pixels, i * 3 * size[0] * size[1]);
+    const image = await imageOf(sample, i);
+    const draw = transform.draw(createRandom(0), image.width, image.height);
+    writePlanar(transform.apply(image, draw), pixels, i * 3 * size[0] * size[1]);
   }
   return { ...sample, pixels };
 }

@@ -28,12 +28,12 @@ const TYPES = { float32: 1, uint8: 2, int64: 7, bool: 9 } as const;
 /** Name of the new input. */
 const IMAGES = "images";
 
-/** Pictures of so few pixels that have the model's size already are seen whole, as by evaluation. */
+/** Images of so few pixels that have the model's size already are seen whole, as by evaluation. */
 const SMALL = 32;
 
 /** Products over the other sides: cut to whole numbers for square targets, else rounded half to even (transform.ts). */
 function scaled([height, width]: readonly [number, number]): NodeProto[] {
-  const [products, others, result] = ["picture_products", "picture_other_sides", "picture_scaled"] as const;
+  const [products, others, result] = ["image_products", "image_other_sides", "image_scaled"] as const;
   if (height === width) return [node("Div", [products, others], result)];
   return [
     node("Cast", [products], `${products}_float`, { to: TYPES.float32 }),
@@ -44,14 +44,14 @@ function scaled([height, width]: readonly [number, number]): NodeProto[] {
   ];
 }
 
-/** `picture_covering`: the sides of a picture that has the size already, `picture_larger` for others. */
+/** `image_covering`: the sides of an image that has the size already, `image_larger` for others. */
 function keptWhole(size: string): NodeProto[] {
   return [
-    node("Equal", ["picture_sides", size], "picture_same_sides"),
-    node("Cast", ["picture_same_sides"], "picture_same_numbers", { to: TYPES.int64 }),
-    node("ReduceMin", ["picture_same_numbers"], "picture_same_number", { keepdims: 1 }),
-    node("Cast", ["picture_same_number"], "picture_same", { to: TYPES.bool }),
-    node("Where", ["picture_same", size, "picture_larger"], "picture_covering"),
+    node("Equal", ["image_sides", size], "image_same_sides"),
+    node("Cast", ["image_same_sides"], "image_same_numbers", { to: TYPES.int64 }),
+    node("ReduceMin", ["image_same_numbers"], "image_same_number", { keepdims: 1 }),
+    node("Cast", ["image_same_number"], "image_same", { to: TYPES.bool }),
+    node("Where", ["image_same", size, "image_larger"], "image_covering"),
   ];
 }
 
@@ -95,69 +95,61 @@ export function withPreprocessing(model: Uint8Array, preprocessing: Preprocessin
     return name;
   };
   const small = smallWhole && Math.max(...inputSize) <= SMALL;
-  const covering = small ? "picture_larger" : "picture_covering";
+  const covering = small ? "image_larger" : "image_covering";
   const channels = [1, 3, 1, 1];
-  const size = int64("picture_size", inputSize);
+  const size = int64("image_size", inputSize);
   const steps: NodeProto[] = [
-    node("Cast", [IMAGES], "picture_floats", { to: TYPES.float32 }),
-    node("Transpose", ["picture_floats"], "picture_planes", { perm: [0, 3, 1, 2] }),
-    node("Shape", ["picture_planes"], "picture_sides", { start: 2, end: 4 }),
+    node("Cast", [IMAGES], "image_floats", { to: TYPES.float32 }),
+    node("Transpose", ["image_floats"], "image_planes", { perm: [0, 3, 1, 2] }),
+    node("Shape", ["image_planes"], "image_sides", { start: 2, end: 4 }),
     ...(resize === "squash"
-      ? [node("Identity", [int64("picture_target", target)], covering)]
+      ? [node("Identity", [int64("image_target", target)], covering)]
       : [
           // The smallest size of the same proportions that covers the target: max(target, sides · other target / other side).
-          node("Gather", ["picture_sides", int64("picture_others", [1, 0])], "picture_other_sides", {
+          node("Gather", ["image_sides", int64("image_others", [1, 0])], "image_other_sides", {
             axis: 0,
           }),
-          node(
-            "Mul",
-            ["picture_sides", int64("picture_other_target", target.toReversed())],
-            "picture_products",
-          ),
+          node("Mul", ["image_sides", int64("image_other_target", target.toReversed())], "image_products"),
           ...scaled(target),
-          node("Max", ["picture_scaled", int64("picture_target", target)], covering),
+          node("Max", ["image_scaled", int64("image_target", target)], covering),
         ]),
     ...(small ? keptWhole(size) : []),
-    node("Resize", ["picture_planes", "", "", "picture_covering"], "picture_resized", {
+    node("Resize", ["image_planes", "", "", "image_covering"], "image_resized", {
       ...filter,
       axes: [2, 3],
     }),
-    node("Round", ["picture_resized"], "picture_rounded"),
+    node("Round", ["image_resized"], "image_rounded"),
     node(
       "Clip",
-      ["picture_rounded", float32("picture_low", [0], []), float32("picture_high", [255], [])],
-      "picture_bytes",
+      ["image_rounded", float32("image_low", [0], []), float32("image_high", [255], [])],
+      "image_bytes",
     ),
-    node("Shape", ["picture_bytes"], "picture_shape", { start: 2, end: 4 }),
-    node("Sub", ["picture_shape", size], "picture_margin"),
-    node("Cast", ["picture_margin"], "picture_margin_float", { to: TYPES.float32 }),
-    node("Mul", ["picture_margin_float", float32("picture_half", [0.5], [])], "picture_offset_float"),
-    node("Round", ["picture_offset_float"], "picture_offset_rounded"), // half to even, as torchvision
-    node("Cast", ["picture_offset_rounded"], "picture_start", { to: TYPES.int64 }),
-    node("Add", ["picture_start", size], "picture_end"),
-    node(
-      "Slice",
-      ["picture_bytes", "picture_start", "picture_end", int64("picture_axes", [2, 3])],
-      "picture_cropped",
-    ),
+    node("Shape", ["image_bytes"], "image_shape", { start: 2, end: 4 }),
+    node("Sub", ["image_shape", size], "image_margin"),
+    node("Cast", ["image_margin"], "image_margin_float", { to: TYPES.float32 }),
+    node("Mul", ["image_margin_float", float32("image_half", [0.5], [])], "image_offset_float"),
+    node("Round", ["image_offset_float"], "image_offset_rounded"), // half to even, as torchvision
+    node("Cast", ["image_offset_rounded"], "image_start", { to: TYPES.int64 }),
+    node("Add", ["image_start", size], "image_end"),
+    node("Slice", ["image_bytes", "image_start", "image_end", int64("image_axes", [2, 3])], "image_cropped"),
     node(
       "Sub",
       [
-        "picture_cropped",
+        "image_cropped",
         float32(
-          "picture_mean",
+          "image_mean",
           mean.map((m) => 255 * m),
           channels,
         ),
       ],
-      "picture_centred",
+      "image_centred",
     ),
     node(
       "Div",
       [
-        "picture_centred",
+        "image_centred",
         float32(
-          "picture_std",
+          "image_std",
           std.map((s) => 255 * s),
           channels,
         ),

@@ -1,8 +1,8 @@
-/** The pictures that an export is checked with: some of a dataset, prepared as evaluation does, or noise when there are none. */
+/** The images that an export is checked with: some of a dataset, prepared as evaluation does, or noise when there are none. */
 import type { Preprocessing } from "../augmentation/preprocessing.ts";
 import { evaluationTransform } from "../augmentation/preprocessing.ts";
-import type { Picture } from "../augmentation/picture.ts";
-import { readPlanar } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
+import { readPlanar } from "../augmentation/rgb-image.ts";
 import { workerPool } from "../data/loader-pool.ts";
 import { createLoader } from "../data/loader.ts";
 import { createPlan } from "../data/plan.ts";
@@ -12,15 +12,15 @@ import { workersFor } from "../data/workers.ts";
 import { DataError } from "../errors.ts";
 import { createRandom } from "../random.ts";
 
-/** n pictures, planar bytes [n, 3, H, W]. */
+/** n images, planar bytes [n, 3, H, W]. */
 export interface Sample {
   readonly pixels: Uint8Array;
   /** Class indices; -1 where there is none. */
   readonly labels: Int32Array;
   readonly size: readonly [height: number, width: number];
-  /** Where the pictures are from; undefined for noise. */
+  /** Where the images are from; undefined for noise. */
   readonly dataset: Dataset | undefined;
-  /** Number of each picture in the dataset: pictures that cannot be read are left out. */
+  /** Number of each image in the dataset: images that cannot be read are left out. */
   readonly indices: Uint32Array;
 }
 
@@ -43,12 +43,10 @@ export async function takeSample(
   { preprocessing, count }: SampleOptions,
 ): Promise<Sample> {
   const { inputSize: size } = preprocessing;
-  const pictureLength = 3 * size[0] * size[1];
+  const imageLength = 3 * size[0] * size[1];
   if (dataset === undefined) {
     const random = createRandom(0, "noise");
-    const pixels = Uint8Array.from({ length: NOISE * pictureLength }, () =>
-      Math.floor(random.uniform(0, 256)),
-    );
+    const pixels = Uint8Array.from({ length: NOISE * imageLength }, () => Math.floor(random.uniform(0, 256)));
     const labels = new Int32Array(NOISE).fill(-1);
     return { pixels, labels, size, dataset, indices: Uint32Array.from(labels.keys()) };
   }
@@ -59,7 +57,7 @@ export async function takeSample(
     plan: createPlan({ mode: "evaluation", length: some.length, batchSize: BATCH }),
     pool: workerPool(workersFor(some, null)),
   });
-  const pixels = new Uint8Array(some.length * pictureLength);
+  const pixels = new Uint8Array(some.length * imageLength);
   const labels: number[] = [];
   const indices: number[] = [];
   try {
@@ -67,8 +65,8 @@ export async function takeSample(
       for (let row = 0; row < batch.size; row++) {
         const index = batch.samples[row] ?? 0;
         if (loader.broken.has(index)) continue;
-        const picture = batch.images.subarray(row * pictureLength, (row + 1) * pictureLength);
-        pixels.set(picture, indices.length * pictureLength);
+        const image = batch.images.subarray(row * imageLength, (row + 1) * imageLength);
+        pixels.set(image, indices.length * imageLength);
         indices.push(index);
         labels.push(batch.labels[row] ?? -1);
       }
@@ -79,7 +77,7 @@ export async function takeSample(
   if (indices.length === 0)
     throw new DataError(some.name, `no image of ${some.name} can be read`, { code: "data/no-images" });
   return {
-    pixels: pixels.subarray(0, indices.length * pictureLength),
+    pixels: pixels.subarray(0, indices.length * imageLength),
     labels: Int32Array.from(labels),
     size,
     dataset: some,
@@ -87,24 +85,24 @@ export async function takeSample(
   };
 }
 
-/** Picture i as its file has it; of noise, the pixels themselves. */
-export async function pictureOf(
+/** Image i as its file has it; of noise, the pixels themselves. */
+export async function imageOf(
   { dataset, indices, pixels, size: [height, width] }: Sample,
   i: number,
-): Promise<Picture> {
+): Promise<RgbImage> {
   return dataset === undefined
     ? readPlanar(pixels, { width, height, offset: i * 3 * width * height })
     : dataset.read(indices[i] ?? i);
 }
 
-/** Whether most pictures have the model's own few pixels already, and evaluation takes them whole; undefined for noise. */
+/** Whether most images have the model's own few pixels already, and evaluation takes them whole; undefined for noise. */
 export async function areWhole(sample: Sample): Promise<boolean | undefined> {
   const [height, width] = sample.size;
   if (sample.dataset === undefined) return undefined;
   if (Math.max(height, width) > SMALL) return false;
   const some = Math.min(LOOKED_AT, sample.indices.length);
-  const pictures = await Promise.all(Array.from({ length: some }, async (_, i) => pictureOf(sample, i)));
-  const own = pictures.filter((picture) => picture.height === height && picture.width === width);
+  const images = await Promise.all(Array.from({ length: some }, async (_, i) => imageOf(sample, i)));
+  const own = images.filter((image) => image.height === height && image.width === width);
   return own.length > some / 2;
 }
 

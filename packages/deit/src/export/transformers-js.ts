@@ -1,5 +1,5 @@
 /**
- * What transformers.js itself makes of an exported folder: the same pictures through its own reading, preparing and
+ * What transformers.js itself makes of an exported folder: the same images through its own reading, preparing and
  * running, offline. The package is optional; without it a folder is checked by ONNX Runtime alone, and that is said.
  */
 import { resolve } from "node:path";
@@ -7,7 +7,7 @@ import { DeitError } from "../errors.ts";
 import type { Answers } from "./check.ts";
 import { classesOf } from "./check.ts";
 import type { Sample } from "./sample.ts";
-import { pictureOf } from "./sample.ts";
+import { imageOf } from "./sample.ts";
 
 /** An exported model's file in onnx/, and the dtype with which transformers.js takes it. */
 export const PRECISIONS = {
@@ -31,7 +31,7 @@ export async function loadTransformersJs(): Promise<TransformersJs | undefined> 
 }
 
 /**
- * Logits of `pipeline("image-classification", folder)` for the pictures of a sample.
+ * Logits of `pipeline("image-classification", folder)` for the images of a sample.
  * @throws DeitError when it does not load, or its pipeline says something else than its model
  */
 export async function answersOfPipeline(
@@ -47,7 +47,7 @@ export async function answersOfPipeline(
     const numClasses = classes.length;
     const logits = new Float32Array(sample.labels.length * numClasses);
     for (let i = 0; i < sample.labels.length; i++) {
-      const { data, width, height } = await pictureOf(sample, i);
+      const { data, width, height } = await imageOf(sample, i);
       const image = new RawImage(data, width, height, 3);
       const inputs: unknown = await classifier.processor?.(image);
       const outputs: unknown = await classifier.model(inputs);

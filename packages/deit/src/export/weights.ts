@@ -49,7 +49,7 @@ export async function writeTimm(folder: string, loaded: LoadedModel): Promise<vo
   await writeJson(join(folder, "config.json"), config);
 }
 
-/** A folder that transformers' `from_pretrained` loads. `whole`: nothing is to be cut off pictures (preprocessorConfig). */
+/** A folder that transformers' `from_pretrained` loads. `whole`: nothing is to be cut off images (preprocessorConfig). */
 export async function writeHuggingFace(
   folder: string,
   loaded: LoadedModel,

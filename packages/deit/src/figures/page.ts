@@ -90,7 +90,7 @@ export function sectionText({ title, lead, figure, table, body }: PageSection): 
 }
 
 /** An image's bytes as an `<img>` of its own. `alt`: what it shows, for those who do not see it; `pixels`: it has few. */
-export function embeddedPicture(
+export function embeddedImage(
   bytes: Uint8Array,
   type: "png" | "jpeg" | "webp",
   { alt, pixels = false, title }: { alt: string; pixels?: boolean; title?: string },

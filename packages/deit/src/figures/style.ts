@@ -66,9 +66,9 @@ tr:last-child > td, tr:last-child > th { border-bottom: 0; }
 .bars li { break-inside: avoid; padding: 4px 0; display: grid; grid-template-columns: minmax(70px, 9em) 1fr auto; gap: 10px; align-items: center; font-size: 14px; }
 .bars .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .bars .figure { font-variant-numeric: tabular-nums; text-align: right; white-space: nowrap; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(88px, 1fr)); gap: 16px 12px; margin-top: 12px; }
-.pictures img { display: block; width: 100%; height: auto; aspect-ratio: 1; object-fit: cover; border-radius: 8px; background: var(--rule); }
-.pictures figcaption { font-size: 13px; line-height: 1.35; margin-top: 6px; overflow-wrap: anywhere; }
+.images { display: grid; grid-template-columns: repeat(auto-fill, minmax(88px, 1fr)); gap: 16px 12px; margin-top: 12px; }
+.images img { display: block; width: 100%; height: auto; aspect-ratio: 1; object-fit: cover; border-radius: 8px; background: var(--rule); }
+.images figcaption { font-size: 13px; line-height: 1.35; margin-top: 6px; overflow-wrap: anywhere; }
 .sheet { grid-template-columns: repeat(auto-fill, minmax(min(100%, 190px), 1fr)) !important; }
 .answers { list-style: none; }
 .answers li { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 1px 8px; margin-top: 5px; }
@@ -117,7 +117,7 @@ footer { margin-top: 56px; color: var(--muted); font-size: 13px; }
   .score b { font-size: 76px; }
   .two { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   .bars { columns: 2; }
-  .pictures { grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 20px 16px; }
+  .images { grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 20px 16px; }
 }
 @media (min-width: 960px) {
   .wide-first { grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); }

@@ -1,6 +1,6 @@
 /**
  * config.json of a Hugging Face model: written for DeiTs so that transformers and transformers.js load them, read from
- * ViTs and DeiTs of others, and from timm's repositories. How pictures are prepared is preprocessor.ts.
+ * ViTs and DeiTs of others, and from timm's repositories. How images are prepared is preprocessor.ts.
  * Format: https://huggingface.co/docs/transformers/model_doc/deit
  */
 import { z } from "zod";

@@ -4,7 +4,7 @@ import { FormatError } from "../errors.ts";
 
 /** config.json with ImageNet-21k's names has 2 MB; parsing costs several times the text. */
 const MAX_CHARACTERS = 8 * 1024 * 1024;
-/** A picture side in pixels that no model has. */
+/** An image side in pixels that no model has. */
 const MAX_SIDE = 65_536;
 
 /** Pixels along one side. */

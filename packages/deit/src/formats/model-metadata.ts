@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { FormatError } from "../errors.ts";
 
-/** The model that a checkpoint's tensors belong to, and how pictures are prepared for it. */
+/** The model that a checkpoint's tensors belong to, and how images are prepared for it. */
 export interface ModelMetadata {
   /** Registered name: "deit_tiny_distilled_patch16_224". */
   readonly model: string;

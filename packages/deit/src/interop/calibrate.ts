@@ -1,4 +1,4 @@
-/** The ranges of the activations that linear layers multiply, from runs on real pictures: what quantize.ts fixes scales by. Node only. */
+/** The ranges of the activations that linear layers multiply, from runs on real images: what quantize.ts fixes scales by. Node only. */
 import { create } from "@bufbuild/protobuf";
 import { InferenceSession } from "onnxruntime-node";
 import type { Tensor } from "onnxruntime-node";

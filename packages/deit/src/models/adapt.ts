@@ -118,7 +118,7 @@ function squareGrid(patches: number): [number, number] | undefined {
   return Number.isInteger(side) && side > 0 ? [side, side] : undefined;
 }
 
-/** Rows and columns of the patches that a picture size stands for. */
+/** Rows and columns of the patches that an image size stands for. */
 export function gridOf(
   inputSize: readonly [number, number] | undefined,
   { transformer }: Pick<Model, "transformer">,

@@ -33,7 +33,7 @@ export function convnet(name: string, { config, classWeight, blocks, logits }: C
   return {
     name,
     config,
-    forward: (pictures, scope, context) => ({ class: logits(pictures, scope, context) }),
+    forward: (images, scope, context) => ({ class: logits(images, scope, context) }),
     parameters,
     macs: countMacs(traced),
     noWeightDecay: [],

@@ -1,4 +1,4 @@
-/** The DeiTs by name: Table 1's Ti, S, B and their distilled forms, and small ones for 32-pixel pictures. */
+/** The DeiTs by name: Table 1's Ti, S, B and their distilled forms, and small ones for 32-pixel images. */
 import { ConfigError } from "../errors.ts";
 import type { ModelFamily, ModelOptions } from "./model.ts";
 import { inputSizeOf } from "./model.ts";
@@ -24,7 +24,7 @@ const PRESETS: Readonly<Record<string, Preset>> = Object.fromEntries([
       { ...dims, depth: 12, patchSize: 16, size, classes: 1000 },
     ]),
   ),
-  // For 32-pixel pictures on a CPU: width and depth in the name, heads of 32.
+  // For 32-pixel images on a CPU: width and depth in the name, heads of 32.
   ...[
     [64, 4],
     [96, 6],

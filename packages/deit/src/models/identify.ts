@@ -29,7 +29,7 @@ export interface ModelDimensions extends Pick<
 export interface IdentifyOptions {
   /** By a config.json; shapes do not tell. */
   readonly numHeads?: number | undefined;
-  /** [height, width] of the pictures that the weights are for, when their patches make no square. */
+  /** [height, width] of the images that the weights are for, when their patches make no square. */
   readonly inputSize?: readonly [number, number] | undefined;
   /** For weights without a head. */
   readonly numClasses?: number | undefined;

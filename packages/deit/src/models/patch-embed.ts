@@ -1,4 +1,4 @@
-/** Pictures to patch tokens (§3): a convolution whose kernel is its stride, so a reshape and a matrix product. */
+/** Images to patch tokens (§3): a convolution whose kernel is its stride, so a reshape and a matrix product. */
 import { ConfigError } from "../errors.ts";
 import { inScope } from "../graph/graph.ts";
 import type { Value } from "../graph/graph.ts";
@@ -29,7 +29,7 @@ export function patchEmbed(images: Value, scope: Scope, { patchSize, embedDim }:
   });
 }
 
-/** Patches along [height, width]. @throws ConfigError when the patch does not divide the picture. */
+/** Patches along [height, width]. @throws ConfigError when the patch does not divide the image. */
 export function patchGrid(
   [height, width]: readonly [number, number],
   patchSize: number,

@@ -1,5 +1,5 @@
 /**
- * Position embeddings at another resolution (§4, "fine-tuning with distillation"): the patches' embeddings are a picture
+ * Position embeddings at another resolution (§4, "fine-tuning with distillation"): the patches' embeddings are an image
  * of rows × columns with D channels, resampled bicubically; those of class and distillation token stay.
  */
 import { CheckpointError } from "../errors.ts";

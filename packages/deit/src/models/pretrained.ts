@@ -18,7 +18,7 @@ export interface PretrainedWeights {
 
 const RELEASES = "https://dl.fbaipublicfiles.com/deit";
 
-/** model, hash, top-1, top-5, side of the pictures. */
+/** model, hash, top-1, top-5, side of the images. */
 const DEITS = [
   ["deit_tiny_patch16_224", "a1311bcf", 72.202, 91.124],
   ["deit_small_patch16_224", "cd65a155", 79.854, 94.968],

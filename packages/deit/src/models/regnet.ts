@@ -27,7 +27,7 @@ export interface RegNetConfig {
   /** Blocks. */
   readonly depth: number;
   readonly stemWidth?: number;
-  /** 1 for small pictures; the papers' 2. */
+  /** 1 for small images; the papers' 2. */
   readonly stemStride?: 1 | 2;
 }
 
@@ -64,7 +64,7 @@ const PAPER: Readonly<Record<string, RegNetConfig>> = {
   regnety_320: row(232, 115.89, 2.53, 232, 20),
 };
 
-/** For 32-pixel pictures: no stride in the stem, and one small enough for a CPU to train. */
+/** For 32-pixel images: no stride in the stem, and one small enough for a CPU to train. */
 const SMALL: Readonly<Record<string, RegNetConfig>> = {
   regnety_w32d9_32: { ...row(32, 14, 2, 8, 9), stemWidth: 16, stemStride: 1 },
   regnety_002_32: { ...row(24, 36.44, 2.49, 8, 13), stemStride: 1 },

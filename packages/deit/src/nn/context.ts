@@ -82,7 +82,7 @@ export function trainingContext({
     dropPath: (x, branch) => {
       if (mask === undefined || (dropPathRates[branch] ?? 0) === 0) return x;
       const row = slice(mask, { axis: 0, start: branch, end: branch + 1 });
-      // tokens first: [N, B, D] · [B, 1]; pictures: [B, C, H, W] · [B, 1, 1, 1]
+      // tokens first: [N, B, D] · [B, 1]; images: [B, C, H, W] · [B, 1, 1, 1]
       return mul(x, reshape(row, x.shape.length === 4 ? [batchSize, 1, 1, 1] : [batchSize, 1]));
     },
     dropout: (x, site) => (drop === 0 ? x : mul(x, dropoutFactors(x.shape, { site, rate: drop }))),

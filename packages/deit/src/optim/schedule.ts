@@ -64,7 +64,7 @@ export function scheduleOf(flags: ScheduleFlags): (updatesPerEpoch: number) => S
 }
 
 /**
- * The rate for a batch of `totalBatch` pictures a step (all processes, accumulation included), given the rate
+ * The rate for a batch of `totalBatch` images a step (all processes, accumulation included), given the rate
  * for 512 (§6: lr_scaled = lr / 512 · batch size). Only the peak is scaled: not warmupLr, not minLr.
  */
 export function scaleLearningRate(lr: number, totalBatch: number): number {

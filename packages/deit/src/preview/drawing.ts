@@ -3,13 +3,13 @@ import { stat } from "node:fs/promises";
 import { dirname, extname } from "node:path";
 import sharp from "sharp";
 import type { OverlayOptions } from "sharp";
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 import { ConfigError } from "../errors.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { colour } from "../figures/colours.ts";
 import type { Html } from "../figures/html.ts";
 import { hasFonts, marksLayer as drawMarks } from "../figures/layer.ts";
-import { embeddedPicture, htmlDocument } from "../figures/page.ts";
+import { embeddedImage, htmlDocument } from "../figures/page.ts";
 
 export const QUIET = colour("muted");
 const PAGE = ".html";
@@ -76,9 +76,9 @@ export function marksLayer(
   return { input: drawMarks(marks, size), left: 0, top };
 }
 
-/** Fitted into a square cell; small pictures are enlarged pixel by pixel, so that their pixels can be seen. */
+/** Fitted into a square cell; small images are enlarged pixel by pixel, so that their pixels can be seen. */
 export async function fitted(
-  { width, height, data }: Picture,
+  { width, height, data }: RgbImage,
   { left, top, side }: { left: number; top: number; side: number },
 ): Promise<OverlayOptions> {
   const kernel = Math.max(width, height) < side ? "nearest" : "lanczos3";
@@ -91,7 +91,7 @@ export async function fitted(
 
 /** An image of at most `side` pixels for a page; one of few pixels is kept, and shown, pixel by pixel. */
 export async function pageImage(
-  { width, height, data }: Picture,
+  { width, height, data }: RgbImage,
   { side, alt }: { side: number; alt: string },
 ): Promise<Html> {
   const small = Math.max(width, height) <= SMALL;
@@ -99,5 +99,5 @@ export async function pageImage(
     .resize(side, side, { fit: "inside", withoutEnlargement: true })
     .webp(small ? { lossless: true } : { quality: 82 })
     .toBuffer();
-  return embeddedPicture(bytes, "webp", { alt, pixels: small });
+  return embeddedImage(bytes, "webp", { alt, pixels: small });
 }

@@ -1,4 +1,4 @@
-/** A contact sheet of pictures with what a model says of them. Pictures are read one at a time, and again: none is kept. */
+/** A contact sheet of images with what a model says of them. Images are read one at a time, and again: none is kept. */
 import type { OverlayOptions } from "sharp";
 import { readNamedImage } from "../data/named-image.ts";
 import {
@@ -18,17 +18,17 @@ import { shape } from "../figures/shape.ts";
 import { text } from "../figures/text.ts";
 
 /** An image, by path or address, and its answers, best first. */
-export interface PredictedPicture {
+export interface PredictedImage {
   readonly image: string;
   readonly predictions: readonly { readonly label: string; readonly score: number }[];
 }
 
-/** More pictures than this make a sheet that nobody looks through. */
-export const SHEET_PICTURES = 300;
-/** Answers below a picture. */
+/** More images than this make a sheet that nobody looks through. */
+export const SHEET_IMAGES = 300;
+/** Answers below an image. */
 const ANSWERS = 3;
 const COLUMNS = 6;
-/** So many columns' width for the title, even of one picture. */
+/** So many columns' width for the title, even of one image. */
 const FEWEST_COLUMNS = 3;
 const CELL = 176;
 const GAP = 20;
@@ -41,17 +41,17 @@ const SCORE = 52;
 const TRACK = colour("rule");
 
 /**
- * Writes the pictures, at most `most` of them, as a sheet; the ending says the format: .html, .png, .jpg or .webp.
+ * Writes the images, at most `most` of them, as a sheet; the ending says the format: .html, .png, .jpg or .webp.
  * @returns how many are on it
- * @throws ConfigError when its folder is not there; DataError for a picture that cannot be read any more
+ * @throws ConfigError when its folder is not there; DataError for an image that cannot be read any more
  */
 export async function writePredictionSheet(
   file: string,
-  pictures: readonly PredictedPicture[],
-  { title, subtitle, most = SHEET_PICTURES }: { title: string; subtitle: string; most?: number },
+  images: readonly PredictedImage[],
+  { title, subtitle, most = SHEET_IMAGES }: { title: string; subtitle: string; most?: number },
 ): Promise<number> {
   await checkSheetFile(file, "sheet");
-  const shown = pictures.slice(0, most);
+  const shown = images.slice(0, most);
   if (isPage(file)) {
     await writePredictionPage(file, shown, { title, subtitle });
     return shown.length;
@@ -108,7 +108,7 @@ function percent(score: number): string {
 /** The same as a page. */
 async function writePredictionPage(
   file: string,
-  shown: readonly PredictedPicture[],
+  shown: readonly PredictedImage[],
   { title, subtitle }: { title: string; subtitle: string },
 ): Promise<void> {
   const figures: Html[] = [];
@@ -140,7 +140,7 @@ async function writePredictionPage(
         <h1>${title}</h1>
         <p class="lead">${subtitle}</p>
       </header>
-      <div class="pictures sheet">${figures}</div>`,
+      <div class="images sheet">${figures}</div>`,
   );
 }
 

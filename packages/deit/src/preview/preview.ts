@@ -1,6 +1,6 @@
 /**
- * What the model sees of a training step, and how it came about: for some of the step's pictures every stage from the
- * file to the mixed picture, with its target. The draws are those of training, so a preview shows what a run trains on.
+ * What the model sees of a training step, and how it came about: for some of the step's images every stage from the
+ * file to the mixed image, with its target. The draws are those of training, so a preview shows what a run trains on.
  */
 import { noiseValue } from "../augmentation/erasing.ts";
 import type { Mix } from "../augmentation/mixup.ts";
@@ -8,8 +8,8 @@ import { mixTargets } from "../augmentation/mixup.ts";
 import type { Normalisation } from "../augmentation/normalisation.ts";
 import { applyOperation, describeOperation } from "../augmentation/operation.ts";
 import type { Draw } from "../augmentation/operation.ts";
-import type { Picture } from "../augmentation/picture.ts";
-import { readPlanar } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
+import { readPlanar } from "../augmentation/rgb-image.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import type { Transform } from "../augmentation/transform.ts";
 import { makeBatch } from "../data/batch.ts";
@@ -21,10 +21,10 @@ import { mixesOf } from "../training/feeds.ts";
 import type { ImagePlan } from "../training/plan.ts";
 import { binarise, smoothTargets } from "../training/feeds.ts";
 
-/** A picture on its way to the model. */
+/** An image on its way to the model. */
 export interface Stage {
   readonly label: string;
-  readonly picture: Picture;
+  readonly image: RgbImage;
 }
 
 /** One row of a batch. */
@@ -118,12 +118,12 @@ interface Context {
 
 interface Prepared {
   readonly sample: PlannedSample;
-  /** The picture that was read: another than the sample's where that is unreadable and training replaces it. */
+  /** The image that was read: another than the sample's where that is unreadable and training replaces it. */
   readonly index: number;
   readonly draw: Draw;
-  readonly original: Picture;
+  readonly original: RgbImage;
   /** The end of the transform. */
-  readonly picture: Picture;
+  readonly image: RgbImage;
   /** Noise codes of erased pixels, planar. */
   readonly codes: Uint8Array | undefined;
 }
@@ -140,7 +140,7 @@ async function prepare(
   const original = await dataset.read(index);
   const draw = transform.draw(sampleRandom(seed, epoch, sample), original.width, original.height);
   const [height, width] = transform.size;
-  return { sample, index, draw, original, picture: readPlanar(images, { width, height }), codes };
+  return { sample, index, draw, original, image: readPlanar(images, { width, height }), codes };
 }
 
 function rowOf(
@@ -152,20 +152,20 @@ function rowOf(
   const { normalisation, targets } = plan;
   const size = `${original.width}×${original.height}`;
   const label = index === sample.index ? size : `${size}, for broken ${sample.index}`;
-  const stages: Stage[] = [{ label, picture: original }];
-  let picture = original;
+  const stages: Stage[] = [{ label, image: original }];
+  let image = original;
   for (const operation of draw) {
-    picture = applyOperation(picture, operation);
+    image = applyOperation(image, operation);
     const shown =
-      operation.op === "erase" ? seen(modelInput(own, normalisation), picture, normalisation) : picture;
-    stages.push({ label: describeOperation(operation), picture: shown });
+      operation.op === "erase" ? seen(modelInput(own, normalisation), image, normalisation) : image;
+    stages.push({ label: describeOperation(operation), image: shown });
   }
   const mixed = mix !== undefined && other !== undefined && mix.lambda < 1 ? { mix, other } : undefined;
   const ownInput = modelInput(own, normalisation);
   const input = mixed
-    ? mixInputs([ownInput, modelInput(mixed.other, normalisation)], mixed.mix, own.picture)
+    ? mixInputs([ownInput, modelInput(mixed.other, normalisation)], mixed.mix, own.image)
     : ownInput;
-  stages.push({ label: describeMix(mixed?.mix), picture: seen(input, own.picture, normalisation) });
+  stages.push({ label: describeMix(mixed?.mix), image: seen(input, own.image, normalisation) });
   return {
     sample,
     file: dataset.describe(index),
@@ -188,15 +188,15 @@ function describeMix(mix: Mix | undefined): string {
 
 /** Normalised and erased, planar [3, H, W]: what the program makes of bytes and codes (training/pixels.ts). */
 export function modelInput(
-  { picture, codes }: { picture: Picture; codes?: Uint8Array | undefined },
+  { image, codes }: { image: RgbImage; codes?: Uint8Array | undefined },
   { mean, std }: Normalisation,
 ): Float32Array {
-  const plane = picture.width * picture.height;
+  const plane = image.width * image.height;
   return Float32Array.from({ length: 3 * plane }, (_, i) => {
     const channel = Math.floor(i / plane);
     const code = codes?.[i] ?? 0;
     if (code !== 0) return noiseValue(code);
-    const byte = picture.data[(i % plane) * 3 + channel] ?? 0;
+    const byte = image.data[(i % plane) * 3 + channel] ?? 0;
     return (byte / 255 - (mean[channel] ?? 0)) / (std[channel] ?? 1);
   });
 }
@@ -227,7 +227,7 @@ function seen(
   input: Float32Array,
   { width, height }: { width: number; height: number },
   { mean, std }: Normalisation,
-): Picture {
+): RgbImage {
   const plane = width * height;
   const data = Uint8Array.from({ length: 3 * plane }, (_, i) => {
     const channel = i % 3;
@@ -237,7 +237,7 @@ function seen(
   return { width, height, data };
 }
 
-/** The target of a picture that is mixed with another, as the program gets it but without smoothing. */
+/** The target of an image that is mixed with another, as the program gets it but without smoothing. */
 function targetOf(
   pair: readonly [own: Prepared, other: Prepared],
   { mix, binary, dataset }: { mix: Mix; binary: boolean; dataset: Dataset },

@@ -1,4 +1,4 @@
-/** The contact sheet of a preview: a row for each picture, a column for each stage, what the model sees in the last one. */
+/** The contact sheet of a preview: a row for each image, a column for each stage, what the model sees in the last one. */
 import type { OverlayOptions } from "sharp";
 import {
   checkSheetFile,
@@ -19,7 +19,7 @@ const CELL = 132;
 const GAP = 14;
 const MARGIN = 28;
 const HEADING = 92;
-/** Below the pictures: a line for the stage; then two for the sample and, at the end, for the target's classes. */
+/** Below the images: a line for the stage; then two for the sample and, at the end, for the target's classes. */
 const CAPTION = 20;
 const LINE = 17;
 const FOOT = 2 * LINE + 10;
@@ -46,7 +46,7 @@ export async function writeSheet(
   const width = 2 * MARGIN + columns * (CELL + GAP) - GAP;
   const height = HEADING + 2 * MARGIN + rows.length * (ROW + GAP) - GAP;
   const end = MARGIN + (columns - 1) * (CELL + GAP);
-  const pictures: OverlayOptions[] = [];
+  const images: OverlayOptions[] = [];
   const marks = [
     text(title, { x: MARGIN, y: MARGIN + 20, size: 21, bold: true }),
     text(subtitle, { x: MARGIN, y: MARGIN + 44, size: 13, colour: QUIET, maxWidth: width - 2 * MARGIN }),
@@ -55,9 +55,9 @@ export async function writeSheet(
   ];
   for (const [index, row] of rows.entries()) {
     const top = HEADING + MARGIN + index * (ROW + GAP);
-    for (const [column, { label, picture }] of row.stages.entries()) {
+    for (const [column, { label, image }] of row.stages.entries()) {
       const left = column === row.stages.length - 1 ? end : MARGIN + column * (CELL + GAP);
-      pictures.push(await fitted(picture, { left, top, side: CELL }));
+      images.push(await fitted(image, { left, top, side: CELL }));
       marks.push(text(label, { x: left, y: top + CELL + 15, size: 11.5, maxWidth: CELL + GAP - 6 }));
     }
     const y = top + CELL + CAPTION + LINE;
@@ -69,19 +69,19 @@ export async function writeSheet(
       marks.push(text(words, { ...place, bold: true }));
     }
   }
-  const layers = [...pictures, marksLayer(marks, { width, height })];
+  const layers = [...images, marksLayer(marks, { width, height })];
   await writeDrawing(file, { width, height, layers });
 }
 
 /** A row of a page: the stages, which scroll sideways, and the target. */
 async function pageRow(row: PreviewRow, name: string): Promise<Html> {
   const figures: Html[] = [];
-  for (const [i, { label, picture }] of row.stages.entries()) {
+  for (const [i, { label, image }] of row.stages.entries()) {
     const last = i === row.stages.length - 1;
     const step = i === 0 ? "The file" : last ? "What the model sees" : `Step ${i}`;
     figures.push(
       html`<figure>
-        ${await pageImage(picture, { side: 2 * CELL, alt: `${step}: ${label}` })}
+        ${await pageImage(image, { side: 2 * CELL, alt: `${step}: ${label}` })}
         <figcaption><b>${step}</b><br /><span class="muted">${label}</span></figcaption>
       </figure>`,
     );

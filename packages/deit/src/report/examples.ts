@@ -1,15 +1,15 @@
-/** Pictures that tell about a model: where it is surest and right, and where it is surest and wrong. */
+/** Images that tell about a model: where it is surest and right, and where it is surest and wrong. */
 import sharp from "sharp";
 import { createTransform } from "../augmentation/transform.ts";
 import type { EvaluationTransformOptions } from "../augmentation/transform.ts";
-import type { Picture } from "../augmentation/picture.ts";
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { createRandom } from "../random.ts";
 import type { Answers } from "./measure.ts";
 
-/** Longest side of a picture in the page, in pixels. */
+/** Longest side of an image in the page, in pixels. */
 const SIDE = 192;
-/** Pictures up to this side are kept pixel by pixel, and shown so. */
+/** Images up to this side are kept pixel by pixel, and shown so. */
 const SMALL = 64;
 
 export interface Example {
@@ -27,7 +27,7 @@ export interface Example {
 
 /**
  * Entries of `answers` by falling confidence: right or wrong ones, at most `perClass` of a label; on a tie the
- * earlier picture.
+ * earlier image.
  */
 export function surest(
   { labels, predicted, confidence }: Pick<Answers, "labels" | "predicted" | "confidence">,
@@ -49,7 +49,7 @@ export function surest(
   return chosen;
 }
 
-/** Entries of `answers` with their pictures, as the model sees them. */
+/** Entries of `answers` with their images, as the model sees them. */
 export async function makeExamples(
   entries: readonly number[],
   {
@@ -61,10 +61,10 @@ export async function makeExamples(
   const preparation = createTransform(transform);
   const examples: Example[] = [];
   for (const i of entries) {
-    const index = answers.pictures[i] ?? 0;
-    const picture = await dataset.read(index);
-    const draw = preparation.draw(createRandom(0), picture.width, picture.height);
-    const seen = preparation.apply(picture, draw);
+    const index = answers.images[i] ?? 0;
+    const image = await dataset.read(index);
+    const draw = preparation.draw(createRandom(0), image.width, image.height);
+    const seen = preparation.apply(image, draw);
     examples.push({
       ...(await thumbnail(seen)),
       name: dataset.describe(index),
@@ -77,12 +77,12 @@ export async function makeExamples(
   return examples;
 }
 
-/** A picture as a data URI. */
+/** An image as a data URI. */
 export async function thumbnail({
   width,
   height,
   data,
-}: Picture): Promise<Pick<Example, "source" | "width" | "height">> {
+}: RgbImage): Promise<Pick<Example, "source" | "width" | "height">> {
   const lossless = Math.max(width, height) <= SMALL;
   const { data: bytes, info } = await sharp(data, { raw: { width, height, channels: 3 } })
     .resize(SIDE, SIDE, { fit: "inside", withoutEnlargement: true })
@@ -95,7 +95,7 @@ export async function thumbnail({
   };
 }
 
-/** Whether a picture has so few pixels that they should be seen as such. */
+/** Whether an image has so few pixels that they should be seen as such. */
 export function isSmall({ width, height }: Pick<Example, "width" | "height">): boolean {
   return Math.max(width, height) <= SMALL;
 }

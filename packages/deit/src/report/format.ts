@@ -34,7 +34,7 @@ export function short(value: number): string {
   return String(Number(value.toPrecision(4)));
 }
 
-/** "1 picture", "2 pictures". */
+/** "1 image", "2 images". */
 export function counted(count: number, singular: string, plural = `${singular}s`): string {
   return `${integer(count)} ${count === 1 ? singular : plural}`;
 }

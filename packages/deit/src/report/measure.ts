@@ -1,6 +1,6 @@
 /**
- * What a run's best model answers to its validation pictures: the figures of an evaluation and, for each picture,
- * a few numbers. Pictures and logits pass through, so that a dataset of any size fits.
+ * What a run's best model answers to its validation images: the figures of an evaluation and, for each image,
+ * a few numbers. Images and logits pass through, so that a dataset of any size fits.
  */
 import { basename, resolve } from "node:path";
 import type { EvaluationTransformOptions } from "../augmentation/transform.ts";
@@ -8,7 +8,7 @@ import type { Dataset } from "../data/dataset.ts";
 import type { DataOptions } from "../data/open.ts";
 import { openDatasets } from "../data/open.ts";
 import { DataError } from "../errors.ts";
-import type { HeadAnswers, PictureAnswers } from "../evaluation/answer-sheet.ts";
+import type { HeadAnswers, ImageAnswers } from "../evaluation/answer-sheet.ts";
 import { AnswerSheet, mainAnswers } from "../evaluation/answer-sheet.ts";
 import { classifierOf } from "../evaluation/classifier.ts";
 import { loadModel } from "../evaluation/load-model.ts";
@@ -21,20 +21,20 @@ import type { Selection } from "../evaluation/share.ts";
 import { readSelection } from "../training/run-selection.ts";
 import { readRecordedImages } from "../training/run-record.ts";
 
-/** The answers to n pictures, of the head that the model is judged by. */
-export type Answers = Pick<PictureAnswers, "pictures" | "labels"> & HeadAnswers;
+/** The answers to n images, of the head that the model is judged by. */
+export type Answers = Pick<ImageAnswers, "images" | "labels"> & HeadAnswers;
 
 export interface Measured {
   readonly loaded: LoadedModel;
   readonly dataset: Dataset;
-  /** What people call the pictures: their folder, or a dataset's name. */
+  /** What people call the images: their folder, or a dataset's name. */
   readonly dataName: string;
   readonly trainImages: number;
-  /** The pictures are those that the model learned: there are no others. */
+  /** The images are those that the model learned: there are no others. */
   readonly onTraining: boolean;
   /** How the weights were chosen; undefined for a run that kept no record. */
   readonly selection: Selection | undefined;
-  /** How pictures were prepared. */
+  /** How images were prepared. */
   readonly transform: EvaluationTransformOptions;
   readonly metrics: EvaluationMetrics;
   readonly answers: Answers;
@@ -52,8 +52,8 @@ export interface MeasureSettings {
 }
 
 /**
- * Loads the best model of a run folder and answers its validation pictures, as training opened them.
- * @throws DataError when there is no model yet or the pictures are others than those of the run
+ * Loads the best model of a run folder and answers its validation images, as training opened them.
+ * @throws DataError when there is no model yet or the images are others than those of the run
  */
 export async function measureRun(
   run: string,
@@ -79,7 +79,7 @@ export async function measureRun(
     }
   }
   const answers = sheet.result();
-  const { pictures, labels } = answers;
+  const { images, labels } = answers;
   return {
     loaded,
     dataset,
@@ -89,7 +89,7 @@ export async function measureRun(
     selection: await readSelection(run),
     transform: classifier.transform,
     metrics: meter.result(),
-    answers: { pictures, labels, ...mainAnswers(answers) },
+    answers: { images, labels, ...mainAnswers(answers) },
   };
 }
 

@@ -55,7 +55,7 @@ export function reportPage(data: ReportData): string {
     `${name}: ${loaded.model.name} on ${measured.dataName}`,
     html`${header(data)} ${learning(data)}
       ${classesSection({ ...answers, numClasses, classes: dataset.classes })} ${calibrationSection(data)}
-      ${pictures(data)} ${runSection(data.record)}
+      ${exampleImages(data)} ${runSection(data.record)}
       <footer>
         Made by deit from the run folder and its images; <code>deit report</code> makes it again.
       </footer>`,
@@ -234,7 +234,7 @@ function calibrationSection({ calibration, charts }: ReportData): Html {
   </section>`;
 }
 
-function pictures({ examples: { perClass, right, wrong }, measured }: ReportData): Html {
+function exampleImages({ examples: { perClass, right, wrong }, measured }: ReportData): Html {
   const { classes } = measured.dataset;
   return html`<section>
     <h2>Images</h2>
@@ -249,7 +249,7 @@ function pictures({ examples: { perClass, right, wrong }, measured }: ReportData
                 The mistakes with the highest confidence. Wrong labels are found here first.
               </p>`
         }
-        <div class="pictures">
+        <div class="images">
           ${wrong.map((example) => {
             const { predicted, label, confidence, truth } = example;
             return html`<figure>
@@ -267,7 +267,7 @@ function pictures({ examples: { perClass, right, wrong }, measured }: ReportData
       <div class="card">
         <h3>Surest, and right</h3>
         <p class="small muted">At most ${perClass} of a class.</p>
-        <div class="pictures">
+        <div class="images">
           ${right.map(
             (example) =>
               html`<figure>

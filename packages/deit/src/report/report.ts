@@ -1,6 +1,6 @@
 /**
  * `report.html` of a run: measures its best model, draws what was found, writes the page into the run folder. The
- * folder and the pictures are all that is needed, so that a report can be made again at any time, of a running
+ * folder and the images are all that is needed, so that a report can be made again at any time, of a running
  * run, too.
  */
 import { basename, join, resolve } from "node:path";
@@ -24,7 +24,7 @@ import { ACCURACY, LOSS, present, RATE, reportPage } from "./page.ts";
 /** In the run folder. */
 const REPORT_FILE = "report.html";
 
-/** Pictures shown of either kind: surest and right, surest and wrong. */
+/** Images shown of either kind: surest and right, surest and wrong. */
 const EXAMPLES = 12;
 
 export interface ReportOptions extends EvaluateHooks {
@@ -52,7 +52,7 @@ export interface ReportResult {
 
 /**
  * Writes report.html into the run folder `run`.
- * @throws DeitError and its kin for everything that a user can mend: no run, no model yet, pictures that are gone
+ * @throws DeitError and its kin for everything that a user can mend: no run, no model yet, images that are gone
  */
 export async function reportRun(
   run: string,

@@ -80,7 +80,7 @@ const tensor = (name: string, shape: Bytes): Bytes => [
 ];
 
 /**
- * ONNX model: pictures x [1, 16, 1, 2] as ONNX Runtime's CPU lays channels in blocks, and y, their convolution with a
+ * ONNX model: images x [1, 16, 1, 2] as ONNX Runtime's CPU lays channels in blocks, and y, their convolution with a
  * filter [16, 16, 1, 1], laid in the same way.
  */
 export const blockedModel: Uint8Array = Uint8Array.from([

@@ -50,7 +50,7 @@ async function cacheKey({
     version: VERSION,
     device,
     teacher: { hash, name, inputSize, normalisation, order: order && [...order] },
-    pictures: { source: images.source, name: images.name, hash: await hashImages(images) },
+    images: { source: images.source, name: images.name, hash: await hashImages(images) },
     plan: { seed, batchSize, repeats },
     transform: { ...plan.images.transform, size: student.config.inputSize },
     mixup: plan.images.mixup,

@@ -9,9 +9,9 @@ import { finetuneDefaults, fittingSize } from "../config/finetune-defaults.ts";
 import { firstRunDefaults, guessRate } from "../config/first-run.ts";
 import { loadRecipe } from "../config/recipe.ts";
 import type { Layer, ResolvedOptions } from "../config/resolve.ts";
-import { namesPictures, resolveTrainOptions } from "../config/resolve.ts";
+import { namesImages, resolveTrainOptions } from "../config/resolve.ts";
 import type { TrainInput } from "../config/schema.ts";
-import { surveyPictures } from "../data/survey.ts";
+import { surveyImages } from "../data/survey.ts";
 import { ConfigError } from "../errors.ts";
 import { openCheckpoint } from "../evaluation/checkpoint.ts";
 import { inputSizeOf } from "../models/model.ts";
@@ -62,7 +62,7 @@ export async function chooseOptions({
   if (from.kind === "run") return continued(from, given);
   const layers = [...from.layers, given];
   const resolved = resolveTrainOptions(layers);
-  if (!namesPictures(resolved.options)) return { ...resolved, chosen: [], continues: false };
+  if (!namesImages(resolved.options)) return { ...resolved, chosen: [], continues: false };
   const isOpen = from.kind !== "recipe" && resolved.sources.model === "default";
   const isFinetuning = finetuning || (isOpen && resolved.options.finetune !== null);
   if (!isFinetuning && !isOpen) return inFreeFolder({ ...resolved, chosen: [], continues: false });
@@ -140,7 +140,7 @@ async function inFreeFolder(resolved: ChosenOptions): Promise<ChosenOptions> {
 }
 
 async function firstRunChoice({ options }: ResolvedOptions): Promise<TrainInput> {
-  const { images, medianSize } = await surveyPictures(options);
+  const { images, medianSize } = await surveyImages(options);
   const cores = options.threads ?? availableParallelism();
   return firstRunDefaults({ images, medianSize, imagesPerSecondEstimate: guessRate(cores) });
 }
@@ -151,7 +151,7 @@ async function finetuneChoice(
 ): Promise<TrainInput> {
   const finetune = options.finetune ?? (await defaultCheckpoint(fetch));
   await fetch(finetune);
-  const survey = await surveyPictures(options);
+  const survey = await surveyImages(options);
   await using checkpoint = await openCheckpoint(finetune, { weights: options.weights ?? undefined });
   const size = options.inputSize === null ? undefined : inputSizeOf({ inputSize: options.inputSize }, 0);
   const model =

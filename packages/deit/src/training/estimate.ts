@@ -19,7 +19,7 @@ export interface Estimate {
   /** Batches an epoch, and in all. */
   readonly stepsPerEpoch: number;
   readonly steps: number;
-  /** Of training steps, pictures being read and prepared as they are in the run. */
+  /** Of training steps, images being read and prepared as they are in the run. */
   readonly imagesPerSecond: number;
   /** Of the whole run, validation included. */
   readonly seconds: number;

@@ -24,7 +24,7 @@ interface BatchContext {
   readonly model: Model;
   /** Of a batch: `step` or `grad`. */
   readonly program: ProgramFacts;
-  /** What a picture of each class weighs; undefined when all weigh the same. */
+  /** What an image of each class weighs; undefined when all weigh the same. */
   readonly classWeights?: Float32Array | undefined;
 }
 

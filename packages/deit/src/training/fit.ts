@@ -131,7 +131,7 @@ export async function fit(
   const tight = available === undefined ? undefined : memoryWarning(memory, { available, sizes });
   if (tight !== undefined) warn(tight);
   if (executables.apply) await clearGradients({ runtime, layout });
-  const { uniquePictures: uniqueImages, repeats, steps } = planBatches(plan.batches, images.length);
+  const { uniqueImages, repeats, steps } = planBatches(plan.batches, images.length);
   onEvent({
     type: "start",
     run: run.path,

@@ -22,7 +22,7 @@ export interface PixelInputs {
   readonly mix?: Value;
 }
 
-/** Normalised, erased and mixed pictures, [B, 3, H, W]. */
+/** Normalised, erased and mixed images, [B, 3, H, W]. */
 export function preparePixels({ images, normalisation, erasing, mix }: PixelInputs): Value {
   const normalised = normalise(images, normalisation);
   const erased = erasing === undefined ? normalised : erase(normalised, erasing);

@@ -24,7 +24,7 @@ import { seenBefore } from "./seen-before.ts";
 export interface Prepared extends AsyncDisposable {
   /** All images by part. */
   readonly opened: OpenedDatasets;
-  readonly pictures: Dataset;
+  readonly images: Dataset;
   /** Those that it is measured with; the training images where there are no others. */
   readonly validation: Dataset;
   readonly onTraining: boolean;
@@ -53,16 +53,16 @@ export async function prepare(
   const opened = await openDatasets({ ...plan.data, recorded }, { onNote: warn });
   const seen = await seenBefore(plan, opened);
   if (seen !== undefined) warn(seen);
-  const { train: pictures, validation = pictures } = opened;
-  planBatches(plan.batches, pictures.length); // refuses too few images before a device is opened
-  const { classes } = pictures;
+  const { train: images, validation = images } = opened;
+  planBatches(plan.batches, images.length); // refuses too few images before a device is opened
+  const { classes } = images;
   const { model, layout } = buildModel(plan.model, classes.length);
   const student = { numClasses: classes.length, classes };
   const teacher = plan.teacher && (await openTeacher(plan.teacher, { student, warn }));
   const { device, threads, workers } = plan.machine;
   const runtime = await createRuntime({ device, ...(threads !== null && { threads }) });
   const loaders = createLoaders(plan, {
-    training: pictures,
+    training: images,
     validation,
     size: model.config.inputSize,
     pool: (dataset) => workerPool(workersFor(dataset, workers)),
@@ -75,9 +75,9 @@ export async function prepare(
     if (choice !== undefined) note(choice);
     return {
       opened,
-      pictures,
+      images,
       validation,
-      onTraining: validation === pictures,
+      onTraining: validation === images,
       model,
       layout,
       teacher,

@@ -57,7 +57,7 @@ export function groupSize(
   return Math.max(1, Math.min(LARGEST_GROUP[device], Math.floor(MOST_BYTES / batchBytes(step))));
 }
 
-/** Of what a step is fed, pictures as the bytes that they come as. */
+/** Of what a step is fed, images as the bytes that they come as. */
 function batchBytes({ inputs, state }: Program): number {
   const fed = Object.entries(inputs).filter(([name]) => !Object.hasOwn(state, name));
   const bytes = fed.map(([, { dtype, shape }]) =>

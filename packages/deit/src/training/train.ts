@@ -38,7 +38,7 @@ export async function train(
   plan.warnings.forEach(warn);
   // 1. Images, model, teacher, device.
   await using prepared = await prepare(plan, { warn, note });
-  const { pictures: images, validation, model, layout, teacher, runtime, loaders, optimizer } = prepared;
+  const { images, validation, model, layout, teacher, runtime, loaders, optimizer } = prepared;
   const heldOut = prepared.onTraining ? 0 : validation.length;
   const selection = selectionRule(plan.loop, heldOut);
   // 2. What a new run starts from, read before anything is written.

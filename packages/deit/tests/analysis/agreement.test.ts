@@ -1,4 +1,4 @@
-/** Table 4: counted by hand on a few answers, then with models on pictures, then with the real ones. */
+/** Table 4: counted by hand on a few answers, then with models on images, then with the real ones. */
 import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -23,7 +23,7 @@ const ballot: Ballot = {
   respondents: ["ground truth", "a", "b", "c"].map((name) => ({ name })),
   answers: ANSWERS.map((row) => Int32Array.from(row)),
   confidence: ANSWERS.map((row, i) => Float64Array.from(row, (_, k) => (i === 0 ? 1 : (k + 1) / 10))),
-  pictures: Uint32Array.from(ANSWERS[0], (_, i) => i + 100),
+  images: Uint32Array.from(ANSWERS[0], (_, i) => i + 100),
   dataset: { name: "ten" } as Dataset,
   classes: ["x", "y", "z"],
 };
@@ -31,7 +31,7 @@ const ballot: Ballot = {
 describe("counting", () => {
   const { models, disagreement, interval, images, closer } = countAgreement(ballot);
 
-  test("is the share of pictures with different answers, square, with the labels first", () => {
+  test("is the share of images with different answers, square, with the labels first", () => {
     expect(models).toEqual(["ground truth", "a", "b", "c"]);
     expect(images).toBe(10);
     expect(disagreement).toEqual([
@@ -53,7 +53,7 @@ describe("counting", () => {
       }
   });
 
-  test("says for each which of two others is closer, on the same pictures", () => {
+  test("says for each which of two others is closer, on the same images", () => {
     expect(closer).toHaveLength(4 * 3); // of each of four, the pairs of the others
     const found = closer.find(({ to, a, b }) => to === "ground truth" && a === "a" && b === "c");
     expect(found?.difference).toBeCloseTo(-0.7, 12);
@@ -81,7 +81,7 @@ describe("counting", () => {
 
 const CPU = { device: "cpu", threads: 1, workers: 0 } as const;
 
-describe("models on pictures", () => {
+describe("models on images", () => {
   let root = "";
   let photos = "";
   const at = (name: string): string => join(root, `${name}.safetensors`);
@@ -154,7 +154,7 @@ describe("models on pictures", () => {
     ).rejects.toThrow(/others knows 3 classes, plain 3; it lacks ring, stripes/);
   });
 
-  test("a part of the pictures keeps the classes in proportion", { timeout: 60_000 }, async () => {
+  test("a part of the images keeps the classes in proportion", { timeout: 60_000 }, async () => {
     const { agreement, ballot } = await measureAgreement({
       checkpoints: [at("plain")],
       dataPath: photos,
@@ -166,24 +166,24 @@ describe("models on pictures", () => {
     expect([...(ballot.answers[0]?.toSorted() ?? [])]).toEqual([0, 0, 1, 1, 2, 2]);
   });
 
-  test("a picture that cannot be read is nobody's", { timeout: 60_000 }, async () => {
+  test("an image that cannot be read is nobody's", { timeout: 60_000 }, async () => {
     const broken = join(root, "broken");
     for (const name of CLASSES) {
       await mkdir(join(broken, name), { recursive: true });
       await copyFile(join(photos, name, "0.png"), join(broken, name, "1.png"));
     }
-    await writeFile(join(broken, CLASSES[0] ?? "", "0.png"), "no picture");
+    await writeFile(join(broken, CLASSES[0] ?? "", "0.png"), "no image");
     const { ballot } = await measureAgreement({
       checkpoints: [at("plain"), at("distilled")],
       dataPath: broken,
       resamples: 2,
       ...CPU,
     });
-    expect([...ballot.pictures]).toEqual([1, 2, 3]);
+    expect([...ballot.images]).toEqual([1, 2, 3]);
   });
 
   test(
-    "writes tables, figures, the pictures and a page that needs no network",
+    "writes tables, figures, the images and a page that needs no network",
     { timeout: 60_000 },
     async () => {
       const checkpoints = [at("distilled"), at("plain")];

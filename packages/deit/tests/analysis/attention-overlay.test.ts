@@ -1,18 +1,18 @@
-/** Where a map lies on the whole picture, how it is enlarged, and what is drawn. */
+/** Where a map lies on the whole image, how it is enlarged, and what is drawn. */
 import { describe, expect, test } from "vitest";
 import { enlarge, overlay, rangeOf, reduced, seenPart } from "../../src/analysis/attention-overlay.ts";
 import { cropBox } from "../../src/analysis/crop-box.ts";
-import type { Picture } from "../../src/augmentation/picture.ts";
+import type { RgbImage } from "../../src/augmentation/rgb-image.ts";
 import { createTransform } from "../../src/augmentation/transform.ts";
 import { COLOUR_TABLE, cssColour } from "../../src/figures/colour-map.ts";
 import { createRandom } from "../../src/random.ts";
 
-function grey(width: number, height: number, level = 0): Picture {
+function grey(width: number, height: number, level = 0): RgbImage {
   return { width, height, data: new Uint8Array(width * height * 3).fill(level) };
 }
 
 /** The middle of what is bright, in pixels. */
-function brightMiddle({ width, height, data }: Picture): [x: number, y: number] {
+function brightMiddle({ width, height, data }: RgbImage): [x: number, y: number] {
   let [sum, atX, atY] = [0, 0, 0];
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
@@ -25,7 +25,7 @@ function brightMiddle({ width, height, data }: Picture): [x: number, y: number] 
   return [atX / sum, atY / sum];
 }
 
-describe("what of the picture was seen", () => {
+describe("what of the image was seen", () => {
   const sizes = [
     [451, 300],
     [300, 451],
@@ -54,12 +54,12 @@ describe("what of the picture was seen", () => {
       Math.round(seen.left + seen.width * 0.6),
       Math.round(seen.top + seen.height * 0.55),
     ];
-    const picture = grey(width, height);
+    const pixels = grey(width, height);
     const [across, down] = [Math.ceil(seen.width / 16), Math.ceil(seen.height / 16)];
     for (let y = spot[1] - down; y < spot[1] + down; y++)
       for (let x = spot[0] - across; x < spot[0] + across; x++)
-        picture.data.fill(200, 3 * (y * width + x), 3 * (y * width + x) + 3);
-    const [x, y] = brightMiddle(transform.apply(picture, draw));
+        pixels.data.fill(200, 3 * (y * width + x), 3 * (y * width + x) + 3);
+    const [x, y] = brightMiddle(transform.apply(pixels, draw));
     expect(Math.abs(seen.left + (x / options.size[1]) * seen.width - spot[0])).toBeLessThan(
       0.02 * seen.width,
     );
@@ -68,7 +68,7 @@ describe("what of the picture was seen", () => {
     );
   });
 
-  test("augmented pictures have no such region", () => {
+  test("augmented images have no such region", () => {
     expect(() => cropBox([{ op: "flip" }], grey(4, 4))).toThrow(RangeError);
   });
 });
@@ -85,15 +85,15 @@ test("maps are enlarged smoothly, each cell in its place", () => {
   ).toBe(true);
 });
 
-describe("the picture under a map", () => {
+describe("the image under a map", () => {
   const seen = { left: 20, top: 10, width: 40, height: 40 };
   const map = Float32Array.of(0, 0, 0, 1);
   const options = { seen, grid: [2, 2] as const, range: { low: 0, high: 1 } };
-  const picture = {
+  const pixels = {
     ...grey(80, 60, 120),
     data: new Uint8Array(80 * 60 * 3).map((_, i) => [200, 100, 40][i % 3] ?? 0),
   };
-  const drawn = overlay(picture, map, options);
+  const drawn = overlay(pixels, map, options);
   const pixel = (x: number, y: number): number[] => [
     ...drawn.data.subarray(3 * (y * 80 + x), 3 * (y * 80 + x) + 3),
   ];
@@ -108,24 +108,24 @@ describe("the picture under a map", () => {
     expect(light(19, 30)).toBeGreaterThan(light(10, 30)); // the line around what was seen
   });
 
-  test("a region that leaves the picture is drawn as far as there is a picture", () => {
-    const beyond = overlay(picture, map, {
+  test("a region that leaves the image is drawn as far as there is an image", () => {
+    const beyond = overlay(pixels, map, {
       ...options,
       seen: { left: -20, top: -20, width: 120, height: 100 },
     });
-    expect(beyond.data.length).toBe(picture.data.length);
-    expect(seenPart(picture, { left: -20, top: 5, width: 50, height: 200 })).toMatchObject({
-      picture: { width: 30, height: 55 },
+    expect(beyond.data.length).toBe(pixels.data.length);
+    expect(seenPart(pixels, { left: -20, top: 5, width: 50, height: 200 })).toMatchObject({
+      pixels: { width: 30, height: 55 },
       seen: { left: -20, top: 0 },
     });
   });
 
   test("reduced with its region, never enlarged", () => {
-    expect(reduced(picture, seen, { width: 40, height: 100 })).toMatchObject({
-      picture: { width: 40, height: 30 },
+    expect(reduced(pixels, seen, { width: 40, height: 100 })).toMatchObject({
+      pixels: { width: 40, height: 30 },
       seen: { left: 10, top: 5, width: 20, height: 20 },
     });
-    expect(reduced(picture, seen, { width: 400, height: 100 }).picture).toBe(picture);
+    expect(reduced(pixels, seen, { width: 400, height: 100 }).pixels).toBe(pixels);
   });
 });
 

@@ -103,9 +103,9 @@ function expectRecorded(
   for (const { fusion, discardRatio, rows: expected } of recording.rollouts) {
     const fused = Float32Array.from(results[`fused ${fusion}`] ?? []);
     const length = tokens * tokens;
-    const rolled = Array.from({ length: batchSize }, (_, picture) => {
+    const rolled = Array.from({ length: batchSize }, (_, pixels) => {
       const layers = Array.from({ length: depth }, (_, layer) => {
-        const start = (picture * depth + layer) * length;
+        const start = (pixels * depth + layer) * length;
         return fused.subarray(start, start + length);
       });
       return [...rollout(layers, { rows, tokens, discardRatio })];

@@ -1,4 +1,4 @@
-/** What a teacher decides on views and mixtures, on generated pictures and a teacher trained on them. */
+/** What a teacher decides on views and mixtures, on generated images and a teacher trained on them. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
@@ -25,11 +25,11 @@ test("rates of all views and mixtures add up, and the same seed gives the same",
   const result = await measure();
   expect(result.images).toBe(60);
   const [whole, crop, augmented] = result.views;
-  expect(whole).toEqual({ view: "whole picture", changed: 0, wrong: expect.any(Number), pictures: 0 });
+  expect(whole).toEqual({ view: "whole image", changed: 0, wrong: expect.any(Number), imagesChanged: 0 });
   expect(whole?.wrong).toBeLessThan(0.4); // two thirds is chance
   for (const view of [crop, augmented]) {
     expect(view?.changed).toBeGreaterThan(0);
-    expect(view?.pictures).toBeGreaterThanOrEqual(view?.changed ?? 1);
+    expect(view?.imagesChanged).toBeGreaterThanOrEqual(view?.changed ?? 1);
     expect(view?.wrong).toBeLessThan(1);
   }
   for (const { larger, smaller, neither } of result.mixes) {
@@ -39,7 +39,7 @@ test("rates of all views and mixtures add up, and the same seed gives the same",
   expect(await measure()).toEqual(result);
 });
 
-test("fewer pictures, when asked for", async () => {
+test("fewer images, when asked for", async () => {
   expect((await measure({ images: 5 })).images).toBe(5);
 });
 

@@ -82,7 +82,7 @@ const LOOK = `({
     [...figure.querySelectorAll(":scope > div > svg")].map((svg) => [svg.getBoundingClientRect(), svg.width.baseVal.value])
       .filter(([{ width, height }]) => width > 0 || height > 0)
       .map(([{ width, height }, drawn]) => ({ width, height, drawn }))),
-  pictures: [...document.images].every(({ complete, naturalWidth }) => complete && naturalWidth > 0),
+  images: [...document.images].every(({ complete, naturalWidth }) => complete && naturalWidth > 0),
 })`;
 
 interface Look {
@@ -91,7 +91,7 @@ interface Look {
   readonly background: string;
   /** `drawn` is the width that its letters were chosen for. */
   readonly figures: readonly (readonly { width: number; height: number; drawn: number }[])[];
-  readonly pictures: boolean;
+  readonly images: boolean;
 }
 
 describe.skipIf(chromium === undefined)("in Chromium", () => {
@@ -121,9 +121,9 @@ describe.skipIf(chromium === undefined)("in Chromium", () => {
           words = 0,
           background = "",
           figures = [],
-          pictures,
+          images,
         } = (seen?.value ?? {}) as Partial<Look>;
-        expect([wider, pictures], view).toEqual([0, true]);
+        expect([wider, images], view).toEqual([0, true]);
         expect(words, view).toBeGreaterThan(30);
         if (name !== "attention") expect(figures.length, view).toBeGreaterThan(0);
         for (const shown of figures) {

@@ -35,7 +35,7 @@ describe("logistic regression is scikit-learn's", () => {
   test.each(golden.cases)("λ = $l2", ({ l2, logits }) => {
     const weights = fitLogistic(rows, { l2 });
     const found = logitsOf(rows, weights);
-    // a constant added to all logits of a picture is no difference
+    // a constant added to all logits of an image is no difference
     for (const [row, expected] of logits.entries()) {
       const own = [...found.subarray(row * numClasses, (row + 1) * numClasses)];
       const centred = (values: readonly number[]): number[] =>
@@ -108,7 +108,7 @@ describe("probe", () => {
     },
   );
 
-  test("a convnet has no such features, and pictures to measure with are wanted", async () => {
+  test("a convnet has no such features, and images to measure with are wanted", async () => {
     const run = join(root, "convnet");
     await train(tinyRun({ dataPath: photos, outputDir: run, epochs: 1, model: "resnet20_cifar" }));
     await expect(probe({ checkpoint: run, dataPath: photos })).rejects.toThrow(/resnet20_cifar is a convnet/);

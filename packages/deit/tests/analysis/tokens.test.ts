@@ -1,4 +1,4 @@
-/** Tokens over pictures, and the files of both analyses, with small trained models. The numbers against timm: attention.test.ts. */
+/** Tokens over images, and the files of both analyses, with small trained models. The numbers against timm: attention.test.ts. */
 import { mkdir, readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -80,7 +80,7 @@ describe("tokens", () => {
       expect(patchDistance).toBeGreaterThan(0);
       expect(patchDistance).toBeLessThan(4 * Math.hypot(3, 3));
     }
-    // padding counts for nothing: 18 pictures are two batches of 8 and two pictures more
+    // padding counts for nothing: 18 images are two batches of 8 and two images more
     const oneByOne = await analyzeTokens({ ...options, batchSize: 3 });
     expect(oneByOne.similarity?.final.mean).toBeCloseTo(similarity?.final.mean ?? 0, 5);
     expect(oneByOne.attention[5]?.class.entropy).toBeCloseTo(attention[5]?.class.entropy ?? 0, 5);
@@ -109,8 +109,8 @@ describe("tokens", () => {
 });
 
 describe("attention", () => {
-  /** Two pictures of one name and unlike sizes. */
-  async function pictures(): Promise<string[]> {
+  /** Two images of one name and unlike sizes. */
+  async function imageFiles(): Promise<string[]> {
     return Promise.all(
       (["a", "b"] as const).map(async (folder, i) => {
         await mkdir(join(root, folder), { recursive: true });
@@ -124,12 +124,12 @@ describe("attention", () => {
     );
   }
 
-  test("is written as pictures of the picture's own size, sheets and one page", async () => {
+  test("is written as images of the image's own size, sheets and one page", async () => {
     const folder = join(root, "attention");
     const files = attentionFiles(folder, { layers: [2, 4], heads: [1] });
     const written: string[][] = [];
     const source = await attentionMaps(
-      { checkpoint: distilled, images: await pictures(), inputSize: [16, 24], ...CPU },
+      { checkpoint: distilled, images: await imageFiles(), inputSize: [16, 24], ...CPU },
       async (maps, from) => {
         for (const { heads, toTokens, rollout, rolloutToTokens } of maps.tokens) {
           const sum = (...parts: (Float32Array | undefined)[]): number =>
@@ -164,7 +164,7 @@ describe("attention", () => {
   });
 
   test("a plain model has no distillation token to look through", async () => {
-    const options = { checkpoint: plain, images: await pictures(), ...CPU };
+    const options = { checkpoint: plain, images: await imageFiles(), ...CPU };
     await expect(attentionMaps({ ...options, token: "distillation" }, () => {})).rejects.toThrow(
       /has no distillation token, it is a plain model\nLeave out --token/,
     );

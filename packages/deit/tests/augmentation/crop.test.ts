@@ -6,7 +6,7 @@ import {
   randomResizedCrop,
   roundHalfEven,
 } from "../../src/augmentation/crop.ts";
-import { flip } from "../../src/augmentation/picture.ts";
+import { flip } from "../../src/augmentation/rgb-image.ts";
 import { createRandom, type Random } from "../../src/random.ts";
 import golden from "../golden/pil/crop.json" with { type: "json" };
 import { generate, sha } from "./generated.ts";
@@ -30,16 +30,16 @@ describe("centre crop", () => {
 });
 
 describe("crop", () => {
-  it("is black outside the picture", () => {
-    const picture = { width: 2, height: 2, data: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12) };
-    expect([...crop(picture, { left: -1, top: -1, width: 2, height: 2 }).data]).toEqual([
+  it("is black outside the image", () => {
+    const image = { width: 2, height: 2, data: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12) };
+    expect([...crop(image, { left: -1, top: -1, width: 2, height: 2 }).data]).toEqual([
       0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3,
     ]);
-    expect([...crop(picture, { left: 1, top: 1, width: 2, height: 2 }).data]).toEqual([
+    expect([...crop(image, { left: 1, top: 1, width: 2, height: 2 }).data]).toEqual([
       10, 11, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     ]);
-    expect(crop(picture, { left: 5, top: 0, width: 3, height: 3 }).data.every((x) => x === 0)).toBe(true);
-    expect(crop(picture, { left: 0, top: -9, width: 3, height: 3 }).data.every((x) => x === 0)).toBe(true);
+    expect(crop(image, { left: 5, top: 0, width: 3, height: 3 }).data.every((x) => x === 0)).toBe(true);
+    expect(crop(image, { left: 0, top: -9, width: 3, height: 3 }).data.every((x) => x === 0)).toBe(true);
   });
 });
 
@@ -112,7 +112,7 @@ describe("random resized crop", () => {
     expect(Math.abs(logRatio)).toBeLessThan(0.006);
   });
 
-  it("survives pictures of a few pixels", () => {
+  it("survives images of a few pixels", () => {
     for (let i = 0; i < 200; i++) {
       for (const [width, height] of [
         [1, 1],
@@ -134,12 +134,12 @@ describe("random resized crop", () => {
 
 describe("flip", () => {
   it("mirrors rows, and twice is nothing", () => {
-    const picture = generate(5, 3, "noise");
-    const mirrored = flip(picture);
+    const image = generate(5, 3, "noise");
+    const mirrored = flip(image);
     for (let y = 0; y < 3; y++)
       for (let x = 0; x < 5; x++)
         for (let c = 0; c < 3; c++)
-          expect(mirrored.data[(y * 5 + x) * 3 + c]).toBe(picture.data[(y * 5 + 4 - x) * 3 + c]);
-    expect(flip(mirrored)).toEqual(picture);
+          expect(mirrored.data[(y * 5 + x) * 3 + c]).toBe(image.data[(y * 5 + 4 - x) * 3 + c]);
+    expect(flip(mirrored)).toEqual(image);
   });
 });

@@ -1,10 +1,10 @@
-/** Pictures made by a formula, the same as in tests/golden/pil/record.py. */
+/** Images made by a formula, the same as in tests/golden/pil/record.py. */
 import { createHash } from "node:crypto";
-import type { Picture } from "../../src/augmentation/picture.ts";
+import type { RgbImage } from "../../src/augmentation/rgb-image.ts";
 
 export type Kind = "gradient" | "checker" | "noise";
 
-export function generate(width: number, height: number, kind: Kind): Picture {
+export function generate(width: number, height: number, kind: Kind): RgbImage {
   const data = new Uint8Array(width * height * 3);
   for (let y = 0, i = 0; y < height; y++)
     for (let x = 0; x < width; x++) for (let c = 0; c < 3; c++, i++) data[i] = value(x, y, c, kind);
@@ -18,6 +18,6 @@ function value(x: number, y: number, c: number, kind: Kind): number {
   return Number((bits / 64n) % 256n);
 }
 
-export function sha({ data }: Picture): string {
+export function sha({ data }: RgbImage): string {
   return createHash("sha256").update(data).digest("hex").slice(0, 16);
 }

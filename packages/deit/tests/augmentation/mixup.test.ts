@@ -111,7 +111,7 @@ describe("with timm's draws", () => {
     expectClose(mixed, unpack(recorded.pixels), { tolerance: 3e-7, name: "pixels" });
   });
 
-  test("boxes and corrected λ of pictures of 32 and 224 pixels", () => {
+  test("boxes and corrected λ of images of 32 and 224 pixels", () => {
     for (const [
       size = 0,
       lambda = 0,

@@ -1,4 +1,4 @@
-/** Every operation on pixels is Pillow's, bit for bit, on generated and on real pictures. */
+/** Every operation on pixels is Pillow's, bit for bit, on generated and on real images. */
 import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { affine, rotate } from "../../src/augmentation/affine.ts";
@@ -13,33 +13,33 @@ import {
   solarize,
   solarizeAdd,
 } from "../../src/augmentation/intensity.ts";
-import type { Picture } from "../../src/augmentation/picture.ts";
-import { readPicture } from "../../src/data/decode.ts";
+import type { RgbImage } from "../../src/augmentation/rgb-image.ts";
+import { readImageFile } from "../../src/data/decode.ts";
 import golden from "../golden/augmentation/operations.json" with { type: "json" };
-import real from "../golden/augmentation/pictures.json" with { type: "json" };
+import real from "../golden/augmentation/images.json" with { type: "json" };
 import { generate, type Kind, sha } from "./generated.ts";
 
 type Argument = number | [number, "bilinear" | "bicubic"] | null;
 const fill = [124, 116, 104] as const;
 
-function run(picture: Picture, operation: string, argument: Argument): Picture {
+function run(image: RgbImage, operation: string, argument: Argument): RgbImage {
   if (Array.isArray(argument)) {
     const [value, interpolation] = argument;
     const options = { interpolation, fill };
     switch (operation) {
       case "rotate":
-        return rotate(picture, value, options);
+        return rotate(image, value, options);
       case "shearX":
-        return affine(picture, [1, value, 0, 0, 1, 0], options);
+        return affine(image, [1, value, 0, 0, 1, 0], options);
       case "shearY":
-        return affine(picture, [1, 0, 0, value, 1, 0], options);
+        return affine(image, [1, 0, 0, value, 1, 0], options);
       case "translateX":
-        return affine(picture, [1, 0, value * picture.width, 0, 1, 0], options);
+        return affine(image, [1, 0, value * image.width, 0, 1, 0], options);
       default:
-        return affine(picture, [1, 0, 0, 0, 1, value * picture.height], options);
+        return affine(image, [1, 0, 0, 0, 1, value * image.height], options);
     }
   }
-  const simple: Record<string, (picture: Picture, value: number) => Picture> = {
+  const simple: Record<string, (image: RgbImage, value: number) => RgbImage> = {
     autoContrast,
     equalize,
     invert,
@@ -55,10 +55,10 @@ function run(picture: Picture, operation: string, argument: Argument): Picture {
   };
   const found = simple[operation];
   if (found === undefined) throw new Error(`no operation ${operation}`);
-  return found(picture, argument ?? 0);
+  return found(image, argument ?? 0);
 }
 
-describe("generated pictures", () => {
+describe("generated images", () => {
   const cases = golden.cases as [[number, number, Kind], string, Argument, string][];
   const byOperation = Map.groupBy(cases, ([, operation]) => operation);
   it.each([...byOperation])("%s", (operation, group) => {
@@ -70,13 +70,11 @@ describe("generated pictures", () => {
 });
 
 const DATA = new URL("../../../../../shared/data/", import.meta.url);
-describe.skipIf(!existsSync(DATA))("real pictures (skipped without ../shared/data)", () => {
-  const byPicture = Map.groupBy(real.cases as [string, string, Argument, string][], ([picture]) => picture);
-  it.each([...byPicture])("%s", async (path, group) => {
-    const picture = await readPicture(new URL(path, DATA).pathname);
+describe.skipIf(!existsSync(DATA))("real images (skipped without ../shared/data)", () => {
+  const byImage = Map.groupBy(real.cases as [string, string, Argument, string][], ([image]) => image);
+  it.each([...byImage])("%s", async (path, group) => {
+    const image = await readImageFile(new URL(path, DATA).pathname);
     for (const [, operation, argument, expected] of group)
-      expect(sha(run(picture, operation, argument)), `${operation} ${JSON.stringify(argument)}`).toBe(
-        expected,
-      );
+      expect(sha(run(image, operation, argument)), `${operation} ${JSON.stringify(argument)}`).toBe(expected);
   });
 });

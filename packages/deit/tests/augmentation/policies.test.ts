@@ -108,7 +108,7 @@ describe("policy strings are read as timm reads them", () => {
   });
 });
 
-describe("over 10,000 pictures", () => {
+describe("over 10,000 images", () => {
   const draws = 10_000;
   const interpolation = (): "bicubic" => "bicubic";
   const options = parseRandAugment("rand-m9-mstd0.5-inc1");
@@ -170,7 +170,7 @@ describe("over 10,000 pictures", () => {
 });
 
 test("draws are plain data: through JSON they give the same pixels", () => {
-  const picture = generate(40, 30, "gradient");
+  const image = generate(40, 30, "gradient");
   const options = parseRandAugment("rand-m9-mstd0.5-inc1-n4");
   for (let i = 0; i < 40; i++) {
     const draw = drawRandAugment(options, {
@@ -179,7 +179,7 @@ test("draws are plain data: through JSON they give the same pixels", () => {
       interpolation: () => "bicubic",
     });
     const again = JSON.parse(JSON.stringify(draw)) as Operation[];
-    expect(again.reduce(applyOperation, picture).data).toEqual(draw.reduce(applyOperation, picture).data);
+    expect(again.reduce(applyOperation, image).data).toEqual(draw.reduce(applyOperation, image).data);
   }
 });
 

@@ -25,12 +25,12 @@ describe("erasing", () => {
   const draws = Array.from({ length: DRAWS }, (_, i) => drawErasing(createRandom(1, i), size, options));
   const regions = draws.flat().flatMap((operation) => (operation.op === "erase" ? operation.regions : []));
 
-  test("happens to a quarter of the pictures", () => {
+  test("happens to a quarter of the images", () => {
     near(draws.filter(({ length }) => length > 0).length, DRAWS, 0.25);
     expect(regions.length).toBeGreaterThan(0.99 * draws.flat().length);
   });
 
-  test("takes 2 to 33 % of the picture, aspects of 0.3 to 3.3 alike in the logarithm", () => {
+  test("takes 2 to 33 % of the image, aspects of 0.3 to 3.3 alike in the logarithm", () => {
     const areas = regions.map(({ width, height }) => (width * height) / (32 * 24));
     // rounding to whole pixels moves small areas a little; high boxes that do not fit are drawn again
     expect(Math.min(...areas)).toBeGreaterThan(0.012);
@@ -48,7 +48,7 @@ describe("erasing", () => {
     expect(Math.max(...aspects.map(Math.abs))).toBeLessThan(Math.log(1 / 0.3) + 0.15);
   });
 
-  test("lies anywhere in the picture, its far edges included", () => {
+  test("lies anywhere in the image, its far edges included", () => {
     for (const { left, top, width, height } of regions) {
       expect(left >= 0 && top >= 0 && left + width <= 32 && top + height <= 24).toBe(true);
     }

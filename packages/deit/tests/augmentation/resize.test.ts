@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { crop } from "../../src/augmentation/crop.ts";
-import type { Picture } from "../../src/augmentation/picture.ts";
+import type { RgbImage } from "../../src/augmentation/rgb-image.ts";
 import { type Interpolation, resize } from "../../src/augmentation/resize.ts";
 import golden from "../golden/pil/resize.json" with { type: "json" };
 import { generate, type Kind, sha } from "./generated.ts";
@@ -23,10 +23,10 @@ describe("resize is Pillow's, bit for bit", () => {
     ([width, height, kind, , , , box]) => `${width}×${height} ${kind}${box ? " with a box" : ""}`,
   );
   it.each([...groups])("%s", (_, cases) => {
-    let picture: Picture | undefined;
+    let image: RgbImage | undefined;
     for (const [width, height, kind, toWidth, toHeight, interpolation, box, expected] of cases) {
-      picture ??= generate(width, height, kind);
-      const result = resize(picture, {
+      image ??= generate(width, height, kind);
+      const result = resize(image, {
         width: toWidth,
         height: toHeight,
         interpolation,
@@ -42,7 +42,7 @@ describe("resize is Pillow's, bit for bit", () => {
 });
 
 describe("parts", () => {
-  const picture = generate(97, 61, "noise");
+  const image = generate(97, 61, "noise");
 
   it("a region is a crop beforehand", () => {
     for (const region of [
@@ -57,8 +57,8 @@ describe("parts", () => {
         [20, 51],
         [200, 3],
       ] as const)
-        expect(resize(picture, { width, height, region })).toEqual(
-          resize(crop(picture, region), { width, height }),
+        expect(resize(image, { width, height, region })).toEqual(
+          resize(crop(image, region), { width, height }),
         );
     }
   });
@@ -76,31 +76,31 @@ describe("parts", () => {
       [90, 30],
     ] as const) {
       const region = { left: 2, top: 4, width: 90, height: 50 };
-      expect(resize(picture, { width, height, window })).toEqual(
-        crop(resize(picture, { width, height }), window),
+      expect(resize(image, { width, height, window })).toEqual(
+        crop(resize(image, { width, height }), window),
       );
-      expect(resize(picture, { width, height, window, region })).toEqual(
-        crop(resize(picture, { width, height, region }), window),
+      expect(resize(image, { width, height, window, region })).toEqual(
+        crop(resize(image, { width, height, region }), window),
       );
     }
   });
 
   it("never hands out the source's memory", () => {
-    const same = resize(picture, { width: 97, height: 61 });
-    expect(same).toEqual(picture);
-    same.data[0] = 255 - (picture.data[0] ?? 0);
-    expect(same).not.toEqual(picture);
+    const same = resize(image, { width: 97, height: 61 });
+    expect(same).toEqual(image);
+    same.data[0] = 255 - (image.data[0] ?? 0);
+    expect(same).not.toEqual(image);
   });
 
   it("refuses what it cannot do", () => {
-    expect(() => resize(picture, { width: 0, height: 3 })).toThrow(/0×3/);
+    expect(() => resize(image, { width: 0, height: 3 })).toThrow(/0×3/);
     expect(() =>
-      resize(picture, { width: 3, height: 3, region: { left: 90, top: 0, width: 8, height: 3 } }),
+      resize(image, { width: 3, height: 3, region: { left: 90, top: 0, width: 8, height: 3 } }),
     ).toThrow(/region 8×3 at \(90, 0\)/);
     expect(() =>
-      resize(picture, { width: 3, height: 3, window: { left: 2, top: 0, width: 2, height: 3 } }),
+      resize(image, { width: 3, height: 3, window: { left: 2, top: 0, width: 2, height: 3 } }),
     ).toThrow(/window/);
-    expect(() => resize(picture, { width: 3, height: 3, box: [0, 0, 98, 3] })).toThrow(/box/);
-    expect(() => resize(picture, { width: 3, height: 3, box: [5, 5, 5, 8] })).toThrow(/box/);
+    expect(() => resize(image, { width: 3, height: 3, box: [0, 0, 98, 3] })).toThrow(/box/);
+    expect(() => resize(image, { width: 3, height: 3, box: [5, 5, 5, 8] })).toThrow(/box/);
   });
 });

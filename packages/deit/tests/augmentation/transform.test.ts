@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { crop } from "../../src/augmentation/crop.ts";
-import { readPlanar, writePlanar } from "../../src/augmentation/picture.ts";
+import { readPlanar, writePlanar } from "../../src/augmentation/rgb-image.ts";
 import type { Draw } from "../../src/augmentation/operation.ts";
 import { completePreprocessing, evaluationTransform } from "../../src/augmentation/preprocessing.ts";
 import type { Interpolation } from "../../src/augmentation/resize.ts";
@@ -18,8 +18,8 @@ describe("evaluation", () => {
     "%d×%d to %d, crop ratio %d: torchvision's Resize and CenterCrop",
     (width, height, size, cropRatio, expected) => {
       const transform = createTransform({ mode: "evaluation", size: [size, size], cropRatio });
-      const picture = generate(width, height, "noise");
-      const result = transform.apply(picture, transform.draw(createRandom(0), width, height));
+      const image = generate(width, height, "noise");
+      const result = transform.apply(image, transform.draw(createRandom(0), width, height));
       expect([result.height, result.width]).toEqual([size, size]);
       expect(sha(result)).toBe(expected);
     },
@@ -93,7 +93,7 @@ describe("evaluation", () => {
     ]);
   });
 
-  it("leaves pictures alone that are at most 32 and have the size already, and only those", () => {
+  it("leaves images alone that are at most 32 and have the size already, and only those", () => {
     expect(once({ mode: "evaluation", size: [32, 32] }, 32, 32)).toEqual([]);
     expect(once({ mode: "evaluation", size: [32, 32] }, 64, 64)).toMatchObject([
       { op: "resize", size: [36, 36] },
@@ -129,7 +129,7 @@ describe("training", () => {
     expect(ops(64, 64)).toEqual(new Set(["resize", "resize flip"]));
   });
 
-  it("gives every picture the size asked for", () => {
+  it("gives every image the size asked for", () => {
     for (const kind of ["auto", "resized", "padded", "centre"] as const) {
       for (const size of [
         [32, 32],
@@ -156,22 +156,22 @@ describe("training", () => {
 
   it("does what the draw says: shifted by the crop, black outside, then mirrored", () => {
     const transform = createTransform({ mode: "train", size: [32, 32] });
-    const picture = generate(32, 32, "noise");
+    const image = generate(32, 32, "noise");
     const region = { left: -3, top: 2, width: 32, height: 32 };
-    const shifted = transform.apply(picture, [{ op: "crop", region }]);
-    expect(shifted).toEqual(crop(picture, region));
+    const shifted = transform.apply(image, [{ op: "crop", region }]);
+    expect(shifted).toEqual(crop(image, region));
     expect([...shifted.data.subarray(0, 9)]).toEqual(Array.from({ length: 9 }, () => 0));
-    expect([...shifted.data.subarray(9, 12)]).toEqual([...picture.data.subarray(2 * 96, 2 * 96 + 3)]);
-    const mirrored = transform.apply(picture, [{ op: "crop", region }, { op: "flip" }]);
+    expect([...shifted.data.subarray(9, 12)]).toEqual([...image.data.subarray(2 * 96, 2 * 96 + 3)]);
+    const mirrored = transform.apply(image, [{ op: "crop", region }, { op: "flip" }]);
     expect([...mirrored.data.subarray(93, 96)]).toEqual([0, 0, 0]);
   });
 
-  it("makes a picture again from its draw, through JSON", () => {
+  it("makes an image again from its draw, through JSON", () => {
     const transform = createTransform({ mode: "train", size: [40, 40] });
-    const picture = generate(90, 70, "noise");
+    const image = generate(90, 70, "noise");
     const draw = transform.draw(createRandom(3, "sample", 1, 2, 0), 90, 70);
-    expect(transform.apply(picture, JSON.parse(JSON.stringify(draw)) as Draw)).toEqual(
-      transform.apply(picture, draw),
+    expect(transform.apply(image, JSON.parse(JSON.stringify(draw)) as Draw)).toEqual(
+      transform.apply(image, draw),
     );
     expect(transform.draw(createRandom(3, "sample", 1, 2, 0), 90, 70)).toEqual(draw);
   });
@@ -192,11 +192,11 @@ describe("training", () => {
 
 describe("planes", () => {
   it("go to their place in the batch and back", () => {
-    const picture = generate(5, 4, "noise");
+    const image = generate(5, 4, "noise");
     const batch = new Uint8Array(2 * 60);
-    writePlanar(picture, batch, 60);
+    writePlanar(image, batch, 60);
     expect(batch.subarray(0, 60).every((x) => x === 0)).toBe(true);
-    expect(batch[60 + 20 + 7]).toBe(picture.data[7 * 3 + 1]);
-    expect(readPlanar(batch, { width: 5, height: 4, offset: 60 })).toEqual(picture);
+    expect(batch[60 + 20 + 7]).toBe(image.data[7 * 3 + 1]);
+    expect(readPlanar(batch, { width: 5, height: 4, offset: 60 })).toEqual(image);
   });
 });

@@ -185,7 +185,7 @@ it("a training step spends its time in its blocks, forward and backward", async 
   expect(report.parts.map(({ name }) => name)).toEqual(expect.arrayContaining(["attn", "mlp", "norm1"]));
   for (const entries of [report.phases, report.parts, report.layers, report.operations])
     expect(entries.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 6);
-  // Three forward passes' products, but for the tokens that the last block does not compute and the pictures' gradient.
+  // Three forward passes' products, but for the tokens that the last block does not compute and the images' gradient.
   const ratio = work(report) / (2 * 2 * 3 * createModel(MODEL).macs);
   expect(ratio).toBeGreaterThan(0.7);
   expect(ratio).toBeLessThan(1.05);

@@ -10,11 +10,11 @@ import { runCommand } from "./run-command.ts";
 
 let root = "";
 let model = "";
-let picture = "";
+let imageFile = "";
 beforeAll(async () => {
   root = await temporaryFolder();
   const dataPath = await writePhotos(join(root, "photos"), { perClass: 4 });
-  picture = join(dataPath, "disc", "0.png");
+  imageFile = join(dataPath, "disc", "0.png");
   model = join(root, "plain");
   await train(tinyRun({ dataPath, outputDir: model, epochs: 1 }));
 }, 60_000);
@@ -25,15 +25,15 @@ async function deit(...words: string[]): Promise<Outcome> {
 
 describe("attention", () => {
   it("--json prints numbers alone and writes nothing without --out", async () => {
-    const { code, out } = await deit("attention", model, picture, "--json", "--layer", "4");
+    const { code, out } = await deit("attention", model, imageFile, "--json", "--layer", "4");
     expect(code).toBe(0);
     const said = JSON.parse(out) as {
-      pictures: {
+      images: {
         tokens: { rollout: { patches: number[] }; heads: { layer: number; patches: number[] }[] }[];
       }[];
     };
     expect(said).toMatchObject({ layers: 4, headsPerLayer: 2, grid: [4, 4], tokens: ["class"] });
-    const [token] = said.pictures[0]?.tokens ?? [];
+    const [token] = said.images[0]?.tokens ?? [];
     expect(token?.rollout.patches).toHaveLength(16);
     expect(token?.heads.map(({ layer, patches }) => [layer, patches.length])).toEqual([
       [4, 16],
@@ -46,7 +46,7 @@ describe("attention", () => {
     const { code, out } = await deit(
       "attention",
       model,
-      picture,
+      imageFile,
       "--out",
       folder,
       "--head",
@@ -68,19 +68,19 @@ describe("attention", () => {
     ]);
   });
 
-  it("goes past files that are no pictures; what it writes is whole", async () => {
+  it("goes past files that are no images; what it writes is whole", async () => {
     const folder = join(root, "some");
     const broken = join(root, "broken.jpg");
-    await writeFile(broken, "no picture");
-    const images = [broken, picture, join(root, "nowhere.png"), join(root, "photos", "ring", "0.png")];
+    await writeFile(broken, "no image");
+    const images = [broken, imageFile, join(root, "nowhere.png"), join(root, "photos", "ring", "0.png")];
     const { code, err } = await deit("attention", model, ...images, "--out", folder, "--json");
     expect(code, err).toBe(0);
     expect(err).toContain("broken.jpg");
     expect(err).toContain("nowhere.png cannot be read");
-    const { pictures, layers } = JSON.parse(await readFile(join(folder, "attention.json"), "utf8"));
+    const { images: shown, layers } = JSON.parse(await readFile(join(folder, "attention.json"), "utf8"));
     expect(layers).toBe(4);
-    expect(pictures.map(({ image }: { image: string }) => image)).toEqual([images[1], images[3]]);
-    for (const { to, entropy, effectivePatches } of pictures[0].tokens[0].heads) {
+    expect(shown.map(({ image }: { image: string }) => image)).toEqual([images[1], images[3]]);
+    for (const { to, entropy, effectivePatches } of shown[0].tokens[0].heads) {
       expect(to.class + to.patches).toBeCloseTo(1, 5);
       expect(effectivePatches).toBeCloseTo(Math.exp(entropy), 4);
       expect(effectivePatches).toBeLessThanOrEqual(16.001);
@@ -93,10 +93,10 @@ describe("attention", () => {
     expect((await readdir(folder)).filter((name) => name.endsWith(".tmp"))).toEqual([]);
   });
 
-  it("leaves nothing half written when no file is a picture", async () => {
+  it("leaves nothing half written when no file is an image", async () => {
     const folder = join(root, "none");
     const broken = join(root, "broken.jpg");
-    await writeFile(broken, "no picture");
+    await writeFile(broken, "no image");
     const { code, err } = await deit("attention", model, broken, join(root, "nowhere.png"), "--out", folder);
     expect([code, existsSync(folder)]).toEqual([1, false]);
     expect(err).toContain("error:");
@@ -104,12 +104,12 @@ describe("attention", () => {
 
   it("makes no folder for a model that is not there", async () => {
     const folder = join(root, "never");
-    const { code, err } = await deit("attention", join(root, "none.safetensors"), picture, "--out", folder);
+    const { code, err } = await deit("attention", join(root, "none.safetensors"), imageFile, "--out", folder);
     expect([code, existsSync(folder)]).toEqual([1, false]);
     expect(err).toContain("there is no checkpoint");
-    const file = await deit("attention", model, picture, "--out", picture);
+    const file = await deit("attention", model, imageFile, "--out", imageFile);
     expect(file.code).toBe(1);
-    expect(file.err).toContain(`${picture}: something else has that name`);
+    expect(file.err).toContain(`${imageFile}: something else has that name`);
     expect(file.err).toContain("files/not-written");
   });
 
@@ -120,7 +120,7 @@ describe("attention", () => {
     [["--token", "distillation"], 2, "deit_w64d4_patch4_32 has no distillation token, it is a plain model"],
     [["--head-fusion", "sum"], 2, "Allowed choices are mean, max, min."],
   ])("refuses %s", async (words, exit, message) => {
-    const { code, out, err } = await deit("attention", model, picture, "--json", ...words);
+    const { code, out, err } = await deit("attention", model, imageFile, "--json", ...words);
     expect([code, out]).toEqual([exit, ""]);
     expect(err).toContain(message);
     expect(err).not.toMatch(/^\s+at /m);

@@ -1,4 +1,4 @@
-/** `deit eval`, `deit analyze agreement` and others on pictures in this process: their documents, their tables, what they refuse. */
+/** `deit eval`, `deit analyze agreement` and others on images in this process: their documents, their tables, what they refuse. */
 import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -79,12 +79,12 @@ it("eval of several prints them side by side, and writes what it is asked to", T
 });
 
 it(
-  "a run under a name or in any place gives its pictures, and each model has a crop of its own",
+  "a run under a name or in any place gives its images, and each model has a crop of its own",
   TIME,
   async () => {
     const run = join(root, "run");
     await mkdir(run);
-    await copyFile(at("plain"), join(run, "best.safetensors")); // which says that its crop is all of the picture
+    await copyFile(at("plain"), join(run, "best.safetensors")); // which says that its crop is all of the image
     const args = { dataPath: photos, valSplit: 0.5, seed: 0, evalCropRatio: 0.5 };
     await writeFile(join(run, "args.yaml"), JSON.stringify(args));
     await writeRandomModel(at("bare"), { model: "deit_w64d4_patch4_32", seed: 4 });

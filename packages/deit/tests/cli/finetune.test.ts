@@ -1,4 +1,4 @@
-/** `deit finetune` and `deit export` from end to end, on small generated pictures. */
+/** `deit finetune` and `deit export` from end to end, on small generated images. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -19,7 +19,7 @@ beforeAll(async () => {
 const QUICK = ["--epochs", "1", "--device", "cpu", "--threads", "1", "--workers", "0"];
 
 describe("deit finetune", () => {
-  it("chooses for checkpoint and pictures, and ends with a model, its report and its export", async () => {
+  it("chooses for checkpoint and images, and ends with a model, its report and its export", async () => {
     const out = join(root, "tuned");
     const {
       code,

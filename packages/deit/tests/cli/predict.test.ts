@@ -23,7 +23,7 @@ beforeAll(async () => {
   photos = await writePhotos(join(root, "photos"), { perClass: 3 });
   await rename(join(photos, "disc/2.png"), join(photos, 'disc/a "b", c.png'));
   await mkdir(join(root, "mixed"));
-  await writeFile(join(root, "mixed/bad.jpg"), "no picture");
+  await writeFile(join(root, "mixed/bad.jpg"), "no image");
   await sharp({ create: { width: 9, height: 9, channels: 3, background: "red" } }).toFile(
     join(root, "mixed/good.png"),
   );
@@ -41,7 +41,7 @@ interface Result {
   readonly predictions: readonly { readonly index: number; readonly label: string; readonly score: number }[];
 }
 
-it("prints a table with a line for each picture that says what --json says", async () => {
+it("prints a table with a line for each image that says what --json says", async () => {
   const [json, table] = [await predict(photos, "--json"), await predict(photos, "--csv")];
   expect([json.code, table.code, json.err, table.err]).toEqual([0, 0, "", ""]);
   const results = JSON.parse(json.out) as Result[];

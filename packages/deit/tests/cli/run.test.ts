@@ -119,7 +119,7 @@ describe("wrong usage exits with 2, says how to fix it and shows no stack", () =
 describe("deit train --print-config", () => {
   it("is YAML with the source of every value", async () => {
     const path = join(folder, "mine.yaml");
-    await writeFile(path, "data-path: pictures\nlr: 0.002\nepochs: 5\n");
+    await writeFile(path, "data-path: images\nlr: 0.002\nepochs: 5\n");
     const { code, out, err } = await deit([
       "train",
       path,
@@ -169,13 +169,13 @@ describe("deit train --print-config", () => {
   it("continues a run folder with its own options", async () => {
     const path = join(folder, "moved");
     await mkdir(path);
-    const args = optionsToYaml(parseTrainOptions({ dataPath: "pictures", lr: 0.5, outputDir: "elsewhere" }));
+    const args = optionsToYaml(parseTrainOptions({ dataPath: "images", lr: 0.5, outputDir: "elsewhere" }));
     await writeFile(join(path, "args.yaml"), `args:\n${args.replaceAll(/^(?=.)/gm, "  ")}sessions: []\n`);
     const { out } = await deit(["train", path, "--print-config", "--json"]);
     expect(JSON.parse(out)).toMatchObject({
       lr: { value: 0.5 },
       outputDir: { value: path },
-      dataPath: { value: "pictures" },
+      dataPath: { value: "images" },
     });
   });
 });
@@ -184,7 +184,7 @@ it("deit train --json-schema is JSON", async () => {
   expect(JSON.parse((await deit(["train", "--json-schema"])).out)).toMatchObject({ type: "object" });
 });
 
-/** Two classes of plain pictures, red cats and blue dogs. */
+/** Two classes of plain images, red cats and blue dogs. */
 async function makePhotos(): Promise<string> {
   const photos = join(folder, "photos");
   for (const [name, count, background] of [
@@ -193,14 +193,14 @@ async function makePhotos(): Promise<string> {
   ] as const) {
     await mkdir(join(photos, name), { recursive: true });
     for (let i = 0; i < count; i++) {
-      const picture = sharp({ create: { width: 90 + i, height: 60, channels: 3, background } });
-      await picture.png().toFile(join(photos, name, `${i}.png`));
+      const image = sharp({ create: { width: 90 + i, height: 60, channels: 3, background } });
+      await image.png().toFile(join(photos, name, `${i}.png`));
     }
   }
   return photos;
 }
 
-describe("a folder of pictures", () => {
+describe("a folder of images", () => {
   it("is described by deit data info", async () => {
     const { code, out, err } = await deit(["data", "info", await makePhotos(), "--json"]);
     expect([code, err]).toEqual([0, ""]);
@@ -250,7 +250,7 @@ describe("a folder of pictures", () => {
   });
 });
 
-describe("from pictures to predictions", () => {
+describe("from images to predictions", () => {
   it("train, eval and predict each print one JSON document with the agreed keys", async () => {
     const photos = await makePhotos();
     const out = join(folder, "run");

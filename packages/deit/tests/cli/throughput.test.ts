@@ -14,7 +14,7 @@ let model = "";
 beforeAll(async () => {
   root = await temporaryFolder();
   photos = await writePhotos(join(root, "photos"), { perClass: 2 });
-  await writeFile(join(photos, "disc", "broken.png"), "no picture");
+  await writeFile(join(photos, "disc", "broken.png"), "no image");
   model = join(root, "own.safetensors");
   await writeRandomModel(model, { model: "deit_w64d4_patch4_32", classes: CLASSES });
 }, 60_000);
@@ -52,7 +52,7 @@ it("measures, writes, says what it could not read; a second call shows what is k
   expect(shown.out).toContain(`written to ${folder}: throughput.json, throughput.csv, index.html`);
 }, 120_000);
 
-it("of a run's pictures, those are measured that it held back", async () => {
+it("of a run's images, those are measured that it held back", async () => {
   const own = join(root, "run");
   await mkdir(own);
   await copyFile(model, join(own, "best.safetensors"));

@@ -32,12 +32,12 @@ describe("finetuneDefaults", () => {
     });
   });
 
-  test("hold back a larger part of few pictures to measure with", () => {
+  test("hold back a larger part of few images to measure with", () => {
     const part = (images: number): number | undefined => finetuneDefaults({ ...FLOWERS, images }).valSplit;
     expect([part(36), part(800)]).toEqual([0.2, undefined]);
   });
 
-  test("take about ten minutes: fewer epochs of more pictures, 3 at least and 20 at most", () => {
+  test("take about ten minutes: fewer epochs of more images, 3 at least and 20 at most", () => {
     const epochs = (changes: Partial<FinetuneFacts>): number | undefined =>
       finetuneDefaults({ ...FLOWERS, ...changes }).epochs;
     expect(epochs({ images: 400 })).toBe(20);
@@ -48,19 +48,19 @@ describe("finetuneDefaults", () => {
     expect(epochs({ macs: 0.31e9 })).toBe(20);
   });
 
-  test("few pictures make small batches, unequal classes are weighed, a distilled model learns with both heads", () => {
+  test("few images make small batches, unequal classes are weighed, a distilled model learns with both heads", () => {
     expect(finetuneDefaults({ ...FLOWERS, images: 5 }).batchSize).toBe(5);
     expect(finetuneDefaults({ ...FLOWERS, images: 130 }).batchSize).toBe(16);
     expect(finetuneDefaults({ ...FLOWERS, imbalance: 3 }).classWeights).toBe("balanced");
     expect(finetuneDefaults({ ...FLOWERS, distilled: true }).distillationType).toBe("labels");
   });
 
-  test("small pictures keep their edges", () => {
+  test("small images keep their edges", () => {
     expect(finetuneDefaults({ ...FLOWERS, medianSize: 32, inputSize: [112, 112] }).evalCropRatio).toBe(1);
   });
 });
 
-test("pictures without detail are seen at half the size, in whole patches", () => {
+test("images without detail are seen at half the size, in whole patches", () => {
   const size = (medianSize: number, own: readonly [number, number] = [224, 224]): readonly number[] =>
     fittingSize(own, { medianSize, patchSize: 16 });
   expect(size(500)).toEqual([224, 224]);

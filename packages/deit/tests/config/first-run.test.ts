@@ -5,7 +5,7 @@ import { parseTrainOptions } from "../../src/config/resolve.ts";
 const twoCores = guessRate(2);
 
 describe("the first run", () => {
-  it("takes a wider model for few pictures, the smallest for many", () => {
+  it("takes a wider model for few images, the smallest for many", () => {
     const few = firstRunDefaults({ images: 500, medianSize: 32, imagesPerSecondEstimate: twoCores });
     const many = firstRunDefaults({ images: 50_000, medianSize: 32, imagesPerSecondEstimate: twoCores });
     expect(few.model).toBe("deit_w128d6_patch4_32");
@@ -22,7 +22,7 @@ describe("the first run", () => {
   });
 
   it.each([1, 5, 30, 63, 64, 600, 5000, 60_000, 1_300_000])(
-    "has full batches and valid options for %d pictures",
+    "has full batches and valid options for %d images",
     (images) => {
       for (const medianSize of [0, 28, 500]) {
         const defaults = firstRunDefaults({ images, medianSize, imagesPerSecondEstimate: twoCores });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { optionsToYaml } from "../../src/config/print.ts";
 import { listRecipes, loadRecipe } from "../../src/config/recipe.ts";
-import { parseTrainOptions, requirePictures, resolveTrainOptions } from "../../src/config/resolve.ts";
+import { parseTrainOptions, requireImages, resolveTrainOptions } from "../../src/config/resolve.ts";
 
 let folder = "";
 beforeAll(async () => {
@@ -95,7 +95,7 @@ it("every recipe of the package holds known options, and opens with its command,
   expect(recipes.length).toBeGreaterThan(1);
   for (const { name, path } of recipes) {
     const { options } = resolveTrainOptions([await loadRecipe(name)]);
-    if (options.dataSet !== "folder") requirePictures(options); // ImageNet's place is the user's to say
+    if (options.dataSet !== "folder") requireImages(options); // ImageNet's place is the user's to say
     const comment = (await readFile(path, "utf8")).split("*/")[0];
     expect(comment).toMatch(new RegExp(`deit (?:train|finetune) ${name}\\b`));
     for (const part of ["Time:", "Expected:"]) expect(comment, name).toContain(part);

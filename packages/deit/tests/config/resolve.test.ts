@@ -244,7 +244,7 @@ describe("from code", () => {
     expect(parseTrainOptions(options)).toEqual(options);
   });
 
-  it("asks for pictures", () => {
+  it("asks for images", () => {
     expect(() => parseTrainOptions({})).toThrow("which images?");
   });
 });

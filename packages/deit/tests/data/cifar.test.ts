@@ -2,7 +2,7 @@ import { truncate } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { readPlanar } from "../../src/augmentation/picture.ts";
+import { readPlanar } from "../../src/augmentation/rgb-image.ts";
 import { CIFAR100_CLASSES, CIFAR10_CLASSES } from "../../src/data/cifar-classes.ts";
 import { packSheet, parseSheetLabels, PIXEL_BYTES } from "../../src/data/cifar.ts";
 import { openDataset } from "../../src/data/dataset.ts";
@@ -14,7 +14,7 @@ import { generate } from "../augmentation/generated.ts";
 import { writeCifar } from "./cifar-files.ts";
 import { temporaryFolder, writeText } from "./temporary.ts";
 
-const picture = generate(32, 32, "noise");
+const image = generate(32, 32, "noise");
 
 describe("binary files", () => {
   it.each([
@@ -24,8 +24,8 @@ describe("binary files", () => {
     for (const place of [inside, other]) {
       const folder = await temporaryFolder();
       await writeCifar(join(folder, place), name, {
-        0: { label: 3, picture },
-        9999: { label: classes - 1, picture },
+        0: { label: 3, image },
+        9999: { label: classes - 1, image },
       });
       expect((await locateDataset(folder)).train).toEqual({
         kind: "cifar",
@@ -41,7 +41,7 @@ describe("binary files", () => {
         false,
       ]);
       expect([train.labels[0], train.labels[1], validation?.labels[9999]]).toEqual([3, 0, classes - 1]);
-      expect(await validation?.read(9999)).toEqual(picture);
+      expect(await validation?.read(9999)).toEqual(image);
       expect((await train.read(5)).data.every((x) => x === 0)).toBe(true);
       expect(validation?.describe(12)).toBe(`${name} test 12`);
       const again = await openDataset(train.source, { memory: train.memory });
@@ -51,7 +51,7 @@ describe("binary files", () => {
 
   it("tells damaged and missing files", async () => {
     const folder = await temporaryFolder();
-    await writeCifar(folder, "cifar10", { 7: { label: 12, picture } });
+    await writeCifar(folder, "cifar10", { 7: { label: 12, image } });
     await expect(
       openDataset({ kind: "cifar", name: "cifar10", path: folder, split: "test" }),
     ).rejects.toThrow(/record 7 of cifar10 test has class 12/);
@@ -81,15 +81,15 @@ describe("PNG sheets", () => {
 
   it("give the same records as the binary files", async () => {
     const pixels = new Uint8Array(rows * PIXEL_BYTES);
-    pixels.set(picture.data, 0);
-    pixels.set(picture.data, 9999 * PIXEL_BYTES);
+    pixels.set(image.data, 0);
+    pixels.set(image.data, 9999 * PIXEL_BYTES);
     const png = await sharp(pixels, { raw: { width: 1024, height: rows, channels: 3 } })
       .png({ compressionLevel: 1 })
       .toBuffer();
     const records = await packSheet(png, labels, "sheet.png");
     expect(records.length).toBe(rows * 3073);
     expect([records[0], records[9999 * 3073], records[3073 * 3]]).toEqual([0, 9, 3]);
-    expect(readPlanar(records, { width: 32, height: 32, offset: 9999 * 3073 + 1 })).toEqual(picture);
+    expect(readPlanar(records, { width: 32, height: 32, offset: 9999 * 3073 + 1 })).toEqual(image);
 
     const folder = await temporaryFolder();
     await Promise.all(
@@ -104,7 +104,7 @@ describe("PNG sheets", () => {
     );
     const { train, validation } = await openDatasets({ dataPath: folder });
     expect([train.labels[13], train.labels[49_999], validation?.labels[9999]]).toEqual([3, 7, 9]);
-    expect(await train.read(29_999)).toEqual(picture);
+    expect(await train.read(29_999)).toEqual(image);
   });
 
   it("must have the right size and labels", async () => {

@@ -10,7 +10,7 @@ import { writePhotos } from "../training/photos.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const IMAGENET = { numClasses: 1000, classes: undefined };
-const AT = { path: "pictures" };
+const AT = { path: "images" };
 
 test("ImageNet's classes are in the order of their ids, as sorted folders are", () => {
   const wnids = imageNetClasses().map(({ wnid }) => wnid);
@@ -54,7 +54,7 @@ describe("classKeys", () => {
   test("as many folders as classes are the classes; fewer without names are refused", () => {
     expect(classKeys(["a", "b"], { numClasses: 2, classes: undefined }, AT)).toBeUndefined();
     expect(() => classKeys(["a", "b"], { numClasses: 3, classes: undefined }, AT)).toThrow(
-      /pictures has 2 classes, the model 3, and it does not name them/,
+      /images has 2 classes, the model 3, and it does not name them/,
     );
   });
 });

@@ -22,7 +22,7 @@ async function failure(promise: Promise<unknown>): Promise<DataError> {
 }
 
 describe("folder of classes", () => {
-  it("sorts classes and pictures, looks into sub-folders, leaves hidden and other files out", async () => {
+  it("sorts classes and images, looks into sub-folders, leaves hidden and other files out", async () => {
     const path = await temporaryFolder();
     for (const file of [
       "dog/b.png",
@@ -34,7 +34,7 @@ describe("folder of classes", () => {
       "cat/._1.png",
     ])
       await writeImage(join(path, file.replace("JPG", "jpg")));
-    await writeText(join(path, "dog", "notes.txt"), "no picture");
+    await writeText(join(path, "dog", "notes.txt"), "no image");
     await writeText(join(path, ".DS_Store"), "");
     await writeImage(join(path, "__MACOSX", "1.png"));
     await writeImage(join(path, ".cache", "1.png"));
@@ -128,7 +128,7 @@ describe("labels.csv", () => {
     });
   });
 
-  it("says how many pictures beside it are not listed", async () => {
+  it("says how many images beside it are not listed", async () => {
     const path = await write("a.png,0\nmore/d.png,1\n", [
       "images/a.png",
       "images/b.png",
@@ -136,7 +136,7 @@ describe("labels.csv", () => {
       "images/more/d.png",
       "elsewhere.png",
     ]);
-    await writeText(join(path, "images", "notes.txt"), "no picture");
+    await writeText(join(path, "images", "notes.txt"), "no image");
     const notes: string[] = [];
     const onNote = (note: string): void => void notes.push(note);
     const said = [`${path}: left out 2 not listed in labels.csv (b.png, more/c.png)`];
@@ -205,7 +205,7 @@ describe("subsets", () => {
     expect(split("train")).toEqual(split("train").toSorted());
   });
 
-  it("holds back a picture of every class that has two, and leaves one to train on", () => {
+  it("holds back an image of every class that has two, and leaves one to train on", () => {
     const few = Int32Array.of(0, 1, 1, 2, 2, 2);
     expect(select(few, { rule: "split", part: "validation", fraction: 0.01, seed: 0 }).length).toBe(2);
     expect(
@@ -335,7 +335,7 @@ describe("finding the parts", () => {
     ]);
   });
 
-  it("splits training pictures as training did: with holdOut, or where nothing else is there", async () => {
+  it("splits training images as training did: with holdOut, or where nothing else is there", async () => {
     const path = await temporaryFolder();
     await writeClasses(join(path, "train"), { a: 10, b: 10 });
     const alone = { dataPath: path, valSplit: 0.2, seed: 4 };
@@ -369,7 +369,7 @@ describe("finding the parts", () => {
 
 const data = new URL("../../../../../shared/data/", import.meta.url);
 describe.skipIf(!existsSync(data))("real datasets (needs ../shared/data)", () => {
-  it("finds their pictures", async () => {
+  it("finds their images", async () => {
     const open = async (name: string): Promise<number[]> => {
       const { train, validation } = await openDatasets({ dataPath: fileURLToPath(new URL(name, data)) });
       return [train.length, validation?.length ?? 0, train.classes.length];

@@ -6,7 +6,7 @@ import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createTransform } from "../../src/augmentation/transform.ts";
 import { resize } from "../../src/augmentation/resize.ts";
-import { decodePicture, readPicture, isHeic, inFlight } from "../../src/data/decode.ts";
+import { decodeImage, readImageFile, isHeic, inFlight } from "../../src/data/decode.ts";
 import { readsHeic } from "../../src/data/heic.ts";
 import { DataError } from "../../src/errors.ts";
 import { createRandom } from "../../src/random.ts";
@@ -14,7 +14,7 @@ import { generate, sha } from "../augmentation/generated.ts";
 import files from "../golden/pil/files.json" with { type: "json" };
 import heic from "../golden/pil/heic.json" with { type: "json" };
 import kinds from "../golden/pil/kinds.json" with { type: "json" };
-import golden from "../golden/pil/pictures.json" with { type: "json" };
+import golden from "../golden/pil/images.json" with { type: "json" };
 import { image, temporaryFolder, writeImage, writeText } from "./temporary.ts";
 
 let folder = "";
@@ -24,7 +24,7 @@ beforeAll(async () => {
 const at = (name: string): string => join(folder, name);
 
 describe("kinds of files", () => {
-  const picture = generate(20, 14, "noise");
+  const generated = generate(20, 14, "noise");
 
   it.each(["png", "webp", "gif", "tiff"] as const)("%s keeps its pixels", async (format) => {
     const few = generate(20, 12, "checker"); // eight colours: a gif holds them
@@ -34,12 +34,12 @@ describe("kinds of files", () => {
         format === "webp" ? { lossless: true } : format === "tiff" ? { compression: "lzw" } : {},
       )
       .toFile(at(`a.${format}`));
-    expect(await readPicture(at(`a.${format}`))).toEqual(few);
+    expect(await readImageFile(at(`a.${format}`))).toEqual(few);
   });
 
   it.each(["jpg", "avif"])("%s is near its pixels", async (ending) => {
     await image(40, 30, "gradient").toFile(at(`a.${ending}`));
-    const found = await readPicture(at(`a.${ending}`));
+    const found = await readImageFile(at(`a.${ending}`));
     expect([found.width, found.height, found.data.length]).toEqual([40, 30, 3600]);
   });
 
@@ -56,35 +56,35 @@ describe("kinds of files", () => {
       .toFile(at("grey16.png"));
     expect((await sharp(at("grey16.png")).metadata()).depth).toBe("ushort");
     const expected = Uint8Array.from({ length: 90 }, (_, i) => levels[Math.floor(i / 3)] ?? 0);
-    expect((await readPicture(at("grey.png"))).data).toEqual(expected);
-    expect((await readPicture(at("grey16.png"))).data).toEqual(expected);
+    expect((await readImageFile(at("grey.png"))).data).toEqual(expected);
+    expect((await readImageFile(at("grey16.png"))).data).toEqual(expected);
   });
 
   it("drops alpha without blending, as PIL", async () => {
     const rgba = Uint8Array.from({ length: 20 * 14 * 4 }, (_, i) =>
-      i % 4 === 3 ? (i * 7) % 256 : (picture.data[Math.floor(i / 4) * 3 + (i % 4)] ?? 0),
+      i % 4 === 3 ? (i * 7) % 256 : (generated.data[Math.floor(i / 4) * 3 + (i % 4)] ?? 0),
     );
     await sharp(rgba, { raw: { width: 20, height: 14, channels: 4 } })
       .png()
       .toFile(at("alpha.png"));
-    expect(await readPicture(at("alpha.png"))).toEqual(picture);
+    expect(await readImageFile(at("alpha.png"))).toEqual(generated);
     const greyAlpha = Uint8Array.from({ length: 24 }, (_, i) => (i % 2 === 1 ? 10 * i : 100 + i));
     await sharp(greyAlpha, { raw: { width: 4, height: 3, channels: 2 } })
       .png()
       .toFile(at("grey-alpha.png"));
-    expect([...(await readPicture(at("grey-alpha.png"))).data.subarray(0, 6)]).toEqual([
+    expect([...(await readImageFile(at("grey-alpha.png"))).data.subarray(0, 6)]).toEqual([
       100, 100, 100, 102, 102, 102,
     ]);
   });
 
   it.each(files.cases)("$name: PIL's pixels", async ({ base64, name, sha256 }) => {
-    expect(sha(await decodePicture(Buffer.from(base64, "base64"), name))).toBe(sha256);
+    expect(sha(await decodeImage(Buffer.from(base64, "base64"), name))).toBe(sha256);
   });
 
   it.each(kinds.cases)(
     "$name: PIL's pixels, transparent ones too",
     async ({ base64, name, size, sha256 }) => {
-      const found = await decodePicture(Buffer.from(base64, "base64"), name);
+      const found = await decodeImage(Buffer.from(base64, "base64"), name);
       expect([[found.width, found.height], sha(found)]).toEqual([size, sha256]);
     },
   );
@@ -95,14 +95,14 @@ describe("kinds of files", () => {
     [6, 14, 20],
     [8, 14, 20],
   ])("applies EXIF orientation %d", async (orientation, width, height) => {
-    await sharp(picture.data, { raw: { width: 20, height: 14, channels: 3 } })
+    await sharp(generated.data, { raw: { width: 20, height: 14, channels: 3 } })
       .withMetadata({ orientation })
       .png()
       .toFile(at(`exif${orientation}.png`));
-    const found = await readPicture(at(`exif${orientation}.png`));
+    const found = await readImageFile(at(`exif${orientation}.png`));
     expect([found.width, found.height]).toEqual([width, height]);
     const first = { 1: 0, 3: 20 * 14 - 1, 6: 20 * 13, 8: 19 }[orientation] ?? -1; // the stored pixel that is shown first
-    expect([...found.data.subarray(0, 3)]).toEqual([...picture.data.subarray(first * 3, first * 3 + 3)]);
+    expect([...found.data.subarray(0, 3)]).toEqual([...generated.data.subarray(first * 3, first * 3 + 3)]);
   });
 });
 
@@ -113,24 +113,24 @@ describe("broken files are named", () => {
     const bytes = await readFile(file);
     for (const part of [0.3, 0.6, 0.9]) {
       await writeFile(at(`cut.${ending}`), bytes.subarray(0, Math.floor(bytes.length * part)));
-      await expect(readPicture(at(`cut.${ending}`))).rejects.toThrow(DataError);
-      await expect(readPicture(at(`cut.${ending}`))).rejects.toThrow(`cut.${ending} is not a whole image`);
+      await expect(readImageFile(at(`cut.${ending}`))).rejects.toThrow(DataError);
+      await expect(readImageFile(at(`cut.${ending}`))).rejects.toThrow(`cut.${ending} is not a whole image`);
     }
   });
 
   it("text, an empty file, no file", async () => {
-    await writeText(at("text.jpg"), "this is no picture");
-    await expect(readPicture(at("text.jpg"))).rejects.toThrow(
+    await writeText(at("text.jpg"), "this is no image");
+    await expect(readImageFile(at("text.jpg"))).rejects.toThrow(
       /text\.jpg is not a whole image: its content is in no image format that is read/,
     );
     await writeText(at("empty.jpg"), "");
-    await expect(readPicture(at("empty.jpg"))).rejects.toThrow(/empty\.jpg is empty/);
-    await expect(readPicture(at("none.jpg"))).rejects.toThrow(/none\.jpg cannot be read: ENOENT/);
+    await expect(readImageFile(at("empty.jpg"))).rejects.toThrow(/empty\.jpg is empty/);
+    await expect(readImageFile(at("none.jpg"))).rejects.toThrow(/none\.jpg cannot be read: ENOENT/);
   });
 
-  it("a picture of one pixel is whole", async () => {
+  it("an image of one pixel is whole", async () => {
     await writeImage(at("one.png"), 1, 1);
-    expect((await readPicture(at("one.png"))).data.length).toBe(3);
+    expect((await readImageFile(at("one.png"))).data.length).toBe(3);
   });
 });
 
@@ -139,13 +139,15 @@ describe.skipIf(!existsSync(data))("real photographs (needs ../shared/data)", ()
   it.each(golden.cases)(
     "$file is decoded, resized and cropped as by PIL and torchvision",
     async ({ file, decoded, evaluation, crop }) => {
-      const picture = await readPicture(new URL(file, data).pathname);
-      expect(sha(picture)).toBe(decoded);
-      const { width, height } = picture;
+      const generated = await readImageFile(new URL(file, data).pathname);
+      expect(sha(generated)).toBe(decoded);
+      const { width, height } = generated;
       const transform = createTransform({ mode: "evaluation", size: [224, 224] });
-      expect(sha(transform.apply(picture, transform.draw(createRandom(0), width, height)))).toBe(evaluation);
+      expect(sha(transform.apply(generated, transform.draw(createRandom(0), width, height)))).toBe(
+        evaluation,
+      );
       const region = { left: 11, top: 7, width: width - 23 - 11, height: Math.floor(height / 2) - 7 };
-      expect(sha(resize(picture, { width: 224, height: 224, region }))).toBe(crop);
+      expect(sha(resize(generated, { width: 224, height: 224, region }))).toBe(crop);
     },
   );
 });
@@ -154,7 +156,7 @@ describe("images as people have them", () => {
   it("HEIC, whatever it is called, where the optional decoder is installed", async () => {
     const bytes = Buffer.from(heic.base64, "base64");
     expect([readsHeic, isHeic(bytes)]).toEqual([true, true]);
-    const found = await decodePicture(bytes, "IMG_1.jpg");
+    const found = await decodeImage(bytes, "IMG_1.jpg");
     expect([found.width, found.height]).toEqual(heic.size);
     for (const [x = 0, y = 0, ...expected] of heic.pixels) {
       const at = 3 * (y * found.width + x);
@@ -162,7 +164,7 @@ describe("images as people have them", () => {
         expect(Math.abs((found.data[at + c] ?? -99) - value)).toBeLessThanOrEqual(4);
     }
     for (const part of [40, 200, bytes.length - 50])
-      expect(await failure(decodePicture(bytes.subarray(0, part), "cut.heic"))).toBe("data/broken-image");
+      expect(await failure(decodeImage(bytes.subarray(0, part), "cut.heic"))).toBe("data/broken-image");
   });
 
   it("AVIF begins as HEIC does, and is not taken for it", async () => {
@@ -177,9 +179,9 @@ describe("images as people have them", () => {
       gifOf(65_535, 65_535),
       bmpOf(30_000, 30_000),
     ];
-    const codes = await Promise.all(bombs.map(async (bytes) => failure(decodePicture(bytes, "bomb"))));
+    const codes = await Promise.all(bombs.map(async (bytes) => failure(decodeImage(bytes, "bomb"))));
     expect(codes).toEqual(bombs.map(() => "data/image-too-large"));
-    await expect(decodePicture(bombs[0] ?? new Uint8Array(), "p.png")).rejects.toThrow(
+    await expect(decodeImage(bombs[0] ?? new Uint8Array(), "p.png")).rejects.toThrow(
       /p\.png is too large: 20000 × 14000 are 280 million pixels, expected at most 178 million/,
     );
     expect(process.memoryUsage().rss - before).toBeLessThan(200e6);

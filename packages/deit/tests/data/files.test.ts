@@ -1,9 +1,9 @@
-/** From what people name to picture files. */
+/** From what people name to image files. */
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { openDataset } from "../../src/data/dataset.ts";
-import { namedPictures } from "../../src/data/files.ts";
+import { namedImages } from "../../src/data/files.ts";
 import { temporaryFolder, writeImage, writeText } from "./temporary.ts";
 
 let root = "";
@@ -11,17 +11,17 @@ beforeAll(async () => {
   root = await temporaryFolder();
   for (const file of ["b.JPG", "a.png", "deep/er/c.webp", "deep/d.tiff", ".hidden.png", "[1].png"])
     await writeImage(join(root, "mine", file));
-  await writeText(join(root, "mine/notes.txt"), "no picture");
+  await writeText(join(root, "mine/notes.txt"), "no image");
   await mkdir(join(root, "empty"));
 });
 
 const found = async (...names: string[]): Promise<{ files: string[]; problems: string[] }> => {
-  const { files, problems } = await namedPictures(names.map((name) => join(root, name)));
+  const { files, problems } = await namedImages(names.map((name) => join(root, name)));
   const short = (text: string): string => text.replaceAll(`${root}/`, "");
   return { files: files.map(short), problems: problems.map(short) };
 };
 
-test("a folder gives its pictures and those of its folders, hidden ones left out", async () => {
+test("a folder gives its images and those of its folders, hidden ones left out", async () => {
   const files = ["mine/[1].png", "mine/a.png", "mine/b.JPG", "mine/deep/d.tiff", "mine/deep/er/c.webp"];
   expect(await found("mine")).toEqual({ files, problems: [] });
 });
@@ -31,13 +31,13 @@ test("a file is taken as it is named, twice if it is named twice", async () => {
   expect(await found(...names)).toEqual({ files: names, problems: [] });
 });
 
-test("a glob gives what it matches and ends like a picture, in folders too, each once", async () => {
+test("a glob gives what it matches and ends like an image, in folders too, each once", async () => {
   expect((await found("mine/*.{png,JPG,txt}")).files).toEqual(["mine/[1].png", "mine/a.png", "mine/b.JPG"]);
   expect((await found("mine/deep/**")).files).toEqual(["mine/deep/d.tiff", "mine/deep/er/c.webp"]);
   expect((await found("mi?e")).files).toHaveLength(5);
 });
 
-test("what leads to no picture is told", async () => {
+test("what leads to no image is told", async () => {
   await symlink("..", join(root, "empty/up"));
   await writeFile(join(root, "list"), "");
   expect(await found("gone.png", "mine/a.png", "mine/*.gif")).toEqual({

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { describe, expect, it } from "vitest";
 import { KINDS, stress } from "../../../../scripts/stress-data.ts";
-import { decodePicture } from "../../src/data/decode.ts";
+import { decodeImage } from "../../src/data/decode.ts";
 import { openDatasets } from "../../src/data/open.ts";
 import { DataError } from "../../src/errors.ts";
 import { image, temporaryFolder, writeClasses, writeImage, writeText } from "./temporary.ts";
@@ -95,7 +95,7 @@ describe.skipIf(!existsSync(cases))("cases (need ../shared/cases)", () => {
     expect(await code(openDatasets({ dataPath: at("parquet/damaged.parquet") }))).toBe("data/damaged");
     expect(await code(openDatasets({ dataPath: at("labels-huge") }))).toBe("data/bad-row");
     const bomb = await readFile(at("pictures/bomb.webp"));
-    const codes = await Promise.all([1, 2, 3, 4].map(async (i) => code(decodePicture(bomb, `${i}.webp`))));
+    const codes = await Promise.all([1, 2, 3, 4].map(async (i) => code(decodeImage(bomb, `${i}.webp`))));
     expect(new Set(codes)).toEqual(new Set(["data/image-too-large"]));
     const { train } = await openDatasets({ dataPath: at("class-constructor"), valSplit: 0 });
     expect(train.classes).toEqual(["constructor", "plumber"]);

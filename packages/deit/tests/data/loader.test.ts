@@ -1,7 +1,7 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { readPlanar } from "../../src/augmentation/picture.ts";
+import { readPlanar } from "../../src/augmentation/rgb-image.ts";
 import { createTransform, type TransformOptions } from "../../src/augmentation/transform.ts";
 import { type Dataset, openDataset } from "../../src/data/dataset.ts";
 import { workerPool } from "../../src/data/loader-pool.ts";
@@ -43,7 +43,7 @@ describe("training batches", () => {
   const planOf = (seed = 0): ReturnType<typeof createPlan> =>
     createPlan({ length: 37, batchSize: 6, mode: "train", seed, repeats: 2 });
 
-  it("hold the planned pictures, transformed by their own streams", async () => {
+  it("hold the planned images, transformed by their own streams", async () => {
     const plan = planOf();
     const batches = await withLoader({ dataset, transform: TRAIN, plan }, collect);
     expect(batches.map(({ step, size }) => [step, size])).toEqual(
@@ -59,10 +59,10 @@ describe("training batches", () => {
       for (const [row, sample] of plan.at(0, step).entries()) {
         expect(samples[row]).toBe(sample.index);
         expect(labels[row]).toBe(dataset.labels[sample.index]);
-        const picture = await dataset.read(sample.index);
+        const image = await dataset.read(sample.index);
         const expected = transform.apply(
-          picture,
-          transform.draw(sampleRandom(0, 0, sample), picture.width, picture.height),
+          image,
+          transform.draw(sampleRandom(0, 0, sample), image.width, image.height),
         );
         expect(readPlanar(images, { width: 20, height: 16, offset: row * 960 })).toEqual(expected);
       }
@@ -121,12 +121,12 @@ describe("evaluation batches", () => {
   });
 });
 
-describe("broken pictures", () => {
+describe("broken images", () => {
   async function brokenDataset(broken: readonly number[], count = 15): Promise<Dataset> {
     const path = await temporaryFolder();
     await writeClasses(path, { a: count, b: count });
     const found = await openDataset({ kind: "folder", path });
-    for (const index of broken) await writeFile(join(path, found.describe(index)), "no picture");
+    for (const index of broken) await writeFile(join(path, found.describe(index)), "no image");
     return found;
   }
 
@@ -242,7 +242,7 @@ describe("workers", () => {
   it("share pixels that are in memory", async () => {
     const folder = await temporaryFolder();
     const { writeCifar } = await import("./cifar-files.ts");
-    await writeCifar(folder, "cifar10", { 0: { label: 6, picture: generate(32, 32, "noise") } });
+    await writeCifar(folder, "cifar10", { 0: { label: 6, image: generate(32, 32, "noise") } });
     const cifar = await openDataset({ kind: "cifar", name: "cifar10", path: folder, split: "test" });
     await rm(folder, { recursive: true }); // workers cannot read it again
     const plan = createPlan({ length: 10_000, batchSize: 256, mode: "evaluation" });

@@ -1,4 +1,4 @@
-/** Packed datasets: read back, they hold the same pictures, classes and split. */
+/** Packed datasets: read back, they hold the same images, classes and split. */
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -17,8 +17,8 @@ beforeAll(async () => {
       await mkdir(join(root, "split", part, name), { recursive: true });
       for (let i = 0; i < (part === "train" ? 4 : 2); i++) {
         const background = { r: 40 * i, g: 80 * c, b: part === "train" ? 0 : 200 };
-        const picture = sharp({ create: { width: 9 + i, height: 7, channels: 3, background } });
-        await (i % 2 === 0 ? picture.jpeg() : picture.png()).toFile(
+        const image = sharp({ create: { width: 9 + i, height: 7, channels: 3, background } });
+        await (i % 2 === 0 ? image.jpeg() : image.png()).toFile(
           join(root, "split", part, name, `${i}.${i % 2 === 0 ? "jpg" : "png"}`),
         );
       }
@@ -34,7 +34,7 @@ async function expectSame(a: Dataset | undefined, b: Dataset | undefined): Promi
   for (let i = 0; i < (a?.length ?? 0); i++) expect(await b?.read(i)).toEqual(await a?.read(i));
 }
 
-it("keeps pictures, classes and split, in shards of a size", async () => {
+it("keeps images, classes and split, in shards of a size", async () => {
   const outputDir = join(root, "shards");
   const told: number[] = [];
   const dataPath = join(root, "split");
@@ -80,7 +80,7 @@ it("packs what is packed already, and refuses a folder that holds something", as
   await expect(packDataset({ dataPath, outputDir })).rejects.toThrow(ConfigError);
 });
 
-it("leaves nothing behind when it is stopped or a picture cannot be read", async () => {
+it("leaves nothing behind when it is stopped or an image cannot be read", async () => {
   const controller = new AbortController();
   const stopped = join(root, "stopped");
   const onProgress = (done: number): void => {

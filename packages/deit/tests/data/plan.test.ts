@@ -9,7 +9,7 @@ function epochOf(plan: ReturnType<typeof createPlan>, epoch: number): { index: n
 describe("training", () => {
   const plan = createPlan({ length: 103, batchSize: 10, mode: "train", seed: 1 });
 
-  it("shows every picture once but for the last short batch, in another order each epoch", () => {
+  it("shows every image once but for the last short batch, in another order each epoch", () => {
     expect(plan.steps).toBe(10);
     const indices = epochOf(plan, 0).map(({ index }) => index);
     expect(indices.length).toBe(100);
@@ -33,7 +33,7 @@ describe("training", () => {
     expect(() => plan.at(0, 10)).toThrow(RangeError);
   });
 
-  it("repeats pictures as RASampler does on one process: copies side by side, a third of the pictures", () => {
+  it("repeats images as RASampler does on one process: copies side by side, a third of the images", () => {
     const repeated = createPlan({ length: 100, batchSize: 8, mode: "train", repeats: 3 });
     const samples = epochOf(repeated, 0);
     expect(samples.length).toBe(96);
@@ -65,20 +65,20 @@ describe("training", () => {
         dealt.filter((_, i) => i % size === rank).slice(0, samples.length),
       );
       for (const { index } of samples) seen.add(index);
-      expect(plan.uniquePictures).toBe(plans[0]?.uniquePictures);
+      expect(plan.uniqueImages).toBe(plans[0]?.uniqueImages);
     }
-    expect(seen.size).toBe(plans[0]?.uniquePictures);
-    // every copy of a picture is drawn once, on whichever process
+    expect(seen.size).toBe(plans[0]?.uniqueImages);
+    // every copy of an image is drawn once, on whichever process
     const copies = plans.flatMap((plan) => epochOf(plan, 5)).map(({ index, copy }) => `${index}.${copy}`);
     expect(new Set(copies).size).toBe(copies.length);
   });
 
-  it("repeats below 256 pictures, where the reference has no samples at all", () => {
+  it("repeats below 256 images, where the reference has no samples at all", () => {
     const small = createPlan({ length: 40, batchSize: 8, mode: "train", repeats: 3 });
-    expect([small.steps, small.uniquePictures]).toEqual([5, 14]);
+    expect([small.steps, small.uniqueImages]).toEqual([5, 14]);
   });
 
-  it("gives each copy, epoch and picture a stream of its own", () => {
+  it("gives each copy, epoch and image a stream of its own", () => {
     const first = (epoch: number, index: number, copy: number, seed = 0): number =>
       sampleRandom(seed, epoch, { index, copy }).uniform();
     expect(
@@ -109,10 +109,10 @@ describe("with accumulation", () => {
 
   it("an epoch has whole updates, and shows as many images", () => {
     const plan = planBatches(settings, 31); // three batches, of which two are an update
-    expect([plan.steps, plan.uniquePictures]).toEqual([2, 16]);
-    expect(planBatches({ ...settings, accumulationSteps: 1 }, 31).uniquePictures).toBe(24);
-    expect(planBatches({ ...settings, repeats: 3 }, 31).uniquePictures).toBe(6);
-    expect(planBatches({ ...settings, accumulationSteps: 3 }, 31).uniquePictures).toBe(24);
+    expect([plan.steps, plan.uniqueImages]).toEqual([2, 16]);
+    expect(planBatches({ ...settings, accumulationSteps: 1 }, 31).uniqueImages).toBe(24);
+    expect(planBatches({ ...settings, repeats: 3 }, 31).uniqueImages).toBe(6);
+    expect(planBatches({ ...settings, accumulationSteps: 3 }, 31).uniqueImages).toBe(24);
     expect(() => plan.at(0, 2)).toThrow(RangeError);
   });
 

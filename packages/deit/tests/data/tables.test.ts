@@ -15,10 +15,10 @@ import { temporaryFolder } from "./temporary.ts";
 
 const COUNT = 24;
 let root = "";
-let pictures: Uint8Array[] = [];
+let images: Uint8Array[] = [];
 beforeAll(async () => {
   root = await temporaryFolder();
-  pictures = await Promise.all(
+  images = await Promise.all(
     Array.from({ length: COUNT }, async (_, i) => {
       const { width, height, data } = generate(8 + i, 9, "noise");
       return sharp(data, { raw: { width, height, channels: 3 } })
@@ -43,7 +43,7 @@ async function writeParquet(file: string, columns: Column[], names?: readonly st
 
 const bytesColumn = (name: string, from = 0, to = COUNT): Column => ({
   name,
-  data: pictures.slice(from, to),
+  data: images.slice(from, to),
   type: "BYTE_ARRAY",
 });
 const labelColumn = (values: unknown[], name = "label"): Column => ({ name, data: values as never });
@@ -72,8 +72,8 @@ describe("parquet", () => {
     expect(validation?.classes).toEqual(names);
     expect([...train.labels]).toEqual(numbers(0, 18));
     for (const index of [17, 0, 9, 10]) {
-      const picture = await train.read(index);
-      expect(picture).toEqual(generate(8 + index, 9, "noise"));
+      const image = await train.read(index);
+      expect(image).toEqual(generate(8 + index, 9, "noise"));
     }
     expect(train.describe(11)).toBe("train-00001-of-00002.parquet row 1");
     expect(workersFor(train)).toBeGreaterThan(0);
@@ -88,7 +88,7 @@ describe("parquet", () => {
     expect(notes).toEqual([expect.stringMatching(/taken by index \(dog = owl, owl = dog\)$/)]);
   });
 
-  test("workers share the encoded pictures and make the same batches", async () => {
+  test("workers share the encoded images and make the same batches", async () => {
     const file = join(root, "one.parquet");
     await writeParquet(file, [
       bytesColumn("img"),
@@ -144,9 +144,8 @@ describe("parquet", () => {
 describe("csv", () => {
   const write = async (name: string, text: string): Promise<string> => {
     const folder = join(root, "csv");
-    await mkdir(join(folder, "pictures, old"), { recursive: true });
-    for (const i of [0, 1, 2, 3])
-      await writeFile(join(folder, "pictures, old", `${i}.png`), pictures[i] ?? "");
+    await mkdir(join(folder, "images, old"), { recursive: true });
+    for (const i of [0, 1, 2, 3]) await writeFile(join(folder, "images, old", `${i}.png`), images[i] ?? "");
     await writeFile(join(folder, name), text);
     return join(folder, name);
   };
@@ -156,7 +155,7 @@ describe("csv", () => {
     );
 
   test("columns by name, quoted paths, class names", async () => {
-    const rows = ["dog", "cat", "dog", "owl"].map((label, i) => `${i},${label},"pictures, old/${i}.png"`);
+    const rows = ["dog", "cat", "dog", "owl"].map((label, i) => `${i},${label},"images, old/${i}.png"`);
     const path = await write("photos.csv", `\uFEFFid,Label,File\r\n${rows.join("\r\n")}\r\n\r\n`);
     const { train } = await openDatasets({ dataPath: path, valSplit: 0 });
     expect(train.classes).toEqual(["cat", "dog", "owl"]);
@@ -165,27 +164,27 @@ describe("csv", () => {
   });
 
   test("no heading: path, then label; numbers are names in their order", async () => {
-    const path = await write("plain.csv", '"pictures, old/0.png",10\n"pictures, old/1.png",9\n');
+    const path = await write("plain.csv", '"images, old/0.png",10\n"images, old/1.png",9\n');
     const { train } = await openDatasets({ dataPath: path, valSplit: 0 });
     expect(train.classes).toEqual(["9", "10"]);
     expect([...train.labels]).toEqual([1, 0]);
   });
 
   test("train.csv with val.csv: one set of classes", async () => {
-    await write("train.csv", '"pictures, old/0.png",a\n"pictures, old/1.png",b\n');
-    await write("val.csv", '"pictures, old/2.png",b\n');
+    await write("train.csv", '"images, old/0.png",a\n"images, old/1.png",b\n');
+    await write("val.csv", '"images, old/2.png",b\n');
     const { train, validation } = await openDatasets({ dataPath: join(root, "csv") });
     expect([train.length, validation?.length, [...(validation?.labels ?? [])]]).toEqual([2, 1, [1]]);
   });
 
   test("says which line is wrong", async () => {
     expect(await said("a.csv", "path,label\nnowhere.png,cat\nx,dog\n")).toContain("line 2: there is no file");
-    expect(await said("b.csv", 'path,label\n"pictures, old/0.png",\n')).toContain(
+    expect(await said("b.csv", 'path,label\n"images, old/0.png",\n')).toContain(
       "line 2: expected a path and a label",
     );
     expect(await said("c.csv", "a,b,c\n1,2,3\n")).toContain("which are path and label is not clear");
     expect(await said("d.csv", "path,label\n")).toContain("lists no images");
-    expect(await said("e.csv", '"pictures, old/0.png",a\n"pictures, old/1.png",a\n')).toContain(
+    expect(await said("e.csv", '"images, old/0.png",a\n"images, old/1.png",a\n')).toContain(
       "one class only (a)",
     );
     expect(await said("f.csv", 'a,"b\n')).toContain("is no CSV file");

@@ -1,4 +1,4 @@
-/** Folders of generated pictures that are gone after the test file. */
+/** Folders of generated images that are gone after the test file. */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";

@@ -10,7 +10,7 @@ import { expectClose } from "../graph/compare.ts";
 
 const plain = { mean: [0, 0, 0], std: [1, 1, 1] } as const;
 
-/** A picture's bytes, planar. */
+/** An image's bytes, planar. */
 function planes({ data }: { data: Uint8Array }): Float32Array {
   const pixels = data.length / 3;
   return Float32Array.from(
@@ -50,15 +50,15 @@ test.each([
     [24, 16],
     [10, 6],
   ],
-] as const)("resolution: as pictures are resized elsewhere, %o to %o", ([height, width], [rows, columns]) => {
+] as const)("resolution: as images are resized elsewhere, %o to %o", ([height, width], [rows, columns]) => {
   const random = createRandom(1, "picture");
-  const picture = {
+  const image = {
     width,
     height,
     data: Uint8Array.from({ length: width * height * 3 }, () => 60 + random.integer(120)),
   };
-  const resized = planes(resize(picture, { width: columns, height: rows, interpolation: "bicubic" }));
-  const got = bridged(planes(picture), [height, width], { normalisation: plain, inputSize: [rows, columns] });
+  const resized = planes(resize(image, { width: columns, height: rows, interpolation: "bicubic" }));
+  const got = bridged(planes(image), [height, width], { normalisation: plain, inputSize: [rows, columns] });
   for (const [i, value] of resized.entries())
     expect(Math.abs((got[i] ?? Number.NaN) - value)).toBeLessThan(1.01); // bytes in between
 });

@@ -13,7 +13,7 @@ describe("doctor", () => {
     expect(report.trials.cpu).toMatchObject({ works: true });
     expect(report.checks.filter(({ status }) => status === "fail")).toEqual([]);
     expect(report.checks.map(({ name }) => name)).toEqual(
-      expect.arrayContaining(["processor", "cores", "memory", "cpu", "pictures", "webgpu", "cuda"]),
+      expect.arrayContaining(["processor", "cores", "memory", "cpu", "images", "webgpu", "cuda"]),
     );
     expect(report.machine.cores.usable).toBeGreaterThan(0);
     expect(report.versions.onnxRuntime).toMatch(/^\d+\.\d+\.\d+/);

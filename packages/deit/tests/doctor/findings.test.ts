@@ -1,7 +1,7 @@
 /** What the doctor makes of odd machines. */
 import { describe, expect, it } from "vitest";
 import { absent, notFound } from "../../src/doctor/cuda.ts";
-import { cpuChecks, cudaCheck, picturesCheck, vulkanChecks, webgpuCheck } from "../../src/doctor/findings.ts";
+import { cpuChecks, cudaCheck, imagesCheck, vulkanChecks, webgpuCheck } from "../../src/doctor/findings.ts";
 import type { Machine } from "../../src/doctor/machine.ts";
 import { darwinFlags, namedFeatures } from "../../src/doctor/machine.ts";
 import type { Trial } from "../../src/doctor/trial.ts";
@@ -79,7 +79,7 @@ describe("the processor's part", () => {
     expect(byName(cpuChecks({ ...machine, musl: true }, trial), "cpu")).toMatchObject({
       fix: expect.stringContaining("musl"),
     });
-    expect(picturesCheck({ works: false, message: "gone" })).toMatchObject({ status: "fail" });
+    expect(imagesCheck({ works: false, message: "gone" })).toMatchObject({ status: "fail" });
   });
 });
 

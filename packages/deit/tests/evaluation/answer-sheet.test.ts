@@ -1,10 +1,10 @@
-/** What is kept of a pass over pictures. */
+/** What is kept of a pass over images. */
 import { expect, test } from "vitest";
 import { AnswerSheet, mainAnswers } from "../../src/evaluation/answer-sheet.ts";
 
 const logits = (...rows: number[][]): Float32Array => Float32Array.from(rows.flat());
 
-test("keeps every head's answers, and leaves out padding and unreadable pictures", () => {
+test("keeps every head's answers, and leaves out padding and unreadable images", () => {
   const sheet = new AnswerSheet({ numClasses: 3, capacity: 4 });
   sheet.add({
     labels: Int32Array.from([2, -1]),
@@ -17,7 +17,7 @@ test("keeps every head's answers, and leaves out padding and unreadable pictures
     logits: { class: logits([1, 0, 0], [0, 2, 1]), distillation: logits([2, 0, 0], [0, 0, 1]) },
   });
   const answers = sheet.result();
-  expect([...answers.pictures]).toEqual([5, 6, 7]);
+  expect([...answers.images]).toEqual([5, 6, 7]);
   expect([...answers.labels]).toEqual([2, 0, 1]);
   const { class: own, distillation, joint } = answers.heads;
   expect([...own.predicted]).toEqual([0, 0, 1]);

@@ -202,16 +202,16 @@ describe("weights that are no numbers", () => {
 });
 
 describe("an ONNX file that is no classifier:", () => {
-  const pictures = { images: [FLOAT32, [1, 3, 64, 64]] } as const;
+  const images = { images: [FLOAT32, [1, 3, 64, 64]] } as const;
   test.each<[string, Parameters<typeof onnxFile>[0], RegExp]>([
     [
       "boxes and scores",
-      { inputs: pictures, outputs: { boxes: [FLOAT32, [1, 100, 4]], scores: [FLOAT32, [1, 100]] } },
+      { inputs: images, outputs: { boxes: [FLOAT32, [1, 100, 4]], scores: [FLOAT32, [1, 100]] } },
       /is no image classifier but a detector: it returns "boxes" .*\nGive a model/,
     ],
     [
       "boxes by another name",
-      { inputs: pictures, outputs: { output0: [FLOAT32, [1, 100, 4]], output1: [FLOAT32, [1, 100]] } },
+      { inputs: images, outputs: { output0: [FLOAT32, [1, 100, 4]], output1: [FLOAT32, [1, 100]] } },
       /but a detector/,
     ],
     [
@@ -220,8 +220,8 @@ describe("an ONNX file that is no classifier:", () => {
       /expected one input of images .* it takes "ids" int64/,
     ],
     [
-      "pictures",
-      { inputs: pictures, outputs: { y: [FLOAT32, [1, 3, 128, 128]] } },
+      "images",
+      { inputs: images, outputs: { y: [FLOAT32, [1, 3, 128, 128]] } },
       /expected one float32 output of logits .* it returns "y" float32/,
     ],
   ])("%s", async (name, content, expected) => {

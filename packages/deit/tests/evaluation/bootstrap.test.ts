@@ -22,7 +22,7 @@ test("a share's interval is the binomial's, and the seed decides every digit", (
 });
 
 test("differences are paired: what two shares have in common is not chance", () => {
-  // the second holds for 10 more pictures of 1000: alone, each share is uncertain by ±3 points
+  // the second holds for 10 more images of 1000: alone, each share is uncertain by ±3 points
   const [a = new Float64Array(), b = new Float64Array()] = resampleShares([first(500), first(510)], 1000);
   expect(intervalOf(a).high - intervalOf(a).low).toBeGreaterThan(0.05);
   const { low, high } = differenceInterval(a, b);

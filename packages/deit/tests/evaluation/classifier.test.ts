@@ -7,7 +7,7 @@ import { pathToFileURL } from "node:url";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { openEvaluation } from "../../src/data/open.ts";
-import { readPicture } from "../../src/data/decode.ts";
+import { readImageFile } from "../../src/data/decode.ts";
 import { DeitError } from "../../src/errors.ts";
 import type { Classifier } from "../../src/evaluation/classifier.ts";
 import { openClassifier } from "../../src/evaluation/classifier.ts";
@@ -57,7 +57,7 @@ describe("classify", () => {
     await using classifier = await openClassifier(checkpoint, CPU);
     const path = join(photos, "disc/0.png");
     const bytes = await readFile(path);
-    const rgb = await readPicture(path);
+    const rgb = await readImageFile(path);
     const { data } = await sharp(path).ensureAlpha().raw().toBuffer({ resolveWithObject: true });
     const server = createServer((request, response) => {
       response.statusCode = request.url === "/disc.png" ? 200 : 404;
@@ -159,7 +159,7 @@ describe("intermediates", () => {
 
   test("are attention and features of every image that can be read", async () => {
     const broken = await writePhotos(join(root, "broken"), { perClass: 2 });
-    await writeFile(join(broken, "ring/bad.jpg"), "no picture");
+    await writeFile(join(broken, "ring/bad.jpg"), "no image");
     await using classifier = await openClassifier(checkpoint, CPU);
     const dataset = await openEvaluation({ dataPath: broken, classes: CLASSES });
     const features = await classifier.features(dataset, { batchSize: 4, workers: 0 });

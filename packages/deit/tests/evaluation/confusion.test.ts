@@ -28,7 +28,7 @@ test("mistakes by frequency, then by class", () => {
   expect(mostConfused(pairs, 1)).toEqual([{ label: 0, predicted: 1, count: 2 }]);
 });
 
-test("each class: its pictures and those recognised", () => {
+test("each class: its images and those recognised", () => {
   expect(classResults(pairs)).toEqual([
     { label: 0, images: 4, right: 1, answered: 2 },
     { label: 1, images: 2, right: 1, answered: 3 },

@@ -1,4 +1,4 @@
-/** Evaluation and prediction with whole models: batches, heads, names; and the real DeiT-Ti on real pictures. */
+/** Evaluation and prediction with whole models: batches, heads, names; and the real DeiT-Ti on real images. */
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -79,9 +79,9 @@ describe("evaluateCheckpoint", () => {
     expect(other.loss).not.toBe(own.loss);
   });
 
-  test("names pictures that cannot be read and leaves them out", async () => {
+  test("names images that cannot be read and leaves them out", async () => {
     const broken = await writePhotos(join(root, "broken"), { perClass: 3 });
-    await writeFile(join(broken, "ring/bad.jpg"), "no picture");
+    await writeFile(join(broken, "ring/bad.jpg"), "no image");
     const warnings: string[] = [];
     const { images } = await evaluateCheckpoint(
       { checkpoint, dataPath: broken, ...CPU },
@@ -110,7 +110,7 @@ describe("evaluateCheckpoint", () => {
 describe("predict", () => {
   const images = (...names: string[]): string[] => names.map((name) => join(photos, name));
 
-  test("answers each picture with the class names, best first, and scores that add up to 1", async () => {
+  test("answers each image with the class names, best first, and scores that add up to 1", async () => {
     const results = await predict({ checkpoint, images: images("disc/0.png", "ring/1.png"), device: "cpu" });
     expect(results.map(({ image }) => image)).toEqual(images("disc/0.png", "ring/1.png"));
     for (const { predictions } of results) {
@@ -123,7 +123,7 @@ describe("predict", () => {
     expect(results[0]?.predictions).not.toEqual(results[1]?.predictions);
   });
 
-  test("agrees with the evaluation of the same pictures", async () => {
+  test("agrees with the evaluation of the same images", async () => {
     const files = CLASSES.flatMap((name) => Array.from({ length: 7 }, (_, i) => `${name}/${i}.png`));
     const results = await predict({ checkpoint, images: images(...files), topk: 1, device: "cpu" });
     const right = results.filter(({ predictions }, i) => predictions[0]?.index === Math.floor(i / 7)).length;
@@ -172,7 +172,7 @@ describe("predict", () => {
     await mkdir(mixed);
     await copyFile(join(photos, "disc/0.png"), join(mixed, "b.png"));
     await copyFile(join(photos, "ring/0.png"), join(mixed, "d.png"));
-    for (const name of ["a.png", "c.png"]) await writeFile(join(mixed, name), "no picture");
+    for (const name of ["a.png", "c.png"]) await writeFile(join(mixed, name), "no image");
     const warnings: string[] = [];
     const results = await predict(
       { checkpoint, images: [mixed, join(mixed, "e.png"), join(mixed, "*.gif")], batchSize: 2, ...CPU },
@@ -192,7 +192,7 @@ describe("predict", () => {
 
   test("is an error when there is nothing to answer, and stops when it is told to", async () => {
     const note = join(root, "note.png");
-    await writeFile(note, "no picture");
+    await writeFile(note, "no image");
     await expect(predict({ checkpoint, images: [note, note], ...CPU })).rejects.toThrow(
       /none of 2 images can be read: .*note\.png is not a whole image/,
     );
@@ -205,8 +205,8 @@ describe("predict", () => {
     await expect(predict({ checkpoint, images: [photos], ...CPU }, { signal })).rejects.toThrow("aborted");
   });
 
-  test("names a file that is no picture", async () => {
-    await writeFile(join(root, "note.jpg"), "no picture");
+  test("names a file that is no image", async () => {
+    await writeFile(join(root, "note.jpg"), "no image");
     await expect(predict({ checkpoint, images: [join(root, "note.jpg")] })).rejects.toThrow(
       /note\.jpg is not a whole image/,
     );
@@ -214,7 +214,7 @@ describe("predict", () => {
 });
 
 const data = new URL("../../../../../shared/data/", import.meta.url);
-describe.skipIf(!existsSync(data))("the real DeiT-Ti on 650 real pictures (needs ../shared/data)", () => {
+describe.skipIf(!existsSync(data))("the real DeiT-Ti on 650 real images (needs ../shared/data)", () => {
   const path = (name: string): string => fileURLToPath(new URL(name, data));
 
   test(

@@ -1,4 +1,4 @@
-/** ReaL: several right answers to a picture, or none. */
+/** ReaL: several right answers to an image, or none. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -6,7 +6,7 @@ import { ImageNetRealMeter, readRealLabels } from "../../src/evaluation/imagenet
 import { labelledRows } from "../../src/evaluation/metrics.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 
-test("labels are found by the number in a picture's name", async () => {
+test("labels are found by the number in an image's name", async () => {
   const root = await temporaryFolder();
   const file = join(root, "real.json");
   await writeFile(file, "[[5], [], [7, 900]]");
@@ -30,7 +30,7 @@ test("other files are refused", async () => {
   }
 });
 
-test("an answer is right when it is one of the labels; a picture without any does not count", () => {
+test("an answer is right when it is one of the labels; an image without any does not count", () => {
   const accepted = [[1, 2], [], [0], undefined];
   const meter = new ImageNetRealMeter({ labels: (image) => accepted[image] });
   const row = (...best: number[]): number[] =>

@@ -94,7 +94,7 @@ describe("one checkpoint", () => {
     },
   );
 
-  test("can be held to the classes that the pictures are of", { timeout: 60_000 }, async () => {
+  test("can be held to the classes that the images are of", { timeout: 60_000 }, async () => {
     const folder = join(root, "ids");
     for (const [name, wnid] of [
       ["disc", "n02123045"],
@@ -168,7 +168,7 @@ const EMPTY = {
 
 describe("several checkpoints", () => {
   test(
-    "answer the same pictures; differences are paired and of the second to the first",
+    "answer the same images; differences are paired and of the second to the first",
     { timeout: 60_000 },
     async () => {
       const checkpoints = [`first=${at("plain")}`, `second=${at("distilled")}`, `again=${at("plain")}`];
@@ -197,7 +197,7 @@ describe("several checkpoints", () => {
   );
 
   test(
-    "are matched by their names, the pictures' where the first has none, and else it is told",
+    "are matched by their names, the images' where the first has none, and else it is told",
     { timeout: 60_000 },
     async () => {
       const names = [CLASSES[2] ?? "", CLASSES[0] ?? "", CLASSES[1] ?? ""];

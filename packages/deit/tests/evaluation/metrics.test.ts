@@ -77,7 +77,7 @@ describe("single rows", () => {
   });
 });
 
-test("padding and unreadable pictures (label -1) are skipped, rows beyond the labels too", () => {
+test("padding and unreadable images (label -1) are skipped, rows beyond the labels too", () => {
   const meter = new EvaluationMeter({ numClasses: 2 });
   meter.add({ class: f32(1, 0, 0, 9, NaN, NaN, 5, 5) }, i32(0, -1, -1));
   expect(meter.result()).toMatchObject({ images: 1, acc1: 100 });

@@ -40,12 +40,12 @@ async function write(
   return file;
 }
 
-const PICTURES: OnnxFile["inputs"] = { pixel_values: [FLOAT32, ["batch", 3, 32, 32]] };
+const IMAGES: OnnxFile["inputs"] = { pixel_values: [FLOAT32, ["batch", 3, 32, 32]] };
 const LOGITS: OnnxFile["outputs"] = { logits: [FLOAT32, ["batch", 3]] };
-const plain = onnxFile({ inputs: PICTURES, outputs: LOGITS });
+const plain = onnxFile({ inputs: IMAGES, outputs: LOGITS });
 
 async function read(model: Partial<OnnxFile>, around?: Parameters<typeof write>[1]): Promise<OnnxClassifier> {
-  const bytes = onnxFile({ inputs: PICTURES, outputs: LOGITS, ...model });
+  const bytes = onnxFile({ inputs: IMAGES, outputs: LOGITS, ...model });
   return readOnnxClassifier(await write(bytes, around));
 }
 
@@ -89,7 +89,7 @@ describe("inputs and outputs", () => {
   });
 
   test("weights that old files list among the inputs are none", async () => {
-    const { input } = await read({ inputs: { w: [FLOAT32, [2]], ...PICTURES }, weights: { w: 0 } });
+    const { input } = await read({ inputs: { w: [FLOAT32, [2]], ...IMAGES }, weights: { w: 0 } });
     expect(input.name).toBe("pixel_values");
   });
 
@@ -98,17 +98,17 @@ describe("inputs and outputs", () => {
     expect({ preprocessing, classes, notes }).toEqual({ preprocessing: {}, notes: [] });
   });
 
-  test("what it found runs: channels last, two pictures at a time, classes counted by a run", async () => {
+  test("what it found runs: channels last, two images at a time, classes counted by a run", async () => {
     const weight = Float32Array.from({ length: 12 * 4 }, (_, i) => Math.sin(i));
-    const pictures = input("pictures", "float32", [2, 2, 2, 3]);
+    const images = input("images", "float32", [2, 2, 2, 3]);
     const { model } = compile({
       name: "nhwc",
       target: "cpu",
-      outputs: { scores: matmul(reshape(pictures, [2, 12]), constant(weight, [12, 4])) },
+      outputs: { scores: matmul(reshape(images, [2, 12]), constant(weight, [12, 4])) },
     });
     const source = await loadOnnxModel(await write(model));
     expect(source).toMatchObject({ numClasses: 4, inputSize: [2, 2] });
-    const pixels = Float32Array.from({ length: 3 * 12 }, (_, i) => Math.cos(i)); // 3 pictures of channels first
+    const pixels = Float32Array.from({ length: 3 * 12 }, (_, i) => Math.cos(i)); // 3 images of channels first
     const answers = await loadOnnxAnswers(await sharedRuntime("cpu"), source, { batchSize: 3 });
     const logits = await answers(pixels);
     const expected = Array.from({ length: 3 * 4 }, (_, i) => {
@@ -290,8 +290,8 @@ describe("no classifier", () => {
       { inputs: { input_ids: [INT64, ["b", "n"]], attention_mask: [INT64, ["b", "n"]] } },
       /one input of images.*it takes "input_ids" int64 \[\?, \?\], "attention_mask" int64/u,
     ],
-    ["two pictures", { inputs: { a: [FLOAT32, [1, 3, 8, 8]], b: [FLOAT32, [1, 3, 8, 8]] } }, /"a" .*"b" /u],
-    ["pictures and a prompt", { inputs: { ...PICTURES, input_ids: [INT64, ["b", "n"]] } }, /one input/u],
+    ["two images", { inputs: { a: [FLOAT32, [1, 3, 8, 8]], b: [FLOAT32, [1, 3, 8, 8]] } }, /"a" .*"b" /u],
+    ["images and a prompt", { inputs: { ...IMAGES, input_ids: [INT64, ["b", "n"]] } }, /one input/u],
     ["no input", { inputs: {} }, /it takes nothing/u],
     ["no axes", { inputs: { x: [FLOAT32] } }, /"x" float32 \[…\]/u],
     ["grey", { inputs: { x: [FLOAT32, ["b", 1, 28, 28]] } }, /3 channels.*\[\?, 1, 28, 28\][^]*RGB/u],
@@ -332,14 +332,14 @@ describe("weights in a file beside the model", () => {
     expect(model.byteLength).toBeGreaterThan((await stat(file)).size + 4000);
     const [height, width] = input.size ?? [8, 8];
     const count = (input.batch ?? 2) * 3 * height * width;
-    const pictures = new Tensor(
+    const images = new Tensor(
       "float32",
       Float32Array.from({ length: count }, (_, i) => Math.sin(i)),
       [input.batch ?? 2, 3, height, width],
     );
     const [inside, itself] = await Promise.all(
       [InferenceSession.create(model), InferenceSession.create(file)].map(async (session) => {
-        const results = await (await session).run({ [input.name]: pictures });
+        const results = await (await session).run({ [input.name]: images });
         return results[output.name]?.data;
       }),
     );

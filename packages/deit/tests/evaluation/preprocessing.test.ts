@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { PartialPreprocessing } from "../../src/augmentation/preprocessing.ts";
 import { completePreprocessing } from "../../src/augmentation/preprocessing.ts";
 import { crop } from "../../src/augmentation/crop.ts";
-import { writePlanar } from "../../src/augmentation/picture.ts";
+import { writePlanar } from "../../src/augmentation/rgb-image.ts";
 import { resize } from "../../src/augmentation/resize.ts";
 import { openClassifier } from "../../src/evaluation/classifier.ts";
 import { predict } from "../../src/evaluation/predict.ts";

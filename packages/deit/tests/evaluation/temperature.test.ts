@@ -5,7 +5,7 @@ import { TemperatureMeter } from "../../src/evaluation/temperature.ts";
 import { createRandom } from "../../src/random.ts";
 
 /** Logits whose true temperature is `temperature`: labels are drawn from softmax(logits / temperature). */
-function pictures(n: number, temperature: number): { logits: Float32Array; label: number }[] {
+function images(n: number, temperature: number): { logits: Float32Array; label: number }[] {
   const random = createRandom(3);
   return Array.from({ length: n }, () => {
     const logits = Float32Array.from({ length: 6 }, () => random.normal(0, 3));
@@ -16,7 +16,7 @@ function pictures(n: number, temperature: number): { logits: Float32Array; label
   });
 }
 
-const lossAt = (rows: ReturnType<typeof pictures>, temperature: number): number =>
+const lossAt = (rows: ReturnType<typeof images>, temperature: number): number =>
   rows.reduce((total, { logits, label }) => {
     const scaled = Array.from(logits, (logit) => logit / temperature);
     const sum = scaled.reduce((all, logit) => all + Math.exp(logit), 0);
@@ -24,7 +24,7 @@ const lossAt = (rows: ReturnType<typeof pictures>, temperature: number): number 
   }, 0) / rows.length;
 
 test.each([0.7, 1, 2.5])("finds %s, and is worth what it is worth on the other half", (truth) => {
-  const rows = pictures(3000, truth);
+  const rows = images(3000, truth);
   const meter = new TemperatureMeter();
   for (const [i, { logits, label }] of rows.entries()) meter.add(logits, label, i);
   const fit = meter.result();
@@ -49,7 +49,7 @@ test.each([0.7, 1, 2.5])("finds %s, and is worth what it is worth on the other h
 
 test("halves are fitted apart: a half that is wrong does not vouch for itself", () => {
   const meter = new TemperatureMeter();
-  // even pictures are right and sure, odd ones wrong and sure
+  // even images are right and sure, odd ones wrong and sure
   for (let i = 0; i < 100; i++) meter.add(Float32Array.from([4, 0]), i % 2, i);
   const { crossFitted, temperature = 0 } = meter.result() ?? {};
   expect(temperature).toBeGreaterThan(40); // together they are a coin

@@ -116,7 +116,7 @@ describe("transformers-js", () => {
     expect((await evaluateCheckpoint({ checkpoint: onnx, dataPath: photos })).acc1).toBe(acc1);
   });
 
-  test("without pictures is checked with noise, and says so", async () => {
+  test("without images is checked with noise, and says so", async () => {
     const { result, warnings } = await exported({
       format: "transformers-js",
       out: join(root, "blind"),
@@ -152,13 +152,13 @@ test("safetensors and onnx make one file", async () => {
   const onnx = join(root, "model.onnx");
   const { result } = await exported({ format: "onnx", out: onnx, preprocessing: true });
   expect(result.files).toEqual([{ file: "model.onnx", bytes: (await stat(onnx)).size }]);
-  const [pixels, pictures] = result.comparisons;
+  const [pixels, images] = result.comparisons;
   expect(pixels?.largestDifference).toBeLessThan(1e-4);
-  expect(pictures).toMatchObject({ file: "model.onnx", by: "onnxruntime", images: 12 });
-  expect(pictures?.largestDifference).toBeLessThan(0.1);
+  expect(images).toMatchObject({ file: "model.onnx", by: "onnxruntime", images: 12 });
+  expect(images?.largestDifference).toBeLessThan(0.1);
 });
 
-test("a file that prepares pictures is checked with noise where there are no pictures", async () => {
+test("a file that prepares images is checked with noise where there are no images", async () => {
   const onnx = join(root, "noise.onnx");
   const { result } = await exported({ format: "onnx", out: onnx, preprocessing: true, dataPath: null });
   expect(result.comparisons.map(({ by, acc1 }) => [by, acc1])).toEqual([
@@ -167,9 +167,9 @@ test("a file that prepares pictures is checked with noise where there are no pic
   ]);
 });
 
-test("pictures that cannot be read are left out of what is measured", async () => {
+test("images that cannot be read are left out of what is measured", async () => {
   const broken = await writePhotos(join(root, "broken"), { perClass: 2 });
-  await writeFile(join(broken, "disc/0.png"), "no picture");
+  await writeFile(join(broken, "disc/0.png"), "no image");
   const out = join(root, "of-broken");
   const { result } = await exported({ format: "transformers-js", out, dataPath: broken, valSplit: 0 });
   expect(new Set(result.comparisons.map(({ images }) => images))).toEqual(new Set([5]));
@@ -187,7 +187,7 @@ test("an export that is stopped leaves nothing behind", async () => {
   expect((await readdir(root)).filter((name) => name.includes("stopped"))).toEqual([]);
 });
 
-test("the interval of a change is honest about few pictures, and shrinks with many", () => {
+test("the interval of a change is honest about few images, and shrinks with many", () => {
   const answers = (right: readonly boolean[], logit: number): Answers => ({
     logits: Float32Array.from(right.flatMap((isRight) => (isRight ? [logit, 0] : [0, logit]))),
     numClasses: 2,
@@ -234,7 +234,7 @@ describe("refused:", () => {
     expect((await readdir(out)).toSorted()).toEqual(["config.json", "model.safetensors"]);
   });
 
-  test("a name with another ending, pictures of other classes, weights that are not finite", async () => {
+  test("a name with another ending, images of other classes, weights that are not finite", async () => {
     await expect(exported({ format: "onnx", out: join(root, "model") })).rejects.toThrow(
       /ends in \.onnx was expected/,
     );

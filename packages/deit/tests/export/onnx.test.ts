@@ -1,9 +1,9 @@
-/** The deployed file: any batch size, the same answers, pictures prepared inside. */
+/** The deployed file: any batch size, the same answers, images prepared inside. */
 import { beforeAll, describe, expect, test } from "vitest";
 import * as ort from "onnxruntime-node";
 import { createTransform } from "../../src/augmentation/transform.ts";
-import type { Picture } from "../../src/augmentation/picture.ts";
-import { writePlanar } from "../../src/augmentation/picture.ts";
+import type { RgbImage } from "../../src/augmentation/rgb-image.ts";
+import { writePlanar } from "../../src/augmentation/rgb-image.ts";
 import { IMAGENET_NORMALISATION } from "../../src/augmentation/normalisation.ts";
 import { completePreprocessing } from "../../src/augmentation/preprocessing.ts";
 import { deployedModel, OPSETS } from "../../src/export/onnx.ts";
@@ -96,7 +96,7 @@ test("other opsets are refused", () => {
 });
 
 describe.each([{ size: [64, 96] }, { size: [32, 24] }] as const)(
-  "with the preparation of pictures inside, for $size pixels",
+  "with the preparation of images inside, for $size pixels",
   ({ size }) => {
     const model = modelOf("small", { ...SMALL, distilled: false, inputSize: size });
     const loaded = loadedOf(model);
@@ -108,17 +108,17 @@ describe.each([{ size: [64, 96] }, { size: [32, 24] }] as const)(
       [201, 99],
       [64, 96],
       [32, 24],
-    ])("a picture of %i × %i pixels is answered as after evaluation's own", async (height, width) => {
+    ])("an image of %i × %i pixels is answered as after evaluation's own", async (height, width) => {
       const random = createRandom(height);
       const wave = [random.uniform(0, 0.2), random.uniform(0, 0.2), random.uniform(0, 6)] as const;
       const data = Uint8Array.from({ length: height * width * 3 }, (_, i) => {
         const [x, y] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
         return 127.5 + 120 * Math.sin(wave[0] * x + wave[1] * y + wave[2] * (i % 3));
       });
-      const picture: Picture = { width, height, data };
+      const image: RgbImage = { width, height, data };
       const transform = createTransform({ mode: "evaluation", size, cropRatio: 0.875 });
       const planar = new Uint8Array(3 * size[0] * size[1]);
-      writePlanar(transform.apply(picture, transform.draw(createRandom(0), width, height)), planar);
+      writePlanar(transform.apply(image, transform.draw(createRandom(0), width, height)), planar);
       const { mean, std } = IMAGENET_NORMALISATION;
       const values = Float32Array.from(planar, (value, i) => {
         const channel = Math.floor(i / (size[0] * size[1]));

@@ -11,7 +11,7 @@ import { writeRandomModel } from "../helpers/random-model.ts";
 
 const example = fileURLToPath(new URL("../../../../examples/transformers-js.mjs", import.meta.url));
 
-test("examples/transformers-js.mjs answers an exported folder's pictures as deit predict does", async () => {
+test("examples/transformers-js.mjs answers an exported folder's images as deit predict does", async () => {
   const root = await temporaryFolder();
   const checkpoint = join(root, "model.safetensors");
   const classes = ["a disc", "ring", "stripes", "none of these"];

@@ -7,7 +7,7 @@ import { chartFile, drawChart } from "../../src/figures/chart.ts";
 import { colour, trueColour } from "../../src/figures/colours.ts";
 import { confusionChart } from "../../src/figures/confusion.ts";
 import { bars, dots, line } from "../../src/figures/marks.ts";
-import { embeddedPicture, figurePage } from "../../src/figures/page.ts";
+import { embeddedImage, figurePage } from "../../src/figures/page.ts";
 import { fitText, textWidth, wrapText } from "../../src/figures/text.ts";
 
 const POINTS = [
@@ -178,7 +178,7 @@ test("a page holds figures, escapes what it is given, and asks nothing of a netw
     command: "deit analyze x",
     sections: [
       { title: "One", figure: chart, table: { head: ["model", "top-1"], rows: [["<i>", 1]], right: [1] } },
-      { title: "Two", body: embeddedPicture(new Uint8Array([1, 2, 3]), "png", { alt: 'a "cat"' }) },
+      { title: "Two", body: embeddedImage(new Uint8Array([1, 2, 3]), "png", { alt: 'a "cat"' }) },
     ],
   });
   expect(page).toContain("Who &amp; what");

@@ -58,11 +58,11 @@ const WRITERS: Readonly<Record<string, readonly [file: string, write: Writer]>> 
       await sharp(noise, { raw: { width: 64, height: 64, channels: 3 } })
         .png()
         .toFile(image);
-      const pictures = Array.from({ length: 6 }, () => ({
+      const images = Array.from({ length: 6 }, () => ({
         image,
         predictions: [{ label: "cat", score: 1 }],
       }));
-      await writePredictionSheet(join(folder, "sheet.png"), pictures, { title: "t", subtitle: "s" });
+      await writePredictionSheet(join(folder, "sheet.png"), images, { title: "t", subtitle: "s" });
     },
   ],
   "a figure of an analysis": [

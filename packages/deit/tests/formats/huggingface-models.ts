@@ -70,7 +70,7 @@ export async function readAll(file: TensorFile): Promise<Map<string, FloatTensor
   return tensors;
 }
 
-/** Of two seeded pictures, computed by the oracle: logits of the heads and their mean, and the class token after the last normalisation. */
+/** Of two seeded images, computed by the oracle: logits of the heads and their mean, and the class token after the last normalisation. */
 export function outputs(
   model: VisionTransformer,
   tensors: ReadonlyMap<string, FloatTensor>,

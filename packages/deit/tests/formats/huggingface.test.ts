@@ -137,7 +137,7 @@ describe("config.json of other models, or damaged", () => {
     ["deep", `${"[".repeat(100_000)}${"]".repeat(100_000)}`, /its content is|is no JSON/],
     ["too long", " ".repeat(9 * 1024 * 1024), /at most 8388608 are read/],
     [
-      "timm's with grey pictures",
+      "timm's with grey images",
       { architecture: "deit", pretrained_cfg: { input_size: [1, 32, 32] } },
       /input_size/,
     ],

@@ -56,7 +56,7 @@ describe("preprocessor_config.json", () => {
     });
   });
 
-  test("small pictures are taken whole, as in our evaluation", () => {
+  test("small images are taken whole, as in our evaluation", () => {
     const written = preprocessorConfig({ inputSize: [32, 32], cropRatio: 0.875, ...IMAGENET });
     expect(written["size"]).toEqual({ shortest_edge: 32 });
   });

@@ -120,7 +120,7 @@ const gemmInHalves: NonNullable<OpDefinition<Attributes>["evaluate"]> = ([a, b],
 };
 
 describe("long sums on WebGPU, whose kernels add up in the type of their operands", () => {
-  const batch = 12672; // 64 pictures of 198 tokens
+  const batch = 12672; // 64 images of 198 tokens
   const wide = { weights: new Set(["w"]), target: "webgpu" } as const;
 
   test("are those of float32: over more than 512 features, and over the tokens of a batch", () => {

@@ -59,7 +59,7 @@ describe.each([
   });
 });
 
-test("the preparation of pictures stays what it is", async () => {
+test("the preparation of images stays what it is", async () => {
   const model = modelOf("small", { ...SMALL, distilled: false, inputSize: [32, 32] });
   const whole = deployed(model, loud, true);
   const pixels = Uint8Array.from({ length: 50 * 40 * 3 }, (_, i) => (i * 7919) % 256);

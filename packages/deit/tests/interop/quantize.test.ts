@@ -39,7 +39,7 @@ function deployed(changed: (name: string, data: Float32Array) => void = () => {}
 }
 
 const random = createRandom(1);
-const pictures = (count: number): ort.Tensor =>
+const images = (count: number): ort.Tensor =>
   new ort.Tensor(
     "float32",
     Float32Array.from({ length: count * 3 * 32 * 32 }, () => random.normal()),
@@ -47,7 +47,7 @@ const pictures = (count: number): ort.Tensor =>
   );
 
 async function* batches(count: number): AsyncGenerator<Record<string, ort.Tensor>> {
-  for (let i = 0; i < count; i++) yield { pixel_values: pictures(4) };
+  for (let i = 0; i < count; i++) yield { pixel_values: images(4) };
 }
 
 async function answer(bytes: Uint8Array, pixels: ort.Tensor): Promise<Float32Array> {
@@ -75,7 +75,7 @@ describe("int8", () => {
     const names = new Set(linearLayers(openOnnx(whole)).map(({ activation }) => activation));
     expect(new Set(Object.keys(ranges))).toEqual(names);
     for (const { min, max } of Object.values(ranges)) expect(max).toBeGreaterThan(min);
-    const pixels = pictures(5);
+    const pixels = images(5);
     const expected = await answer(whole, pixels);
     for (const small of [toInt8(whole, { ranges }), toInt8(whole)]) {
       expect(small.byteLength).toBeLessThan(0.45 * whole.byteLength); // much of so small a model is no weight
@@ -106,12 +106,12 @@ describe("int8", () => {
 
   test("layers of zeros stay zeros", async () => {
     const silent = deployed((name, data) => void (name.startsWith("head") && data.fill(0)));
-    expect([...(await answer(toInt8(silent), pictures(1)))]).toEqual([0, 0, 0, 0, 0, 0, 0]);
+    expect([...(await answer(toInt8(silent), images(1)))]).toEqual([0, 0, 0, 0, 0, 0, 0]);
   });
 });
 
 describe("refused:", () => {
-  test("weights that are not finite, models without linear layers, no pictures to calibrate with", async () => {
+  test("weights that are not finite, models without linear layers, no images to calibrate with", async () => {
     const broken = deployed((name, data) => void (name === "head.weight" && data.fill(NaN, 0, 1)));
     expect(() => toInt8(broken)).toThrow(CheckpointError);
     const sum = add(input("pixel_values", "float32", [1, 4]), constant(Float32Array.of(1, 2, 3, 4), [4]));

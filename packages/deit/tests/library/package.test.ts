@@ -135,7 +135,7 @@ describe("in an empty TypeScript project", () => {
   });
 
   test("the command line runs from node_modules, with loader workers", { timeout: 120_000 }, async () => {
-    await writePhotos(join(app, "pictures"), { perClass: 10 });
+    await writePhotos(join(app, "images"), { perClass: 10 });
     const main = join(app, "node_modules/deit-ts/dist/cli/main.js");
     const deit = async (...words: string[]): Promise<string> =>
       (await run(process.execPath, [main, ...words], { cwd: app })).stdout;
@@ -153,7 +153,7 @@ describe("in an empty TypeScript project", () => {
       "runs/cli",
       "--json",
     ];
-    expect(JSON.parse(await deit("train", "./pictures", ...options))).toMatchObject({
+    expect(JSON.parse(await deit("train", "./images", ...options))).toMatchObject({
       epochs: 2,
       last: { epoch: 1 },
     });

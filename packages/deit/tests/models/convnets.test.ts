@@ -296,7 +296,7 @@ describe("parameter groups", () => {
 });
 
 describe.each(["regnety_002_32", "resnet20_cifar"])("%s", (name) => {
-  test("refuses classes and pictures that are none", () => {
+  test("refuses classes and images that are none", () => {
     for (const numClasses of [0, 2.5]) {
       expect(() => createModel(name, { numClasses })).toThrow(ConfigError);
       expect(() => createModel(name, { numClasses })).toThrow(
@@ -307,7 +307,7 @@ describe.each(["regnety_002_32", "resnet20_cifar"])("%s", (name) => {
       expect(() => createModel(name, { inputSize })).toThrow(ConfigError);
   });
 
-  test("takes pictures of any size", () => {
+  test("takes images of any size", () => {
     for (const inputSize of [1, 33, [20, 47]] as const)
       expect(countParameters(createModel(name, { inputSize }))).toBe(countParameters(createModel(name)));
   });

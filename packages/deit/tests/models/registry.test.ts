@@ -190,7 +190,7 @@ describe("createModel", () => {
     expect(() => modelOf("m", { ...config, numHeads: 5 })).toThrow(/5 heads do not divide the width 64/);
   });
 
-  test("takes another number of classes, and pictures that are not square", () => {
+  test("takes another number of classes, and images that are not square", () => {
     const model = createModel("deit_w64d4_distilled_patch4_32", { numClasses: 3, inputSize: [16, 24] });
     const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
     expect(shapes.get("pos_embed")).toEqual([1, 4 * 6 + 2, 64]);

@@ -16,7 +16,7 @@ import { seededImages, seededParameter, seededTensor } from "../helpers/seeded.t
 
 const BATCH = 2;
 
-/** A model small enough for the interpreter: 8 × 8 pictures, 4 patches. */
+/** A model small enough for the interpreter: 8 × 8 images, 4 patches. */
 function smallModel(distilled: boolean): VisionTransformer {
   const { config } = createDeit("deit_w64d4_patch4_32");
   return modelOf("small", {

@@ -21,12 +21,12 @@ describe("training", () => {
     expect([...(evaluate([context.dropPath(x, 1)], masks)[0] ?? [])]).toEqual(perSample(3, 4));
   });
 
-  test("drops pictures as it drops tokens", () => {
-    const pictures = input("pictures", "float32", [2, 2, 1, 3]);
+  test("drops images as it drops tokens", () => {
+    const images = input("images", "float32", [2, 2, 1, 3]);
     const context = trainingContext({ batchSize: 2, dropPathRates: [0.1, 0.2] });
-    const masks = { pictures: ones, [DROP_PATH_INPUT]: [1, 2, 3, 4] };
+    const masks = { images: ones, [DROP_PATH_INPUT]: [1, 2, 3, 4] };
     const expected = [3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4];
-    expect([...(evaluate([context.dropPath(pictures, 1)], masks)[0] ?? [])]).toEqual(expected);
+    expect([...(evaluate([context.dropPath(images, 1)], masks)[0] ?? [])]).toEqual(expected);
   });
 
   test("leaves branches of rate 0 alone", () => {

@@ -1,4 +1,4 @@
-/** The sheet of pictures with their answers, as pixels. */
+/** The sheet of images with their answers, as pixels. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -8,16 +8,16 @@ import { temporaryFolder } from "../data/temporary.ts";
 
 const RED = { r: 200, g: 30, b: 30 };
 let root = "";
-let picture = "";
+let redImage = "";
 beforeAll(async () => {
   root = await temporaryFolder();
-  picture = join(root, "red.png");
-  await sharp({ create: { width: 40, height: 40, channels: 3, background: RED } }).toFile(picture);
+  redImage = join(root, "red.png");
+  await sharp({ create: { width: 40, height: 40, channels: 3, background: RED } }).toFile(redImage);
 });
 
 const words = { title: "What it sees", subtitle: "some" };
 const entry = (score: number): { image: string; predictions: { label: string; score: number }[] } => ({
-  image: picture,
+  image: redImage,
   predictions: [
     { label: "red <&> square", score },
     { label: "other", score: 1 - score },
@@ -33,7 +33,7 @@ async function count(file: string, { r, g, b }: { r: number; g: number; b: numbe
   return found;
 }
 
-test("has every picture, with bars as long as the scores", async () => {
+test("has every image, with bars as long as the scores", async () => {
   const file = join(root, "sheet.png");
   expect(await writePredictionSheet(file, [entry(1), entry(0.5), ...Array(5).fill(entry(0.25))], words)).toBe(
     7,
@@ -45,9 +45,9 @@ test("has every picture, with bars as long as the scores", async () => {
   expect(Math.abs(bars - expected)).toBeLessThan(0.06 * expected); // round ends
 });
 
-test("is of the kind that its name says, and shows so many pictures at most", async () => {
+test("is of the kind that its name says, and shows so many images at most", async () => {
   const file = join(root, "sheet.webp");
-  await sharp({ create: { width: 4, height: 4, channels: 3, background: RED } }).toFile(picture);
+  await sharp({ create: { width: 4, height: 4, channels: 3, background: RED } }).toFile(redImage);
   const many = Array<ReturnType<typeof entry>>(12).fill(entry(0.9));
   expect(await writePredictionSheet(file, many, { ...words, most: 8 })).toBe(8);
   const { format, width, height } = await sharp(file).metadata();

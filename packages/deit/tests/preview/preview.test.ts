@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import sharp from "sharp";
 import { beforeAll, expect, test } from "vitest";
 import { mixFeed } from "../../src/augmentation/mixup.ts";
-import { readPlanar } from "../../src/augmentation/picture.ts";
+import { readPlanar } from "../../src/augmentation/rgb-image.ts";
 import { createTransform } from "../../src/augmentation/transform.ts";
 import type { TrainOptions } from "../../src/config/schema.ts";
 import { makeBatch } from "../../src/data/batch.ts";
@@ -46,7 +46,7 @@ beforeAll(async () => {
   ({ train: dataset } = await openDatasets(options));
 });
 
-test("its rows are the loader's pictures, and the program's mixture of them", async () => {
+test("its rows are the loader's images, and the program's mixture of them", async () => {
   const rows = await previewBatch(planImages(options), { dataset, size: SIZE }, { epoch, step, rows: 8 });
   const loader = createLoader({
     dataset,
@@ -87,7 +87,7 @@ test("its rows are the loader's pictures, and the program's mixture of them", as
   const inputs = Array.from({ length: 8 }, (_, row) =>
     modelInput(
       {
-        picture: readPlanar(images, { width, height, offset: row * plane }),
+        image: readPlanar(images, { width, height, offset: row * plane }),
         codes: erasing.subarray(row * plane, (row + 1) * plane),
       },
       normalisation,
@@ -102,7 +102,7 @@ test("its rows are the loader's pictures, and the program's mixture of them", as
     for (const [i, value] of mixed.entries())
       expect(Math.abs(value - Number(pixels?.[row * plane + i]))).toBeLessThan(2e-6);
     // the last stage is that mixture, back in bytes
-    const last = shown.stages.at(-1)?.picture.data ?? new Uint8Array();
+    const last = shown.stages.at(-1)?.image.data ?? new Uint8Array();
     for (let i = 0; i < last.length; i++) {
       const channel = i % 3;
       const value = mixed[channel * (plane / 3) + Math.floor(i / 3)] ?? 0;
@@ -134,7 +134,7 @@ test("a sample that is drawn alone has exactly the loader's pixels, erased where
     const { images, erasing = new Uint8Array(images.length) } = await makeBatch(dataset, transform, job);
     const [row] = await previewBatch(planImages(options), { dataset, size: SIZE }, { epoch, sample });
     const shown = row?.stages.at(-1);
-    expect([shown?.label, shown?.picture.width, shown?.picture.height]).toEqual(["not mixed", width, height]);
+    expect([shown?.label, shown?.image.width, shown?.image.height]).toEqual(["not mixed", width, height]);
     // the loader's bytes, and noise codes as pixel values
     const expected = Uint8Array.from({ length: images.length }, (_, i) => {
       const at = (i % 3) * width * height + Math.floor(i / 3);
@@ -144,30 +144,30 @@ test("a sample that is drawn alone has exactly the loader's pixels, erased where
       const [mean = 0, std = 1] = [options.mean[i % 3], options.std[i % 3]];
       return Math.min(Math.max(Math.round(255 * (mean + (std * (code - 128)) / 32)), 0), 255);
     });
-    expect(Buffer.from(expected).equals(shown?.picture.data ?? new Uint8Array())).toBe(true);
+    expect(Buffer.from(expected).equals(shown?.image.data ?? new Uint8Array())).toBe(true);
   }
   expect(erased).toBeGreaterThan(0);
 });
 
-test("the stages before erasing lead to the loader's picture", async () => {
+test("the stages before erasing lead to the loader's image", async () => {
   const plain = { ...options, reprob: 0, mixup: 0, cutmix: 0 };
   const rows = await previewBatch(planImages(plain), { dataset, size: SIZE }, { epoch, step });
   expect(rows).toHaveLength(8);
   for (const { stages, target, label } of rows) {
     const [before, end] = stages.slice(-2);
-    expect(before?.picture).toEqual(end?.picture);
+    expect(before?.image).toEqual(end?.image);
     expect(target).toEqual([{ label, weight: 1 }]);
   }
 });
 
-test("an unreadable picture is replaced by the one that training puts there", async () => {
+test("an unreadable image is replaced by the one that training puts there", async () => {
   const dataPath = join(root, "broken");
   await cp(join(root, "photos"), dataPath, { recursive: true });
   const broken = { ...options, dataPath };
   const { train } = await openDatasets(broken);
   const [sample] = planBatches(planImages(broken).batches, train.length).at(epoch, step);
   if (sample === undefined) throw new Error("no sample");
-  await writeFile(join(dataPath, train.describe(sample.index)), "no picture");
+  await writeFile(join(dataPath, train.describe(sample.index)), "no image");
   const [row] = await previewBatch(
     planImages(broken),
     { dataset: train, size: SIZE },
@@ -199,7 +199,7 @@ test("targets of binary cross-entropy are 1 for every class with a part", async 
   }
 });
 
-test("says what a picture is mixed with", async () => {
+test("says what an image is mixed with", async () => {
   const rows = await previewBatch(planImages(options), { dataset, size: SIZE }, { epoch, step });
   const samples = planBatches(planImages(options).batches, dataset.length).at(epoch, step);
   for (const [row, { mix, partner }] of rows.entries())

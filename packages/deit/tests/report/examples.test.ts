@@ -15,7 +15,7 @@ test("the surest answers come first, so many of a class; what is no answer is le
   expect(surest(answers, { right: false, count: 3 })).toEqual([4]);
 });
 
-test("small pictures keep their pixels, large ones are shrunk", async () => {
+test("small images keep their pixels, large ones are shrunk", async () => {
   const small = generate(32, 20, "noise");
   const { source, ...size } = await thumbnail(small);
   expect(size).toEqual({ width: 32, height: 20 });

@@ -29,9 +29,9 @@ let page = "";
 
 beforeAll(async () => {
   root = await temporaryFolder();
-  const pictures = await writePictures(join(root, "a <b> folder"));
+  const images = await writeImages(join(root, "a <b> folder"));
   run = join(root, "run");
-  options = tinyRun({ dataPath: pictures, outputDir: run, valSplit: 0.5, epochs: EPOCHS });
+  options = tinyRun({ dataPath: images, outputDir: run, valSplit: 0.5, epochs: EPOCHS });
   await writeRun(run);
   result = await reportRun(run);
   written = await readFile(result.report, "utf8");
@@ -46,7 +46,7 @@ function compact(document: string): string {
     .replaceAll(/(?<=>) | (?=<)/g, "");
 }
 
-async function writePictures(folder: string): Promise<string> {
+async function writeImages(folder: string): Promise<string> {
   const lines: string[] = [];
   for (let i = 0; i < 60; i++) {
     await writeImage(join(folder, `${i}.png`), 10 + i, 70 - i, "noise");
@@ -158,7 +158,7 @@ describe("the page", () => {
     expect(page).toContain("default-src 'none'");
   });
 
-  test("draws three curves and the reliability, and shows pictures, options and machine", () => {
+  test("draws three curves and the reliability, and shows images, options and machine", () => {
     expect(page.match(/<svg/g)).toHaveLength(4);
     expect(page).toContain("averaged weights");
     expect(page.match(/<img /g)?.length).toBeGreaterThan(12);
@@ -203,7 +203,7 @@ test("deit report prints the path and the figures", async () => {
   expect(JSON.parse(said.join(""))).toEqual(result);
 });
 
-test("without validation pictures it says what it measured", async () => {
+test("without validation images it says what it measured", async () => {
   const other = join(root, "on-training");
   await writeRun(other, { valSplit: 0, outputDir: other });
   const { report, images } = await reportRun(other);
@@ -213,11 +213,11 @@ test("without validation pictures it says what it measured", async () => {
   expect(page).not.toContain("95 % interval");
 });
 
-test("pictures of other classes, a run without a model and a folder that is no run are refused", async () => {
+test("images of other classes, a run without a model and a folder that is no run are refused", async () => {
   const changed = join(root, "changed");
-  const pictures = await writePictures(join(root, "pictures"));
-  await writeRun(changed, { dataPath: pictures, outputDir: changed });
-  await writeFile(join(pictures, "classes.json"), JSON.stringify(["x", "y", "z"]));
+  const images = await writeImages(join(root, "images"));
+  await writeRun(changed, { dataPath: images, outputDir: changed });
+  await writeFile(join(images, "classes.json"), JSON.stringify(["x", "y", "z"]));
   await expect(reportRun(changed)).rejects.toThrow(/other classes than this run was trained on/);
   await rm(join(changed, "best.safetensors"));
   await expect(reportRun(changed)).rejects.toThrow(/writes them after its first epoch/);

@@ -42,7 +42,7 @@ describe.skipIf(webgpuMissing !== undefined)("webgpu engine", () => {
     expect((await engine.getState("m"))[0]).toBe(1.9375);
   });
 
-  test("pictures cross as bytes and become numbers there", async () => {
+  test("images cross as bytes and become numbers there", async () => {
     const runs: RecordedRun[] = [];
     const settings = { device: "webgpu", threads: 1, profile: undefined } as const;
     const engine = await createWebgpuEngine({ ort: recordingRuntime(runs) }, settings);

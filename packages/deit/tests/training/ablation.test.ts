@@ -30,7 +30,7 @@ function partsOf(given: TrainOptions): Record<string, unknown> {
   const { images, batches, optimizer } = planTraining(given);
   return {
     transform: { ...images.transform, size: SIZE },
-    plan: planBatches(batches, 1000).uniquePictures,
+    plan: planBatches(batches, 1000).uniqueImages,
     mixing: images.mixup,
     optimizer: [optimizer.name, optimizer.slots],
     inputs: Object.keys(program.inputs).filter((name) => !(name in program.state)),

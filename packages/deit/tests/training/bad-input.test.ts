@@ -12,7 +12,7 @@ import { runCommand } from "../cli/run-command.ts";
 
 let root = "";
 let photos = "";
-/** A finished run of these pictures. */
+/** A finished run of these images. */
 let finished = "";
 let outputDir = "";
 let count = 0;
@@ -30,7 +30,7 @@ beforeAll(async () => {
   await mkdir(join(root, "one/only"));
   for (let i = 0; i < 3; i++)
     await writeFile(join(root, `one/only/${i}.png`), await readFile(join(photos, `disc/${i}.png`)));
-  await writeFile(join(root, "note.jpg"), "no picture");
+  await writeFile(join(root, "note.jpg"), "no image");
   const model = await readFile(join(finished, "last.safetensors"));
   await writeFile(join(root, "cut.safetensors"), model.subarray(0, 5000));
   await writeFile(join(root, "text.safetensors"), "these are no tensors, but text of some length");
@@ -166,8 +166,8 @@ describe("what is given, what was expected, how to fix it", () => {
       "eval $RUN --data-path $ROOT/one",
       [/folders that are no class of the model: only/, /Expected some of: disc, ring, stripes/],
     ],
-    ["predict of no picture", "predict $RUN $ROOT/note.jpg", [/note\.jpg/]],
-    ["predict of a picture that is not there", "predict $RUN $ROOT/nowhere.jpg", [/nowhere\.jpg/]],
+    ["predict of no image", "predict $RUN $ROOT/note.jpg", [/note\.jpg/]],
+    ["predict of an image that is not there", "predict $RUN $ROOT/nowhere.jpg", [/nowhere\.jpg/]],
     [
       "predict with a folder that is no run",
       "predict $PHOTOS $PHOTOS/disc/0.png",

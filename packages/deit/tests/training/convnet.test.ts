@@ -119,7 +119,7 @@ describe("fine-tuning at a higher resolution", () => {
     );
     expect(warnings.join("\n")).toContain("pos_embed is interpolated from 4 × 4 to 10 × 10 patches");
     expect(warnings.join("\n")).not.toContain("fresh");
-    expect(result.best.acc1).toBeGreaterThan(before.best.acc1 - 34); // one of three classes of two pictures
+    expect(result.best.acc1).toBeGreaterThan(before.best.acc1 - 34); // one of three classes of two images
   });
 });
 

@@ -145,7 +145,7 @@ describe("a teacher", () => {
     expect(largestDifference(straight.weights, reordered.weights)).toBeLessThan(1e-4);
   });
 
-  test("sees the student's pictures in its own resolution and normalisation", async () => {
+  test("sees the student's images in its own resolution and normalisation", async () => {
     const { weights } = await distilled({ inputSize: 16, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] });
     expect([...weights.values()].every((data) => data.every(Number.isFinite))).toBe(true);
   });

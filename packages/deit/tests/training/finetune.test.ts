@@ -1,4 +1,4 @@
-/** Fine-tuning on small generated pictures: what a run takes from a checkpoint, what it trains, when it stops. */
+/** Fine-tuning on small generated images: what a run takes from a checkpoint, what it trains, when it stops. */
 import { copyFile, mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -240,12 +240,12 @@ test("--no-train-mode trains the mean of a distilled model's heads", async () =>
 
 test("--class-weights balanced weighs a class by the inverse of its part", async () => {
   const uneven = join(root, "uneven");
-  for (const [name, pictures] of [
+  for (const [name, images] of [
     ["disc", 16],
     ["ring", 4],
   ] as const) {
     await mkdir(join(uneven, name), { recursive: true });
-    for (let i = 0; i < pictures; i++)
+    for (let i = 0; i < images; i++)
       await copyFile(join(photos, name, `${i}.png`), join(uneven, name, `${i}.png`));
   }
   const lossOf = async (classWeights: "none" | "balanced"): Promise<number> => {

@@ -28,8 +28,8 @@ const options = {
 describe("what a batch of DeiT-Ti at 224 wants", () => {
   const model = createModel("deit_tiny_patch16_224");
   const layout = modelLayout(model);
-  /** MiB that one picture more takes. */
-  function perPicture(training: Partial<TrainingOptions>): number {
+  /** MiB that one image more takes. */
+  function perImage(training: Partial<TrainingOptions>): number {
     const [few = 0, more = 0] = [8, 16].map((batchSize) => {
       const program = stepProgram(
         { model, layout, batchSize, target: "cpu", normalisation: NORMALISATION },
@@ -41,11 +41,11 @@ describe("what a batch of DeiT-Ti at 224 wants", () => {
   }
 
   test("recomputed it is less than a quarter, in float16 less than three quarters", () => {
-    const plain = perPicture({});
+    const plain = perImage({});
     expect(plain).toBeGreaterThan(30); // measured: 38.5 (docs/decisions/0009)
     expect(plain).toBeLessThan(40);
-    expect(perPicture({ recompute: true }) / plain).toBeLessThan(0.25);
-    expect(perPicture({ optimizer: withLossScale(adamW()) }) / plain).toBeLessThan(0.75);
+    expect(perImage({ recompute: true }) / plain).toBeLessThan(0.25);
+    expect(perImage({ optimizer: withLossScale(adamW()) }) / plain).toBeLessThan(0.75);
   });
 });
 

@@ -1,4 +1,4 @@
-/** Small pictures to train on: three classes that differ in colour and pattern, under noise, from 8 to 32 pixels. */
+/** Small images to train on: three classes that differ in colour and pattern, under noise, from 8 to 32 pixels. */
 import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import type { EpochRecord } from "../../src/training/run-log.ts";
 import * as training from "../../src/training/train.ts";
 import type { Estimate, TrainHooks, TrainResult } from "../../src/training/train.ts";
 
-/** Red, green or blue 0 to 255 at a place of a picture of side 1. */
+/** Red, green or blue 0 to 255 at a place of an image of side 1. */
 type Paint = (x: number, y: number) => readonly [number, number, number];
 
 const PAINTS: Readonly<Record<string, Paint>> = {
@@ -23,7 +23,7 @@ const PAINTS: Readonly<Record<string, Paint>> = {
 /** In the order of their indices. */
 export const CLASSES = Object.keys(PAINTS).toSorted();
 
-/** root/disc/0.png, …: `perClass` pictures of each class. */
+/** root/disc/0.png, …: `perClass` images of each class. */
 export async function writePhotos(
   root: string,
   { perClass = 20 }: { perClass?: number } = {},

@@ -1,10 +1,10 @@
 /** What the program makes of bytes, noise codes and mixes equals what is done by hand, pixel by pixel. */
 import { describe, expect, test } from "vitest";
 import { noiseValue } from "../../src/augmentation/erasing.ts";
-import { drawMixes, mixFeed, mixPictures, mixTargets } from "../../src/augmentation/mixup.ts";
+import { drawMixes, mixFeed, mixImages, mixTargets } from "../../src/augmentation/mixup.ts";
 import type { Mix } from "../../src/augmentation/mixup.ts";
 import { IMAGENET_NORMALISATION } from "../../src/augmentation/normalisation.ts";
-import { readPlanar } from "../../src/augmentation/picture.ts";
+import { readPlanar } from "../../src/augmentation/rgb-image.ts";
 import type { DType, Value } from "../../src/graph/graph.ts";
 import { input } from "../../src/graph/graph.ts";
 import { compile } from "../../src/graph/program.ts";
@@ -88,14 +88,14 @@ describe.each(devices)("%s", (target) => {
 });
 
 test("a preview's mixture is the program's, rounded to bytes", () => {
-  const picture = (row: number): ReturnType<typeof readPlanar> =>
+  const image = (row: number): ReturnType<typeof readPlanar> =>
     readPlanar(images, { width: W, height: H, offset: row * 3 * plane });
   for (const [row, mix] of mixes.entries()) {
-    const mixed = mixPictures(picture(row), picture(B - 1 - row), mix);
+    const mixed = mixImages(image(row), image(B - 1 - row), mix);
     for (let y = 0; y < H; y++) {
       for (let x = 0; x < W; x++) {
-        const own = picture(row).data[(y * W + x) * 3] ?? 0;
-        const other = picture(B - 1 - row).data[(y * W + x) * 3] ?? 0;
+        const own = image(row).data[(y * W + x) * 3] ?? 0;
+        const other = image(B - 1 - row).data[(y * W + x) * 3] ?? 0;
         const { box, lambda } = mix;
         const inside =
           box && y >= box.top && y < box.top + box.height && x >= box.left && x < box.left + box.width;

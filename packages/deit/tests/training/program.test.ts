@@ -75,7 +75,7 @@ const bothHeads: Task = ({ heads, targets }) => {
   return { loss: mul(add(byClass, distillation), 0.5), class: byClass, distillation };
 };
 
-/** The model, on an input of pictures that are normalised already. */
+/** The model, on an input of images that are normalised already. */
 function onNormalised(model: Model, batchSize: number): Model {
   const images = input("normalised", "float32", [batchSize, 3, ...model.config.inputSize]);
   return { ...model, forward: (_, scope, context) => model.forward(images, scope, context) };
@@ -433,7 +433,7 @@ describe("forms of a step", () => {
     expect(Math.abs((losses[0] ?? 0) - (losses[1] ?? 0))).toBeGreaterThan(1e-5);
   });
 
-  test("pictures are normalised by the given statistics", async () => {
+  test("images are normalised by the given statistics", async () => {
     const plain = { mean: [0, 0, 0], std: [1, 1, 1] } as const;
     await reset();
     const given = Float32Array.from(images, (value, i) => {

@@ -1,4 +1,4 @@
-/** Steps of small models on made-up pictures: for tests that compare two forms of the same training. */
+/** Steps of small models on made-up images: for tests that compare two forms of the same training. */
 import type { ProgramOptions } from "../../src/evaluation/program.ts";
 import type { ProgramFacts } from "../../src/graph/program.ts";
 import type { Model } from "../../src/models/registry.ts";
@@ -20,7 +20,7 @@ export const BATCH = 4;
 const CLASSES = 3;
 export const NORMALISATION = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
 
-/** Three blocks of width 16, two class tokens, for pictures of 16 pixels. */
+/** Three blocks of width 16, two class tokens, for images of 16 pixels. */
 export const transformer: Model = modelOf("small", {
   ...createDeit("deit_w64d4_distilled_patch4_32").config,
   embedDim: 16,
@@ -58,7 +58,7 @@ export function programOptions(
   return { model, layout: modelLayout(model), batchSize: BATCH, target, normalisation: NORMALISATION };
 }
 
-/** The feeds of step `s` (1, 2, …): pictures whose brightness tells their class. */
+/** The feeds of step `s` (1, 2, …): images whose brightness tells their class. */
 export function stepFeeds(
   { model, layout }: Pick<ProgramOptions, "model" | "layout">,
   { optimizer, teacher, dropPath = 0, drop = 0, attnDrop = 0 }: TrainingOptions,

@@ -1,4 +1,4 @@
-/** Training as a whole, on small generated pictures: it learns, and leaves a run folder with what was promised. */
+/** Training as a whole, on small generated images: it learns, and leaves a run folder with what was promised. */
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
@@ -125,7 +125,7 @@ describe("a run", () => {
       epoch: String(result.best.epoch),
       crop_ratio: "0.875",
     });
-    // 48 of 60 pictures train: 6 batches of 8 an epoch.
+    // 48 of 60 images train: 6 batches of 8 an epoch.
     const count = (type: TrainEvent["type"]): number => events.filter((event) => event.type === type).length;
     expect([count("start"), count("step"), count("epoch"), count("saved"), count("warning")]).toEqual([
       1, 24, 4, 4, 0,
@@ -190,7 +190,7 @@ describe("a run", () => {
     const [a, b] = [whole, half].map(({ events }) =>
       events.flatMap((event) => (event.type === "step" ? [event] : [])),
     );
-    // 54 pictures: 3 updates of 16 an epoch; the rates of both batches of an update are those of the large one.
+    // 54 images: 3 updates of 16 an epoch; the rates of both batches of an update are those of the large one.
     expect([a?.length, b?.length]).toEqual([6, 12]);
     expect(b?.map(({ lr }) => lr)).toEqual(a?.flatMap(({ lr }) => [lr, lr]));
     expect(b?.map(({ losses }) => "gradNorm" in losses)).toEqual(
@@ -203,7 +203,7 @@ describe("a run", () => {
     });
   });
 
-  test("says so when it is measured with the pictures it learns", async () => {
+  test("says so when it is measured with the images it learns", async () => {
     const { warnings } = await trained({ epochs: 1, valSplit: 0 });
     expect(warnings).toEqual(["there are no validation images: accuracy is that on the training images"]);
   });
@@ -233,11 +233,11 @@ describe("the number of loader workers", () => {
   });
 });
 
-describe("broken pictures", () => {
+describe("broken images", () => {
   test("are named, counted and left out", async () => {
     const broken = join(root, "broken");
     await writePhotos(broken, { perClass: 12 });
-    for (let i = 0; i < 3; i++) await writeFile(join(broken, "disc", `bad${i}.jpg`), "no picture");
+    for (let i = 0; i < 3; i++) await writeFile(join(broken, "disc", `bad${i}.jpg`), "no image");
     const { result, warnings } = await trained({ dataPath: broken, epochs: 2, valSplit: 0.3 });
     expect(result.last.epoch).toBe(1);
     expect(warnings).toHaveLength(3);
@@ -247,7 +247,7 @@ describe("broken pictures", () => {
   test("are an error beyond a limit", async () => {
     const broken = join(root, "many");
     await writePhotos(broken, { perClass: 8 });
-    for (let i = 0; i < 14; i++) await writeFile(join(broken, "ring", `bad${i}.png`), "no picture");
+    for (let i = 0; i < 14; i++) await writeFile(join(broken, "ring", `bad${i}.png`), "no image");
     await expect(trained({ dataPath: broken, epochs: 2, workers: 2 })).rejects.toThrow(
       /^1\d images of many cannot be read, more than 10:\n.*bad\d+\.png[^]*Repair or remove them\.$/,
     );

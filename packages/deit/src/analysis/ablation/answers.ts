@@ -19,7 +19,7 @@ export interface AnswerRecord {
   readonly seed: number;
   /** Teacher or witness. */
   readonly with: string;
-  /** Percent of the validation pictures with different answers. */
+  /** Percent of the validation images with different answers. */
   readonly disagreement: number;
   readonly images: number;
 }
@@ -34,15 +34,15 @@ export interface CompareOptions {
   readonly witnesses?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Students that are measured on the same pictures. */
+/** Students that are measured on the same images. */
 interface Cohort {
-  readonly pictures: EvaluationDataOptions;
+  readonly evaluateOn: EvaluationDataOptions;
   readonly students: PlannedRun[];
 }
 
 /**
- * Asks every finished student about the pictures that its training was measured on, which it never saw, and the teachers and
- * witnesses about the same. Where every seed splits off pictures of its own, they are asked once for each.
+ * Asks every finished student about the images that its training was measured on, which it never saw, and the teachers and
+ * witnesses about the same. Where every seed splits off images of its own, they are asked once for each.
  */
 export async function compareAnswers(
   { runs, teachers }: AblationPlan,
@@ -54,8 +54,8 @@ export async function compareAnswers(
   const cohorts = new Map<string, Cohort>();
   for (const run of runs) {
     if (run.row === undefined || (await finishedRun(run)) === undefined) continue;
-    const { key, pictures } = await measuredOn(run);
-    const found = cohorts.get(key) ?? { pictures, students: [] };
+    const { key, evaluateOn } = await measuredOn(run);
+    const found = cohorts.get(key) ?? { evaluateOn, students: [] };
     found.students.push(run);
     cohorts.set(key, found);
   }
@@ -75,7 +75,7 @@ export async function compareAnswers(
   return runs.flatMap((run) => records.get(run) ?? []);
 }
 
-/** Warnings of teachers that the table trains on pictures which students are measured on. */
+/** Warnings of teachers that the table trains on images which students are measured on. */
 async function seenByTeachers(
   runs: readonly PlannedRun[],
   cohorts: ReadonlyMap<string, Cohort>,
@@ -83,10 +83,10 @@ async function seenByTeachers(
   const messages: string[] = [];
   for (const run of runs) {
     if (run.row !== undefined) continue;
-    const { key, pictures: own } = await measuredOn(run);
+    const { key, evaluateOn: own } = await measuredOn(run);
     const seen = [...cohorts].some(
-      ([other, { pictures }]) =>
-        other !== key && pictures.dataPath === own.dataPath && pictures.dataSet === own.dataSet,
+      ([other, { evaluateOn }]) =>
+        other !== key && evaluateOn.dataPath === own.dataPath && evaluateOn.dataSet === own.dataSet,
     );
     if (seen)
       messages.push(
@@ -97,7 +97,7 @@ async function seenByTeachers(
 }
 
 async function ask(
-  { pictures, students }: Cohort,
+  { evaluateOn, students }: Cohort,
   others: Readonly<Record<string, string>>,
   hooks: EvaluateHooks,
 ): Promise<Map<PlannedRun, AnswerRecord[]>> {
@@ -105,7 +105,7 @@ async function ask(
   const named = students.map((run, i) => ({ run, name: `student ${i}` }));
   const ballot = await castBallot(
     {
-      ...pictures,
+      ...evaluateOn,
       checkpoints: [
         ...named.flatMap(({ run, name }) => weightsOf(run, name)),
         ...Object.entries(others).map(([name, path]) => `${name}=${path}`),
@@ -121,7 +121,7 @@ async function ask(
   );
 }
 
-/** The last weights, not the best: what is measured is the end of the training, not an epoch chosen on these pictures. */
+/** The last weights, not the best: what is measured is the end of the training, not an epoch chosen on these images. */
 function weightsOf({ folder, row, plan }: PlannedRun, name: string): string[] {
   const averaged =
     plan.optimizer.average !== undefined &&
@@ -140,7 +140,7 @@ function recordsOf(
   student: string,
   { ballot, others }: { ballot: Ballot; others: readonly string[] },
 ): AnswerRecord[] {
-  const images = ballot.pictures.length;
+  const images = ballot.images.length;
   const answersOf = (name: string, head: string): Int32Array | undefined => {
     const index = ballot.respondents.findIndex((one) => one.name === `${name} ${head}` || one.name === name);
     return ballot.answers[index];

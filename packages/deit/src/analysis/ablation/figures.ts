@@ -1,4 +1,4 @@
-/** The pictures of an ablation: differences from the baseline with their intervals, or curves over what the rows vary. */
+/** The images of an ablation: differences from the baseline with their intervals, or curves over what the rows vary. */
 import { logAxis, nameAxis, numberAxis, plainNumber } from "../../figures/axis.ts";
 import type { Chart } from "../../figures/chart.ts";
 import { colour, seriesColour } from "../../figures/colours.ts";

@@ -1,21 +1,21 @@
-/** The pictures that a training of an ablation is measured on. */
+/** The images that a training of an ablation is measured on. */
 import type { EvaluationDataOptions } from "../../data/open.ts";
 import { splitsByChance } from "../../data/open.ts";
 import type { PlannedRun } from "./plan.ts";
 
 export interface MeasuredOn {
-  readonly pictures: EvaluationDataOptions;
-  /** The same for the same pictures. */
+  readonly evaluateOn: EvaluationDataOptions;
+  /** The same for the same images. */
   readonly key: string;
 }
 
-/** Its validation pictures, as training finds or splits them. */
+/** Its validation images, as training finds or splits them. */
 export async function measuredOn({ plan: { data } }: PlannedRun): Promise<MeasuredOn> {
   const { dataPath, dataSet, valSplit, seed } = data;
   const isSplit = await splitsByChance(data);
-  const { numTrain: _, ...pictures } = data;
+  const { numTrain: _, ...evaluateOn } = data;
   return {
-    pictures,
+    evaluateOn,
     key: JSON.stringify([dataPath, dataSet, isSplit && [valSplit, seed]]),
   };
 }

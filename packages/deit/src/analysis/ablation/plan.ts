@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { kebabCase } from "../../config/names.ts";
 import type { Layer, ResolvedOptions } from "../../config/resolve.ts";
-import { optionNamed, requirePictures, resolveTrainOptions } from "../../config/resolve.ts";
+import { optionNamed, requireImages, resolveTrainOptions } from "../../config/resolve.ts";
 import type { TrainInput, TrainOptionName } from "../../config/schema.ts";
 import { needsTeacher } from "../../distillation/distillation-request.ts";
 import { ConfigError } from "../../errors.ts";
@@ -195,7 +195,7 @@ function planOf(
   };
   const { options } = resolveTrainOptions([...layers, { source: "the study", spelling: "key", values }]);
   try {
-    requirePictures(options, "deit analyze ablation RECIPE --data-path ./photos");
+    requireImages(options, "deit analyze ablation RECIPE --data-path ./photos");
     return planTraining(options);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

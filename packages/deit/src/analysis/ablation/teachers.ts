@@ -10,7 +10,7 @@ export type TeachersReached = Readonly<Record<string, number>>;
 
 /**
  * Evaluates the weights that the students would learn from, all heads together: of a teacher that the table trains on the
- * pictures that its training was measured on, of others on those of the students. Nothing where the table sets no limit.
+ * images that its training was measured on, of others on those of the students. Nothing where the table sets no limit.
  * @throws DeitError when they lie further apart than `teachersWithin`
  */
 export async function checkTeachers(
@@ -25,9 +25,9 @@ export async function checkTeachers(
     if (run === undefined) continue;
     const { device, workers } = run.plan.machine;
     const { batchSize } = run.plan.batches;
-    const { pictures } = await measuredOn(run);
+    const { evaluateOn } = await measuredOn(run);
     const report = await evaluateCheckpoint(
-      { ...pictures, checkpoint, device, workers, batchSize, resamples: 1 },
+      { ...evaluateOn, checkpoint, device, workers, batchSize, resamples: 1 },
       { onEvent, signal },
     );
     reached[name] = report.acc1;

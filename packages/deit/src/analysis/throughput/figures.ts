@@ -1,4 +1,4 @@
-/** The pictures of a table of throughput: accuracy against speed as in the paper's Figure 1, against memory; speed against work. */
+/** The images of a table of throughput: accuracy against speed as in the paper's Figure 1, against memory; speed against work. */
 import type { Chart } from "../../figures/chart.ts";
 import { TABLE_5 } from "../paper-tables.ts";
 import type { ThroughputResult } from "./measure.ts";
@@ -10,24 +10,24 @@ interface AccuracyOptions {
   /** The paper's numbers, too. */
   readonly paper?: boolean;
   readonly sizeBy?: SizeBy;
-  readonly pictures?: string | undefined;
+  readonly evaluateOn?: string | undefined;
 }
 
 const ON_IMAGENET = "top-1 on ImageNet, %";
 
 /**
- * Accuracy against speed: measured here on the given pictures, and with `paper` the paper's own numbers, and its accuracies at
- * the speed of this machine. Each has a panel: the machines differ, and so may the pictures. Undefined when there is nothing.
+ * Accuracy against speed: measured here on the given images, and with `paper` the paper's own numbers, and its accuracies at
+ * the speed of this machine. Each has a panel: the machines differ, and so may the images. Undefined when there is nothing.
  */
 export function accuracyFigure(
   rows: readonly ThroughputResult[],
-  { paper = false, sizeBy = "parameters", pictures }: AccuracyOptions = {},
+  { paper = false, sizeBy = "parameters", evaluateOn }: AccuracyOptions = {},
 ): Chart | undefined {
   const axes = { xTitle: "images a second", yTitle: ON_IMAGENET, better: "more" } as const;
   const pointOf = (row: ThroughputResult, y: number): Point =>
     rowPoint(row, { x: row.imagesPerSecond, y, sizeBy });
   const panels: Panel[] = [
-    { ...axes, title: "measured here", points: measured(rows, pointOf), yTitle: accuracyTitle(pictures) },
+    { ...axes, title: "measured here", points: measured(rows, pointOf), yTitle: accuracyTitle(evaluateOn) },
   ];
   if (paper) {
     const there = TABLE_5.map(({ name, family, imagesPerSecond: x, imagenet: y, parameters }): Point => ({
@@ -58,13 +58,13 @@ export function accuracyFigure(
  */
 export function memoryFigure(
   rows: readonly ThroughputResult[],
-  { paper = false, sizeBy = "parameters", pictures }: AccuracyOptions = {},
+  { paper = false, sizeBy = "parameters", evaluateOn }: AccuracyOptions = {},
 ): Chart | undefined {
   const pointOf = (row: ThroughputResult, y: number): Point =>
     rowPoint(row, { x: row.batchMemoryMiB, y, sizeBy });
   const axes = { xTitle: `memory of ${batchesOf(rows)}, MiB`, better: "less" } as const;
   const panels: Panel[] = [
-    { ...axes, title: "measured here", points: measured(rows, pointOf), yTitle: accuracyTitle(pictures) },
+    { ...axes, title: "measured here", points: measured(rows, pointOf), yTitle: accuracyTitle(evaluateOn) },
     {
       ...axes,
       title: "the paper's accuracy, the memory here",
@@ -101,8 +101,8 @@ function asInThePaper(rows: readonly ThroughputResult[], pointOf: PointOf): Poin
   });
 }
 
-function accuracyTitle(pictures: string | undefined): string {
-  return `top-1${pictures === undefined ? "" : ` on ${pictures}`}, %`;
+function accuracyTitle(evaluateOn: string | undefined): string {
+  return `top-1${evaluateOn === undefined ? "" : ` on ${evaluateOn}`}, %`;
 }
 
 /** Speed against multiply-accumulates, for models with and without weights. Undefined when fewer than two have them. */

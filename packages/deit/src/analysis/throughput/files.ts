@@ -15,8 +15,8 @@ export interface ThroughputFilesOptions {
   /** Draw the paper's Table 5 beside it. */
   readonly paper?: boolean | undefined;
   readonly sizeBy?: SizeBy | undefined;
-  /** What people call the pictures. */
-  readonly pictures?: string | undefined;
+  /** What people call the images. */
+  readonly evaluateOn?: string | undefined;
   /** What made it, as a user would type it. */
   readonly command?: string | undefined;
 }
@@ -25,7 +25,7 @@ export interface ThroughputFilesOptions {
 export async function writeThroughput(
   folder: string,
   table: ThroughputTable,
-  { paper = false, sizeBy = "parameters", pictures, command }: ThroughputFilesOptions = {},
+  { paper = false, sizeBy = "parameters", evaluateOn, command }: ThroughputFilesOptions = {},
 ): Promise<string[]> {
   const { machine, versions } = await describeEnvironment();
   const where = `${table.device}, ${table.threads} threads, ${machine.cpu ?? machine.platform}`;
@@ -34,13 +34,13 @@ export async function writeThroughput(
       name: "accuracy",
       title: "Accuracy against speed",
       lead: `${ACCURACY}${paper && sizeBy === "memory" ? ` ${UNSIZED}` : ""}`,
-      figure: accuracyFigure(table.rows, { paper, sizeBy, pictures }),
+      figure: accuracyFigure(table.rows, { paper, sizeBy, evaluateOn }),
     },
     {
       name: "memory",
       title: "Accuracy against memory",
       lead: memoryLead(table),
-      figure: memoryFigure(table.rows, { paper, sizeBy, pictures }),
+      figure: memoryFigure(table.rows, { paper, sizeBy, evaluateOn }),
     },
     { name: "work", title: "Speed against work", lead: WORK, figure: workFigure(table.rows, sizeBy) },
   ];
@@ -93,7 +93,7 @@ const PAPER = "One V100 of 16 GB, float32, largest batch, mean of 30 runs; top-1
 const HEAD = [
   "model",
   "pixels",
-  "pictures/s",
+  "images/s",
   "mean",
   "batch",
   "top-1",
@@ -180,7 +180,7 @@ function csvRows({ rows, device, threads }: ThroughputTable): (string | number)[
 
 function paperTable(): NonNullable<PageSection["table"]> {
   return {
-    head: ["model", "pixels", "pictures/s", "ImageNet", "ReaL", "V2", "million parameters"],
+    head: ["model", "pixels", "images/s", "ImageNet", "ReaL", "V2", "million parameters"],
     rows: TABLE_5.map(({ name, size, imagesPerSecond, imagenet, real, v2, parameters }) => [
       name,
       size,

@@ -21,8 +21,8 @@ import type { RowsOptions, ThroughputRow } from "./rows.ts";
 import { throughputRows } from "./rows.ts";
 
 export interface ThroughputOptions extends RowsOptions {
-  /** Pictures to measure the accuracy of checkpoints on; without any there is none. */
-  readonly pictures?:
+  /** Images to measure the accuracy of checkpoints on; without any there is none. */
+  readonly evaluateOn?:
     | (EvaluationDataOptions & { readonly preprocessing?: PartialPreprocessing | undefined })
     | undefined;
   /** Default: the largest power of two up to `maxBatch` whose memory stays below `memoryMiB`. */
@@ -59,10 +59,10 @@ export interface ThroughputResult extends ThroughputRow {
   /** By the times that a quarter of the runs are above and below. */
   readonly quartiles: readonly [low: number, high: number];
   readonly runs: number;
-  /** Largest resident set while single pictures are answered, and while batches are; the runtime is part of both. */
+  /** Largest resident set while single images are answered, and while batches are; the runtime is part of both. */
   readonly memoryMiB: number;
   readonly batchMemoryMiB: number;
-  /** Percent; null without pictures or without weights. */
+  /** Percent; null without images or without weights. */
   readonly acc1: number | null;
   readonly acc5: number | null;
   readonly images: number | null;
@@ -85,7 +85,7 @@ export async function measureThroughput(
   options: ThroughputOptions,
   { onEvent, signal }: ThroughputHooks = {},
 ): Promise<ThroughputTable> {
-  const { runs = 30, rounds = 5, pictures } = options;
+  const { runs = 30, rounds = 5, evaluateOn } = options;
   const { rows, notes } = await throughputRows(options);
   for (const message of notes) onEvent?.({ type: "warning", message });
   const journal = await openJournal(options.journal);
@@ -93,7 +93,7 @@ export async function measureThroughput(
     onEvent?.({ type: "warning", message: rows.length > 1 ? `${label(row)}: ${message}` : message });
   const work: Measuring = { options, journal, signal, warn };
   const count = Math.min(rounds, runs);
-  const total = rows.length * (1 + count) + (pictures ? rows.filter(({ weights }) => weights).length : 0);
+  const total = rows.length * (1 + count) + (evaluateOn ? rows.filter(({ weights }) => weights).length : 0);
   let done = 0;
   const piece = async <T>(what: string, measure: () => Promise<T>): Promise<T> => {
     onEvent?.({ type: "progress", done, total, what });
@@ -103,9 +103,9 @@ export async function measureThroughput(
     return result;
   };
 
-  // Accuracies first: pictures that do not fit a model should stop the table at once.
+  // Accuracies first: images that do not fit a model should stop the table at once.
   const accuracies = new Map<ThroughputRow, Accuracy>();
-  for (const row of pictures ? rows.filter(({ weights }) => weights !== null) : [])
+  for (const row of evaluateOn ? rows.filter(({ weights }) => weights !== null) : [])
     accuracies.set(row, await piece(`accuracy of ${label(row)}`, () => accuracy(work, row)));
   const fitted: { row: ThroughputRow; batch: Fitted; facts: object; times: ForwardTimes[] }[] = [];
   for (const row of rows) {
@@ -168,7 +168,7 @@ interface Accuracy {
 
 interface Fitted {
   readonly batchSize: number;
-  /** Of single pictures. */
+  /** Of single images. */
   readonly memoryMiB: number;
 }
 
@@ -196,9 +196,9 @@ async function factsOf({ options }: Measuring, row: ThroughputRow): Promise<obje
 }
 
 async function accuracy(work: Measuring, row: ThroughputRow): Promise<Accuracy> {
-  const { pictures = {}, model, device, threads = null } = work.options;
-  const { preprocessing, ...dataset } = pictures;
-  const facts = { ...(await factsOf(work, row)), kind: "accuracy", pictures };
+  const { evaluateOn = {}, model, device, threads = null } = work.options;
+  const { preprocessing, ...dataset } = evaluateOn;
+  const facts = { ...(await factsOf(work, row)), kind: "accuracy", evaluateOn };
   return work.journal.remember(facts, async () => {
     const { acc1, acc5, images } = await evaluateCheckpoint(
       {
@@ -219,7 +219,7 @@ async function accuracy(work: Measuring, row: ThroughputRow): Promise<Accuracy> 
   });
 }
 
-/** Pictures that the first estimate of memory is made with, besides one. */
+/** Images that the first estimate of memory is made with, besides one. */
 const SOME = 4;
 
 /** The largest batch: estimated from two small ones, then tried. */

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import type { LoaderRate } from "../../benchmark/data.ts";
 import type { BenchOptions } from "../../benchmark/throughput.ts";
 import type { TrainOptionName } from "../../config/schema.ts";
-import { requirePictures, resolveTrainOptions } from "../../config/resolve.ts";
+import { requireImages, resolveTrainOptions } from "../../config/resolve.ts";
 import { ConfigError } from "../../errors.ts";
 import { facts, integer, mebibytes, short } from "../format.ts";
 import type { Output } from "../output.ts";
@@ -16,7 +16,7 @@ import { wholeNumber } from "../whole-number.ts";
 
 const MODEL = ["model", "inputSize", "batchSize", "device", "threads"] as const;
 const TRAINING = [...MODEL, "precision", "recompute", "stepsPerRun"] as const;
-const PICTURES: readonly TrainOptionName[] = [
+const DATA_OPTIONS: readonly TrainOptionName[] = [
   "dataPath",
   "dataSet",
   "inputSize",
@@ -53,7 +53,7 @@ export function addBenchCommand(program: Command): void {
     "Time the model's own matrix products: the peak that the others are compared with.",
     MODEL,
   ).action(runGemm);
-  add("data", "Time reading and preparing images.", PICTURES).action(runData);
+  add("data", "Time reading and preparing images.", DATA_OPTIONS).action(runData);
   bench.addHelpText(
     "after",
     `\nWithout --model: ${DEFAULT_MODEL}.\n\nExamples:\n  deit bench train --model deit_tiny_patch16_224 --batch-size 8\n  deit bench train --profile --out profile.json`,
@@ -160,7 +160,7 @@ async function runGemm(flags: BenchFlags, command: Command): Promise<void> {
 async function runData(flags: BenchFlags, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
   const { options } = resolveTrainOptions([flagLayer(command)]);
-  requirePictures(options, "deit bench data --data-path ./photos");
+  requireImages(options, "deit bench data --data-path ./photos");
   const { benchData } = await import("../../benchmark/data.ts");
   const { planImages } = await import("../../training/plan.ts");
   const { inputSize, workers } = options;

@@ -1,4 +1,4 @@
-/** `deit eval`: how well checkpoints do on pictures: accuracy of each head, calibration, confusions; side by side. */
+/** `deit eval`: how well checkpoints do on images: accuracy of each head, calibration, confusions; side by side. */
 import { join } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";

@@ -17,8 +17,8 @@ import { runData, runFolder, runImages } from "../run-options.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
-const PICTURES = ["dataPath", "dataSet", "valSplit", "seed"] as const;
-const OPTIONS = [...PICTURES, "model", "inputSize", "weights"] as const;
+const DATA_OPTIONS = ["dataPath", "dataSet", "valSplit", "seed"] as const;
+const OPTIONS = [...DATA_OPTIONS, "model", "inputSize", "weights"] as const;
 const FORMATS = [
   "transformers-js",
   "onnx",

@@ -1,4 +1,4 @@
-/** `deit finetune`: the same as `deit train` from pretrained weights, with defaults that fit these and the pictures. */
+/** `deit finetune`: the same as `deit train` from pretrained weights, with defaults that fit these and the images. */
 import type { Command } from "commander";
 import { asTrainingCommand } from "../training-command.ts";
 

@@ -1,10 +1,10 @@
-/** `deit predict`: what a model sees in some pictures. */
+/** `deit predict`: what a model sees in some images. */
 import { stat } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
 import { ConfigError } from "../../errors.ts";
-import type { PicturePredictions } from "../../evaluation/predict.ts";
+import type { ImagePredictions } from "../../evaluation/predict.ts";
 import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { integer } from "../format.ts";
 import { withInterrupt } from "../interrupt.ts";
@@ -94,7 +94,7 @@ async function runPredict(
   const meter = rateMeter("images");
   const { out, sheet, minScore } = flags;
   const sinks = await openSinks(flags);
-  const shown: PicturePredictions[] = [];
+  const shown: ImagePredictions[] = [];
   let [answered, reaching] = [0, 0];
   try {
     await withInterrupt(
@@ -173,7 +173,7 @@ async function checkPlaces({ csv: asCsv, out, sheet, json }: PredictFlags): Prom
 
 async function drawSheet(
   file: string,
-  results: readonly PicturePredictions[],
+  results: readonly ImagePredictions[],
   { checkpoint, output, answered }: { checkpoint: string; output: Output; answered: number },
 ): Promise<void> {
   const { writePredictionSheet } = await import("../../preview/prediction-sheet.ts");
@@ -199,6 +199,6 @@ function scoreFrom(text: string): number {
   );
 }
 
-function counted(pictures: number): string {
-  return `${integer(pictures)} ${pictures === 1 ? "image" : "images"}`;
+function counted(count: number): string {
+  return `${integer(count)} ${count === 1 ? "image" : "images"}`;
 }

@@ -2,7 +2,7 @@
 import { basename, resolve } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
-import { requirePictures } from "../../config/resolve.ts";
+import { requireImages } from "../../config/resolve.ts";
 import type { TrainOptionName } from "../../config/schema.ts";
 import type { ImagePlan } from "../../training/plan.ts";
 import type { PlannedSample } from "../../data/plan.ts";
@@ -12,7 +12,7 @@ import { createOutput } from "../output.ts";
 import { addSchemaFlags, flagLayer } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
-/** Options that decide which pictures a model sees. */
+/** Options that decide which images a model sees. */
 const OPTIONS: readonly TrainOptionName[] = [
   ...(["dataPath", "dataSet", "valSplit", "numTrain", "model", "inputSize", "batchSize", "seed"] as const),
   ...(["crop", "scale", "ratio", "hflip", "src", "trainInterpolation", "aa", "colorJitter"] as const),
@@ -76,7 +76,7 @@ async function runPreview(source: string | undefined, flags: PreviewFlags, comma
     fetch: fetchCheckpoint,
   });
   chosen.forEach(output.note);
-  requirePictures(options, "deit data preview ./photos");
+  requireImages(options, "deit data preview ./photos");
   const sample = flags.sample === undefined ? undefined : readSample(flags.sample);
   const { openDatasets } = await import("../../data/open.ts");
   const { previewBatch } = await import("../../preview/preview.ts");
@@ -111,7 +111,7 @@ async function runPreview(source: string | undefined, flags: PreviewFlags, comma
   const samples = rows.map(({ sample: { index, copy }, file: name, label, draw, mix, target }) => ({
     seed,
     epoch,
-    picture: index,
+    image: index,
     copy,
     file: name,
     label,

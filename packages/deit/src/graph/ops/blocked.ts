@@ -3,7 +3,7 @@
  * it turns convolutions with constant weights. Nothing hinders a program from using them with weights that are trained: they
  * need no copy of every place's pixels, and run at the speed of large matrix products where im2col and a product reach half.
  *
- * Blocked pictures keep the shape [N, C, H, W], C a multiple of the block, and lie in memory as [N, C/block, H, W, block].
+ * Blocked images keep the shape [N, C, H, W], C a multiple of the block, and lie in memory as [N, C/block, H, W, block].
  */
 import { ShapeError } from "../../errors.ts";
 import type { OpDefinition, Tensor64, Value } from "../graph.ts";
@@ -26,12 +26,12 @@ interface Blocked extends Readonly<Record<string, unknown>> {
   readonly block: number;
 }
 
-/** Channels of blocked pictures: zeros fill the last block. */
+/** Channels of blocked images: zeros fill the last block. */
 export function inWholeBlocks(channels: number, block: number): number {
   return Math.ceil(channels / block) * block;
 }
 
-/** Whether pictures of so many channels can be brought into blocks. */
+/** Whether images of so many channels can be brought into blocks. */
 export function canBlock(channels: number): boolean {
   return channels % MULTIPLE === 0;
 }
@@ -48,7 +48,7 @@ const toBlockedOp: OpDefinition<Blocked> = {
   onnx: () => ({ type: "ReorderInput", domain: BLOCKED_DOMAIN }),
 };
 
-/** Pictures [N, C, H, W], C a multiple of 4, in blocks. */
+/** Images [N, C, H, W], C a multiple of 4, in blocks. */
 export function toBlocked(x: Value, block: number): Value {
   if (!canBlock(dimAt(x.shape, 1)))
     throw new ShapeError("toBlocked", [x.shape], `channels that ${MULTIPLE} divides`);
@@ -61,16 +61,16 @@ const fromBlockedOp: OpDefinition<Blocked & { channels: number }> = {
   evaluate: ([x], { block, channels }) => {
     const [batch = 1, all = 1, height = 1, width = 1] = x.shape;
     const plain = unblockedData(x, block);
-    const picture = all * height * width;
+    const image = all * height * width;
     const kept = channels * height * width;
     const result = new Float64Array(batch * kept);
-    for (let i = 0; i < batch; i++) result.set(plain.subarray(i * picture, i * picture + kept), i * kept);
+    for (let i = 0; i < batch; i++) result.set(plain.subarray(i * image, i * image + kept), i * kept);
     return [result];
   },
   onnx: (_, { channels }) => ({ type: "ReorderOutput", domain: BLOCKED_DOMAIN, attributes: { channels } }),
 };
 
-/** Blocked pictures as they are elsewhere, with their first `channels`. */
+/** Blocked images as they are elsewhere, with their first `channels`. */
 export function fromBlocked(x: Value, block: number, channels = dimAt(x.shape, 1)): Value {
   return apply(fromBlockedOp, [x], { block, channels });
 }
@@ -80,11 +80,11 @@ const blockedConvolutionOp: OpDefinition<Geometry & Blocked> = {
   infer: ([x, filter], geometry) => [convolvedType(x, filter, geometry)],
   evaluate: ([x, filter, ...bias], { block, ...geometry }, types) => {
     const { shape } = at(types, 0);
-    const pictures = innerBlock(dimAt(filter.shape, 1), block) === 1 ? x.data : unblockedData(x, block);
+    const images = innerBlock(dimAt(filter.shape, 1), block) === 1 ? x.data : unblockedData(x, block);
     const weight = unblockedFilter(filter, block);
     const y = biasData(bias.at(0), shape);
     forEachProduct(x.shape, filter.shape, shape, geometry, (ix, iw, iy) => {
-      y[iy] = (y[iy] ?? 0) + (pictures[ix] ?? NaN) * (weight[iw] ?? NaN);
+      y[iy] = (y[iy] ?? 0) + (images[ix] ?? NaN) * (weight[iw] ?? NaN);
     });
     return [blockedData(y, shape, block)];
   },
@@ -102,7 +102,7 @@ const blockedConvolutionOp: OpDefinition<Geometry & Blocked> = {
 };
 
 /**
- * Operands: blocked pictures, or, of fewer channels than a block has, plain ones; a filter [O, C/groups, kh, kw] as
+ * Operands: blocked images, or, of fewer channels than a block has, plain ones; a filter [O, C/groups, kh, kw] as
  * `blockedFilter` lays it, O/groups and C/groups multiples of the block; perhaps a bias [O]. Result: blocked.
  */
 export function blockedConvolution(values: readonly Value[], geometry: Geometry, block: number): Value {
@@ -111,7 +111,7 @@ export function blockedConvolution(values: readonly Value[], geometry: Geometry,
 
 /**
  * A weight [O, C, kh, kw] as blockedConvolution wants it: in memory [O/b, C/b, kh, kw, b, b], or [O/b, C, kh, kw, b] for
- * C < b. O, and C where it is no less, are multiples of the block. As if it were a picture of O channels first: that
+ * C < b. O, and C where it is no less, are multiples of the block. As if it were an image of O channels first: that
  * turns single numbers fast, and leaves whole blocks to be moved.
  */
 export function blockedFilter(weight: Value, block: number): Value {
@@ -137,7 +137,7 @@ export function turnedFilter(weight: Value, groups: number, block: number): Valu
   return reshape(gather(tiles, constant(backwards, [inner * area], "int32"), 1), [outs, ins, height, width]);
 }
 
-/** Channels in a block of a convolution's pictures: of fewer than a block, each lies for itself. */
+/** Channels in a block of a convolution's images: of fewer than a block, each lies for itself. */
 function innerBlock(channels: number, block: number): number {
   return channels < block ? 1 : block;
 }
@@ -166,7 +166,7 @@ function unblockedFilter({ data, shape }: Tensor64, block: number): Float64Array
   return gatherData(data, [outs / block, block, ins / inner, inner, height, width], steps);
 }
 
-/** The same pictures with zeros for channels that are not there. */
+/** The same images with zeros for channels that are not there. */
 function withChannels({ data, shape }: Tensor64, wanted: Shape): Float64Array {
   const [batch = 1, channels = 1, height = 1, width = 1] = shape;
   const result = new Float64Array(sizeOf(wanted));

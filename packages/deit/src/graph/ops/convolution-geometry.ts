@@ -1,4 +1,4 @@
-/** How a convolution's places meet its pictures: shared by the forms of convolution and of its gradients. */
+/** How a convolution's places meet its images: shared by the forms of convolution and of its gradients. */
 import { ShapeError } from "../../errors.ts";
 import type { Tensor64, TensorType } from "../graph.ts";
 import type { Shape } from "../shape.ts";
@@ -77,7 +77,7 @@ export function forEachProduct(
   }
 }
 
-/** Pictures of a shape, filled with each channel's bias (0 without). */
+/** Images of a shape, filled with each channel's bias (0 without). */
 export function biasData(bias: Tensor64 | undefined, shape: Shape): Float64Array {
   const [, channels = 1, height = 1, width = 1] = shape;
   const y = new Float64Array(sizeOf(shape));

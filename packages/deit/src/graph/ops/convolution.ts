@@ -39,11 +39,11 @@ const convolutionOp: OpDefinition<Geometry> = {
   },
   gradient: ({ inputs: [x, weight, ...bias], grad, attributes }) => {
     // A factor of each channel is one of each kernel, which is smaller.
-    const { pictures, factor } = withoutChannelFactor(grad);
+    const { images, factor } = withoutChannelFactor(grad);
     const scaled = factor === undefined ? weight : mul(weight, factor);
-    const byWeight = weightGradient(pictures, x, { ...attributes, shape: weight.shape });
+    const byWeight = weightGradient(images, x, { ...attributes, shape: weight.shape });
     return [
-      inputGradient(pictures, scaled, { ...attributes, shape: x.shape }),
+      inputGradient(images, scaled, { ...attributes, shape: x.shape }),
       factor === undefined ? byWeight : mul(byWeight, factor),
       ...(bias[0] === undefined ? [] : [sum(sum(grad, [2, 3]), 0)]),
     ];
@@ -66,13 +66,13 @@ const convolutionOp: OpDefinition<Geometry> = {
   },
 };
 
-/** Pictures [N, C, H, W] that are others times a factor of each channel: those, and the factor as [C, 1, 1, 1]. */
-function withoutChannelFactor(x: Value): { pictures: Value; factor?: Value } {
+/** Images [N, C, H, W] that are others times a factor of each channel: those, and the factor as [C, 1, 1, 1]. */
+function withoutChannelFactor(x: Value): { images: Value; factor?: Value } {
   const { op, inputs } = x.node;
-  const [pictures, factor] = operands(inputs);
-  if (op.name !== "mul" || !sameShape(pictures.shape, x.shape)) return { pictures: x };
-  if (!sameShape(factor.shape, [dimAt(x.shape, 1), 1, 1])) return { pictures: x };
-  return { pictures, factor: reshape(factor, [-1, 1, 1, 1]) };
+  const [images, factor] = operands(inputs);
+  if (op.name !== "mul" || !sameShape(images.shape, x.shape)) return { images: x };
+  if (!sameShape(factor.shape, [dimAt(x.shape, 1), 1, 1])) return { images: x };
+  return { images, factor: reshape(factor, [-1, 1, 1, 1]) };
 }
 
 /**
@@ -89,7 +89,7 @@ function gainsFromBlocks(
   return (from % block === 0 || (groups === 1 && from < block)) && !isFixed([weight]);
 }
 
-/** A convolution over channels in blocks, of plain pictures to plain pictures. */
+/** A convolution over channels in blocks, of plain images to plain images. */
 function inBlocks([x, ...rest]: Operands<Value>, geometry: Geometry, block: number): Value {
   const isThin = dimAt(x.shape, 1) < block;
   return fromBlocked(blockedConvolution([isThin ? x : toBlocked(x, block), ...rest], geometry, block), block);

@@ -1,7 +1,7 @@
 /**
- * The gradient of a convolution by its kernel: Σ over pictures and pixels of the gradient's pixel times the pixel that a
- * place of the kernel meets. On the CPU it is a convolution itself, over channels in blocks, where pictures are channels
- * and the gradients of an output channel one large kernel; elsewhere matrix products over shifted pictures.
+ * The gradient of a convolution by its kernel: Σ over images and pixels of the gradient's pixel times the pixel that a
+ * place of the kernel meets. On the CPU it is a convolution itself, over channels in blocks, where images are channels
+ * and the gradients of an output channel one large kernel; elsewhere matrix products over shifted images.
  */
 import type { OpDefinition, Value } from "../graph.ts";
 import { apply, blockOf, constant } from "../graph.ts";
@@ -30,7 +30,7 @@ export function weightGradient(grad: Value, x: Value, geometry: ShapedGeometry):
 }
 
 /**
- * One product for each row of the kernel, with its columns side by side: pictures shifted sideways are copied once a
+ * One product for each row of the kernel, with its columns side by side: images shifted sideways are copied once a
  * column, rows are cut from the copies whole. The other operand, the smaller one, is transposed beforehand: products are faster so.
  */
 function productForm(grad: Value, x: Value, { stride, padding, groups, shape }: ShapedGeometry): Value {
@@ -49,13 +49,13 @@ function productForm(grad: Value, x: Value, { stride, padding, groups, shape }: 
     const pixels = stridedWindow(padded, { row: 0, column, strides: [1, stride], height: rows, width });
     return reshape(pixels, [batch, groups, perGroup, rows, width]);
   });
-  const pictures = reshape(concat(shifted, 2), [batch, groups * kernelWidth * perGroup, rows, width]);
+  const images = reshape(concat(shifted, 2), [batch, groups * kernelWidth * perGroup, rows, width]);
   const right = reshape(
     transpose(reshape(grad, [batch, groups, outPerGroup, height, width]), [0, 1, 3, 4, 2]),
     [batch, groups, height * width, outPerGroup],
   );
   const byRows = Array.from({ length: kernelHeight }, (_, row) => {
-    const met = stridedWindow(pictures, { row, column: 0, strides: [stride, 1], height, width });
+    const met = stridedWindow(images, { row, column: 0, strides: [stride, 1], height, width });
     const left = reshape(met, [batch, groups, kernelWidth * perGroup, height * width]);
     return reshape(sum(matmul(left, right), 0), [groups, 1, kernelWidth, perGroup, outPerGroup]);
   });
@@ -66,8 +66,8 @@ function productForm(grad: Value, x: Value, { stride, padding, groups, shape }: 
 const MOST_MERGED = 2;
 
 /**
- * A convolution with pictures as channels: x as C pictures of N channels, padded; the gradient as O kernels of N
- * channels, as large as an output picture, whose places are `stride` apart. It fits in as many places as the weight has.
+ * A convolution with images as channels: x as C images of N channels, padded; the gradient as O kernels of N
+ * channels, as large as an output image, whose places are `stride` apart. It fits in as many places as the weight has.
  * Groups that are no whole blocks are taken two at a time, and what belongs to one group is picked from the result.
  * Undefined where blocks would stay half empty.
  */
@@ -88,7 +88,7 @@ function blockedForm(
   const channels = perGroup * merged; // of each
   const unit = [batch, units, channels, dimAt(x.shape, 2) * dimAt(x.shape, 3)];
   const byChannel = transpose(reshape(extended(x, 1, units * channels), unit), [2, 1, 0, 3]);
-  const pictures = toBlocked(reshape(byChannel, [channels, units * batch, ...x.shape.slice(2)]), block);
+  const images = toBlocked(reshape(byChannel, [channels, units * batch, ...x.shape.slice(2)]), block);
   const window = [kernelHeight + stride * (height - 1), kernelWidth + stride * (width - 1)] as const;
 
   const outs = groups === 1 ? outChannels : units * merged * outPerGroup;
@@ -98,7 +98,7 @@ function blockedForm(
   const kernels = reshape(transpose(tiles, [2, 0, 3, 1, 4]), [blocks * block, batch, height, width]);
 
   const y = blockedConvolution(
-    [inWindow(pictures, { window, padding, block }), kernels],
+    [inWindow(images, { window, padding, block }), kernels],
     { stride: 1, padding: 0, groups: units, dilation: stride },
     block,
   );
@@ -117,7 +117,7 @@ function ownProducts(products: Value): Value {
   return sum(mul(products, constant(same, [merged, 1, 1, merged, 1])), 0);
 }
 
-/** Blocked pictures [N, C, H, W] with margins of zeros, cut to the pixels that the kernel meets. */
+/** Blocked images [N, C, H, W] with margins of zeros, cut to the pixels that the kernel meets. */
 function inWindow(
   x: Value,
   {

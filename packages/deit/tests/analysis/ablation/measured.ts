@@ -1,4 +1,4 @@
-/** A study as it is when all is trained, with numbers that nothing was trained for: two students on three amounts of pictures. */
+/** A study as it is when all is trained, with numbers that nothing was trained for: two students on three amounts of images. */
 import type { AblationOutcome } from "../../../src/analysis/ablation/files.ts";
 import type { ResultRecord } from "../../../src/analysis/ablation/results.ts";
 import type { AblationLine, AblationTable } from "../../../src/analysis/ablation/table.ts";
@@ -8,7 +8,7 @@ const STUDENTS = ["labels alone", "taught by the convnet"];
 const SEEDS = [0, 1, 2];
 
 function linesOf(student: string, amount: number): AblationLine[] {
-  const name = `${student}, ${amount.toLocaleString("en-US")} pictures`;
+  const name = `${student}, ${amount.toLocaleString("en-US")} images`;
   return [
     { name: `${name}: distillation head`, head: "distillation" },
     { name: `${name}: both heads`, head: "joint", paper: 80 },
@@ -18,7 +18,7 @@ function linesOf(student: string, amount: number): AblationLine[] {
 const table: AblationTable = {
   name: "two students",
   recipe: {},
-  axis: "different training pictures",
+  axis: "different training images",
   rows: STUDENTS.flatMap((student) =>
     AMOUNTS.map((amount) => ({
       name: `${student} ${amount}`,
@@ -31,14 +31,14 @@ const table: AblationTable = {
   ),
   contrasts: [
     {
-      name: "50,000 − 2,500 pictures of the convnet's student",
+      name: "50,000 − 2,500 images of the convnet's student",
       row: "taught by the convnet 50000",
       against: "taught by the convnet 2500",
     },
   ],
 };
 
-/** Grows with the pictures and with a teacher; unlike from seed to seed, and between heads. */
+/** Grows with the images and with a teacher; unlike from seed to seed, and between heads. */
 function acc1(student: number, amount: number, head: number, seed: number): number {
   return 40 + 7 * amount + 3 * student + 0.3 * head + ((5 * seed + 3 * amount + 2 * student) % 4) * 0.7;
 }

@@ -143,7 +143,7 @@ test("goes on after a run that fails, stops in the middle, goes on, and is count
     expect(disagreement).toBeLessThanOrEqual(100);
   }
 
-  // every seed splits off validation pictures of its own: these were asked about, and training never saw them
+  // every seed splits off validation images of its own: these were asked about, and training never saw them
   for (const seed of [0, 1]) {
     const student = plan.runs.find((run) => run.label === `taught, seed ${seed}`)?.folder ?? "";
     const { dataPath = null, valSplit = 0 } = plan.runs[0]?.plan.data ?? {};

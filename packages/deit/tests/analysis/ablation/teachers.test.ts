@@ -47,12 +47,12 @@ beforeAll(async () => {
   const rows = [{ name: "taught", change: taught, teacher: "plain" }];
   first = planAblation({ name: "alike", recipe, teachers, rows }, { seeds: [5], out });
   for (const [name, checkpoint] of Object.entries(teachers)) {
-    const pictures = { dataPath, valSplit: 0.5, seed: 5, device: "cpu", workers: 0 } as const;
-    acc1[name] = (await evaluateCheckpoint({ checkpoint, ...pictures, resamples: 1 })).acc1;
+    const images = { dataPath, valSplit: 0.5, seed: 5, device: "cpu", workers: 0 } as const;
+    acc1[name] = (await evaluateCheckpoint({ checkpoint, ...images, resamples: 1 })).acc1;
   }
 }, 120_000);
 
-test("both are evaluated on the students' pictures, and have to lie within the limit", async () => {
+test("both are evaluated on the students' images, and have to lie within the limit", async () => {
   const apart = Math.abs((acc1["plain"] ?? 0) - (acc1["convnet"] ?? 0));
   expect(apart).toBeGreaterThan(0);
   expect(await checkTeachers(within(apart + 1e-9))).toEqual(acc1);

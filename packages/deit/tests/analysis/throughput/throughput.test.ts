@@ -189,7 +189,7 @@ describe("a small table", () => {
       ...small,
       models: [file],
       journal: join(folder, "kept.jsonl"),
-      pictures: { dataPath: join(folder, "val"), valSplit: 0.5 },
+      evaluateOn: { dataPath: join(folder, "val"), valSplit: 0.5 },
     };
     const said: ThroughputEvent[] = [];
     const controller = new AbortController();
@@ -231,7 +231,7 @@ test("tables, figures and a page are written", async () => {
   const files = await writeThroughput(folder, table, {
     paper: true,
     sizeBy: "memory",
-    pictures: "some <pictures>",
+    evaluateOn: "some <images>",
     command: "deit x",
   });
   expect((await readdir(folder)).toSorted()).toEqual(files.toSorted());
@@ -246,7 +246,7 @@ test("tables, figures and a page are written", async () => {
     ]),
   );
   const page = await readFile(join(folder, "index.html"), "utf8");
-  for (const part of ["DeiT-B distilled 384", "some &lt;pictures&gt;", "the paper, V100", "deit x"])
+  for (const part of ["DeiT-B distilled 384", "some &lt;images&gt;", "the paper, V100", "deit x"])
     expect(page).toContain(part);
   for (const part of ["memory of a batch of 8, MiB", "150 MiB of it", "its points are rings of one size"])
     expect(page).toContain(part);

@@ -3,10 +3,10 @@
     python -m pip install torch timm
     python tests/golden/attention/record.py [path of the data folder]
 
-small.json: a plain and a distilled transformer (width 24, 3 heads, 3 blocks, patches of 8, pictures 32 × 48, seeded
-weights), two seeded pictures, in float64: rows of the tokens before the patches, rollout of heads fused by mean, max and
+small.json: a plain and a distilled transformer (width 24, 3 heads, 3 blocks, patches of 8, images 32 × 48, seeded
+weights), two seeded images, in float64: rows of the tokens before the patches, rollout of heads fused by mean, max and
 min (Abnar & Zuidema 2020; discarding as in vit-explain), and the statistics, by plain loops over NumPy.
-real.json, when the data folder is given: the published DeiT-Ti on one picture made by a formula (the "gradient" of
+real.json, when the data folder is given: the published DeiT-Ti on one image made by a formula (the "gradient" of
 tests/augmentation/generated.ts), in float32: class-token rows of some heads, and the mean rollout.
 """
 import sys
@@ -46,7 +46,7 @@ def fuse(attention, fusion):
 
 
 def rollout(probabilities, fusion, discard_ratio):
-    """Of one picture, as vit-explain computes it, with the rows divided by their own sums."""
+    """Of one image, as vit-explain computes it, with the rows divided by their own sums."""
     result = torch.eye(probabilities[0].size(-1), dtype=probabilities[0].dtype)
     for attention in probabilities:
         fused = fuse(attention[None], fusion)[0].clone()
@@ -113,9 +113,9 @@ def record_real(data):
 
     side = 224
     y, x = np.mgrid[0:side, 0:side].astype(np.int64)
-    picture = np.stack([(x * (3 + c) + y * (5 - c) + 40 * c) % 256 for c in range(3)])
+    pixels = np.stack([(x * (3 + c) + y * (5 - c) + 40 * c) % 256 for c in range(3)])
     mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
-    image = (torch.from_numpy(picture).float() / 255 - mean) / std
+    image = (torch.from_numpy(pixels).float() / 255 - mean) / std
     model = timm.create_model("deit_tiny_patch16_224", pretrained=False).eval()
     model.load_state_dict(load_file(data / "deit_tiny_patch16_224" / "model.safetensors"))
     probabilities, _ = listen(model)

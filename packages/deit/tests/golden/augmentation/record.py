@@ -1,9 +1,9 @@
-"""Records what Pillow does to pictures in the operations of RandAugment, AutoAugment and 3-Augment, as hashes.
+"""Records what Pillow does to images in the operations of RandAugment, AutoAugment and 3-Augment, as hashes.
 
     python tests/golden/augmentation/record.py [path of the data folder]     needs pillow, timm
 
-Writes operations.json and, when the data folder is given, pictures.json (hashes only: no pixels of real pictures are
-kept). Generated pictures follow the formula of tests/augmentation/generated.ts.
+Writes operations.json and, when the data folder is given, images.json (hashes only: no pixels of real images are
+kept). Generated images follow the formula of tests/augmentation/generated.ts.
 """
 import importlib.util, json, pathlib, sys
 import PIL
@@ -24,7 +24,7 @@ def operations():
     for name, function in [("autoContrast", ImageOps.autocontrast), ("equalize", ImageOps.equalize), ("invert", ImageOps.invert)]:
         yield name, None, function
     yield "grayscale", None, lambda image: image.convert("L").convert("RGB")
-    # Pillow 13 refuses 0 bits, the Pillow of DeiT's days made the picture black
+    # Pillow 13 refuses 0 bits, the Pillow of DeiT's days made the image black
     yield "posterize", 0, lambda image: Image.new("RGB", image.size)
     for bits in (1, 2, 4, 7, 8):
         yield "posterize", bits, lambda image, bits=bits: ImageOps.posterize(image, bits)
@@ -64,11 +64,11 @@ def real(data):
 
 
 def write(name, images):
-    content = {"pillow": PIL.__version__, "timm": timm.__version__, "columns": ["picture", "operation", "argument", "sha256"], "cases": record(images)}
+    content = {"pillow": PIL.__version__, "timm": timm.__version__, "columns": ["image", "operation", "argument", "sha256"], "cases": record(images)}
     lines = json.dumps(content).replace('], [[', '],\n[[').replace('], ["', '],\n["')
     (HERE / name).write_text(lines + "\n")
 
 
 write("operations.json", generated())
 if len(sys.argv) > 1:
-    write("pictures.json", real(pathlib.Path(sys.argv[1])))
+    write("images.json", real(pathlib.Path(sys.argv[1])))

@@ -3,7 +3,7 @@
     python -m pip install torch timm
     python tests/golden/dropout/record.py
 
-Width 16, depth 2, 2 heads, 8-pixel pictures in patches of 4, 3 classes, batch 2; parameters seeded for width 16, pictures
+Width 16, depth 2, 2 heads, 8-pixel images in patches of 4, 3 classes, batch 2; parameters seeded for width 16, images
 seeded as "images" (scale 4), loss Σ logits·dy with dy seeded as "dy" (scale 2). Dropout 0.2 after positions, the
 projection of attention, GELU and the second layer of each MLP; 0.3 of attention's probabilities. An element is kept where
 the seeded array "dropout.<site>" (offset 0.5, scale 1) is at least the rate. Its layout is ours: tokens first, [N, B, D],

@@ -128,7 +128,7 @@ def record_ours(root):
 
 
 def preprocessing(folder, size):
-    """Largest and mean difference, in 255ths of the brightness, from torchvision on a smooth picture.
+    """Largest and mean difference, in 255ths of the brightness, from torchvision on a smooth image.
 
     Its size leaves an even number of pixels to cut off: of an odd one, transformers rounds the half down, torchvision
     to even, and the two cut one pixel apart.
@@ -137,15 +137,15 @@ def preprocessing(folder, size):
     processor = transformers.AutoImageProcessor.from_pretrained(folder)
     y, x = np.mgrid[0:300, 0:400]
     channels = [128 + 100 * np.sin(x / 9 + k) * np.cos(y / 7 - k) for k in range(3)]
-    picture = Image.fromarray(np.stack(channels, -1).astype(np.uint8))
-    theirs = processor(picture, return_tensors="pt")["pixel_values"][0]
+    image = Image.fromarray(np.stack(channels, -1).astype(np.uint8))
+    theirs = processor(image, return_tensors="pt")["pixel_values"][0]
     expected = v2.Compose([
         v2.Resize(config["size"]["shortest_edge"], v2.InterpolationMode.BICUBIC),
         v2.CenterCrop((size["height"], size["width"])),
         v2.PILToTensor(),
         v2.ToDtype(torch.float32, scale=True),
         v2.Normalize(config["image_mean"], config["image_std"]),
-    ])(picture)
+    ])(image)
     assert theirs.shape == expected.shape
     std = torch.tensor(config["image_std"])[:, None, None]
     difference = ((theirs - expected).abs() * std * 255)

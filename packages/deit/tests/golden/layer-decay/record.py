@@ -5,7 +5,7 @@
 
 Groups (rate's factor, whether decayed) of each parameter of deit_tiny, plain and distilled, layer decay 0.65, with the
 reference's exemptions from weight decay (pos_embed, cls_token). Steps: a distilled model of width 8, depth 2, 8-pixel
-pictures in patches of 4, parameters seeded for width 8; gradients at step s = 0… seeded as "<name>.grad.<s>".
+images in patches of 4, parameters seeded for width 8; gradients at step s = 0… seeded as "<name>.grad.<s>".
 """
 import sys
 from pathlib import Path

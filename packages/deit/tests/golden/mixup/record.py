@@ -5,7 +5,7 @@
 
 numpy's generator is replaced by a queue of seeded draws: for each row (pair, batch) `prob`, `switch` and λ of either Beta,
 and `places`, uniform numbers u that become whole numbers lo + floor(u · (hi − lo)) in the order that they are asked for.
-Pictures are floor of seeded "pictures" (offset 128, scale 256) at most 255, normalised as ImageNet's. λ are float32 values,
+Images are floor of seeded "pictures" (offset 128, scale 256) at most 255, normalised as ImageNet's. λ are float32 values,
 as timm rounds them in the modes pair and elem. `boxes` are rand_bbox alone, for sizes that are trained with.
 """
 import sys

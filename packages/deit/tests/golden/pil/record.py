@@ -1,9 +1,9 @@
-"""Records what Pillow and torchvision do to pictures, as hashes and small pixel lists.
+"""Records what Pillow and torchvision do to images, as hashes and small pixel lists.
 
     python tests/golden/pil/record.py [path of the data folder]     needs pillow, torchvision, timm
 
-Writes resize.json, crop.json, files.json and, when the data folder is given, pictures.json (hashes only: no pixels of real
-pictures are kept). Generated pictures follow the formula of tests/augmentation/generated.ts.
+Writes resize.json, crop.json, files.json and, when the data folder is given, images.json (hashes only: no pixels of real
+images are kept). Generated images follow the formula of tests/augmentation/generated.ts.
 """
 import base64, hashlib, io, json, pathlib, random, sys
 import numpy as np
@@ -105,22 +105,22 @@ def crop():
 
 def files():
     """Small files written by Pillow, and their pixels as Pillow's convert("RGB") gives them."""
-    picture = generate(9, 7, "gradient")
-    with_alpha = Image.merge("RGBA", [*picture.split(), picture.getchannel(0)])
-    palette = picture.quantize(16)
+    image = generate(9, 7, "gradient")
+    with_alpha = Image.merge("RGBA", [*image.split(), image.getchannel(0)])
+    palette = image.quantize(16)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = profile.replace(b"rXYZ", b"tmpX").replace(b"gXYZ", b"rXYZ").replace(b"tmpX", b"gXYZ")  # would exchange red and green
     written = {
-        "cmyk.jpg": (picture.convert("CMYK"), {"quality": 95}),
-        "cmyk.tif": (picture.convert("CMYK"), {"compression": "raw"}),
-        "grey.jpg": (picture.convert("L"), {}),
-        "progressive.jpg": (picture, {"progressive": True, "quality": 60}),
-        "profile.png": (picture, {"icc_profile": swapped}),
+        "cmyk.jpg": (image.convert("CMYK"), {"quality": 95}),
+        "cmyk.tif": (image.convert("CMYK"), {"compression": "raw"}),
+        "grey.jpg": (image.convert("L"), {}),
+        "progressive.jpg": (image, {"progressive": True, "quality": 60}),
+        "profile.png": (image, {"icc_profile": swapped}),
         "alpha.webp": (with_alpha, {"lossless": True, "exact": True}),
         "grey-alpha.png": (with_alpha.convert("LA"), {}),
         "palette.png": (palette, {"transparency": 3}),
         "palette.gif": (palette, {}),
-        "bits.png": (picture.convert("1"), {}),
+        "bits.png": (image.convert("1"), {}),
     }
     cases = []
     for name, (image, options) in written.items():
@@ -131,7 +131,7 @@ def files():
     return {"versions": VERSIONS, "cases": cases}
 
 
-def pictures(root):
+def images(root):
     files = sorted((root / "imagenet_val_650" / "images").iterdir())[:12]
     files += sorted((root / "flowers_40" / "val").glob("*/*"))[:6]
     files += sorted((root / "imagenette_1500" / "val").glob("*/*"))[:4]
@@ -153,4 +153,4 @@ write("resize.json", resize())
 write("crop.json", crop())
 write("files.json", files())
 if len(sys.argv) > 1:
-    write("pictures.json", pictures(pathlib.Path(sys.argv[1])))
+    write("images.json", images(pathlib.Path(sys.argv[1])))

@@ -12,7 +12,7 @@ HERE = pathlib.Path(__file__).parent
 WIDTH, HEIGHT = 13, 11
 
 
-def picture():
+def make_image():
     image = Image.new("RGB", (WIDTH, HEIGHT))
     image.putdata([((7 * x + 3 * y) % 256, (11 * y + 40) % 256, (5 * x * y) % 256) for y in range(HEIGHT) for x in range(WIDTH)])
     return image
@@ -64,7 +64,7 @@ def bmp(bits, rows, *, compression=0, palette=b"", masks=b"", down=False, header
 
 
 def kinds():
-    image = picture()
+    image = make_image()
     palette = image.quantize(16)
     many = image.quantize(64)
     alpha = Image.merge("RGBA", [*image.split(), image.getchannel(2)])
@@ -133,7 +133,7 @@ text = json.dumps({"versions": {"pillow": PIL.__version__}, "cases": cases})
 import pillow_heif
 
 pillow_heif.register_heif_opener()
-image = picture().resize((64, 48), Image.NEAREST)
+image = make_image().resize((64, 48), Image.NEAREST)
 data = saved(image, "HEIF", quality=90)
 read = Image.open(io.BytesIO(data)).convert("RGB")
 places = [(5, 5), (40, 20), (60, 44)]

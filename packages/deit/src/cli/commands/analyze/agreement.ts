@@ -1,4 +1,4 @@
-/** `deit analyze agreement`: Table 4 for any models, on any pictures. */
+/** `deit analyze agreement`: Table 4 for any models, on any images. */
 import { join } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";

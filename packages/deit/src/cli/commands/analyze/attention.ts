@@ -1,4 +1,4 @@
-/** `deit analyze attention`: where class and distillation token look in pictures, head by head and by rollout. */
+/** `deit analyze attention`: where class and distillation token look in images, head by head and by rollout. */
 import { Option } from "commander";
 import type { Command } from "commander";
 import type { AttentionSource } from "../../../analysis/attention.ts";
@@ -128,7 +128,7 @@ async function runAttention(
     {
       ...source,
       ...(page !== undefined && { page }),
-      pictures: looked.map(({ numbers, files }) => ({ ...(numbers as object), files })),
+      images: looked.map(({ numbers, files }) => ({ ...(numbers as object), files })),
     },
     () =>
       [

@@ -61,7 +61,12 @@ async function runLabels(
       table(
         [
           ["view", "other label than the whole image", "not the true label", "images with a change"],
-          ...result.views.map((row) => [row.view, rate(row.changed), rate(row.wrong), rate(row.pictures)]),
+          ...result.views.map((row) => [
+            row.view,
+            rate(row.changed),
+            rate(row.wrong),
+            rate(row.imagesChanged),
+          ]),
         ],
         right,
       ),

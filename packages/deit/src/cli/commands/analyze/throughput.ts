@@ -1,10 +1,10 @@
-/** `deit analyze throughput`: pictures a second of many models, beside accuracy, work and memory (Table 5, Figure 1). */
+/** `deit analyze throughput`: images a second of many models, beside accuracy, work and memory (Table 5, Figure 1). */
 import { basename, join, resolve } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
 import type { ThroughputOptions } from "../../../analysis/throughput/measure.ts";
 import type { SizeBy } from "../../../analysis/throughput/size-by.ts";
-import { namesPictures } from "../../../config/resolve.ts";
+import { namesImages } from "../../../config/resolve.ts";
 import { ConfigError } from "../../../errors.ts";
 import { commandLine } from "../../command-line.ts";
 import { table } from "../../format.ts";
@@ -13,13 +13,13 @@ import { createOutput } from "../../output.ts";
 import { makeFolder } from "../../output-folder.ts";
 import { CHECKPOINT_KINDS } from "../../fetch-checkpoint.ts";
 import { createProgress } from "../../progress.ts";
-import { runPictures } from "../../run-pictures.ts";
+import { runDataset } from "../../run-dataset.ts";
 import { addPreprocessingFlags, preprocessingOptions } from "../../preprocessing-flags.ts";
 import { addSchemaFlags, givenOptions } from "../../schema-flags.ts";
 import { wholeNumber } from "../../whole-number.ts";
 
-const PICTURES = ["dataPath", "dataSet", "valSplit", "seed"] as const;
-const OPTIONS = [...PICTURES, "model", "batchSize", "device", "threads"] as const;
+const DATA_OPTIONS = ["dataPath", "dataSet", "valSplit", "seed"] as const;
+const OPTIONS = [...DATA_OPTIONS, "model", "batchSize", "device", "threads"] as const;
 
 interface ThroughputFlags {
   sizes?: number[];
@@ -103,16 +103,16 @@ async function runThroughput(models: string[], flags: ThroughputFlags, command: 
   const { sizes, maxBatch, memory, runs, rounds, out, paper, sizeBy } = flags;
   if (out !== undefined) await makeFolder(out); // says what is wrong before the work, not after
   const named = { dataPath: given.dataPath ?? null, dataSet: given.dataSet ?? "auto" };
-  const measuresAccuracy = namesPictures(named);
-  const pictures = measuresAccuracy ? await runPictures(models, given) : { options: {}, notes: [] };
-  for (const note of pictures.notes) output.warn(note);
+  const measuresAccuracy = namesImages(named);
+  const dataset = measuresAccuracy ? await runDataset(models, given) : { options: {}, notes: [] };
+  for (const note of dataset.notes) output.warn(note);
   const options: ThroughputOptions = {
     models,
     sizes,
     model,
     batchSize,
     memoryMiB: memory,
-    pictures: measuresAccuracy ? { ...pictures.options, ...preprocessingOptions(command) } : undefined,
+    evaluateOn: measuresAccuracy ? { ...dataset.options, ...preprocessingOptions(command) } : undefined,
     journal: out === undefined ? undefined : join(out, JOURNAL_FILE),
     ...(maxBatch && { maxBatch }),
     ...(runs && { runs }),
@@ -144,7 +144,7 @@ async function runThroughput(models: string[], flags: ThroughputFlags, command: 
       : await writeThroughput(out, result, {
           paper,
           sizeBy,
-          pictures: options.pictures === undefined ? undefined : dataName,
+          evaluateOn: options.evaluateOn === undefined ? undefined : dataName,
           command: commandLine(),
         });
   output.result({ ...result, ...(out !== undefined && { out, files }) }, () =>

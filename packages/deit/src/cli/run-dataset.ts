@@ -1,5 +1,5 @@
 /**
- * The pictures that a command measures checkpoints with: those of a run among them while no others are named, and of
+ * The images that a command measures checkpoints with: those of a run among them while no others are named, and of
  * these the part that the runs held back. What a run trained on is measured only where a flag says so, and never silently.
  */
 import { realpath, stat } from "node:fs/promises";
@@ -12,16 +12,16 @@ import { namedCheckpoint } from "../evaluation/named-checkpoint.ts";
 import type { RunData } from "./run-options.ts";
 import { runData, runFolder, runImages } from "./run-options.ts";
 
-type Pictures = Pick<RunData, "dataPath" | "dataSet" | "valSplit" | "seed">;
+type DatasetOptions = Pick<RunData, "dataPath" | "dataSet" | "valSplit" | "seed">;
 
-export interface RunPictures {
+export interface RunDataset {
   /** Those of the runs, and what flags say of them. */
-  readonly options: Partial<Pictures> & Pick<DataOptions, "recorded">;
+  readonly options: Partial<DatasetOptions> & Pick<DataOptions, "recorded">;
   /** What the user should know, a sentence each. */
   readonly notes: readonly string[];
 }
 
-/** A folder of pictures, as it is written. */
+/** A folder of images, as it is written. */
 interface Folder {
   readonly path: string;
   /** Its one true path; undefined where it is not to be found from here. */
@@ -30,25 +30,25 @@ interface Folder {
   readonly found?: string | undefined;
 }
 
-/** A run, as the command line names it, and its pictures. */
-interface Run extends Pictures {
+/** A run, as the command line names it, and its images. */
+interface Run extends DatasetOptions {
   readonly word: string;
   /** Null for CIFAR. */
   readonly folder: Folder | null;
 }
 
-/** Pictures that are held back by chance. */
-type Part = Pick<Pictures, "valSplit" | "seed">;
+/** Images that are held back by chance. */
+type Part = Pick<DatasetOptions, "valSplit" | "seed">;
 
 /**
  * @param words checkpoints as they were given, `name=` before them or not; those that are no runs are passed over
  * @param flags of the command line
- * @throws ConfigError when the runs held back different pictures, and no flag says which are meant
+ * @throws ConfigError when the runs held back different images, and no flag says which are meant
  */
-export async function runPictures(
+export async function runDataset(
   words: readonly string[],
-  { dataPath, dataSet, valSplit, seed }: Partial<Pictures>,
-): Promise<RunPictures> {
+  { dataPath, dataSet, valSplit, seed }: Partial<DatasetOptions>,
+): Promise<RunDataset> {
   const named = { ...(dataPath !== undefined && { dataPath }), ...(dataSet !== undefined && { dataSet }) };
   const chosen = { ...(valSplit !== undefined && { valSplit }), ...(seed !== undefined && { seed }) };
   const namedFolder = await folderAt(dataPath ?? null);
@@ -61,11 +61,11 @@ export async function runPictures(
       first.folder.path,
       "Say where they are now with --data-path: those that the run held out are found by their names.",
     );
-  const pictures = { dataPath: first.dataPath, dataSet: first.dataSet, ...named };
+  const dataset = { dataPath: first.dataPath, dataSet: first.dataSet, ...named };
   const folder = dataPath === undefined ? first.folder : namedFolder;
-  const own = learntFrom({ folder, dataSet: pictures.dataSet }, runs);
+  const own = learntFrom({ folder, dataSet: dataset.dataSet }, runs);
   const part = { ...heldBackByMost(own, chosen.seed), ...chosen };
-  const options = { ...pictures, ...part };
+  const options = { ...dataset, ...part };
   const isChosen = Object.keys(chosen).length > 0;
   const recorded = isChosen ? [] : await heldOutImages(own);
   const goingByRecord = { ...options, ...(recorded.length > 0 && { recorded }) };
@@ -148,15 +148,15 @@ async function folderAt(path: string | null): Promise<Folder | null> {
   return path === null ? null : { path, place: await realpath(path).catch(() => undefined) };
 }
 
-/** The runs that were trained on those pictures; all of them where nothing is said of pictures. */
+/** The runs that were trained on those images; all of them where nothing is said of images. */
 function learntFrom(
-  { folder, dataSet }: { folder: Folder | null; dataSet: Pictures["dataSet"] | undefined },
+  { folder, dataSet }: { folder: Folder | null; dataSet: DatasetOptions["dataSet"] | undefined },
   runs: readonly Run[],
 ): Run[] {
   return runs.filter(
     (run) =>
       (folder === null || (run.folder !== null && sameOrMoved(run.folder, folder) !== undefined)) &&
-      // in a folder, "auto" and "folder" are the same pictures
+      // in a folder, "auto" and "folder" are the same images
       (folder !== null || dataSet === undefined || dataSet === run.dataSet),
   );
 }
@@ -172,11 +172,11 @@ function sameOrMoved(ofRun: Folder, named: Folder): "same" | "moved" | undefined
   return basename(resolve(ofRun.path)) === basename(resolve(named.path)) ? "moved" : undefined;
 }
 
-/** Whether the folder has no validation pictures of its own. */
+/** Whether the folder has no validation images of its own. */
 async function isSplitByChance({
   dataPath,
   dataSet,
-}: Pick<Pictures, "dataPath" | "dataSet">): Promise<boolean> {
+}: Pick<DatasetOptions, "dataPath" | "dataSet">): Promise<boolean> {
   if (dataPath === null) return false; // CIFAR
   const { locateDataset } = await import("../data/locate.ts");
   return (await locateDataset(dataPath, { asClasses: dataSet === "folder" })).validation === undefined;
@@ -194,7 +194,7 @@ function holdsBack(run: Run, { valSplit, seed }: Part): boolean {
   return valSplit > 0 && valSplit <= run.valSplit && seed === run.seed;
 }
 
-function differentParts(runs: readonly Run[], { dataPath, valSplit, seed }: Pictures): ConfigError {
+function differentParts(runs: readonly Run[], { dataPath, valSplit, seed }: DatasetOptions): ConfigError {
   const parts = runs.map((run) => `${run.word} ${partName(run)}`).join(", ");
   return new ConfigError("valSplit", `the runs held back different images of ${dataPath}: ${parts}`, {
     code: "run/other-images",
@@ -214,7 +214,7 @@ function movedNotes(runs: readonly Run[], measured: Folder | null): string[] {
   );
 }
 
-function spoiltNote(run: Run, measured: Pictures): string {
+function spoiltNote(run: Run, measured: DatasetOptions): string {
   const { word, valSplit } = run;
   if (valSplit === 0) return `${word} trained on the images that it is measured with: it held none back`;
   const part = measured.valSplit === 0 ? "all" : partName(measured);

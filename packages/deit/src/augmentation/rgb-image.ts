@@ -1,10 +1,10 @@
 /**
- * A picture as the transforms see it: 8-bit RGB, interleaved. Decoding files is src/data's work; tensors begin
+ * An image as the transforms see it: 8-bit RGB, interleaved. Decoding files is src/data's work; tensors begin
  * with the program, which gets the planar bytes that `writePlanar` makes and normalises them itself.
  */
 
 /** RGB, row-major, 3 bytes a pixel: the red of (row y, column x) is `data[(y * width + x) * 3]`. */
-export interface Picture {
+export interface RgbImage {
   readonly width: number;
   readonly height: number;
   readonly data: Uint8Array;
@@ -18,8 +18,8 @@ export interface Region {
   readonly height: number;
 }
 
-/** Writes the picture as planes [3, height, width] to `target` at `offset`: one row of a batch [B, 3, H, W]. */
-export function writePlanar({ width, height, data }: Picture, target: Uint8Array, offset = 0): void {
+/** Writes the image as planes [3, height, width] to `target` at `offset`: one row of a batch [B, 3, H, W]. */
+export function writePlanar({ width, height, data }: RgbImage, target: Uint8Array, offset = 0): void {
   const plane = width * height;
   let red = offset;
   let green = offset + plane;
@@ -31,11 +31,11 @@ export function writePlanar({ width, height, data }: Picture, target: Uint8Array
   }
 }
 
-/** The picture whose planes [3, height, width] stand in `source` at `offset`. */
+/** The image whose planes [3, height, width] stand in `source` at `offset`. */
 export function readPlanar(
   source: Uint8Array,
   { width, height, offset = 0 }: { width: number; height: number; offset?: number },
-): Picture {
+): RgbImage {
   const plane = width * height;
   const data = new Uint8Array(plane * 3);
   for (let i = 0, o = 0, red = offset; i < plane; i++, o += 3, red++) {
@@ -47,7 +47,7 @@ export function readPlanar(
 }
 
 /** The mirror image: left becomes right. */
-export function flip({ width, height, data }: Picture): Picture {
+export function flip({ width, height, data }: RgbImage): RgbImage {
   const result = new Uint8Array(data.length);
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0, o = ((y + 1) * width - 1) * 3; x < width; x++, i += 3, o -= 3) {

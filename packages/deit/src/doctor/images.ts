@@ -1,12 +1,12 @@
-/** Whether pictures can be decoded: the image library is native code, too, and may be missing for a platform. */
+/** Whether images can be decoded: the image library is native code, too, and may be missing for a platform. */
 
 /** Version of the library that decoded, or why it did not. */
-export type PicturesTrial =
+export type ImagesTrial =
   | { readonly works: true; readonly version: string }
   | { readonly works: false; readonly message: string };
 
 /** Writes a JPEG to memory and reads it. Never rejects. */
-export async function tryPictures(): Promise<PicturesTrial> {
+export async function tryImages(): Promise<ImagesTrial> {
   try {
     const { default: sharp } = await import("sharp");
     const gray = { width: 16, height: 8, channels: 3, background: { r: 128, g: 128, b: 128 } } as const;

@@ -1,8 +1,8 @@
-/** Which pictures runs are measured with: never silently those that one of them trained on. */
+/** Which images runs are measured with: never silently those that one of them trained on. */
 import { mkdir, realpath, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test, vi } from "vitest";
-import { runPictures } from "../../src/cli/run-pictures.ts";
+import { runDataset } from "../../src/cli/run-dataset.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { writePhotos } from "../training/photos.ts";
@@ -33,8 +33,8 @@ beforeAll(async () => {
   await writeRun("cifar", { dataSet: "cifar10", seed: 9 });
 });
 
-const options = async (...[words, flags = {}]: Partial<Parameters<typeof runPictures>>): Promise<object> => {
-  const { notes, ...found } = await runPictures((words ?? []).map(place), flags);
+const options = async (...[words, flags = {}]: Partial<Parameters<typeof runDataset>>): Promise<object> => {
+  const { notes, ...found } = await runDataset((words ?? []).map(place), flags);
   expect(notes).toEqual([]);
   return found.options;
 };
@@ -42,7 +42,7 @@ const options = async (...[words, flags = {}]: Partial<Parameters<typeof runPict
 const place = (word: string): string => word.replace(/[^=]+$/, (name) => at(name));
 const QUARTER = { valSplit: 0.25, seed: 3 };
 
-describe("a run's own pictures", () => {
+describe("a run's own images", () => {
   test.each([["quarter"], ["a=quarter"], ["quarter/best.safetensors"], ["a=quarter/last.safetensors"]])(
     "%s",
     async (word) => {
@@ -78,7 +78,7 @@ describe("a run's own pictures", () => {
   });
 });
 
-describe("several runs of the same pictures", () => {
+describe("several runs of the same images", () => {
   test("are measured with what all of them held back", async () => {
     for (const words of [
       ["half", "quarter"],
@@ -88,24 +88,24 @@ describe("several runs of the same pictures", () => {
   });
 
   test("are refused where there is nothing of that kind", async () => {
-    const compared = runPictures([`a=${at("quarter")}`, at("other")], { dataPath: photos });
+    const compared = runDataset([`a=${at("quarter")}`, at("other")], { dataPath: photos });
     await expect(compared).rejects.toThrow(ConfigError);
     await expect(compared).rejects.toThrow(
       `the runs held back different images of ${photos}: a=${at("quarter")} 25 % by seed 3, ${at("other")} 25 % by seed 4\n`,
     );
     await expect(compared).rejects.toThrow("--val-split 0.25 --seed 3");
-    await expect(runPictures([at("all"), at("quarter")], {})).rejects.toThrow(/all none, .*25 % by seed 3/);
+    await expect(runDataset([at("all"), at("quarter")], {})).rejects.toThrow(/all none, .*25 % by seed 3/);
   });
 
   test("unless a flag says which are meant, and then it is told who trained on them", async () => {
-    const { options: found, notes } = await runPictures([at("quarter"), at("other")], { seed: 4 });
+    const { options: found, notes } = await runDataset([at("quarter"), at("other")], { seed: 4 });
     expect(found).toMatchObject({ valSplit: 0.25, seed: 4 });
     expect(notes).toEqual([
       `${at("quarter")} trained on some of the images that it is measured with: of ${photos} it held back 25 % by seed 3, measured are 25 % by seed 4`,
     ]);
   });
 
-  test("may differ where the folder has validation pictures of its own", async () => {
+  test("may differ where the folder has validation images of its own", async () => {
     await writeRun("parted-3", { dataPath: at("parted"), seed: 3 });
     await writeRun("parted-4", { dataPath: at("parted"), seed: 4 });
     expect(await options(["parted-3", "parted-4"])).toMatchObject({ dataPath: at("parted") });
@@ -119,25 +119,25 @@ describe("what a run trained on is not measured silently", () => {
     ["quarter", { valSplit: 0.5 }, /held back 25 % by seed 3, measured are 50 % by seed 3$/],
     ["quarter", { seed: 0 }, /measured are 25 % by seed 0$/],
   ])("%s %j", async (name, flags, note) => {
-    expect((await runPictures([at(name)], flags)).notes).toEqual([expect.stringMatching(note)]);
+    expect((await runDataset([at(name)], flags)).notes).toEqual([expect.stringMatching(note)]);
   });
 
-  test("a smaller part of the same pictures is as good", async () => {
+  test("a smaller part of the same images is as good", async () => {
     expect(await options(["half"], { valSplit: 0.1 })).toMatchObject({ valSplit: 0.1, seed: 3 });
   });
 
   test("a run's folder that is gone is looked for by its name", async () => {
-    await writeRun("moved", { dataPath: "./some/where/pictures", ...QUARTER });
-    await rename(await writePhotos(at("before"), { perClass: 2 }), at("pictures"));
-    const { options: found, notes } = await runPictures([at("moved")], { dataPath: at("pictures") });
-    expect(found).toMatchObject({ dataPath: at("pictures"), ...QUARTER });
-    expect(notes).toEqual([expect.stringMatching(/was trained on \.\/some\/where\/pictures, which is not/)]);
+    await writeRun("moved", { dataPath: "./some/where/images", ...QUARTER });
+    await rename(await writePhotos(at("before"), { perClass: 2 }), at("images"));
+    const { options: found, notes } = await runDataset([at("moved")], { dataPath: at("images") });
+    expect(found).toMatchObject({ dataPath: at("images"), ...QUARTER });
+    expect(notes).toEqual([expect.stringMatching(/was trained on \.\/some\/where\/images, which is not/)]);
     expect(await options(["moved"], { dataPath: photos })).toEqual({ dataPath: photos });
   });
 
   test("folders are looked for once: the one that is named, and a run's", async () => {
     vi.mocked(realpath).mockClear();
-    await runPictures([at("quarter"), at("half")], { dataPath: at("link") });
+    await runDataset([at("quarter"), at("half")], { dataPath: at("link") });
     const asked = vi.mocked(realpath).mock.calls.map(([path]) => path);
     expect(asked.filter((path) => path === at("link"))).toHaveLength(1);
     expect(asked.filter((path) => path === photos)).toHaveLength(2);
