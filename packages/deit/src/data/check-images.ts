@@ -32,7 +32,10 @@ const IN_FLIGHT = 4;
 /** @param parts datasets by the names of their parts */
 export async function checkImages(
   parts: Readonly<Record<string, Dataset | undefined>>,
-  { onProgress = () => {} }: { onProgress?: (done: number, total: number) => void } = {},
+  {
+    onProgress = () => {},
+    signal,
+  }: { onProgress?: (done: number, total: number) => void; signal?: AbortSignal | undefined } = {},
 ): Promise<ImageCheck> {
   const named = Object.entries(parts).flatMap(([part, dataset]) => (dataset ? [{ part, dataset }] : []));
   const total = named.reduce((sum, { dataset }) => sum + Math.min(dataset.length, MAX_CHECKED), 0);
@@ -43,6 +46,7 @@ export async function checkImages(
     const indices = spread(dataset.length);
     const look = async (): Promise<void> => {
       for (let next = indices.next(); next.done !== true; next = indices.next()) {
+        signal?.throwIfAborted();
         const index = next.value;
         const image = `${part}: ${dataset.describe(index)}`;
         try {

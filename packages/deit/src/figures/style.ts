@@ -28,8 +28,8 @@ header .kind { color: var(--muted); font-size: 13px; margin-bottom: 6px; overflo
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(100px, 1fr)); gap: 14px; align-content: end; }
 .facts dt { color: var(--muted); font-size: 13px; }
 .facts dd { font-variant-numeric: tabular-nums; font-weight: 550; overflow-wrap: anywhere; }
-.cards { display: grid; gap: 16px; grid-template-columns: minmax(0, 1fr); }
-.three { grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr)); }
+.cards { display: grid; gap: 16px; grid-template-columns: minmax(0, 1fr); align-items: start; }
+.three { align-items: stretch; grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr)); }
 .card { background: var(--surface); border: 1px solid var(--rule); border-radius: 12px; padding: 16px; min-width: 0; }
 .card > h3 { margin-bottom: 8px; }
 .key { color: var(--muted); font-size: 13px; margin-bottom: 8px; display: flex; flex-wrap: wrap; gap: 2px 14px; }
@@ -62,10 +62,18 @@ tr:last-child > td, tr:last-child > th { border-bottom: 0; }
   width: 44px; height: 40px; min-width: 24px; background: color-mix(in srgb, var(--fill) calc(100% * var(--share)), transparent);
 }
 .matrix .strong { color: var(--on-fill); }
-.bars { list-style: none; margin: 0; padding: 0; column-gap: 32px; }
-.bars li { break-inside: avoid; padding: 4px 0; display: grid; grid-template-columns: minmax(70px, 9em) 1fr auto; gap: 10px; align-items: center; font-size: 14px; }
-.bars .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.bars .figure { font-variant-numeric: tabular-nums; text-align: right; white-space: nowrap; }
+.classes th[scope="row"] { max-width: 16em; font-weight: 400; color: var(--ink); font-size: 14px; }
+.classes tbody td, .classes tbody th { vertical-align: middle; }
+.classes .mean > *, .classes .mean > th[scope="row"] { font-weight: 650; }
+.score-bar { display: grid; grid-template-columns: minmax(40px, 1fr) 4.4em; gap: 8px; align-items: center; min-width: 104px; }
+.score-bar .figure { text-align: right; }
+.files { list-style: none; }
+.files li { padding: 6px 0; border-bottom: 1px solid var(--rule); font-size: 14px; }
+.files li:last-child { border-bottom: 0; }
+.files .small { display: block; }
+.file { display: block; }
+td.path { max-width: 22em; min-width: 9em; }
+.matrix td.none { text-align: left; padding-left: 8px; background: none; }
 .images { display: grid; grid-template-columns: repeat(auto-fill, minmax(88px, 1fr)); gap: 16px 12px; margin-top: 12px; }
 .images img { display: block; width: 100%; height: auto; aspect-ratio: 1; object-fit: cover; border-radius: 8px; background: var(--rule); }
 .images figcaption { font-size: 13px; line-height: 1.35; margin-top: 6px; overflow-wrap: anywhere; }
@@ -116,7 +124,6 @@ footer { margin-top: 56px; color: var(--muted); font-size: 13px; }
   .hero { grid-template-columns: minmax(260px, 1fr) 2fr; gap: 48px; }
   .score b { font-size: 76px; }
   .two { grid-template-columns: repeat(2, minmax(0, 1fr)); }
-  .bars { columns: 2; }
   .images { grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 20px 16px; }
 }
 @media (min-width: 960px) {

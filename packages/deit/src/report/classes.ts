@@ -1,27 +1,53 @@
-/** The page's part on classes: which are taken for which, and how well each is recognised. */
-import { classResults, confusionMatrix, mostConfused } from "../evaluation/confusion.ts";
-import type { ClassPairs, ClassResult } from "../evaluation/confusion.ts";
+/** The page's part on classes: how well each is recognised, and which are taken for which. */
+import {
+  classResults,
+  classScores,
+  confusionMatrix,
+  macroScores,
+  mostConfused,
+} from "../evaluation/confusion.ts";
+import type { ClassPairs, Confusion } from "../evaluation/confusion.ts";
+import { classTable, SCORES_EXPLAINED } from "../figures/class-table.ts";
 import { counted, integer, percent } from "./format.ts";
-import { html } from "../figures/html.ts";
+import { html, middleCut } from "../figures/html.ts";
 import type { Html } from "../figures/html.ts";
 
 /** The matrix of more classes could not be read. */
 const MATRIX_CLASSES = 30;
 /** Rows of the table of mistakes. */
 const PAIRS = 12;
-/** Weakest classes shown at once; all others when asked for. */
-const WEAKEST = 20;
-
 export interface ClassesData extends ClassPairs {
   /** Names by index. */
   readonly classes: readonly string[];
 }
 
 export function classesSection(data: ClassesData): Html {
-  const results = classResults(data).filter(({ images }) => images > 0);
-  const matrix = data.numClasses <= MATRIX_CLASSES;
+  const results = classResults(data);
+  const rows = results.map(({ label, ...counts }) => ({
+    name: nameOf(data.classes, label),
+    ...counts,
+    ...classScores(counts),
+  }));
+  const images = new Map(results.map((result) => [result.label, result.images]));
+  const without = results.filter((result) => result.images === 0).length;
   return html`<section>
-    <h2>Confusions</h2>
+    <h2>Classes</h2>
+    <p class="lead">
+      ${SCORES_EXPLAINED}
+      ${without > 0 && `${counted(without, "class has", "classes have")} no images here: nothing is known of them.`}
+    </p>
+    <div class="card">${classTable(rows, macroScores(results))}</div>
+    ${confusions(data, images)}
+  </section>`;
+}
+
+function confusions(data: ClassesData, images: ReadonlyMap<number, number>): Html {
+  const pairs = mostConfused(data, PAIRS);
+  if (pairs.length === 0)
+    return html`<h2>Confusions</h2>
+      <p class="lead">None: every image was recognised.</p>`;
+  const matrix = data.numClasses <= MATRIX_CLASSES;
+  return html`<h2>Confusions</h2>
     <p class="lead">
       ${
         matrix
@@ -33,13 +59,9 @@ export function classesSection(data: ClassesData): Html {
       ${matrix && html`<div class="card scroll">${matrixTable(data)}</div>`}
       <div class="card">
         <h3>Most frequent mistakes</h3>
-        <div class="scroll">${mistakes(data, results)}</div>
+        <div class="scroll">${mistakes(data, pairs, images)}</div>
       </div>
-    </div>
-    <h2>Classes</h2>
-    <p class="lead">Images of each class that were recognised, the weakest class first.</p>
-    <div class="card">${bars(results, data.classes)}</div>
-  </section>`;
+    </div>`;
 }
 
 function matrixTable({ classes, ...pairs }: ClassesData): Html {
@@ -51,7 +73,7 @@ function matrixTable({ classes, ...pairs }: ClassesData): Html {
     <thead>
       <tr>
         <td></td>
-        ${indices.map((i) => html`<th scope="col" title="taken for ${name(i)}"><span>${name(i)}</span></th>`)}
+        ${indices.map((i) => html`<th scope="col" title="taken for ${name(i)}"><span>${short(name(i))}</span></th>`)}
       </tr>
     </thead>
     <tbody>
@@ -59,10 +81,14 @@ function matrixTable({ classes, ...pairs }: ClassesData): Html {
         const row = counts.subarray(label * numClasses, (label + 1) * numClasses);
         const images = row.reduce((sum, count) => sum + count, 0);
         return html`<tr>
-          <th scope="row"><span title="${name(label)}">${name(label)}</span></th>
-          ${indices.map((predicted) =>
-            matrixCell({ label, predicted, count: row[predicted] ?? 0, images, name }),
-          )}
+          <th scope="row">${middleCut(name(label))}</th>
+          ${
+            images === 0
+              ? html`<td class="muted none" colspan="${numClasses}">no images</td>`
+              : indices.map((predicted) =>
+                  matrixCell({ label, predicted, count: row[predicted] ?? 0, images, name }),
+                )
+          }
         </tr>`;
       })}
     </tbody>
@@ -97,10 +123,11 @@ function matrixCell({
   </td>`;
 }
 
-function mistakes({ classes, ...pairs }: ClassesData, results: readonly ClassResult[]): Html {
-  const images = new Map(results.map((result) => [result.label, result.images]));
-  const rows = mostConfused(pairs, PAIRS);
-  if (rows.length === 0) return html`<p class="muted">None: every image was recognised.</p>`;
+function mistakes(
+  { classes }: ClassesData,
+  pairs: readonly Confusion[],
+  images: ReadonlyMap<number, number>,
+): Html {
   return html`<table>
     <thead>
       <tr>
@@ -111,7 +138,7 @@ function mistakes({ classes, ...pairs }: ClassesData, results: readonly ClassRes
       </tr>
     </thead>
     <tbody>
-      ${rows.map(
+      ${pairs.map(
         ({ label, predicted, count }) =>
           html`<tr>
             <td class="name">${nameOf(classes, label)}</td>
@@ -124,29 +151,14 @@ function mistakes({ classes, ...pairs }: ClassesData, results: readonly ClassRes
   </table>`;
 }
 
-function bars(results: readonly ClassResult[], classes: readonly string[]): Html {
-  const sorted = results.toSorted((a, b) => a.right / a.images - b.right / b.images || a.label - b.label);
-  const [shown, rest] =
-    sorted.length <= MATRIX_CLASSES ? [sorted, []] : [sorted.slice(0, WEAKEST), sorted.slice(WEAKEST)];
-  const list = (part: readonly ClassResult[]): Html =>
-    html`<ul class="bars">
-      ${part.map(({ label, images, right }) => {
-        const name = nameOf(classes, label);
-        const share = right / images;
-        return html`<li title="${integer(right)} of ${counted(images, "image")} of ${name}">
-          <span class="name">${name}</span
-          ><span class="track"><i style="--share:${share.toFixed(4)}"></i></span
-          ><span class="figure">${percent(share)}</span>
-        </li>`;
-      })}
-    </ul>`;
-  return html`${list(shown)}${
-    rest.length > 0 &&
-    html`<details>
-      <summary>The other ${counted(rest.length, "class", "classes")}</summary>
-      ${list(rest)}
-    </details>`
-  }`;
+/** Letters of a name that stands upright; a longer one is cut in its middle. */
+const UPRIGHT = 18;
+
+function short(name: string): string {
+  const letters = Array.from(name);
+  if (letters.length <= UPRIGHT) return name;
+  const half = UPRIGHT / 2 - 1;
+  return `${letters.slice(0, half).join("")}…${letters.slice(-half).join("")}`;
 }
 
 /** A class without a name is called by its number, as in predictions. */

@@ -1,4 +1,4 @@
-/** Images that tell about a model: where it is surest and right, and where it is surest and wrong. */
+/** Images that tell about a model: where it is surest and right, and where its mistakes cost most. */
 import sharp from "sharp";
 import { createTransform } from "../augmentation/transform.ts";
 import type { EvaluationTransformOptions } from "../augmentation/transform.ts";
@@ -25,18 +25,15 @@ export interface Example {
   readonly truth: number;
 }
 
-/**
- * Entries of `answers` by falling confidence: right or wrong ones, at most `perClass` of a label; on a tie the
- * earlier image.
- */
+/** Entries of right `answers` by falling confidence, at most `perClass` of a label; on a tie the earlier image. */
 export function surest(
   { labels, predicted, confidence }: Pick<Answers, "labels" | "predicted" | "confidence">,
-  { right, count, perClass = count }: { right: boolean; count: number; perClass?: number },
+  { count, perClass = count }: { count: number; perClass?: number },
 ): number[] {
   const taken = new Map<number, number>();
   const chosen: number[] = [];
   const order = [...labels.keys()]
-    .filter((i) => (labels[i] === predicted[i]) === right && !Number.isNaN(confidence[i]))
+    .filter((i) => labels[i] === predicted[i] && !Number.isNaN(confidence[i]))
     .sort((a, b) => (confidence[b] ?? 0) - (confidence[a] ?? 0) || a - b);
   for (const i of order) {
     if (chosen.length === count) break;

@@ -6,6 +6,8 @@ import { basename, resolve } from "node:path";
 import type { EvaluationTransformOptions } from "../augmentation/transform.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { DataOptions } from "../data/open.ts";
+import type { ImageCheck } from "../data/check-images.ts";
+import { checkImages } from "../data/check-images.ts";
 import { openDatasets } from "../data/open.ts";
 import { DataError } from "../errors.ts";
 import type { HeadAnswers, ImageAnswers } from "../evaluation/answer-sheet.ts";
@@ -38,6 +40,8 @@ export interface Measured {
   readonly transform: EvaluationTransformOptions;
   readonly metrics: EvaluationMetrics;
   readonly answers: Answers;
+  /** What is wrong with the images themselves, of training and validation. */
+  readonly check: ImageCheck;
 }
 
 /** Where and how fast it is computed. */
@@ -72,12 +76,14 @@ export async function measureRun(
   const meter = new EvaluationMeter({ numClasses });
   const sheet = new AnswerSheet({ numClasses, capacity: dataset.length });
   const { batchSize, workers } = settings;
-  for await (const batch of classifier.answers(dataset, { batchSize, workers, ...hooks })) {
-    for (const row of labelledRows(batch, { numClasses })) {
-      meter.addRow(row);
-      sheet.addRow(row);
-    }
-  }
+  const answer = async (): Promise<void> => {
+    for await (const batch of classifier.answers(dataset, { batchSize, workers, ...hooks }))
+      for (const row of labelledRows(batch, { numClasses })) {
+        meter.addRow(row);
+        sheet.addRow(row);
+      }
+  };
+  const [check] = await Promise.all([checkImages({ train, validation }, { signal: hooks.signal }), answer()]);
   const answers = sheet.result();
   const { images, labels } = answers;
   return {
@@ -90,6 +96,7 @@ export async function measureRun(
     transform: classifier.transform,
     metrics: meter.result(),
     answers: { images, labels, ...mainAnswers(answers) },
+    check,
   };
 }
 

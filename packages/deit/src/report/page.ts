@@ -2,6 +2,7 @@
  * The page itself: one HTML document with everything in it.
  */
 import type { Calibration } from "../evaluation/calibration.ts";
+import { classResults, macroScores } from "../evaluation/confusion.ts";
 import { countOf, describeSelection, intervalText, shareOf } from "../evaluation/share.ts";
 import type { RunRecord } from "../training/run-folder.ts";
 import type { EpochRecord } from "../training/run-log.ts";
@@ -9,10 +10,13 @@ import type { Series } from "./charts.ts";
 import { classesSection, nameOf } from "./classes.ts";
 import type { Example } from "./examples.ts";
 import { isSmall } from "./examples.ts";
-import { duration, integer, percent, short } from "./format.ts";
+import { counted, duration, integer, percent, short } from "./format.ts";
 import { Html, html } from "../figures/html.ts";
 import { htmlDocument } from "../figures/page.ts";
+import { wrongImages } from "../figures/wrong-images.ts";
+import type { WrongImage } from "../evaluation/wrong-images.ts";
 import type { Measured } from "./measure.ts";
+import { dataSection } from "./data-section.ts";
 import { runSection } from "./run-section.ts";
 
 export interface ReportData {
@@ -27,8 +31,11 @@ export interface ReportData {
     /** At most so many of the right ones are of one class. */
     readonly perClass: number;
     readonly right: readonly Example[];
+    /** Of the first ones of `wrong`. */
     readonly wrong: readonly Example[];
   };
+  /** Wrong images, the largest loss first. */
+  readonly wrong: readonly WrongImage[];
 }
 
 export const LOSS: readonly Series[] = [
@@ -54,8 +61,9 @@ export function reportPage(data: ReportData): string {
   return htmlDocument(
     `${name}: ${loaded.model.name} on ${measured.dataName}`,
     html`${header(data)} ${learning(data)}
-      ${classesSection({ ...answers, numClasses, classes: dataset.classes })} ${calibrationSection(data)}
-      ${exampleImages(data)} ${runSection(data.record)}
+      ${classesSection({ ...answers, numClasses, classes: dataset.classes })} ${imagesSection(data)}
+      ${dataSection(measured.check, measured.trainImages + (measured.onTraining ? 0 : dataset.length))}
+      ${calibrationSection(data)} ${runSection(data.record)}
       <footer>
         Made by deit from the run folder and its images; <code>deit report</code> makes it again.
       </footer>`,
@@ -69,14 +77,15 @@ function header({ name, record: { log }, measured, calibration }: ReportData): H
   const [height, width] = model.config.inputSize;
   const epoch = metadata.epoch === undefined ? "" : `, after epoch ${metadata.epoch + 1} of ${log.length}`;
   const { numClasses } = model.config;
+  const macro = macroScores(classResults({ ...measured.answers, numClasses }));
   const share = shareOf(metrics.acc1, metrics.images);
   const chosen = selection && describeSelection(selection);
   const facts: readonly (readonly [string, string])[] = [
     ...(numClasses > 5 ? [["top-5", percent(metrics.acc5 / 100, 2)] as const] : []),
     ["loss", metrics.loss.toFixed(3)],
+    ["F1, mean of classes", percent(macro.f1 / 100)],
     ["calibration error", percent(calibration.ece)],
-    ["training time", duration(seconds)],
-    ["epochs", integer(log.length)],
+    ["training time", `${duration(seconds)}, ${counted(log.length, "epoch")}`],
     ["training images", integer(trainImages)],
     ["classes", integer(numClasses)],
     ["image size", `${width} × ${height}`],
@@ -108,7 +117,7 @@ function header({ name, record: { log }, measured, calibration }: ReportData): H
   </header>`;
 }
 
-function learning({ record, charts }: ReportData): Html {
+function learning({ record, charts, measured }: ReportData): Html {
   const { log, args } = record;
   const differs = [
     Number(args["smoothing"] ?? 0) > 0 && "smoothed labels",
@@ -130,7 +139,7 @@ function learning({ record, charts }: ReportData): Html {
     </div>
     <details>
       <summary>All epochs as numbers</summary>
-      <div class="card scroll">${epochTable(log)}</div>
+      <div class="card scroll">${epochTable(log, { withTop5: measured.dataset.classes.length > 5 })}</div>
     </details>
   </section>`;
 }
@@ -155,8 +164,10 @@ const COLUMNS: readonly (readonly [key: string, title: string, digits: number])[
   ["test_ema_acc1", "top-1 averaged, %", 2],
 ];
 
-function epochTable(log: readonly EpochRecord[]): Html {
-  const columns = COLUMNS.filter(([name]) => log.some((record) => typeof record[name] === "number"));
+function epochTable(log: readonly EpochRecord[], { withTop5 }: { withTop5: boolean }): Html {
+  const columns = COLUMNS.filter(
+    ([name]) => (withTop5 || name !== "test_acc5") && log.some((record) => typeof record[name] === "number"),
+  );
   return html`<table>
     <thead>
       <tr>
@@ -234,51 +245,49 @@ function calibrationSection({ calibration, charts }: ReportData): Html {
   </section>`;
 }
 
-function exampleImages({ examples: { perClass, right, wrong }, measured }: ReportData): Html {
-  const { classes } = measured.dataset;
+function imagesSection({ examples: { perClass, right, wrong: shown }, wrong, measured }: ReportData): Html {
+  const { answers, dataset, metrics } = measured;
+  const { classes } = dataset;
+  const known = (value = NaN): number | null => (Number.isNaN(value) ? null : value);
+  const rows = wrong.map(({ entry, loss }) => ({
+    image: dataset.describe(answers.images[entry] ?? 0),
+    label: nameOf(classes, answers.labels[entry] ?? -1),
+    predicted: (answers.predicted[entry] ?? -1) < 0 ? null : nameOf(classes, answers.predicted[entry] ?? -1),
+    confidence: known(answers.confidence[entry]),
+    truth: known(answers.truth[entry]),
+    loss: known(loss),
+  }));
   return html`<section>
     <h2>Images</h2>
     <p class="lead">As the model sees them: cropped and scaled to its size.</p>
     <div class="cards">
       <div class="card">
-        <h3>Surest, and wrong</h3>
-        ${
-          wrong.length === 0
-            ? html`<p class="muted">None: every image was recognised.</p>`
-            : html`<p class="small muted">
-                The mistakes with the highest confidence. Wrong labels are found here first.
-              </p>`
-        }
-        <div class="images">
-          ${wrong.map((example) => {
-            const { predicted, label, confidence, truth } = example;
-            return html`<figure>
-              ${image(example, classes)}
-              <figcaption>
-                <span class="wrong">${nameOf(classes, predicted)}</span> ${percent(confidence)}<br /><span
-                  class="muted"
-                  >is ${nameOf(classes, label)}, ${percent(truth)}</span
-                >
-              </figcaption>
-            </figure>`;
-          })}
-        </div>
+        <h3>Wrong</h3>
+        ${wrongImages(rows, {
+          images: shown.map((example) => image(example, classes)),
+          wrong: answers.labels.filter((label, i) => label !== answers.predicted[i]).length,
+          total: metrics.images,
+        })}
       </div>
-      <div class="card">
-        <h3>Surest, and right</h3>
-        <p class="small muted">At most ${perClass} of a class.</p>
-        <div class="images">
-          ${right.map(
-            (example) =>
-              html`<figure>
-                ${image(example, classes)}
-                <figcaption>
-                  <span class="right">${nameOf(classes, example.label)}</span> ${percent(example.confidence)}
-                </figcaption>
-              </figure>`,
-          )}
-        </div>
-      </div>
+      ${
+        right.length > 0 &&
+        html`<div class="card">
+          <h3>Surest, and right</h3>
+          <p class="small muted">At most ${perClass} of a class.</p>
+          <div class="images">
+            ${right.map(
+              (example) =>
+                html`<figure>
+                  ${image(example, classes)}
+                  <figcaption>
+                    <span class="right">${nameOf(classes, example.label)}</span>
+                    ${percent(example.confidence)}
+                  </figcaption>
+                </figure>`,
+            )}
+          </div>
+        </div>`
+      }
     </div>
   </section>`;
 }

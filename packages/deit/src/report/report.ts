@@ -6,10 +6,14 @@
 import { basename, join, resolve } from "node:path";
 import { resolveTrainOptions } from "../config/resolve.ts";
 import { calibrate } from "../evaluation/calibration.ts";
+import type { MacroScores } from "../evaluation/confusion.ts";
+import { classResults, macroScores } from "../evaluation/confusion.ts";
 import type { EvaluateHooks } from "../evaluation/logits.ts";
 import type { Selection } from "../evaluation/share.ts";
 import { shareOf, shareReport } from "../evaluation/share.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
+import { wrongImages } from "../evaluation/wrong-images.ts";
+import { WRONG_ROWS } from "../figures/wrong-images.ts";
 import { scientific } from "../figures/axis.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { readRun } from "../training/run-folder.ts";
@@ -24,7 +28,7 @@ import { ACCURACY, LOSS, present, RATE, reportPage } from "./page.ts";
 /** In the run folder. */
 const REPORT_FILE = "report.html";
 
-/** Images shown of either kind: surest and right, surest and wrong. */
+/** Images shown of either kind: surest and right, wrong with the largest loss. */
 const EXAMPLES = 12;
 
 export interface ReportOptions extends EvaluateHooks {
@@ -48,6 +52,11 @@ export interface ReportResult {
   readonly loss: number;
   /** Expected calibration error of top-1 in 15 bins, 0 to 1. */
   readonly ece: number;
+  /** Precision, recall and F1, means over the classes. */
+  readonly macro: MacroScores;
+  /** Images of training and validation that cannot be read, and images of which there are exact copies. */
+  readonly broken: number;
+  readonly copies: number;
 }
 
 /**
@@ -70,10 +79,9 @@ export async function reportRun(
   const best = loaded.metadata.epoch;
   const { log } = record;
   const perClass = Math.ceil(EXAMPLES / Math.min(EXAMPLES, dataset.classes.length));
-  const [right, wrong] = [
-    surest(answers, { right: true, count: EXAMPLES, perClass }),
-    surest(answers, { right: false, count: EXAMPLES }),
-  ];
+  const right = surest(answers, { count: EXAMPLES, perClass });
+  const wrong = wrongImages(answers, answers, EXAMPLES + WRONG_ROWS);
+  const source = { answers, dataset, transform };
   const page = reportPage({
     name: basename(resolve(run)),
     record,
@@ -90,14 +98,27 @@ export async function reportRun(
     },
     examples: {
       perClass,
-      right: await makeExamples(right, { answers, dataset, transform }),
-      wrong: await makeExamples(wrong, { answers, dataset, transform }),
+      right: await makeExamples(right, source),
+      wrong: await makeExamples(
+        wrong.slice(0, EXAMPLES).map(({ entry }) => entry),
+        source,
+      ),
     },
+    wrong,
   });
   const report = join(run, REPORT_FILE);
   await writeFileAtomic(report, page, { what: "the report" });
-  const { selection } = measured;
-  return { report, ...figures(metrics), ece: calibration.ece, ...(selection && { selection }) };
+  const { selection, check } = measured;
+  const { numClasses } = loaded.model.config;
+  return {
+    report,
+    ...figures(metrics),
+    ece: calibration.ece,
+    macro: macroScores(classResults({ ...answers, numClasses })),
+    broken: check.broken.length,
+    copies: check.copies.length,
+    ...(selection && { selection }),
+  };
 }
 
 function figures({
@@ -105,7 +126,7 @@ function figures({
   acc1,
   acc5,
   loss,
-}: EvaluationMetrics): Omit<ReportResult, "report" | "ece" | "selection"> {
+}: EvaluationMetrics): Omit<ReportResult, "report" | "ece" | "selection" | "macro" | "broken" | "copies"> {
   return { ...shareReport(shareOf(acc1, images)), acc1, acc5, loss };
 }
 
