@@ -6,7 +6,7 @@
  */
 import { completePreprocessing } from "../packages/deit/src/augmentation/preprocessing.ts";
 import { parseArgs } from "node:util";
-import { median } from "../packages/deit/src/benchmark/timing.ts";
+import { median } from "../packages/lab/src/bench/timing.ts";
 import { distillation } from "../packages/deit/src/distillation/losses.ts";
 import { teacherLogits } from "../packages/deit/src/distillation/teacher-program.ts";
 import { compile } from "../packages/deit/src/graph/program.ts";

@@ -8,8 +8,8 @@
 import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
-import { headSheet } from "../packages/deit/src/analysis/attention-files.ts";
-import { attentionMaps } from "../packages/deit/src/analysis/attention.ts";
+import { headSheet } from "../packages/lab/src/attention/attention-files.ts";
+import { attentionMaps } from "../packages/lab/src/attention/attention.ts";
 
 const FIGURE = fileURLToPath(new URL("../docs/figures/attention.jpg", import.meta.url));
 const LAYERS = [2, 4, 6, 8, 10, 12];

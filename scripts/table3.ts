@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { StudyRow } from "../packages/deit/recipes/table3-cifar10.ts";
 import { finetuneRecipe, finetuneRows, recipe, rows } from "../packages/deit/recipes/table3-cifar10.ts";
-import { finishedLog } from "../packages/deit/src/analysis/ablation/run.ts";
+import { finishedLog } from "../packages/lab/src/ablation/run.ts";
 import { parseTrainOptions } from "../packages/deit/src/config/resolve.ts";
 import type { TrainInput, TrainOptions } from "../packages/deit/src/config/schema.ts";
 import { needsTeacher } from "../packages/deit/src/distillation/distillation-request.ts";

@@ -12,10 +12,10 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { halfInterval, meanOf } from "../packages/deit/src/analysis/ablation/statistics.ts";
-import type { Agreement } from "../packages/deit/src/analysis/agreement.ts";
-import { measureAgreement } from "../packages/deit/src/analysis/agreement.ts";
-import { agreementFigure } from "../packages/deit/src/analysis/agreement-figure.ts";
+import { halfInterval, meanOf } from "../packages/lab/src/ablation/statistics.ts";
+import type { Agreement } from "../packages/lab/src/agreement/agreement.ts";
+import { measureAgreement } from "../packages/lab/src/agreement/agreement.ts";
+import { agreementFigure } from "../packages/lab/src/agreement/agreement-figure.ts";
 import { chartFile } from "../packages/deit/src/figures/chart.ts";
 
 const { values } = parseArgs({

@@ -3,6 +3,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { describe, expect, test } from "vitest";
+import { loadLab } from "../packages/deit/src/cli/lab.ts";
 import { createProgram, normaliseFlags } from "../packages/deit/src/cli/program.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -31,7 +32,7 @@ function flagsOf(words: readonly string[]): string[] {
   return words.filter((word) => /^--[a-z]/.test(word)).map((word) => word.replace(/[=,;.)].*$/, ""));
 }
 
-const deit = createProgram();
+const deit = createProgram(await loadLab());
 
 /** What `deit WORDS` lacks: the command, or flags that it does not know. */
 function missingOfDeit(line: string): string[] {

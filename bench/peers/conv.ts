@@ -9,7 +9,7 @@ import { loadavg } from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { median, seconds } from "../../packages/deit/src/benchmark/timing.ts";
+import { median, seconds } from "../../packages/lab/src/bench/timing.ts";
 import { gradient } from "../../packages/deit/src/graph/gradient.ts";
 import type { Value } from "../../packages/deit/src/graph/graph.ts";
 import { input } from "../../packages/deit/src/graph/graph.ts";

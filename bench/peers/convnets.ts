@@ -5,7 +5,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
-import { median } from "../../packages/deit/src/benchmark/timing.ts";
+import { median } from "../../packages/lab/src/bench/timing.ts";
 import { createModel } from "../../packages/deit/src/models/registry.ts";
 import { initialVectors, modelLayout } from "../../packages/deit/src/nn/parameters.ts";
 import { softTargetCrossEntropy } from "../../packages/deit/src/nn/losses.ts";

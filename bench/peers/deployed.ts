@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import { median } from "../../packages/deit/src/benchmark/timing.ts";
+import { median } from "../../packages/lab/src/bench/timing.ts";
 import { loadModel } from "../../packages/deit/src/evaluation/load-model.ts";
 import { deployedModel } from "../../packages/deit/src/export/onnx.ts";
 import { createRandom } from "../../packages/deit/src/random.ts";

@@ -8,7 +8,7 @@
  * Time: 3 minutes a row for 4 epochs on 2 cores. Expected: with 4 epochs the whole recipe 33.6 to 35.9 % top-1, crop and flip
  * alone 55.6 % (results/ablation-cifar10.csv; docs/log.md says how it was made).
  */
-import type { AblationRow } from "../src/analysis/ablation/table.ts";
+import type { AblationRow } from "../../lab/src/ablation/table.ts";
 import type { TrainInput } from "../src/config/schema.ts";
 import { recipe as whole } from "./cifar10-deit.ts";
 

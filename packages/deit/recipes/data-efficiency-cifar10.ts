@@ -10,7 +10,7 @@
  * 56.5 and 57.5 % on 2,500, 10,000 and 50,000 images, DeiT's 41 to 42, distilled 49 to 50, ResNet-20 69.9, 81.5 and 85.2
  * (results/data-efficiency-cifar10.csv; docs/log.md says why).
  */
-import type { AblationRow } from "../src/analysis/ablation/table.ts";
+import type { AblationRow } from "../../lab/src/ablation/table.ts";
 import type { TrainInput } from "../src/config/schema.ts";
 
 /** What all rows share. Learning rates are those of the other studies of this size: the papers' are for batches of 1,024 and 4,096. */

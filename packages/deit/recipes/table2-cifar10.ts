@@ -11,7 +11,7 @@
  * --estimate tells. Expected: labels alone 58.6 %, taught by the convnet 64.4, by the transformer 65.5 (three seeds); the convnet's
  * student is not closer to the witness (docs/log.md).
  */
-import type { AblationContrast, AblationRow } from "../src/analysis/ablation/table.ts";
+import type { AblationContrast, AblationRow } from "../../lab/src/ablation/table.ts";
 import type { TrainInput } from "../src/config/schema.ts";
 import { recipe as transformer } from "./cifar10-small.ts";
 import { recipe as convnet } from "./regnety-cifar10.ts";

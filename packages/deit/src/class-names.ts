@@ -20,3 +20,8 @@ export function differingNames(wanted: readonly string[], given: readonly string
   if (pairs.length === 0) return undefined;
   return [...pairs.slice(0, 3), ...(pairs.length > 3 ? ["…"] : [])].join(", ");
 }
+
+/** ImageNet's classes are lists of synonyms. */
+export function shortName(name: string): string {
+  return name.split(",")[0] ?? name;
+}

@@ -96,6 +96,7 @@ export const ERROR_CODES = {
   "hub/settings": "HF_ENDPOINT or the token is not what it should be",
   "hub/unreachable": "the Hub cannot be reached",
   "image/argument": "an image operation was given a size, a box or a name that it does not take",
+  "lab/missing": "a command of deit-ts-lab, and that package is not installed",
   "model/class-names": "another number of class names than of classes",
   "model/configuration": "a width, heads or classes that make no model",
   "model/input-size": "images of a size that a model cannot take",

@@ -65,7 +65,7 @@ export type {
 } from "./evaluation/checkpoint-report.ts";
 export { evaluationDocument } from "./evaluation/evaluation-document.ts";
 export type { EvaluationDocument, ReportDocument } from "./evaluation/evaluation-document.ts";
-export { writeEvaluation } from "./analysis/evaluation-files.ts";
+export { writeEvaluation } from "./report/evaluation-files.ts";
 export { AnswerSheet, mainAnswers } from "./evaluation/answer-sheet.ts";
 export type { HeadAnswers, HeadName, ImageAnswers } from "./evaluation/answer-sheet.ts";
 export { headLogits } from "./evaluation/program.ts";
@@ -97,23 +97,6 @@ export { openCheckpoint } from "./evaluation/checkpoint.ts";
 export type { Checkpoint, OpenCheckpointOptions } from "./evaluation/checkpoint.ts";
 export { loadModel } from "./evaluation/load-model.ts";
 export type { LoadedModel, LoadModelOptions } from "./evaluation/load-model.ts";
-
-export { countAgreement, measureAgreement, mostDisputed } from "./analysis/agreement.ts";
-export type { Agreement, AgreementOptions, Ballot, Contrast, Dispute } from "./analysis/agreement.ts";
-export { writeAgreement } from "./analysis/agreement-files.ts";
-export { analyzeTokens } from "./analysis/tokens.ts";
-export type { HeadTokens, TokenAttention, TokensOptions, TokensResult } from "./analysis/tokens.ts";
-export { writeTokens } from "./analysis/tokens-files.ts";
-export { attentionMaps } from "./analysis/attention.ts";
-export type { AttentionOptions, AttentionSource, ImageAttention, TokenMaps } from "./analysis/attention.ts";
-export { attentionFiles } from "./analysis/attention-files.ts";
-export type { HeadNumbers, ImageNumbers } from "./analysis/attention-numbers.ts";
-export { attentionNumbers } from "./analysis/attention-numbers.ts";
-export type { AttentionFiles } from "./analysis/attention-files.ts";
-export { rollout } from "./analysis/rollout.ts";
-export type { HeadFusion, RolloutOptions } from "./analysis/rollout.ts";
-export { probe } from "./analysis/probe.ts";
-export type { ProbeOptions, ProbeResult } from "./analysis/probe.ts";
 
 // Images on disk.
 export { openDatasets, openEvaluation } from "./data/open.ts";
@@ -152,51 +135,6 @@ export {
 } from "./formats/safetensors-file.ts";
 export type { SafetensorsFile } from "./formats/safetensors-file.ts";
 
-// Table 5 and Figure 1.
-export { measureThroughput } from "./analysis/throughput/measure.ts";
-export type {
-  ThroughputEvent,
-  ThroughputHooks,
-  ThroughputOptions,
-  ThroughputResult,
-  ThroughputTable,
-} from "./analysis/throughput/measure.ts";
-export { writeThroughput } from "./analysis/throughput/files.ts";
-export { TABLE_5 } from "./analysis/paper-tables.ts";
-export type { PaperModel } from "./analysis/paper-tables.ts";
-export { onnxCost } from "./analysis/onnx-cost.ts";
-export type { OnnxCost } from "./analysis/onnx-cost.ts";
-
-// Tables of trainings with seeds.
-export { loadTable, variedTable } from "./analysis/ablation/table.ts";
-export type {
-  AblationContrast,
-  AblationLine,
-  AblationRow,
-  AblationTable,
-} from "./analysis/ablation/table.ts";
-export { planAblation } from "./analysis/ablation/plan.ts";
-export type { AblationPlan, AblationPlanOptions, PlannedRun } from "./analysis/ablation/plan.ts";
-export { runAblation } from "./analysis/ablation/run.ts";
-export type { AblationEvent, AblationHooks } from "./analysis/ablation/run.ts";
-export { recordResults, summariseResults } from "./analysis/ablation/results.ts";
-export type { ResultRecord } from "./analysis/ablation/results.ts";
-export { summarise } from "./analysis/ablation/statistics.ts";
-export type { Comparison, Measured, Summary } from "./analysis/ablation/statistics.ts";
-export { compareAnswers, summariseAnswers } from "./analysis/ablation/answers.ts";
-export type { AnswerRecord, AnswerSummary } from "./analysis/ablation/answers.ts";
-export { writeAblation } from "./analysis/ablation/files.ts";
-
-// How fast this machine is.
-export { benchInfer, benchTrain } from "./benchmark/throughput.ts";
-export type { BenchOptions, BenchReport } from "./benchmark/throughput.ts";
-export { profileModel } from "./benchmark/profile.ts";
-export type { ProfileEntry, ProfileOptions, ProfileReport } from "./benchmark/profile.ts";
-export { benchGemm } from "./benchmark/gemm.ts";
-export type { BenchGemmReport } from "./benchmark/gemm.ts";
-export { benchData } from "./benchmark/data.ts";
-export type { BenchDataOptions, BenchDataReport, LoaderRate } from "./benchmark/data.ts";
-
 // Names of 0.1 that have changed since.
 export type { RgbImage as Picture } from "./augmentation/rgb-image.ts";
 export { mixImages as mixPictures } from "./augmentation/mixup.ts";
@@ -204,5 +142,3 @@ export { readImageFile as readPicture } from "./data/decode.ts";
 export type { ImageAnswers as PictureAnswers } from "./evaluation/answer-sheet.ts";
 export type { ImagePredictions as PicturePredictions } from "./evaluation/predict.ts";
 export type { PredictedImage as PredictedPicture } from "./preview/prediction-sheet.ts";
-export type { ImageAttention as PictureAttention } from "./analysis/attention.ts";
-export type { ImageNumbers as PictureNumbers } from "./analysis/attention-numbers.ts";

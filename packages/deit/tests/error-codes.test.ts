@@ -4,9 +4,9 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { ERROR_CODES } from "../src/error-codes.ts";
 
-const root = fileURLToPath(new URL("../src/", import.meta.url));
-const sources = globSync("**/*.ts", { cwd: root })
-  .filter((file) => file !== "error-codes.ts")
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const sources = globSync("*/src/**/*.ts", { cwd: root })
+  .filter((file) => !file.endsWith("error-codes.ts"))
   .map((file) => readFileSync(`${root}${file}`, "utf8"))
   .join("\n");
 

@@ -4,7 +4,7 @@ import { parseAutoAugment } from "../src/augmentation/auto-augment.ts";
 import { gaussianBlur } from "../src/augmentation/blur.ts";
 import { resize } from "../src/augmentation/resize.ts";
 import { parseRandAugment } from "../src/augmentation/rand-augment.ts";
-import { parseProfile } from "../src/benchmark/profile-events.ts";
+import { parseProfile } from "../../lab/src/bench/profile-events.ts";
 import { DeitError } from "../src/errors.ts";
 import { gradient } from "../src/graph/gradient.ts";
 import { input } from "../src/graph/graph.ts";

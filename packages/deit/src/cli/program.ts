@@ -6,8 +6,6 @@ import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { kebabCase } from "../config/names.ts";
 import { printable } from "../printable.ts";
-import { addAnalyzeCommand } from "./commands/analyze/index.ts";
-import { addBenchCommand } from "./commands/bench.ts";
 import { addDataCommand } from "./commands/data.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addEvalCommand } from "./commands/eval.ts";
@@ -18,6 +16,8 @@ import { addPredictCommand } from "./commands/predict.ts";
 import { addReportCommand } from "./commands/report.ts";
 import { addTrainCommand } from "./commands/train.ts";
 import { WideCommand } from "./help.ts";
+import type { Lab } from "./lab.ts";
+import { addMissingCommands } from "./lab.ts";
 import { coloursFor } from "./output.ts";
 
 /** Version of this package. */
@@ -26,7 +26,8 @@ export function packageVersion(): string {
   return typeof file === "object" && file !== null && "version" in file ? String(file.version) : "unknown";
 }
 
-export function createProgram(): Command {
+/** @param lab its commands are real ones when it is given */
+export function createProgram(lab?: Lab): Command {
   const out = coloursFor(process.stdout);
   const err = coloursFor(process.stderr);
   const program = new WideCommand("deit")
@@ -54,8 +55,8 @@ export function createProgram(): Command {
   addReportCommand(program);
   addModelsCommand(program);
   addDataCommand(program);
-  addAnalyzeCommand(program);
-  addBenchCommand(program);
+  if (lab === undefined) addMissingCommands(program);
+  else lab.addLabCommands(program);
   addDoctorCommand(program);
   for (const command of program.commands) command.showHelpAfterError(`See: deit ${command.name()} --help`);
   return program.showHelpAfterError("See: deit --help");

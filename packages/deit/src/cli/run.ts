@@ -1,4 +1,5 @@
 /** One invocation of the command line: words in, exit code out. Everything it says goes to the process's streams. */
+import { labFor } from "./lab.ts";
 import { createProgram, normaliseFlags, overview, packageVersion } from "./program.ts";
 import { EXIT, reportError } from "./report-error.ts";
 
@@ -6,7 +7,7 @@ import { EXIT, reportError } from "./report-error.ts";
 export async function run(words: readonly string[]): Promise<number> {
   try {
     if (words.length === 0) process.stdout.write(overview());
-    else await createProgram().parseAsync(normaliseFlags(words), { from: "user" });
+    else await createProgram(await labFor(words)).parseAsync(normaliseFlags(words), { from: "user" });
     return EXIT.done;
   } catch (error) {
     return reportError(error, { version: packageVersion() });

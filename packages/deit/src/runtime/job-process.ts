@@ -64,7 +64,10 @@ export async function runJob(options: RunJobOptions): Promise<unknown> {
   const { beside, module, job, onMessage, signal } = options;
   signal?.throwIfAborted();
   const file = fileURLToPath(new URL(`./${module}${beside.endsWith(".ts") ? ".ts" : ".js"}`, beside));
-  const child = fork(file, [], { execArgv: ["--expose-gc"], stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  // Sources use the sources of the workspace's other packages, and builds their builds.
+  const conditions = file.endsWith(".ts") ? ["--conditions=deit-source"] : [];
+  const execArgv = ["--expose-gc", ...conditions];
+  const child = fork(file, [], { execArgv, stdio: ["ignore", "ignore", "inherit", "ipc"] });
   const send = (message: FromParent): void => {
     if (child.connected) child.send(message, () => {}); // a child that has ended is told nothing; its end is reported
   };

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
+import { loadLab } from "../../src/cli/lab.ts";
 import { createProgram } from "../../src/cli/program.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { graphFile } from "../helpers/onnx-graph.ts";
@@ -45,13 +46,15 @@ const COMMANDS = [
 ] as const;
 
 test.each(COMMANDS)("deit %s %s", (...names) => {
-  let command: Command | undefined = createProgram();
+  let command: Command | undefined = createProgram(lab);
   for (const name of names) command = command?.commands.find((one) => one.name() === name);
   const flags = command?.options.map(({ long }) => long);
   for (const flag of ["--mean", "--std", "--crop-ratio", "--eval-crop-ratio", "--interpolation", "--resize"])
     expect(flags, flag).toContain(flag);
   if (names[1] !== "throughput") expect(flags).toContain("--input-size");
 });
+
+const lab = await loadLab();
 
 describe("deit predict", () => {
   const score = async (...flags: string[]): Promise<{ label: string; score: number; stderr: string }> => {

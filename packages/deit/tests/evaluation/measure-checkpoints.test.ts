@@ -2,7 +2,7 @@
 import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { writeEvaluation } from "../../src/analysis/evaluation-files.ts";
+import { writeEvaluation } from "../../src/report/evaluation-files.ts";
 import { describeComparison, describeReport } from "../../src/cli/evaluation-view.ts";
 import { mainAnswers } from "../../src/evaluation/answer-sheet.ts";
 import type { EvaluateEvent } from "../../src/evaluation/logits.ts";

@@ -157,6 +157,10 @@ describe("in an empty TypeScript project", () => {
       epochs: 2,
       last: { epoch: 1 },
     });
+    await expect(deit("bench", "train", "--rounds", "1")).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/not installed\n {2}npm install deit-ts-lab\n {2}code: lab\/missing/),
+    });
     // A recipe of the package, whose types Node does not strip there.
     expect(JSON.parse(await deit("train", "quickstart", "--print-config", "--json"))).toMatchObject({
       model: { source: expect.stringContaining("quickstart") },

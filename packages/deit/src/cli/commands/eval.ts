@@ -110,7 +110,7 @@ async function runEval(checkpoints: string[], flags: EvalFlags, command: Command
   );
   const files: string[] = [];
   if (out !== undefined) {
-    const { writeEvaluation } = await import("../../analysis/evaluation-files.ts");
+    const { writeEvaluation } = await import("../../report/evaluation-files.ts");
     files.push(...(await writeEvaluation(out, measured, { command: commandLine() })));
   }
   const { evaluationDocument } = await import("../../evaluation/evaluation-document.ts");

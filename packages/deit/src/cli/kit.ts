@@ -1,0 +1,16 @@
+/** `deit-ts/cli`: what packages that add commands to `deit` make them of, as deit-ts-lab does. */
+export { IMAGE_FLAGS, MODEL_FLAGS, PASS_FLAGS, checkpointOptions } from "./checkpoint-command.ts";
+export { commandLine } from "./command-line.ts";
+export { CHECKPOINT_KINDS, fetchCheckpoint } from "./fetch-checkpoint.ts";
+export { duration, facts, integer, mebibytes, short, table } from "./format.ts";
+export { withInterrupt } from "./interrupt.ts";
+export { makeFolder, refuseFile } from "./output-folder.ts";
+export { coloursFor, createOutput } from "./output.ts";
+export type { Output } from "./output.ts";
+export { addPreprocessingFlags, preprocessingOptions } from "./preprocessing-flags.ts";
+export { createProgress } from "./progress.ts";
+export type { Progress } from "./progress.ts";
+export { runDataset } from "./run-dataset.ts";
+export { addSchemaFlags, flagLayer, givenOptions } from "./schema-flags.ts";
+export { wholeNumber } from "./whole-number.ts";
+export { withProgress } from "./with-progress.ts";

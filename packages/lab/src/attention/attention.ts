@@ -1,0 +1,234 @@
+/**
+ * Where class and distillation token look in single images: the attention of each head and layer, and its rollout over
+ * all layers. Numbers alone; attention-files.ts draws them. A layer's attention is [heads, N, N]: what leaves the device
+ * are the two tokens' rows of it, and its heads fused to one matrix.
+ */
+import {
+  ConfigError,
+  DataError,
+  createRandom,
+  createTransform,
+  dimAt,
+  firstLine,
+  floats,
+  gridOf,
+  headOutputs,
+  max,
+  mean,
+  neg,
+  openClassifier,
+  readImageFile,
+  requireTransformer,
+  reshape,
+  slice,
+  stack,
+  tokenNames,
+  topPredictions,
+} from "deit-ts/internal";
+import type {
+  Intermediates,
+  OpenClassifierOptions,
+  Prediction,
+  Readout,
+  RgbImage,
+  TensorData,
+  TokenName,
+  Value,
+} from "deit-ts/internal";
+import type { CropBox } from "./crop-box.ts";
+import { cropBox } from "./crop-box.ts";
+import type { HeadFusion } from "./rollout.ts";
+import { rollout } from "./rollout.ts";
+
+export interface AttentionOptions extends Omit<OpenClassifierOptions, "intermediates"> {
+  readonly checkpoint: string;
+  readonly images: readonly string[];
+  /** Which tokens' attention; default all that the model has. */
+  readonly token?: TokenName | "both" | undefined;
+  /** How rollout makes one of the heads; default mean. */
+  readonly headFusion?: HeadFusion | undefined;
+  /** Smallest part of each layer's attention that rollout leaves out; default 0. */
+  readonly discardRatio?: number | undefined;
+}
+
+/** One token of one image. Maps are [rows · columns] of patches, row by row. */
+export interface TokenMaps {
+  readonly token: TokenName;
+  /** The answer of its head. */
+  readonly prediction: Prediction;
+  /** Attention to the patches by layer and head, from 0: `heads[layer][head]`. With `toTokens` it adds up to 1. */
+  readonly heads: readonly (readonly Float32Array[])[];
+  /** Attention to the tokens before the patches, in their order: `toTokens[layer][head]`. */
+  readonly toTokens: readonly (readonly Float32Array[])[];
+  /** All layers together; with `rolloutToTokens` it adds up to 1. */
+  readonly rollout: Float32Array;
+  readonly rolloutToTokens: Float32Array;
+}
+
+export interface ImageAttention {
+  readonly image: string;
+  readonly pixels: RgbImage;
+  /** The part of the image that the model saw, over which the patches lie. */
+  readonly seen: CropBox;
+  readonly tokens: readonly TokenMaps[];
+}
+
+export interface AttentionSource {
+  readonly model: string;
+  readonly inputSize: readonly [number, number];
+  /** [rows, columns] of patches. */
+  readonly grid: readonly [number, number];
+  readonly layers: number;
+  readonly headsPerLayer: number;
+  /** All tokens before the patches that the model has. */
+  readonly tokens: readonly TokenName[];
+  readonly headFusion: HeadFusion;
+  readonly discardRatio: number;
+}
+
+export interface AttentionHooks {
+  readonly onEvent?: ((event: AttentionEvent) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type AttentionEvent =
+  | { readonly type: "image"; readonly done: number; readonly total: number }
+  | { readonly type: "warning"; readonly message: string };
+
+/**
+ * Looks at each image in turn and hands it to `take`; nothing is kept. Files that are no images are passed over with a
+ * warning. @returns what all have in common
+ * @throws ConfigError for convnets and tokens that the model has not, DataError naming the first file when none is an image
+ */
+export async function attentionMaps(
+  { checkpoint, images, token, headFusion = "mean", discardRatio = 0, ...options }: AttentionOptions,
+  take: (maps: ImageAttention, source: AttentionSource) => Promise<void> | void,
+  { onEvent, signal }: AttentionHooks = {},
+): Promise<AttentionSource> {
+  await using classifier = await openClassifier(checkpoint, { ...options, intermediates: true });
+  const { name, notes, labels, source: opened } = classifier;
+  if ("onnx" in opened) throw new TypeError("a model of this package was asked for");
+  for (const message of notes) onEvent?.({ type: "warning", message });
+  const config = requireTransformer(opened.model);
+  const wanted = wantedTokens(tokenNames(config), token, name);
+  const source: AttentionSource = {
+    model: name,
+    inputSize: config.inputSize,
+    grid: gridOf(config),
+    layers: config.depth,
+    headsPerLayer: config.numHeads,
+    tokens: tokenNames(config),
+    headFusion,
+    discardRatio,
+  };
+  const readout = attentionReadout(headFusion);
+  const transform = createTransform(classifier.transform);
+  let [seen, refused]: [number, DataError | undefined] = [0, undefined];
+  for (const [done, image] of images.entries()) {
+    signal?.throwIfAborted();
+    const pixels = await readImageFile(image).catch(unreadable);
+    if (pixels instanceof DataError) {
+      refused ??= pixels;
+      if (images.length > 1) onEvent?.({ type: "warning", message: `${firstLine(pixels)}; it is left out` });
+      continue;
+    }
+    seen++;
+    for await (const { outputs } of classifier.intermediates([pixels], readout)) {
+      const tokens = readMaps(outputs, source, wanted).map((maps): TokenMaps => {
+        const [prediction] = topPredictions(floats(outputs, maps.token), { topk: 1, classes: labels });
+        if (prediction === undefined) throw new Error(`${name} answers nothing`);
+        return { ...maps, prediction };
+      });
+      const draw = transform.draw(createRandom(0), pixels.width, pixels.height);
+      await take({ image, pixels, seen: cropBox(draw, pixels), tokens }, source);
+    }
+    onEvent?.({ type: "image", done: done + 1, total: images.length });
+  }
+  if (seen === 0 && refused !== undefined) throw refused;
+  return source;
+}
+
+function unreadable(error: unknown): DataError {
+  if (error instanceof DataError) return error;
+  throw error;
+}
+
+/** @throws ConfigError for a distillation token that is not there */
+function wantedTokens(
+  has: readonly TokenName[],
+  token: AttentionOptions["token"],
+  model: string,
+): readonly TokenName[] {
+  if (token === undefined || token === "both") return has;
+  if (has.includes(token)) return [token];
+  throw new ConfigError("token", `${model} has no ${token} token, it is a plain model`, {
+    code: "model/no-tokens",
+    hint: "Leave out --token, or give a distilled model.",
+  });
+}
+
+/**
+ * The heads' logits and `mapOutputs`. A layer's attention is [heads, N, N]: what leaves the device are the rows of the
+ * tokens before the patches, and its heads fused to one matrix.
+ */
+export function attentionReadout(headFusion: HeadFusion): Readout {
+  return {
+    name: `attention.${headFusion}`,
+    outputs: (inside) => ({ ...headOutputs(inside.heads), ...mapOutputs(inside, headFusion) }),
+  };
+}
+
+/** Outputs `rows` [B, L, h, p, N], the attention of the p tokens before the patches, and `fused` [B, L, N, N]. */
+export function mapOutputs(
+  { attention, model }: Pick<Intermediates, "attention" | "model">,
+  headFusion: HeadFusion,
+): Record<"rows" | "fused", Value> {
+  const tokens = tokenNames(requireTransformer(model)).length;
+  return {
+    rows: stack(attention.map((p) => slice(p, { axis: 2, end: tokens }))),
+    fused: stack(attention.map((p) => fuse(p, headFusion))),
+  };
+}
+
+/** [B, h, N, N] → [B, N, N]. */
+function fuse(p: Value, fusion: HeadFusion): Value {
+  if (dimAt(p.shape, 1) === 1) return reshape(p, p.shape.toSpliced(1, 1));
+  if (fusion === "mean") return mean(p, 1);
+  return fusion === "max" ? max(p, 1) : neg(max(neg(p), 1));
+}
+
+/** The outputs of one image, token by token. */
+function readMaps(
+  outputs: Readonly<Record<string, TensorData>>,
+  { grid, layers, headsPerLayer, tokens: has, discardRatio }: AttentionSource,
+  wanted: readonly TokenName[],
+): Omit<TokenMaps, "prediction">[] {
+  const prefix = has.length;
+  const tokens = prefix + grid[0] * grid[1];
+  const rows = floats(outputs, "rows");
+  const fused = floats(outputs, "fused");
+  const layer = (index: number): Float32Array =>
+    fused.subarray(index * tokens * tokens, (index + 1) * tokens * tokens);
+  const rolled = rollout(
+    Array.from({ length: layers }, (_, index) => layer(index)),
+    { rows: prefix, tokens, discardRatio },
+  );
+  return wanted.map((token) => {
+    const at = has.indexOf(token);
+    const row = (index: number, head: number): Float32Array => {
+      const start = ((index * headsPerLayer + head) * prefix + at) * tokens;
+      return rows.slice(start, start + tokens);
+    };
+    const all = Array.from({ length: layers }, (_, index) =>
+      Array.from({ length: headsPerLayer }, (_, head) => row(index, head)),
+    );
+    const own = Float32Array.from(rolled.subarray(at * tokens, (at + 1) * tokens));
+    return {
+      token,
+      heads: all.map((heads) => heads.map((map) => map.subarray(prefix))),
+      toTokens: all.map((heads) => heads.map((map) => map.subarray(0, prefix))),
+      rollout: own.subarray(prefix),
+      rolloutToTokens: own.subarray(0, prefix),
+    };
+  });
+}
