@@ -8,6 +8,8 @@ export { openDataset } from "./data/dataset.ts";
 export type { Dataset, DatasetSource } from "./data/dataset.ts";
 export { openDatasets, openEvaluation } from "./data/open.ts";
 export type { DataOptions, EvaluationDataOptions, OpenedDatasets } from "./data/open.ts";
+export { createDataset } from "./api/create-dataset.ts";
+export type { CreateDatasetOptions, LabelledImage, LabelledImages } from "./api/create-dataset.ts";
 export { imagesInMemory } from "./data/memory-images.ts";
 export type { MemoryImage, MemoryImages } from "./data/memory-images.ts";
 export { takeSubset } from "./data/subset.ts";

@@ -97,6 +97,7 @@ export const ERROR_CODES = {
   "hub/unreachable": "the Hub cannot be reached",
   "image/argument": "an image operation was given a size, a box or a name that it does not take",
   "lab/missing": "a command of deit-ts-lab, and that package is not installed",
+  "metrics/no-number": "a metric that code gave returned no number",
   "model/class-names": "another number of class names than of classes",
   "model/configuration": "a width, heads or classes that make no model",
   "model/input-size": "images of a size that a model cannot take",
@@ -113,6 +114,7 @@ export const ERROR_CODES = {
   "onnx/weights-outside": "the weights of an ONNX file are not where it says",
   "onnx/wrong-output": "an ONNX model returned something else than its output says",
   "options/conflict": "options that exclude each other",
+  "options/metric-name": "a metric has a name that the log of a run cannot hold",
   "options/missing": "an option that others need was not given",
   "options/not-supported": "an option of DeiT that this version lacks",
   "options/odd-batch": "a batch of an odd number of images, which Mixup and CutMix cannot pair",
@@ -154,6 +156,8 @@ export const ERROR_CODES = {
   "study/teachers-apart": "the teachers of a study differ more than its table allows",
   "study/varied-option": "a flag for an option in which the rows of a study differ",
   "study/vary": "--vary names no option, or one that a study sets itself",
+  "teacher/not-given": "a run's teacher is a function, and it was not given again",
+  "teacher/wrong-answer": "a teacher that is a function returned other than logits for every image and class",
   internal: "an error that is not the user's: a bug, or what a library threw in another thread",
 } as const;
 

@@ -8,6 +8,7 @@
 
 // Training.
 export { estimate, finetune, resume, train } from "./api/train.ts";
+export type { TrainRequest } from "./api/train.ts";
 export type { Estimate, TrainEvent, TrainHooks, TrainResult } from "./training/train.ts";
 export type { TrainInput, TrainOptionName, TrainOptions } from "./config/schema.ts";
 export { trainJsonSchema } from "./config/schema.ts";
@@ -15,6 +16,11 @@ export { listRecipes, loadRecipe } from "./config/recipe.ts";
 export { readRun } from "./training/run-folder.ts";
 export type { RunArgs, RunRecord, RunSession } from "./training/run-folder.ts";
 export type { EpochRecord } from "./training/run-log.ts";
+
+// What code can give a run.
+export type { ImageContext, ImageTransform } from "./data/batch.ts";
+export type { TeacherFunction, TeacherImages } from "./distillation/teacher-function.ts";
+export type { Answers, Metric, Metrics } from "./evaluation/own-metrics.ts";
 
 // A trained model: open it once, ask it many times.
 export { openClassifier } from "./evaluation/classifier.ts";
@@ -47,7 +53,10 @@ export type {
 export type { CheckpointReport, ClassReport, Difference } from "./evaluation/checkpoint-report.ts";
 
 // Models by name, and files of them.
-export { createModel, listModels } from "./models/registry.ts";
+export { createModel, saveModel } from "./api/create-model.ts";
+export type { CreateModelOptions } from "./api/create-model.ts";
+export type { LoadedModel } from "./evaluation/load-model.ts";
+export { listModels } from "./models/registry.ts";
 export type { Model, ModelConfig, ModelOptions, ModelSummary } from "./models/registry.ts";
 export { exportModel } from "./export/export.ts";
 export type { ExportEvent, ExportFormat, ExportOptions, ExportResult } from "./export/export.ts";
@@ -55,8 +64,9 @@ export { reportRun } from "./report/report.ts";
 export type { ReportResult } from "./report/report.ts";
 
 // Images.
-export { imagesInMemory } from "./data/memory-images.ts";
-export type { MemoryImage, MemoryImages } from "./data/memory-images.ts";
+export { createDataset } from "./api/create-dataset.ts";
+export type { CreateDatasetOptions, LabelledImage, LabelledImages } from "./api/create-dataset.ts";
+export { readImage } from "./evaluation/image-input.ts";
 export type { Dataset } from "./data/dataset.ts";
 export { pullDataset as downloadDataset } from "./data/pull.ts";
 export type { Pulled as DownloadedDataset, PullOptions as DownloadDatasetOptions } from "./data/pull.ts";

@@ -141,7 +141,10 @@ function defaultOutputDir({
   dataSet: string;
   model: string;
 }): string {
-  const folder = dataPath?.split(/[/\\]/).findLast((part) => part !== "" && part !== "." && part !== "..");
+  const folder = dataPath
+    ?.replace(/^memory:/, "")
+    .split(/[/\\]/)
+    .findLast((part) => part !== "" && part !== "." && part !== "..");
   return `runs/${dataSet.startsWith("cifar") ? dataSet : (folder ?? "images")}-${model}`;
 }
 

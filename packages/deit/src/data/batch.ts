@@ -2,9 +2,11 @@
  * Makes one batch: reads its images, transforms them, writes them where they belong. Depends on the job alone, so
  * it does not matter in which thread or in which order jobs are done. Broken images are told, not thrown.
  */
+import type { RgbImage } from "../augmentation/rgb-image.ts";
 import { writePlanar } from "../augmentation/rgb-image.ts";
 import type { Transform } from "../augmentation/transform.ts";
-import { DataError, firstLine } from "../errors.ts";
+import { DataError, DeitError, firstLine } from "../errors.ts";
+import type { Random } from "../random.ts";
 import { createRandom } from "../random.ts";
 import type { Dataset } from "./dataset.ts";
 import { type PlannedSample, sampleRandom } from "./plan.ts";
@@ -17,6 +19,20 @@ export interface BatchJob {
   /** Rows of the batch: those that no sample fills are padding. */
   readonly rows: number;
 }
+
+/** One training image on its way into a batch. */
+export interface ImageContext {
+  /** Its own for every image, epoch and repeat, so that a run that is resumed draws the same. */
+  readonly random: Random;
+  readonly epoch: number;
+  /** Number in the dataset, class, and what the dataset calls it. */
+  readonly index: number;
+  readonly label: number;
+  readonly name: string;
+}
+
+/** A change of training images before the recipe's own crop and augmentation. May return an image of another size. */
+export type ImageTransform = (image: RgbImage, context: ImageContext) => RgbImage | Promise<RgbImage>;
 
 export interface MadeBatch {
   /** [rows, 3, H, W], zeros in padding and for unreadable images. */
@@ -38,7 +54,13 @@ export interface BrokenImage {
 /** Images that are being decoded at the same time: one is transformed while others are still decoded. */
 const IN_FLIGHT = 3;
 
-export async function makeBatch(dataset: Dataset, transform: Transform, job: BatchJob): Promise<MadeBatch> {
+/** `first`: what is done to an image before the transform. */
+export async function makeBatch(
+  dataset: Dataset,
+  transform: Transform,
+  job: BatchJob,
+  first?: ImageTransform,
+): Promise<MadeBatch> {
   const [height, width] = transform.size;
   const rowBytes = 3 * height * width;
   const images = new Uint8Array(job.rows * rowBytes);
@@ -53,7 +75,14 @@ export async function makeBatch(dataset: Dataset, transform: Transform, job: Bat
     let failure: DataError | undefined;
     for (const index of candidates(dataset.length, sample, job)) {
       try {
-        const image = await dataset.read(index);
+        const read = await dataset.read(index);
+        const image =
+          first === undefined
+            ? read
+            : checkImage(
+                await first(read, contextOf(dataset, { index, sample, job })),
+                dataset.describe(index),
+              );
         const draw = transform.draw(random, image.width, image.height);
         writePlanar(transform.apply(image, draw), images, row * rowBytes);
         if (erasing) transform.erase(draw, erasing, row * rowBytes);
@@ -83,6 +112,28 @@ export async function makeBatch(dataset: Dataset, transform: Transform, job: Bat
     samples,
     broken: broken.toSorted((a, b) => a.index - b.index),
   };
+}
+
+function contextOf(
+  { labels, describe }: Dataset,
+  { index, sample, job: { seed, epoch } }: { index: number; sample: PlannedSample; job: BatchJob },
+): ImageContext {
+  const random = createRandom(seed, "transform", epoch, index, sample.copy);
+  return { random, epoch, index, label: labels[index] ?? -1, name: describe(index) };
+}
+
+/** What a user's transform returned. @throws DeitError */
+function checkImage(image: RgbImage | undefined, name: string): RgbImage {
+  const { width = 0, height = 0, data } = image ?? {};
+  const isSize = Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0;
+  if (isSize && data instanceof Uint8Array && data.length === 3 * width * height) return image as RgbImage;
+  throw new DeitError(
+    `the transform made of ${name} an image of ${width} × ${height} pixels with ${data?.length ?? "no"} bytes`,
+    {
+      code: "data/image-size",
+      hint: "Return { width, height, data } with 3 bytes (RGB) for each pixel, row by row, in a Uint8Array.",
+    },
+  );
 }
 
 /** Replacements that are tried for a broken training image. */

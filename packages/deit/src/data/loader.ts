@@ -4,7 +4,7 @@
  */
 import { createTransform, type TransformOptions } from "../augmentation/transform.ts";
 import { DataError } from "../errors.ts";
-import { type BatchJob, type MadeBatch, makeBatch } from "./batch.ts";
+import { type BatchJob, type ImageTransform, type MadeBatch, makeBatch } from "./batch.ts";
 import type { Dataset } from "./dataset.ts";
 import type { Plan } from "./plan.ts";
 
@@ -41,6 +41,8 @@ export interface LoaderOptions {
   readonly transform: TransformOptions;
   /** From `createPlan`: it holds batch size, mode, seed and repeats. */
   readonly plan: Plan;
+  /** What is done to an image before the transform; batches are then made in this thread. */
+  readonly first?: ImageTransform | undefined;
   /** What makes the batches: `workerPool` in Node. Default: this thread. */
   readonly pool?: BatchPool | undefined;
   /** Batches made ahead; default one for each worker and one more. */
@@ -66,11 +68,13 @@ export function createLoader({
   dataset,
   transform,
   plan,
-  pool,
-  prefetch = (pool?.workers ?? 0) + 1,
+  first,
+  pool: given,
+  prefetch = (given?.workers ?? 0) + 1,
   maxBroken = Math.max(10, Math.floor(dataset.length / 100)),
 }: LoaderOptions): Loader {
   const { batchSize, steps, seed, mode } = plan;
+  const pool = first === undefined ? given : undefined; // a function cannot go to another thread
   let maker: BatchMaker | undefined;
   const broken = new Map<number, string>();
 
@@ -93,7 +97,7 @@ export function createLoader({
     },
     broken,
     async *epoch(epoch, { from = 0 } = {}) {
-      maker ??= pool ? pool.open(dataset, transform) : createInline(dataset, transform);
+      maker ??= pool ? pool.open(dataset, transform) : createInline(dataset, transform, first);
       const { make } = maker;
       const ahead: Promise<MadeBatch>[] = [];
       let begun = from;
@@ -121,7 +125,11 @@ export function createLoader({
   };
 }
 
-function createInline(dataset: Dataset, options: TransformOptions): BatchMaker {
+function createInline(
+  dataset: Dataset,
+  options: TransformOptions,
+  first: ImageTransform | undefined,
+): BatchMaker {
   const transform = createTransform(options);
-  return { make: async (job) => makeBatch(dataset, transform, job), close: async () => undefined };
+  return { make: async (job) => makeBatch(dataset, transform, job, first), close: async () => undefined };
 }

@@ -23,6 +23,13 @@ import type { RecordedImages } from "./recorded-images.ts";
 import { imagesGone, measuredByRecord, partByRecord } from "./recorded-images.ts";
 import type { Selection } from "./subset.ts";
 
+/** Datasets that are open already, instead of a folder or a name. */
+export interface GivenImages {
+  readonly train: Dataset;
+  /** Undefined: `valSplit` of the training images is held back. */
+  readonly validation?: Dataset | undefined;
+}
+
 export interface DataOptions {
   /** A folder, a .parquet or a .csv file; null for a dataset that is pulled by name. */
   readonly dataPath?: string | null;
@@ -38,6 +45,14 @@ export interface DataOptions {
   readonly recorded?: RecordedImages | readonly RecordedImages[] | undefined;
 }
 
+/** Before the name of images that code has given, where a run records its `dataPath`. */
+export const MEMORY = "memory:";
+
+/** As {@link DataOptions}, or datasets that are open. */
+export interface TrainingDataOptions extends DataOptions {
+  readonly given?: GivenImages | undefined;
+}
+
 export interface OpenedDatasets {
   readonly train: Dataset;
   /** Undefined when there is none and `valSplit` is 0. */
@@ -50,29 +65,19 @@ export interface OpenedDatasets {
 
 /** Training and validation images of the same classes, no image in both. Throws DataError, ConfigError. */
 export async function openDatasets(
-  options: DataOptions,
+  options: TrainingDataOptions,
   { onNote }: Pick<KnownTo, "onNote"> = {},
 ): Promise<OpenedDatasets> {
   const { valSplit = 0.1, seed = 0, numTrain = null } = options;
-  const located = await locate(options);
-  const source = located.train ?? located.all;
-  if (source === undefined)
-    throw new DataError(options.dataPath ?? "", `${options.dataPath} has validation images only`, {
-      code: "data/no-part",
-      hint: "Training needs a train/ folder beside them.",
-    });
   const note = eachOnce(onNote);
-  for (const text of located.notes ?? []) note(text);
-  const whole = await openNoted(source, note);
+  const { whole, openOwn, automaticSplit } = await openWhole(options, note);
   for (const text of alikeClasses(whole.classes)) note(text);
-  const automaticSplit = isSplit(located, options);
   const sampled = (dataset: Dataset): Dataset =>
     numTrain === null ? dataset : takeSubset(dataset, { rule: "sample", count: numTrain, seed });
   const split = (part: "train" | "validation"): Dataset =>
     takeSubset(whole, { rule: "split", part, fraction: valSplit, seed });
   const train = automaticSplit ? split("train") : whole;
-  const own = located.validation && withClasses(located.validation, whole.classes);
-  const drawn = automaticSplit ? split("validation") : own && (await openNoted(own, note));
+  const drawn = automaticSplit ? split("validation") : await openOwn();
   const hasNone = drawn?.length === 0;
   if (hasNone) note("no class has two images: none is held back for validation");
   const validation = hasNone ? undefined : drawn;
@@ -90,6 +95,50 @@ export async function openDatasets(
   for (const change of describeChanges(changes, recorded.run)) onNote?.(change);
   if (replaced !== undefined) onNote?.(replaced);
   return parted;
+}
+
+/** The images to train on, and where the images to validate with come from. */
+async function openWhole(
+  options: TrainingDataOptions,
+  note: (note: string) => void,
+): Promise<{
+  readonly whole: Dataset;
+  readonly automaticSplit: boolean;
+  readonly openOwn: () => Promise<Dataset | undefined>;
+}> {
+  const { given } = options;
+  if (given !== undefined) {
+    const { train: whole, validation } = given;
+    if (validation !== undefined) checkSameClasses(whole, validation);
+    return { whole, automaticSplit: isSplit(given, options), openOwn: async () => validation };
+  }
+  const located = await locate(options);
+  const source = located.train ?? located.all;
+  if (source === undefined)
+    throw new DataError(options.dataPath ?? "", `${options.dataPath} has validation images only`, {
+      code: "data/no-part",
+      hint: "Training needs a train/ folder beside them.",
+    });
+  for (const text of located.notes ?? []) note(text);
+  const whole = await openNoted(source, note);
+  const own = located.validation && withClasses(located.validation, whole.classes);
+  return {
+    whole,
+    automaticSplit: isSplit(located, options),
+    openOwn: async () => own && openNoted(own, note),
+  };
+}
+
+/** @throws DataError */
+function checkSameClasses(train: Dataset, validation: Dataset): void {
+  const at = train.classes.findIndex((name, index) => validation.classes[index] !== name);
+  if (at < 0 && train.classes.length === validation.classes.length) return;
+  const name = (classes: readonly string[]): string => JSON.stringify(classes[Math.max(at, 0)] ?? null);
+  throw new DataError(
+    validation.name,
+    `the validation images have other classes than the training images: ${validation.classes.length} and ${train.classes.length} (class ${Math.max(at, 0)}: ${name(validation.classes)} and ${name(train.classes)})`,
+    { code: "data/unknown-class", hint: "Give both the same classes, in the same order." },
+  );
 }
 
 function eachOnce(onNote: KnownTo["onNote"]): (note: string) => void {
@@ -128,7 +177,10 @@ function alikeClasses(classes: readonly string[]): string[] {
   ];
 }
 
-function isSplit({ validation }: Located, { valSplit = 0.1, holdOut = false }: DataOptions): boolean {
+function isSplit(
+  { validation }: { readonly validation?: unknown },
+  { valSplit = 0.1, holdOut = false }: DataOptions,
+): boolean {
   return (holdOut || validation === undefined) && valSplit > 0;
 }
 
@@ -316,6 +368,16 @@ async function locateNamed({
       code: "options/missing",
       hint: "Give a folder with --data-path, or --data-set cifar10.",
     });
+  }
+  if (dataPath.startsWith(MEMORY)) {
+    throw new DataError(
+      dataPath,
+      `the images of ${dataPath.slice(MEMORY.length)} were given by code, not as a folder`,
+      {
+        code: "data/in-memory",
+        hint: "Give them again: resume(RUN, { images }). The command line needs them as files: --data-path FOLDER.",
+      },
+    );
   }
   if (dataSet === "folder" || dataSet === "auto")
     return locateDataset(dataPath, { asClasses: dataSet === "folder" });

@@ -1,6 +1,6 @@
 /** A quick look at a dataset before the first run: how many images, and how large they are. */
 import type { Dataset } from "./dataset.ts";
-import type { DataOptions } from "./open.ts";
+import type { TrainingDataOptions } from "./open.ts";
 
 /** Decoded to learn the size; enough for a median, quick even with photographs. */
 const SAMPLES = 24;
@@ -15,7 +15,7 @@ export interface Survey {
 }
 
 /** Opens the dataset of `options`. Throws DataError as opening does. */
-export async function surveyImages(options: DataOptions): Promise<Survey> {
+export async function surveyImages(options: TrainingDataOptions): Promise<Survey> {
   const { openDatasets } = await import("./open.ts");
   const { train } = await openDatasets(options);
   return { images: train.length, medianSize: await medianSide(train), imbalance: imbalanceOf(train) };

@@ -41,7 +41,7 @@ export type * from "./classifier-types.ts";
 
 /**
  * Opens a checkpoint for questions: a run folder, a model folder, a .safetensors, .pth or .onnx file, a Hub id
- * (owner/name), an address, or the name of a registered model with pretrained weights.
+ * (owner/name), an address, the name of a registered model with pretrained weights, or a model in memory (`createModel`).
  *
  *     await using classifier = await openClassifier("runs/photos");
  *     const [best] = await classifier.classify("cat.jpg");
@@ -49,9 +49,10 @@ export type * from "./classifier-types.ts";
  * @throws DataError, FormatError, ConfigError, CheckpointError saying what does not fit
  */
 export async function openClassifier(
-  given: string,
+  given: string | LoadedModel,
   options: OpenClassifierOptions = {},
 ): Promise<Classifier> {
+  if (typeof given !== "string") return classifierOf(given, options);
   const { intermediates = false, preprocessing } = options;
   const [inputSize, weights] = [options.inputSize ?? undefined, options.weights ?? undefined];
   const file = await locateCheckpoint(given, { weights });

@@ -4,6 +4,8 @@ import type { EvaluateHooks, Evaluator } from "./logits.ts";
 import { streamAnswers } from "./logits.ts";
 import type { EvaluationMetrics, JointRule } from "./metrics.ts";
 import { EvaluationMeter } from "./metrics.ts";
+import type { Metrics } from "./own-metrics.ts";
+import { AnswerCollector } from "./own-metrics.ts";
 
 /** Runs `executable` (an `evaluationProgram`) over one pass of a loader. */
 export async function evaluate(
@@ -13,22 +15,27 @@ export async function evaluate(
     numClasses,
     total,
     joint,
+    metrics,
   }: {
     executable: Evaluator;
     loader: Loader;
     numClasses: number;
     total: number;
     joint?: JointRule;
+    /** Measured besides. */
+    metrics?: Metrics | undefined;
   },
   { onEvent, signal }: EvaluateHooks = {},
 ): Promise<EvaluationMetrics> {
   const meter = new EvaluationMeter({ numClasses, ...(joint && { joint }) });
+  const own = metrics && new AnswerCollector(metrics, numClasses);
   let done = 0;
   for await (const { logits, labels, size } of streamAnswers(executable, loader)) {
     meter.add(logits, labels);
+    own?.add(logits, labels);
     done += size;
     onEvent?.({ type: "evaluate", done, total });
     signal?.throwIfAborted();
   }
-  return meter.result();
+  return { ...meter.result(), ...(own && { own: own.result() }) };
 }

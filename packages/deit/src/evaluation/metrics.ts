@@ -37,6 +37,8 @@ export interface EvaluationMetrics extends HeadMetrics {
   readonly heads: HeadResults;
   /** Of a distilled model. */
   readonly tokens?: TokenSimilarity;
+  /** What code measures besides, by name. */
+  readonly own?: Readonly<Record<string, number>>;
 }
 
 /** Cosine of class and distillation token (§4): as parameters, and after the last layer, mean over the images. */

@@ -11,6 +11,7 @@ import { loadRecipe } from "../config/recipe.ts";
 import type { Layer, ResolvedOptions } from "../config/resolve.ts";
 import { namesImages, resolveTrainOptions } from "../config/resolve.ts";
 import type { TrainInput } from "../config/schema.ts";
+import type { GivenImages } from "../data/open.ts";
 import { surveyImages } from "../data/survey.ts";
 import { ConfigError } from "../errors.ts";
 import { openCheckpoint } from "../evaluation/checkpoint.ts";
@@ -34,6 +35,8 @@ export interface ChooseRequest {
   readonly source?: string | undefined;
   /** Over the source: flags, or the input of the library. */
   readonly given: Layer;
+  /** Datasets that code gives; `dataPath` is then their name. */
+  readonly images?: GivenImages | undefined;
   /** From a pretrained checkpoint, also where none is named. */
   readonly finetuning?: boolean;
   /** Brings a checkpoint onto this machine. */
@@ -55,6 +58,7 @@ export function isChosen({ sources }: ResolvedOptions): boolean {
 export async function chooseOptions({
   source,
   given,
+  images,
   finetuning = false,
   fetch = fetchSilently,
 }: ChooseRequest): Promise<ChosenOptions> {
@@ -65,8 +69,10 @@ export async function chooseOptions({
   if (!namesImages(resolved.options)) return { ...resolved, chosen: [], continues: false };
   const isOpen = from.kind !== "recipe" && resolved.sources.model === "default";
   const isFinetuning = finetuning || (isOpen && resolved.options.finetune !== null);
-  if (!isFinetuning && !isOpen) return inFreeFolder({ ...resolved, chosen: [], continues: false });
-  const suitable = await (isFinetuning ? finetuneChoice(resolved, fetch) : firstRunChoice(resolved));
+  if (!isFinetuning && !isOpen) return inFreeFolder({ ...resolved, chosen: [], continues: false }, images);
+  const suitable = await (isFinetuning
+    ? finetuneChoice(resolved, { fetch, images })
+    : firstRunChoice(resolved, images));
   const recorded = await recordedChoice(suitable, resolved);
   const layer = { source: isFinetuning ? FINETUNING : FIRST_RUN, spelling: "key" } as const;
   const found = resolveTrainOptions([{ ...layer, values: recorded ?? suitable }, ...layers]);
@@ -79,7 +85,7 @@ export async function chooseOptions({
         : "chosen for these images";
   const size = [inputSize ?? "their own"].flat().join(" × ");
   const line = `${what}: ${model} at ${size} pixels, ${counted(epochs)} (--print-config shows all options)`;
-  return inFreeFolder({ ...found, chosen: [line], continues: false });
+  return inFreeFolder({ ...found, chosen: [line], continues: false }, images);
 }
 
 function counted(epochs: number): string {
@@ -131,27 +137,33 @@ async function recordedChoice(
 }
 
 /** Without --output-dir: the run of these options, or the next number. */
-async function inFreeFolder(resolved: ChosenOptions): Promise<ChosenOptions> {
+async function inFreeFolder(
+  resolved: ChosenOptions,
+  images: GivenImages | undefined,
+): Promise<ChosenOptions> {
   if (resolved.sources.outputDir !== "default") return resolved;
-  const { folder, taken } = await freeRunFolder(resolved.options);
+  const { folder, taken } = await freeRunFolder(resolved.options, images);
   const options = { ...resolved.options, outputDir: folder };
   const line = taken && `${taken}: this one goes to ${folder}`;
   return { ...resolved, options, chosen: [...resolved.chosen, ...(line === undefined ? [] : [line])] };
 }
 
-async function firstRunChoice({ options }: ResolvedOptions): Promise<TrainInput> {
-  const { images, medianSize } = await surveyImages(options);
+async function firstRunChoice(
+  { options }: ResolvedOptions,
+  given: GivenImages | undefined,
+): Promise<TrainInput> {
+  const { images, medianSize } = await surveyImages({ ...options, given });
   const cores = options.threads ?? availableParallelism();
   return firstRunDefaults({ images, medianSize, imagesPerSecondEstimate: guessRate(cores) });
 }
 
 async function finetuneChoice(
   { options, sources }: ResolvedOptions,
-  fetch: FetchCheckpoint,
+  { fetch, images }: { fetch: FetchCheckpoint; images: GivenImages | undefined },
 ): Promise<TrainInput> {
   const finetune = options.finetune ?? (await defaultCheckpoint(fetch));
   await fetch(finetune);
-  const survey = await surveyImages(options);
+  const survey = await surveyImages({ ...options, given: images });
   await using checkpoint = await openCheckpoint(finetune, { weights: options.weights ?? undefined });
   const size = options.inputSize === null ? undefined : inputSizeOf({ inputSize: options.inputSize }, 0);
   const model =

@@ -85,13 +85,14 @@ export function epochRecord(results: Results | undefined, facts: EpochFacts): Ep
 /** The log's results of an evaluation. */
 function testRecord(
   prefix: "test" | "test_ema",
-  { loss, acc1, acc5, heads, tokens }: EvaluationMetrics,
+  { loss, acc1, acc5, heads, tokens, own = {} }: EvaluationMetrics,
 ): Partial<EpochRecord> {
   return {
     [`${prefix}_loss`]: loss,
     [`${prefix}_acc1`]: acc1,
     [`${prefix}_acc5`]: acc5,
     [`${prefix}_heads`]: Object.fromEntries(Object.entries(heads).map(([name, head]) => [name, { ...head }])),
+    ...Object.fromEntries(Object.entries(own).map(([name, value]) => [`${prefix}_${name}`, value])),
     ...(tokens && { [`${prefix}_token_similarity`]: { ...tokens } }),
   };
 }

@@ -1,6 +1,7 @@
 /** What a run will take on this machine, from a few of its real steps. */
 import type { Loader } from "../data/loader.ts";
 import type { Precision } from "../graph/precision.ts";
+import type { GivenParts } from "./given-parts.ts";
 import { initialVectors } from "../nn/parameters.ts";
 import { createRandom } from "../random.ts";
 import { batchFeeds, hyperFeeds } from "./feeds.ts";
@@ -42,8 +43,8 @@ const TIMED_VALIDATION_SECONDS = 1;
 const PATIENCE = 6;
 
 /** Times the first steps of a run; writes nothing. @throws what `train` would throw before its first step */
-export async function estimate(plan: TrainingPlan): Promise<Estimate> {
-  await using prepared = await prepare(plan);
+export async function estimate(plan: TrainingPlan, given: GivenParts = {}): Promise<Estimate> {
+  await using prepared = await prepare(plan, {}, given);
   const { model, layout, teacher, runtime, loaders, optimizer, precision } = prepared;
   const { batches, loop } = plan;
   try {

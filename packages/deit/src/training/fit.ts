@@ -5,6 +5,8 @@
 import type { Dataset } from "../data/dataset.ts";
 import { planBatches } from "../data/plan.ts";
 import type { Teacher } from "../distillation/teacher-program.ts";
+import type { Metrics } from "../evaluation/own-metrics.ts";
+import { checkMetricNames } from "../evaluation/own-metrics.ts";
 import type { Selection } from "../evaluation/share.ts";
 import type { Model } from "../models/registry.ts";
 import type { Layout } from "../nn/parameters.ts";
@@ -80,6 +82,8 @@ export interface FitParts {
   /** What a new run starts from, by vector: asked for once, where there is no state to go on from. */
   readonly initial: () => Promise<Record<string, Float32Array>>;
   readonly teacher?: Teacher | undefined;
+  /** Measured in validation besides accuracy and loss. */
+  readonly metrics?: Metrics | undefined;
   /** Where the teacher's answers are kept; closed at the end. */
   readonly openCache?: (() => Promise<(AnswerCache & AsyncDisposable) | undefined>) | undefined;
   /** Bytes that are free on the device; undefined: not known. */
@@ -97,6 +101,7 @@ export async function fit(
   const start = performance.now();
   const { plan, model, layout, optimizer, runtime, images, validationImages, run, teacher } = parts;
   const { heldOut = validationImages } = parts;
+  checkMetricNames(parts.metrics ?? {});
   const rule = parts.selection ?? selectionRule(plan.loop, heldOut);
   const { classes } = images;
   const warn = (message: string): void => onEvent({ type: "warning", message });

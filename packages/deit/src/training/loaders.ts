@@ -1,4 +1,5 @@
 /** The loaders of a run: training images as its recipe transforms them, validation images as evaluation prepares them. */
+import type { ImageTransform } from "../data/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { BatchPool, Loader } from "../data/loader.ts";
 import { createLoader } from "../data/loader.ts";
@@ -20,11 +21,14 @@ export function createLoaders(
     training,
     validation,
     size,
+    first,
     pool = () => undefined,
   }: {
     training: Dataset;
     validation: Dataset;
     size: readonly [number, number];
+    /** What is done to a training image before the recipe's transform. */
+    first?: ImageTransform | undefined;
     pool?: (dataset: Dataset) => BatchPool | undefined;
   },
 ): RunLoaders {
@@ -34,6 +38,7 @@ export function createLoaders(
       dataset: training,
       transform: { ...plan.images.transform, size },
       plan: planBatches(plan.batches, training.length),
+      first,
       pool: pool(training),
     }),
     validation: createLoader({

@@ -5,6 +5,7 @@
 import { evaluate } from "../evaluation/evaluate.ts";
 import { tellWarnings } from "../evaluation/logits.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics.ts";
+import type { Metrics } from "../evaluation/own-metrics.ts";
 import type { Executable } from "../runtime/runtime.ts";
 import { isDone, isSavedAfter, isValidated, stepsTogether } from "./cadence.ts";
 import type { EpochFacts, Results } from "./epoch-record.ts";
@@ -26,6 +27,8 @@ export interface LoopParts extends StepParts, SavingParts {
   readonly executables: Executables;
   readonly loaders: RunLoaders;
   readonly validationImages: number;
+  /** Measured in validation besides accuracy and loss. */
+  readonly metrics?: Metrics | undefined;
   /** Aborting saves after the current steps and throws InterruptedError. */
   readonly signal: AbortSignal | undefined;
 }
@@ -93,10 +96,10 @@ async function trainEpoch(loop: Loop): Promise<void> {
 
 /** @throws NonFiniteError when the weights have become useless without a step having shown it */
 async function validate(loop: Loop): Promise<Results> {
-  const { executables, loaders, model, validationImages: total, onEvent, signal, steps } = loop;
+  const { executables, loaders, model, validationImages: total, metrics, onEvent, signal, steps } = loop;
   const { numClasses } = model.config;
   const measure = async (executable: Executable): Promise<EvaluationMetrics> =>
-    evaluate({ executable, loader: loaders.validation, numClasses, total }, { onEvent, signal });
+    evaluate({ executable, loader: loaders.validation, numClasses, total, metrics }, { onEvent, signal });
   try {
     const trained = await measure(executables.evaluate);
     steps.checkFinite({ metric: "test_loss", value: trained.loss, step: loaders.training.steps - 1 });

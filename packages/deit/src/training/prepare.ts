@@ -5,9 +5,11 @@ import type { OpenedDatasets } from "../data/open.ts";
 import { openDatasets } from "../data/open.ts";
 import { planBatches } from "../data/plan.ts";
 import { workersFor } from "../data/workers.ts";
+import { FUNCTION, functionTeacher, requireTeacher } from "../distillation/teacher-function.ts";
 import { openTeacher } from "../distillation/teacher.ts";
 import type { Teacher } from "../distillation/teacher-program.ts";
 import type { Precision } from "../graph/precision.ts";
+import type { NamedClasses } from "../models/match-classes.ts";
 import { buildModel } from "../models/model-request.ts";
 import type { Model } from "../models/registry.ts";
 import type { Layout } from "../nn/parameters.ts";
@@ -16,6 +18,7 @@ import { createRuntime } from "../runtime/node.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { RunLoaders } from "./loaders.ts";
 import { createLoaders } from "./loaders.ts";
+import type { GivenParts } from "./given-parts.ts";
 import type { TrainingPlan } from "./plan.ts";
 import { imagesToResume } from "./run-record.ts";
 import { choosePrecision, optimizerIn } from "./precision.ts";
@@ -48,9 +51,10 @@ export interface PrepareHooks {
 export async function prepare(
   plan: TrainingPlan,
   { warn = () => {}, note = () => {} }: PrepareHooks = {},
+  given: GivenParts = {},
 ): Promise<Prepared> {
   const recorded = await imagesToResume(plan.run.folder);
-  const opened = await openDatasets({ ...plan.data, recorded }, { onNote: warn });
+  const opened = await openDatasets({ ...plan.data, recorded, given: given.images }, { onNote: warn });
   const seen = await seenBefore(plan, opened);
   if (seen !== undefined) warn(seen);
   const { train: images, validation = images } = opened;
@@ -58,13 +62,14 @@ export async function prepare(
   const { classes } = images;
   const { model, layout } = buildModel(plan.model, classes.length);
   const student = { numClasses: classes.length, classes };
-  const teacher = plan.teacher && (await openTeacher(plan.teacher, { student, warn }));
+  const teacher = plan.teacher && (await teacherOf(plan.teacher, { plan, model, given, student, warn }));
   const { device, threads, workers } = plan.machine;
   const runtime = await createRuntime({ device, ...(threads !== null && { threads }) });
   const loaders = createLoaders(plan, {
     training: images,
     validation,
     size: model.config.inputSize,
+    first: given.transform,
     pool: (dataset) => workerPool(workersFor(dataset, workers)),
   });
   const close = async (): Promise<void> => {
@@ -91,4 +96,33 @@ export async function prepare(
     await close();
     throw error;
   }
+}
+
+/** The teacher that the plan names, or the function that code gives. */
+async function teacherOf(
+  request: NonNullable<TrainingPlan["teacher"]>,
+  {
+    plan,
+    model,
+    given,
+    ...rest
+  }: {
+    plan: TrainingPlan;
+    model: Model;
+    given: GivenParts;
+    student: NamedClasses;
+    warn: (message: string) => void;
+  },
+): Promise<Teacher> {
+  if (given.teacher === undefined) {
+    requireTeacher(request.path);
+    return openTeacher(request, rest);
+  }
+  return functionTeacher(given.teacher, {
+    name: request.path.slice(FUNCTION.length),
+    cached: request.cache !== undefined,
+    inputSize: model.config.inputSize,
+    normalisation: plan.normalisation,
+    numClasses: model.config.numClasses,
+  });
 }

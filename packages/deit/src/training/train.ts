@@ -4,12 +4,14 @@
  */
 import { freeMemory } from "../runtime/free-memory.ts";
 import { openCheckpoint } from "../evaluation/checkpoint.ts";
+import { checkMetricNames } from "../evaluation/own-metrics.ts";
 import type { Model } from "../models/registry.ts";
 import type { Layout } from "../nn/parameters.ts";
 import { VERSION } from "../version.ts";
 import { openAnswerCache } from "./answer-cache.ts";
 import type { TrainHooks, TrainResult } from "./fit.ts";
 import { fit } from "./fit.ts";
+import type { GivenParts } from "./given-parts.ts";
 import { initialWeights } from "./initial-weights.ts";
 import type { TrainingPlan } from "./plan.ts";
 import { prepare } from "./prepare.ts";
@@ -31,13 +33,15 @@ export type { TrainHooks, TrainResult } from "./fit.ts";
 export async function train(
   plan: TrainingPlan,
   { onEvent = () => {}, signal }: TrainHooks = {},
+  given: GivenParts = {},
 ): Promise<TrainResult> {
   const start = performance.now();
   const warn = (message: string): void => onEvent({ type: "warning", message });
   const note = (message: string): void => onEvent({ type: "note", message });
+  checkMetricNames(given.metrics ?? {});
   plan.warnings.forEach(warn);
   // 1. Images, model, teacher, device.
-  await using prepared = await prepare(plan, { warn, note });
+  await using prepared = await prepare(plan, { warn, note }, given);
   const { images, validation, model, layout, teacher, runtime, loaders, optimizer } = prepared;
   const heldOut = prepared.onTraining ? 0 : validation.length;
   const selection = selectionRule(plan.loop, heldOut);
@@ -79,6 +83,7 @@ export async function train(
         return vectors;
       },
       teacher,
+      metrics: given.metrics,
       openCache: async () =>
         teacher && cache && openAnswerCache(cache, { teacher, plan, student: model, images, device }),
       freeMemory: await freeMemory(device),
