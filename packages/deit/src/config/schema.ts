@@ -504,7 +504,7 @@ export const trainSchema = z.strictObject({
 /** A training option's name. */
 export type TrainOptionName = keyof typeof trainSchema.shape;
 /** What a recipe, a config file or code gives: every option may be left out. */
-export type TrainInput = z.input<typeof trainSchema>;
+export type { TrainInput } from "./train-input.ts";
 /** Every option with its value. `outputDir` is filled in by parseTrainOptions and by the command line. */
 export type TrainOptions = z.output<typeof trainSchema> & { outputDir: string };
 
