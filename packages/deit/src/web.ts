@@ -42,6 +42,8 @@ export {
 export { VERSION } from "./version.ts";
 
 // A plan of a run from its options.
+export { finetuneDefaults } from "./config/finetune-defaults.ts";
+export type { FinetuneFacts } from "./config/finetune-defaults.ts";
 export { buildModel } from "./models/model-request.ts";
 
 // Where images come from.
@@ -97,3 +99,31 @@ export { streamAnswers, streamOutputs } from "./evaluation/logits.ts";
 export type { AnsweredBatch, EvaluateEvent, EvaluateHooks, Evaluator } from "./evaluation/logits.ts";
 export { FEATURES, readoutProgram } from "./evaluation/intermediates.ts";
 export type { Intermediates, Readout } from "./evaluation/intermediates.ts";
+
+// Models to ask: weights in memory, programs with the weights inside, what they are asked for.
+export { modelInMemory } from "./training/memory-weights.ts";
+export type { LoadedModel } from "./evaluation/load-model.ts";
+export { evaluationTransform } from "./augmentation/preprocessing.ts";
+export type { Preprocessing } from "./augmentation/preprocessing.ts";
+export { frozenProgram } from "./evaluation/frozen-program.ts";
+export { gridOf, requireTransformer, tokenNames, unboundProgram } from "./evaluation/intermediates.ts";
+export type { TokenName } from "./evaluation/intermediates.ts";
+export { attentionReadout, readMaps } from "./evaluation/attention-maps.ts";
+export type { TokenAttention } from "./evaluation/attention-maps.ts";
+export { wilsonInterval } from "./evaluation/share.ts";
+export { imageNetClasses } from "./data/imagenet-classes.ts";
+
+// A head for features, in a second.
+export { choosePenalty, fitLinearHead } from "./evaluation/linear-head.ts";
+export type { LabelledFeatures, LinearHead } from "./evaluation/linear-head.ts";
+
+// Models to take away.
+export {
+  checkpointBytes,
+  huggingFaceContents,
+  ownContent,
+  settingsText,
+  WEIGHTS,
+} from "./export/contents.ts";
+export { deployedModel } from "./export/onnx.ts";
+export { toFloat16 } from "./interop/float16.ts";

@@ -4,20 +4,14 @@
  */
 import {
   DataError,
-  createRandom,
+  choosePenalty,
+  countRight,
   fitLogistic,
-  logitsOf,
   openClassifier,
   openDatasets,
+  standardiser,
 } from "deit-ts/internal";
-import type {
-  DataOptions,
-  EvaluateHooks,
-  Features,
-  OpenClassifierOptions,
-  Rows,
-  Weights,
-} from "deit-ts/internal";
+import type { DataOptions, EvaluateHooks, Features, OpenClassifierOptions } from "deit-ts/internal";
 
 export interface ProbeOptions extends DataOptions, Omit<OpenClassifierOptions, "classes" | "intermediates"> {
   readonly checkpoint: string;
@@ -37,9 +31,6 @@ export interface ProbeResult {
 }
 
 const NEIGHBOURS = [1, 3, 5, 10, 20] as const;
-/** From strong to weak, so that each fit starts from the one before. */
-const PENALTIES = [1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4] as const;
-const FOLDS = 4;
 
 /** @throws DataError when there are no images to measure with; ConfigError for convnets */
 export async function probe(
@@ -115,70 +106,12 @@ export function linearProbe(
   asked: Features,
   numClasses: number,
 ): { l2: number; acc1: number; acc5: number } {
-  const standardise = standardiser(learnt);
-  const rowsOf = (features: Features, take?: (row: number) => boolean): Rows =>
-    standardise(features, numClasses, take);
-  const fold = foldsOf(learnt.labels.length);
-  const right = PENALTIES.map(() => 0);
-  for (let f = 0; f < FOLDS; f++) {
-    const [some, others] = [
-      rowsOf(learnt, (row) => fold[row] !== f),
-      rowsOf(learnt, (row) => fold[row] === f),
-    ];
-    let weights: Weights | undefined;
-    for (const [i, l2] of PENALTIES.entries()) {
-      weights = fitLogistic(some, { l2, ...(weights && { start: weights }) });
-      right[i] = (right[i] ?? 0) + countRight(others, weights, 1);
-    }
-  }
-  const l2 = PENALTIES[right.indexOf(Math.max(...right))] ?? PENALTIES[0];
-  const weights = fitLogistic(rowsOf(learnt), { l2 });
-  const rows = rowsOf(asked);
+  const standardise = standardiser(learnt, numClasses);
+  const l2 = choosePenalty(learnt, { numClasses });
+  const weights = fitLogistic(standardise(learnt), { l2 });
+  const rows = standardise(asked);
   const percent = (k: number): number => (100 * countRight(rows, weights, k)) / rows.labels.length;
   return { l2, acc1: percent(1), acc5: percent(Math.min(5, numClasses)) };
-}
-
-function countRight(rows: Rows, weights: Weights, top: number): number {
-  const logits = logitsOf(rows, weights);
-  const { labels, numClasses } = rows;
-  return labels.reduce((count, label, row) => {
-    const own = logits.subarray(row * numClasses, (row + 1) * numClasses);
-    const target = own[label] ?? NaN;
-    const above = own.reduce(
-      (n, logit, k) => n + (logit > target || (logit === target && k < label) ? 1 : 0),
-      0,
-    );
-    return count + (above < top ? 1 : 0);
-  }, 0);
-}
-
-/** Mean 0 and deviation 1 over the training images, by feature. */
-function standardiser({
-  data,
-  width,
-  labels,
-}: Features): (features: Features, numClasses: number, take?: (row: number) => boolean) => Rows {
-  const n = labels.length;
-  const mean = new Float64Array(width);
-  const deviation = new Float64Array(width);
-  for (let i = 0; i < data.length; i++) mean[i % width] = (mean[i % width] ?? 0) + (data[i] ?? 0) / n;
-  for (let i = 0; i < data.length; i++)
-    deviation[i % width] = (deviation[i % width] ?? 0) + ((data[i] ?? 0) - (mean[i % width] ?? 0)) ** 2 / n;
-  const scale = deviation.map((variance) => 1 / Math.sqrt(variance + 1e-12));
-  return (features, numClasses, take = () => true) => {
-    const rows = [...features.labels.keys()].filter(take);
-    const values = new Float64Array(rows.length * width);
-    for (const [to, from] of rows.entries()) {
-      for (let i = 0; i < width; i++)
-        values[to * width + i] = ((features.data[from * width + i] ?? 0) - (mean[i] ?? 0)) * (scale[i] ?? 0);
-    }
-    return {
-      data: values,
-      width,
-      labels: Int32Array.from(rows, (row) => features.labels[row] ?? 0),
-      numClasses,
-    };
-  };
 }
 
 /** Rows of length 1. */
@@ -208,12 +141,4 @@ function neighboursOf(
     if (nearest.length > k) nearest.pop();
   }
   return nearest;
-}
-
-/** Fold of each row: parts of equal size, by chance, the same every time. */
-function foldsOf(n: number): Uint8Array {
-  const order = createRandom(0, "folds").permutation(n);
-  const fold = new Uint8Array(n);
-  for (const [place, row] of order.entries()) fold[row] = place % FOLDS;
-  return fold;
 }

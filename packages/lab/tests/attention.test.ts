@@ -5,8 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { attentionReadout, mapOutputs } from "../src/attention/attention.ts";
-import { HEAD_FUSIONS, rollout } from "../src/attention/rollout.ts";
+import { attentionReadout, HEAD_FUSIONS, mapOutputs, rollout } from "deit-ts/internal";
 import { TOKEN_STATISTICS } from "../src/tokens/token-statistics.ts";
 import { loadModel } from "../../deit/src/evaluation/load-model.ts";
 import { classifierOf } from "../../deit/src/evaluation/classifier.ts";

@@ -1,18 +1,60 @@
-/** A file of weights in memory, to start a run from: what a page has fetched. safetensors, under any names that are known. */
-import { ConfigError, FormatError } from "../errors.ts";
+/** A safetensors file in memory, as a page has fetched it: weights to start a run from, or a whole model to ask. Any names that are known. */
+import { completePreprocessing, mergePreprocessing } from "../augmentation/preprocessing.ts";
+import { DEIT_PREPROCESSING } from "../augmentation/preprocessing.ts";
+import { CheckpointError, ConfigError, FormatError } from "../errors.ts";
+import type { LoadedModel } from "../evaluation/load-model.ts";
 import { architectureOf, describeForeign } from "../formats/architecture.ts";
 import { timmView } from "../formats/key-maps.ts";
+import type { ModelMetadata } from "../formats/model-metadata.ts";
 import { decodeModelMetadata } from "../formats/model-metadata.ts";
+import { decodePreprocessing } from "../formats/preprocessing-metadata.ts";
 import { parseSafetensors, toFloat32 } from "../formats/safetensors.ts";
 import type { FloatTensor, Tensor } from "../formats/safetensors.ts";
 import { identifyConvnets, identifyModel } from "../models/identify.ts";
+import type { Model } from "../models/registry.ts";
+import { createModel } from "../models/registry.ts";
+import { checkTensors } from "../nn/check-tensors.ts";
+import { modelLayout } from "../nn/parameters.ts";
 import type { WeightSource } from "./initial-weights.ts";
+
+/** Weights in memory, which also know the whole model that they are of. */
+export interface MemoryWeights extends WeightSource {
+  readonly metadata: Partial<ModelMetadata>;
+  expectModel(options?: { inputSize?: readonly [number, number] | undefined }): Model;
+}
+
+/**
+ * A model with its weights, from the bytes of a safetensors file.
+ * @throws FormatError, ConfigError for weights of no known model, CheckpointError when tensors are missing or not finite
+ */
+export async function modelInMemory(
+  bytes: Uint8Array,
+  { name = "the checkpoint" }: { name?: string } = {},
+): Promise<LoadedModel> {
+  const source = weightsInMemory(bytes, { name });
+  const model = source.expectModel();
+  const names = [...source.file.tensors.keys()];
+  const tensors = new Map(
+    await Promise.all(names.map(async (tensor) => [tensor, await source.file.readFloat32(tensor)] as const)),
+  );
+  checkTensors(modelLayout(model), tensors);
+  const broken = names.find((tensor) => tensors.get(tensor)?.data.every(Number.isFinite) === false);
+  if (broken !== undefined)
+    throw new CheckpointError(`${broken} of ${name} has values that are not finite`, {
+      code: "checkpoint/not-finite",
+      hint: "Its training diverged, or the file is damaged: take an earlier checkpoint.",
+    });
+  const { metadata } = parseSafetensors(bytes, { file: name });
+  const said = mergePreprocessing(decodePreprocessing(metadata, { file: name }), DEIT_PREPROCESSING);
+  const preprocessing = completePreprocessing(model.config.inputSize, said);
+  return { model, tensors, metadata: source.metadata, preprocessing, file: name, notes: source.notes };
+}
 
 /** @throws FormatError for bytes that are no safetensors file; `name` is how messages call it */
 export function weightsInMemory(
   bytes: Uint8Array,
   { name = "the checkpoint" }: { name?: string } = {},
-): WeightSource {
+): MemoryWeights {
   const { tensors, metadata } = parseSafetensors(bytes, { file: name });
   const read = (tensor: string): Tensor => {
     const found = tensors.get(tensor);
@@ -38,8 +80,9 @@ export function weightsInMemory(
     file,
     metadata: own,
     notes: file.notes,
-    expectModel({ inputSize }) {
-      if (own.model !== undefined) return { name: own.model };
+    expectModel({ inputSize } = {}) {
+      if (own.model !== undefined)
+        return createModel(own.model, { numClasses: own.classes?.length, inputSize: own.inputSize });
       const architecture = architectureOf(file.tensors);
       const model =
         architecture === undefined

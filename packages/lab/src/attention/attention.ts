@@ -6,39 +6,29 @@
 import {
   ConfigError,
   DataError,
+  attentionReadout,
   createRandom,
   createTransform,
-  dimAt,
   firstLine,
   floats,
   gridOf,
-  headOutputs,
-  max,
-  mean,
-  neg,
   openClassifier,
   readImageFile,
+  readMaps,
   requireTransformer,
-  reshape,
-  slice,
-  stack,
   tokenNames,
   topPredictions,
 } from "deit-ts/internal";
 import type {
-  Intermediates,
+  HeadFusion,
   OpenClassifierOptions,
   Prediction,
-  Readout,
   RgbImage,
-  TensorData,
+  TokenAttention,
   TokenName,
-  Value,
 } from "deit-ts/internal";
 import type { CropBox } from "./crop-box.ts";
 import { cropBox } from "./crop-box.ts";
-import type { HeadFusion } from "./rollout.ts";
-import { rollout } from "./rollout.ts";
 
 export interface AttentionOptions extends Omit<OpenClassifierOptions, "intermediates"> {
   readonly checkpoint: string;
@@ -51,18 +41,10 @@ export interface AttentionOptions extends Omit<OpenClassifierOptions, "intermedi
   readonly discardRatio?: number | undefined;
 }
 
-/** One token of one image. Maps are [rows · columns] of patches, row by row. */
-export interface TokenMaps {
-  readonly token: TokenName;
+/** One token of one image. */
+export interface TokenMaps extends TokenAttention {
   /** The answer of its head. */
   readonly prediction: Prediction;
-  /** Attention to the patches by layer and head, from 0: `heads[layer][head]`. With `toTokens` it adds up to 1. */
-  readonly heads: readonly (readonly Float32Array[])[];
-  /** Attention to the tokens before the patches, in their order: `toTokens[layer][head]`. */
-  readonly toTokens: readonly (readonly Float32Array[])[];
-  /** All layers together; with `rolloutToTokens` it adds up to 1. */
-  readonly rollout: Float32Array;
-  readonly rolloutToTokens: Float32Array;
 }
 
 export interface ImageAttention {
@@ -134,7 +116,8 @@ export async function attentionMaps(
     }
     seen++;
     for await (const { outputs } of classifier.intermediates([pixels], readout)) {
-      const tokens = readMaps(outputs, source, wanted).map((maps): TokenMaps => {
+      const seenBy = readMaps(outputs, source).filter((maps) => wanted.includes(maps.token));
+      const tokens = seenBy.map((maps): TokenMaps => {
         const [prediction] = topPredictions(floats(outputs, maps.token), { topk: 1, classes: labels });
         if (prediction === undefined) throw new Error(`${name} answers nothing`);
         return { ...maps, prediction };
@@ -164,71 +147,5 @@ function wantedTokens(
   throw new ConfigError("token", `${model} has no ${token} token, it is a plain model`, {
     code: "model/no-tokens",
     hint: "Leave out --token, or give a distilled model.",
-  });
-}
-
-/**
- * The heads' logits and `mapOutputs`. A layer's attention is [heads, N, N]: what leaves the device are the rows of the
- * tokens before the patches, and its heads fused to one matrix.
- */
-export function attentionReadout(headFusion: HeadFusion): Readout {
-  return {
-    name: `attention.${headFusion}`,
-    outputs: (inside) => ({ ...headOutputs(inside.heads), ...mapOutputs(inside, headFusion) }),
-  };
-}
-
-/** Outputs `rows` [B, L, h, p, N], the attention of the p tokens before the patches, and `fused` [B, L, N, N]. */
-export function mapOutputs(
-  { attention, model }: Pick<Intermediates, "attention" | "model">,
-  headFusion: HeadFusion,
-): Record<"rows" | "fused", Value> {
-  const tokens = tokenNames(requireTransformer(model)).length;
-  return {
-    rows: stack(attention.map((p) => slice(p, { axis: 2, end: tokens }))),
-    fused: stack(attention.map((p) => fuse(p, headFusion))),
-  };
-}
-
-/** [B, h, N, N] → [B, N, N]. */
-function fuse(p: Value, fusion: HeadFusion): Value {
-  if (dimAt(p.shape, 1) === 1) return reshape(p, p.shape.toSpliced(1, 1));
-  if (fusion === "mean") return mean(p, 1);
-  return fusion === "max" ? max(p, 1) : neg(max(neg(p), 1));
-}
-
-/** The outputs of one image, token by token. */
-function readMaps(
-  outputs: Readonly<Record<string, TensorData>>,
-  { grid, layers, headsPerLayer, tokens: has, discardRatio }: AttentionSource,
-  wanted: readonly TokenName[],
-): Omit<TokenMaps, "prediction">[] {
-  const prefix = has.length;
-  const tokens = prefix + grid[0] * grid[1];
-  const rows = floats(outputs, "rows");
-  const fused = floats(outputs, "fused");
-  const layer = (index: number): Float32Array =>
-    fused.subarray(index * tokens * tokens, (index + 1) * tokens * tokens);
-  const rolled = rollout(
-    Array.from({ length: layers }, (_, index) => layer(index)),
-    { rows: prefix, tokens, discardRatio },
-  );
-  return wanted.map((token) => {
-    const at = has.indexOf(token);
-    const row = (index: number, head: number): Float32Array => {
-      const start = ((index * headsPerLayer + head) * prefix + at) * tokens;
-      return rows.slice(start, start + tokens);
-    };
-    const all = Array.from({ length: layers }, (_, index) =>
-      Array.from({ length: headsPerLayer }, (_, head) => row(index, head)),
-    );
-    const own = Float32Array.from(rolled.subarray(at * tokens, (at + 1) * tokens));
-    return {
-      token,
-      heads: all.map((heads) => heads.map((map) => map.subarray(prefix))),
-      toTokens: all.map((heads) => heads.map((map) => map.subarray(0, prefix))),
-      rollout: own.subarray(prefix),
-      rolloutToTokens: own.subarray(0, prefix),
-    };
   });
 }

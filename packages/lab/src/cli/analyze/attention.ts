@@ -4,8 +4,8 @@ import type { Command } from "commander";
 import type { AttentionSource } from "../../attention/attention.ts";
 import { ConfigError } from "deit-ts/internal";
 import type { TokenName } from "deit-ts/internal";
-import type { HeadFusion } from "../../attention/rollout.ts";
-import { HEAD_FUSIONS } from "../../attention/rollout.ts";
+import type { HeadFusion } from "deit-ts/internal";
+import { HEAD_FUSIONS } from "deit-ts/internal";
 import {
   CHECKPOINT_KINDS,
   MODEL_FLAGS,
