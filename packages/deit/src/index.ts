@@ -73,6 +73,11 @@ export type { Pulled as DownloadedDataset, PullOptions as DownloadDatasetOptions
 export { pullWeights as downloadWeights } from "./data/pull-weights.ts";
 export type { PullWeightsOptions as DownloadWeightsOptions } from "./data/pull-weights.ts";
 
+export { checkData } from "./data-check/check.ts";
+export type { CheckDataOptions } from "./data-check/check.ts";
+export { writeCheck } from "./data-check/files.ts";
+export type { CheckedImage, DataCheck, ImageProblem, ProblemKind } from "./data-check/problems.ts";
+
 // Devices.
 export { createRuntime } from "./runtime/node.ts";
 export type { DeviceName, Runtime, RuntimeOptions } from "./runtime/runtime.ts";

@@ -21,6 +21,7 @@ test("deit-ts has few names: the jobs, and the errors that they throw", () => {
   const names = Object.keys(library);
   expect(names.filter((name) => !ERRORS.includes(name)).toSorted()).toEqual([
     "VERSION",
+    "checkData",
     "compare",
     "createDataset",
     "createModel",
@@ -43,6 +44,7 @@ test("deit-ts has few names: the jobs, and the errors that they throw", () => {
     "saveModel",
     "train",
     "trainJsonSchema",
+    "writeCheck",
   ]);
   expect(names).toEqual(expect.arrayContaining(ERRORS));
 });

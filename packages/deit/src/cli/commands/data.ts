@@ -12,6 +12,7 @@ import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
 import { createProgress, rateMeter } from "../progress.ts";
 import { wholeNumber } from "../whole-number.ts";
+import { addCheckCommand } from "./data-check.ts";
 import { addPreviewCommand } from "./preview.ts";
 import { shellWord } from "../../printable.ts";
 
@@ -50,6 +51,7 @@ export function addDataCommand(program: Command): void {
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExample:\n  deit data pack ./photos --output-dir ./photos-shards")
     .action(runPack);
+  addCheckCommand(data);
   addPreviewCommand(data);
 }
 
