@@ -51,7 +51,7 @@ function missingOfDeit(line: string): string[] {
 
 /** What `npx node SCRIPT WORDS` lacks: the file, or flags of which it says nothing. */
 function missingOfScript(line: string): string[] {
-  const [script = "", ...words] = line.replace("npx node ", "").split(" ");
+  const [script = "", ...words] = line.replace(/^npx node (?:--conditions=\S+ )?/, "").split(" ");
   if (!existsSync(`${root}/${script}`)) return [`no file ${script}`];
   if (script === "packages/deit/src/cli/main.ts") return [];
   return flagsOf(words).filter((flag) => !new RegExp(`\\b"?${flag.slice(2)}"?: `).test(read(script)));
@@ -60,7 +60,15 @@ function missingOfScript(line: string): string[] {
 describe("commands have the flags that they are shown with", () => {
   const texts = [
     ...documents,
-    ...globSync(["packages/deit/recipes/*.ts", "scripts/*.ts", "bench/**/*.ts"], { cwd: root }),
+    ...globSync(
+      [
+        "packages/deit/recipes/*.ts",
+        "packages/lab/{studies,src/tables}/*.ts",
+        "scripts/*.ts",
+        "bench/**/*.ts",
+      ],
+      { cwd: root },
+    ),
   ];
   const shown = (start: RegExp): [file: string, line: string][] =>
     texts.flatMap((file) => commandLines(read(file), start).map((line): [string, string] => [file, line]));

@@ -1,7 +1,6 @@
 /**
  * Fine-tuning DeiT-Ti on CIFAR-10, its images of 32 pixels enlarged to 112: a quarter of the patches of 224, and of the time.
  *
- *   npx node scripts/transfer.ts cifar10 --weights model.safetensors    into results/cifar10-transfer.csv
  *   deit finetune cifar10-finetune --finetune model.safetensors --lr 3e-4 --layer-decay 0.85     what was found best
  *
  * Time: 111 minutes on 2 cores beside other work. Expected: 95.93 % top-1 on the 10,000 test images
@@ -36,15 +35,3 @@ export const recipe = {
   repeatedAug: false,
   modelEma: false,
 } satisfies TrainInput;
-
-export const sizes: readonly number[] = [112];
-
-/** What the learning rate and its decay by layer are chosen among. */
-export const tuned: readonly TrainInput[] = [
-  { lr: 5e-4 },
-  { lr: 1e-3, layerDecay: 0.7 },
-  { lr: 3e-4, layerDecay: 0.85 },
-];
-
-/** One epoch of 15,000 images, measured on 5,000 others that training has. */
-export const trial = { epochs: 1, warmupEpochs: 0.2, numTrain: 15_000, valSplit: 0.1 };

@@ -165,10 +165,6 @@ describe("in an empty TypeScript project", () => {
     expect(JSON.parse(await deit("train", "quickstart", "--print-config", "--json"))).toMatchObject({
       model: { source: expect.stringContaining("quickstart") },
     });
-    // And one that builds on another.
-    expect(JSON.parse(await deit("train", "ablation-cifar10", "--print-config", "--json"))).toMatchObject({
-      evalEvery: { value: 1000, source: expect.stringContaining("ablation-cifar10") },
-    });
   });
 
   test("the browser-safe part type-checks without Node's types, and differentiates", async () => {

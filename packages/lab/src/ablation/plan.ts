@@ -152,6 +152,7 @@ function rowPlan(row: AblationRow, { label, table, options, seed, teacherPath }:
       const cache = sources.teacherCache === "default" ? join(out, "answers") : given.teacherCache;
       return {
         seed,
+        finetune: given.finetune?.replaceAll("{seed}", String(seed)) ?? null,
         teacherPath: isTaught ? (teacherPath ?? given.teacherPath) : null,
         teacherCache: isTaught ? cache : given.teacherCache,
       };

@@ -1,8 +1,10 @@
 /**
- * What an ablation trains: a recipe, and rows that each change something of it. From a file of recipes/ that exports
- * `recipe` and `rows`, or from values of options to vary (`mixup=0,0.8`). Node only.
+ * What an ablation trains: a recipe, and rows that each change something of it. From a file of code that exports
+ * `recipe` and `rows` (tables/), or from values of options to vary (`mixup=0,0.8`). Node only.
  */
-import { dirname, resolve } from "node:path";
+import { readdir } from "node:fs/promises";
+import { dirname, join, parse, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import {
   ConfigError,
   didYouMean,
@@ -51,6 +53,9 @@ export interface AblationContrast {
   readonly against: string;
 }
 
+/** Options, over those of a recipe of deit-ts that is named. */
+export type TableRecipe = TrainInput & { readonly extends?: string | undefined };
+
 export interface AblationTable {
   readonly name: string;
   readonly recipe: TrainInput;
@@ -67,9 +72,29 @@ export interface AblationTable {
   readonly axis?: string | undefined;
 }
 
-/** A table from a file of recipes, by path or by the bare name of one that comes with the package. */
+/** The tables that come with this package. */
+const TABLES = fileURLToPath(new URL("../tables/", import.meta.url));
+
+/** A bare name means one of this package, and anything else a file. @throws ConfigError when there is none */
+async function tablePath(given: string): Promise<string> {
+  if (/[./\\]/.test(given)) return given;
+  const files = (await readdir(TABLES)).filter((file) => /(?<!\.d)\.[jt]s$/.test(file));
+  const file = files.find((one) => parse(one).name === given);
+  if (file !== undefined) return join(TABLES, file);
+  const names = files.map((one) => parse(one).name);
+  throw new ConfigError("table", `there is no table ${given}`, {
+    code: "recipe/not-found",
+    hint: didYouMean(given, names) || `Tables by name: ${names.join(", ")}; others by their path.`,
+  });
+}
+
+async function withBase({ extends: base, ...own }: TableRecipe): Promise<TrainInput> {
+  return base === undefined ? own : { ...(await loadRecipe(base)).values, ...own };
+}
+
+/** A table from a file of code, by path or by the bare name of one that comes with this package. */
 export async function loadTable(given: string): Promise<AblationTable> {
-  const { path, name, module } = await loadRecipeModule(given);
+  const { path, name, module } = await loadRecipeModule(await tablePath(given));
   const { recipe, rows, contrasts, teachers, teachersWithin, compareAnswers, axis } =
     module as Partial<AblationTable>;
   if (recipe === undefined || !Array.isArray(rows) || rows.length === 0 || !rows.every(isRow)) {
@@ -89,16 +114,17 @@ export async function loadTable(given: string): Promise<AblationTable> {
       code: "study/table",
     });
   }
-  const found = Object.entries(teachers ?? {}).map(([teacher, is]) => [
-    teacher,
-    typeof is === "string" && /^\.\.?\//.test(is) ? resolve(dirname(path), is) : is,
-  ]);
+  const found: Record<string, TrainInput | string> = {};
+  for (const [teacher, is] of Object.entries(teachers ?? {})) {
+    if (typeof is !== "string") found[teacher] = await withBase(is);
+    else found[teacher] = /^\.\.?\//.test(is) ? resolve(dirname(path), is) : is;
+  }
   return checked({
     name,
-    recipe: { ...recipe, ...besideRecipe(recipe, path) },
+    recipe: { ...(await withBase(recipe)), ...besideRecipe(recipe, path) },
     rows,
     contrasts,
-    teachers: Object.fromEntries(found),
+    teachers: found,
     teachersWithin,
     compareAnswers: compareAnswers === true,
     axis: typeof axis === "string" ? axis : undefined,

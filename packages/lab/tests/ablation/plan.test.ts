@@ -1,6 +1,6 @@
 /** The tables of an ablation, and the order and options of their trainings. */
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, writeFile } from "node:fs/promises";
+import { join, parse } from "node:path";
 import { describe, expect, test } from "vitest";
 import { planAblation } from "../../src/ablation/plan.ts";
 import type { AblationTable } from "../../src/ablation/table.ts";
@@ -176,16 +176,31 @@ describe("varied options", () => {
 
 describe("tables in files", () => {
   test("those that come with the package can be planned", async () => {
-    for (const name of ["ablation-cifar10", "table3-cifar10", "table2-cifar10", "data-efficiency-cifar10"]) {
+    const files = await readdir(new URL("../../src/tables", import.meta.url));
+    expect(files.length).toBeGreaterThan(7);
+    for (const name of files.map((file) => parse(file).name)) {
       const loaded = await loadTable(name);
-      const flags = { source: "test", spelling: "key", values: { teacherPath: "teacher.onnx" } } as const;
+      const values = { teacherPath: "teacher.onnx", dataPath: "photos" };
+      const flags = { source: "test", spelling: "key", values } as const;
       const { runs } = planAblation(loaded, { seeds: [0], out: "o", flags });
       expect(runs.length, name).toBeGreaterThanOrEqual(loaded.rows.length);
     }
   });
 
+  test("every seed goes on from weights of its own where they are named by it", async () => {
+    const loaded = await loadTable("finetune-cifar10");
+    const values = { teacherPath: "teacher.onnx", finetune: "students/seed-{seed}" };
+    const flags = { source: "test", spelling: "key", values } as const;
+    const { runs } = planAblation(loaded, { seeds: [3, 4], out: "o", flags });
+    for (const { seed, plan } of runs) expect(plan.run.args["finetune"]).toBe(`students/seed-${seed}`);
+  });
+
   test("a file without rows is refused, and so are rows that fit nothing", async () => {
-    await expect(loadTable("cifar10-small")).rejects.toThrow("holds no table");
+    await expect(loadTable("table3-cifar")).rejects.toMatchObject({
+      code: "recipe/not-found",
+      hint: expect.stringContaining("table3-cifar10"),
+    });
+    await expect(loadTable("packages/deit/recipes/cifar10-small.ts")).rejects.toThrow("holds no table");
     const file = join(await temporaryFolder(), "odd.mjs");
     await writeFile(
       file,

@@ -1,6 +1,6 @@
 /** Table 8: each row of the ablation changes exactly what its name says, and nothing else. */
 import { describe, expect, test } from "vitest";
-import { recipe, rows } from "../../../deit/recipes/ablation-cifar10.ts";
+import { loadTable } from "../../src/ablation/table.ts";
 import { parseTrainOptions } from "../../../deit/src/config/resolve.ts";
 import type { TrainInput, TrainOptions } from "../../../deit/src/config/schema.ts";
 import { TRAIN_OPTION_NAMES } from "../../../deit/src/config/schema.ts";
@@ -12,6 +12,7 @@ import { stepProgram } from "../../../deit/src/training/program.ts";
 import { planTraining } from "../../../deit/src/training/plan.ts";
 
 const SIZE = [32, 32] as const;
+const { recipe, rows } = await loadTable("ablation-cifar10");
 const base = options({});
 
 function options(change: TrainInput): TrainOptions {

@@ -4,7 +4,7 @@
  * test images.
  *
  *   deit analyze ablation --table table3-cifar10 --row token --row none --teacher-path TEACHER --seeds 3,4,5 --out RUNS
- *   npx node scripts/table4.ts --teacher TEACHER --runs RUNS/runs --seeds 3,4,5     into results/table4-cifar10*.csv and docs/figures
+ *   npx node --conditions=deit-source packages/lab/studies/table4.ts --teacher TEACHER --runs RUNS/runs --seeds 3,4,5     into results/table4-cifar10*.csv and docs/figures
  *
  * table4-cifar10.csv is the whole square by seed, with bootstrap intervals over the images, and its mean over seeds with a
  * t-interval; table4-cifar10-orderings.csv the differences of two rates, paired by image and then by seed.
@@ -12,11 +12,11 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { halfInterval, meanOf } from "../packages/lab/src/ablation/statistics.ts";
-import type { Agreement } from "../packages/lab/src/agreement/agreement.ts";
-import { measureAgreement } from "../packages/lab/src/agreement/agreement.ts";
-import { agreementFigure } from "../packages/lab/src/agreement/agreement-figure.ts";
-import { chartFile } from "../packages/deit/src/figures/chart.ts";
+import { halfInterval, meanOf } from "../src/ablation/statistics.ts";
+import type { Agreement } from "../src/agreement/agreement.ts";
+import { measureAgreement } from "../src/agreement/agreement.ts";
+import { agreementFigure } from "../src/agreement/agreement-figure.ts";
+import { chartFile } from "deit-ts/internal";
 
 const { values } = parseArgs({
   options: {

@@ -1,7 +1,7 @@
 /**
  * The files that are shipped of a model, on real images: how far each is from what it was made of, and how sure that is.
  *
- *   npx node scripts/deployed.ts --weights CKPT --data-path DIR [--calibration-path DIR] [--logits FILE] \
+ *   npx node bench/deployed.ts --weights CKPT --data-path DIR [--calibration-path DIR] [--logits FILE] \
  *       [--rows pytorch,fp32,fp16,int8,js-fp32,js-fp16,js-int8] [--out results/deployed.csv]
  *
  * A row a file. `pytorch` compares our program with recorded logits (--logits, a tensor [images, classes] in the order of
@@ -32,7 +32,7 @@ import type { Precision } from "../packages/deit/src/export/transformers-js.ts";
 import { classNames, writeHuggingFace } from "../packages/deit/src/export/weights.ts";
 import { readCheckpoint } from "../packages/deit/src/formats/safetensors-file.ts";
 import { toFloat16 } from "../packages/deit/src/interop/float16.ts";
-import { readTable, writeTable } from "./study.ts";
+import { readTable, writeTable } from "../packages/lab/studies/grown-table.ts";
 
 const ROWS = ["pytorch", "fp32", "fp16", "int8", "js-fp32", "js-fp16", "js-int8"] as const;
 const COLUMNS =

@@ -2,15 +2,15 @@
  * Accuracy of weights against the resolution at test time (§4 "Fine-tuning at different resolution"): position embeddings are
  * interpolated, nothing is trained.
  *
- *   npx node scripts/resolution.ts "DeiT-Ti" --checkpoint CKPT --data-path DIR --sizes 128,160,192,224,256,288,320,384
+ *   npx node --conditions=deit-source packages/lab/studies/resolution.ts "DeiT-Ti" --checkpoint CKPT --data-path DIR --sizes 128,160,192,224,256,288,320,384
  *
  * Rows go into results/resolution.csv, under the name; --made-for says at which size the weights were trained, where they do
  * not say it themselves.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { evaluateCheckpoint } from "../packages/deit/src/evaluation/measure-checkpoints.ts";
-import { readTable, writeTable } from "./study.ts";
+import { evaluateCheckpoint } from "deit-ts/internal";
+import { readTable, writeTable } from "./grown-table.ts";
 
 const {
   values,

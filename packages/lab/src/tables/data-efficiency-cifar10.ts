@@ -3,15 +3,14 @@
  * vision transformer (Table 9), DeiT's, DeiT's with a convnet teacher through the distillation token, and a convnet.
  *
  *   deit analyze ablation --table data-efficiency-cifar10 --teacher-path RESNET56 --seeds 0,1,2 --out runs/data-efficiency
- *   deit train data-efficiency-cifar10 --num-train 2500 --epochs 160 --warmup-epochs 8      one of them, DeiT's recipe
  *
  * Every training sees 400,000 images (6,240 steps of 64), whatever the number of different ones. Time: about 4.4 hours of one
  * core a seed, half of that on two, in trainings of at most 35 minutes; --estimate tells. Expected: with seed 0 ViT's recipe 49.7,
  * 56.5 and 57.5 % on 2,500, 10,000 and 50,000 images, DeiT's 41 to 42, distilled 49 to 50, ResNet-20 69.9, 81.5 and 85.2
  * (results/data-efficiency-cifar10.csv; docs/log.md says why).
  */
-import type { AblationRow } from "../../lab/src/ablation/table.ts";
-import type { TrainInput } from "../src/config/schema.ts";
+import type { TrainInput } from "deit-ts/internal";
+import type { AblationRow } from "../ablation/table.ts";
 
 /** What all rows share. Learning rates are those of the other studies of this size: the papers' are for batches of 1,024 and 4,096. */
 export const recipe = {

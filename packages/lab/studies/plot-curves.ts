@@ -1,15 +1,15 @@
 /**
- * Draws results/ as images for docs/figures: `npx node scripts/plot-curves.ts`. Needs nothing but the csv files; what has
+ * Draws results/ as images for docs/figures: `npx node --conditions=deit-source packages/lab/studies/plot-curves.ts`. Needs nothing but the csv files; what has
  * no file yet is left out.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parse } from "csv-parse/sync";
-import { nameAxis, numberAxis } from "../packages/deit/src/figures/axis.ts";
-import type { Chart } from "../packages/deit/src/figures/chart.ts";
-import { chartFile } from "../packages/deit/src/figures/chart.ts";
-import { colour, seriesColour } from "../packages/deit/src/figures/colours.ts";
-import type { Point, Style } from "../packages/deit/src/figures/marks.ts";
-import { dots, line, segments } from "../packages/deit/src/figures/marks.ts";
+import { nameAxis, numberAxis } from "deit-ts/internal";
+import type { Chart } from "deit-ts/internal";
+import { chartFile } from "deit-ts/internal";
+import { colour, seriesColour } from "deit-ts/internal";
+import type { Point, Style } from "deit-ts/internal";
+import { dots, line, segments } from "deit-ts/internal";
 
 type Row = Record<string, string | number>;
 

@@ -4,7 +4,7 @@
  * image, and medians are compared: a machine that drifts slows both. On a machine that others use, too, the times that a
  * tenth of the rounds are below say more: waiting for a core is no part of either.
  *
- *   npx node scripts/classifier-overhead.ts --checkpoint CKPT --images DIR [--rounds 200] [--threads N]
+ *   npx node bench/classifier-overhead.ts --checkpoint CKPT --images DIR [--rounds 200] [--threads N]
  *
  * The bare session is that of the exported file (`deployedModel`), normalised float32 pixels in. `parts` are the medians
  * of what classify does besides: preparing the image (resize, crop, planes) is no part of the bare time.
