@@ -12,8 +12,8 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import { readImageFile } from "../packages/deit/src/data/decode.ts";
-import { namedImages } from "../packages/deit/src/data/files.ts";
+import { readImageFile } from "../packages/deit/src/data/decoding/decode.ts";
+import { namedImages } from "../packages/deit/src/data/unlabelled-images.ts";
 import { openClassifier } from "../packages/deit/src/evaluation/classifier.ts";
 import { deployedModel } from "../packages/deit/src/export/onnx.ts";
 

@@ -16,8 +16,8 @@ import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { openEvaluation } from "../packages/deit/src/data/open.ts";
-import { differenceInterval, resampleShares } from "../packages/deit/src/evaluation/bootstrap.ts";
-import { loadModel } from "../packages/deit/src/evaluation/load-model.ts";
+import { differenceInterval, resampleShares } from "../packages/deit/src/evaluation/metrics/bootstrap.ts";
+import { loadModel } from "../packages/deit/src/evaluation/checkpoints/load-model.ts";
 import { answersOfFile, answersOfModel, classesOf, compare } from "../packages/deit/src/export/check.ts";
 import type { Answers } from "../packages/deit/src/export/check.ts";
 import { deployedModel } from "../packages/deit/src/export/onnx.ts";
@@ -31,7 +31,7 @@ import {
 import type { Precision } from "../packages/deit/src/export/transformers-js.ts";
 import { classNames, writeHuggingFace } from "../packages/deit/src/export/weights.ts";
 import { readCheckpoint } from "../packages/deit/src/formats/safetensors-file.ts";
-import { toFloat16 } from "../packages/deit/src/interop/float16.ts";
+import { toFloat16 } from "../packages/deit/src/interop/to-float16.ts";
 import { readTable, writeTable } from "../packages/lab/studies/grown-table.ts";
 
 const ROWS = ["pytorch", "fp32", "fp16", "int8", "js-fp32", "js-fp16", "js-int8"] as const;

@@ -17,9 +17,13 @@ import { softTargetCrossEntropy } from "../packages/deit/src/nn/losses.ts";
 import { adamW } from "../packages/deit/src/optim/adamw.ts";
 import { createRandom } from "../packages/deit/src/random.ts";
 import { createRuntime } from "../packages/deit/src/runtime/node.ts";
-import { hyperFeeds } from "../packages/deit/src/training/feeds.ts";
-import { batchPixels, stepProgram, trainingState } from "../packages/deit/src/training/program.ts";
-import { smoothTargets } from "../packages/deit/src/training/feeds.ts";
+import { hyperFeeds } from "../packages/deit/src/training/loop/step-feeds.ts";
+import {
+  batchPixels,
+  stepProgram,
+  trainingState,
+} from "../packages/deit/src/training/loop/training-programs.ts";
+import { smoothTargets } from "../packages/deit/src/training/loop/step-feeds.ts";
 
 const { values } = parseArgs({
   options: { rounds: { type: "string", default: "15" }, threads: { type: "string", default: "2" } },

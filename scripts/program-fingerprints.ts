@@ -13,8 +13,8 @@ import { parseArgs } from "node:util";
 import { distillation } from "../packages/deit/src/distillation/losses.ts";
 import type { Readout } from "../packages/deit/src/evaluation/intermediates.ts";
 import { FEATURES, readoutProgram } from "../packages/deit/src/evaluation/intermediates.ts";
-import type { ProgramOptions } from "../packages/deit/src/evaluation/program.ts";
-import { evaluationProgram, headOutputs } from "../packages/deit/src/evaluation/program.ts";
+import type { ProgramOptions } from "../packages/deit/src/evaluation/evaluation-program.ts";
+import { evaluationProgram, headOutputs } from "../packages/deit/src/evaluation/evaluation-program.ts";
 import type { Target, Value } from "../packages/deit/src/graph/graph.ts";
 import type { Program } from "../packages/deit/src/graph/program.ts";
 import { deployedProgram } from "../packages/deit/src/models/deploy.ts";
@@ -26,8 +26,12 @@ import { adamW } from "../packages/deit/src/optim/adamw.ts";
 import { withEma } from "../packages/deit/src/optim/ema.ts";
 import { withLossScale } from "../packages/deit/src/optim/loss-scale.ts";
 import { createRandom } from "../packages/deit/src/random.ts";
-import type { TrainingOptions } from "../packages/deit/src/training/program.ts";
-import { applyProgram, gradProgram, stepProgram } from "../packages/deit/src/training/program.ts";
+import type { TrainingOptions } from "../packages/deit/src/training/loop/training-programs.ts";
+import {
+  applyProgram,
+  gradProgram,
+  stepProgram,
+} from "../packages/deit/src/training/loop/training-programs.ts";
 import { classification } from "../packages/deit/src/training/task.ts";
 
 interface Case {

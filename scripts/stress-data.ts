@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import sharp, { type Sharp } from "sharp";
-import { decodeImage } from "../packages/deit/src/data/decode.ts";
+import { decodeImage } from "../packages/deit/src/data/decoding/decode.ts";
 import { openDatasets } from "../packages/deit/src/data/open.ts";
 import { DeitError } from "../packages/deit/src/errors.ts";
 import { createRandom, type Random } from "../packages/deit/src/random.ts";

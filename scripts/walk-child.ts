@@ -19,11 +19,11 @@ import {
 } from "../packages/deit/src/nn/parameters.ts";
 import { evaluationContext } from "../packages/deit/src/nn/context.ts";
 import { createRandom } from "../packages/deit/src/random.ts";
-import { batchFeeds, hyperFeeds } from "../packages/deit/src/training/feeds.ts";
-import { loadPrograms } from "../packages/deit/src/training/load-programs.ts";
+import { batchFeeds, hyperFeeds } from "../packages/deit/src/training/loop/step-feeds.ts";
+import { loadPrograms } from "../packages/deit/src/training/loop/load-programs.ts";
 import { planTraining } from "../packages/deit/src/training/plan.ts";
 import { prepare } from "../packages/deit/src/training/prepare.ts";
-import { restoreProgress } from "../packages/deit/src/training/progress.ts";
+import { restoreProgress } from "../packages/deit/src/training/loop/run-progress.ts";
 
 /** Tells which files of packages/deit/src/ lie on the way to here. */
 function tellStack(): void {

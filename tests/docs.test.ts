@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { describe, expect, test } from "vitest";
 import { loadLab } from "../packages/deit/src/cli/lab.ts";
-import { createProgram, normaliseFlags } from "../packages/deit/src/cli/program.ts";
+import { createProgram, normaliseFlags } from "../packages/deit/src/cli/command-tree.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const documents = globSync(["*.md", "packages/*/*.md", "docs/**/*.md", "results/*.md", "bench/peers/*.md"], {

@@ -12,10 +12,10 @@ import { softTargetCrossEntropy } from "../../packages/deit/src/nn/losses.ts";
 import { sgd } from "../../packages/deit/src/optim/sgd.ts";
 import { createRandom } from "../../packages/deit/src/random.ts";
 import { createRuntime } from "../../packages/deit/src/runtime/node.ts";
-import { hyperFeeds } from "../../packages/deit/src/training/feeds.ts";
-import { stepProgram, trainingState } from "../../packages/deit/src/training/program.ts";
+import { hyperFeeds } from "../../packages/deit/src/training/loop/step-feeds.ts";
+import { stepProgram, trainingState } from "../../packages/deit/src/training/loop/training-programs.ts";
 import { classification } from "../../packages/deit/src/training/task.ts";
-import { smoothTargets } from "../../packages/deit/src/training/feeds.ts";
+import { smoothTargets } from "../../packages/deit/src/training/loop/step-feeds.ts";
 
 const { values } = parseArgs({
   options: {

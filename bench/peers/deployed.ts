@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { median } from "../../packages/lab/src/bench/timing.ts";
-import { loadModel } from "../../packages/deit/src/evaluation/load-model.ts";
+import { loadModel } from "../../packages/deit/src/evaluation/checkpoints/load-model.ts";
 import { deployedModel } from "../../packages/deit/src/export/onnx.ts";
 import { createRandom } from "../../packages/deit/src/random.ts";
 

@@ -16,14 +16,14 @@ export { takeSubset } from "./data/subset.ts";
 export type { Selection } from "./data/subset.ts";
 export { packDataset } from "./data/pack.ts";
 export type { Packed, PackOptions } from "./data/pack.ts";
-export { pullDataset as downloadDataset } from "./data/pull.ts";
+export { pullDataset as downloadDataset } from "./data/download/download-dataset.ts";
 
 // Batches.
-export { createPlan } from "./data/plan.ts";
-export type { Plan, PlannedSample, PlanOptions } from "./data/plan.ts";
-export { createLoader } from "./data/loader.ts";
-export type { Batch, BatchMaker, BatchPool, Loader, LoaderOptions } from "./data/loader.ts";
-export { workerPool } from "./data/loader-pool.ts";
+export { createPlan } from "./data/loading/epoch-plan.ts";
+export type { Plan, PlannedSample, PlanOptions } from "./data/loading/epoch-plan.ts";
+export { createLoader } from "./data/loading/loader.ts";
+export type { Batch, BatchMaker, BatchPool, Loader, LoaderOptions } from "./data/loading/loader.ts";
+export { workerPool } from "./data/loading/loader-pool.ts";
 
 // Images.
 export type { RgbImage } from "./augmentation/rgb-image.ts";
@@ -45,7 +45,7 @@ export type {
 export { IMAGENET_NORMALISATION } from "./augmentation/normalisation.ts";
 export type { Normalisation } from "./augmentation/normalisation.ts";
 
-export { smoothTargets } from "./training/feeds.ts";
+export { smoothTargets } from "./training/loop/step-feeds.ts";
 export { createRandom } from "./random.ts";
 export type { Random } from "./random.ts";
 export { ConfigError, DataError } from "./errors.ts";

@@ -13,12 +13,12 @@ export type { Estimate, TrainEvent, TrainHooks, TrainResult } from "./training/t
 export type { TrainInput, TrainOptionName, TrainOptions } from "./config/schema.ts";
 export { trainJsonSchema } from "./config/schema.ts";
 export { listRecipes, loadRecipe } from "./config/recipe.ts";
-export { readRun } from "./training/run-folder.ts";
-export type { RunArgs, RunRecord, RunSession } from "./training/run-folder.ts";
-export type { EpochRecord } from "./training/run-log.ts";
+export { readRun } from "./training/run/run-folder.ts";
+export type { RunArgs, RunRecord, RunSession } from "./training/run/run-folder.ts";
+export type { EpochRecord } from "./training/run/run-log.ts";
 
 // What code can give a run.
-export type { ImageContext, ImageTransform } from "./data/batch.ts";
+export type { ImageContext, ImageTransform } from "./data/loading/batch.ts";
 export type { TeacherFunction, TeacherImages } from "./distillation/teacher-function.ts";
 export type { Answers, Metric, Metrics } from "./evaluation/own-metrics.ts";
 
@@ -37,7 +37,7 @@ export type {
   ReadoutBatch,
 } from "./evaluation/classifier.ts";
 export type { ImageInput, RawImage } from "./evaluation/image-input.ts";
-export type { EvaluationReport, HeadMetrics, Prediction } from "./evaluation/metrics.ts";
+export type { EvaluationReport, HeadMetrics, Prediction } from "./evaluation/metrics/metrics.ts";
 
 // Measuring checkpoints: accuracy with intervals, calibration, paired differences.
 export {
@@ -55,7 +55,7 @@ export type { CheckpointReport, ClassReport, Difference } from "./evaluation/che
 // Models by name, and files of them.
 export { createModel, saveModel } from "./api/create-model.ts";
 export type { CreateModelOptions } from "./api/create-model.ts";
-export type { LoadedModel } from "./evaluation/load-model.ts";
+export type { LoadedModel } from "./evaluation/checkpoints/load-model.ts";
 export { listModels } from "./models/registry.ts";
 export type { Model, ModelConfig, ModelOptions, ModelSummary } from "./models/registry.ts";
 export { exportModel } from "./export/export.ts";
@@ -68,10 +68,13 @@ export { createDataset } from "./api/create-dataset.ts";
 export type { CreateDatasetOptions, LabelledImage, LabelledImages } from "./api/create-dataset.ts";
 export { readImage } from "./evaluation/image-input.ts";
 export type { Dataset } from "./data/dataset.ts";
-export { pullDataset as downloadDataset } from "./data/pull.ts";
-export type { Pulled as DownloadedDataset, PullOptions as DownloadDatasetOptions } from "./data/pull.ts";
-export { pullWeights as downloadWeights } from "./data/pull-weights.ts";
-export type { PullWeightsOptions as DownloadWeightsOptions } from "./data/pull-weights.ts";
+export { pullDataset as downloadDataset } from "./data/download/download-dataset.ts";
+export type {
+  Pulled as DownloadedDataset,
+  PullOptions as DownloadDatasetOptions,
+} from "./data/download/download-dataset.ts";
+export { pullWeights as downloadWeights } from "./data/download/download-weights.ts";
+export type { PullWeightsOptions as DownloadWeightsOptions } from "./data/download/download-weights.ts";
 
 export { checkData } from "./data-check/check.ts";
 export type { CheckDataOptions } from "./data-check/check.ts";
@@ -94,6 +97,6 @@ export {
   FormatError,
   ShapeError,
 } from "./errors.ts";
-export { InterruptedError, NonFiniteError } from "./training/events.ts";
+export { InterruptedError, NonFiniteError } from "./training/loop/events.ts";
 export type { ErrorCode } from "./error-codes.ts";
 export { VERSION } from "./version.ts";

@@ -23,24 +23,30 @@ export type { Layer, ResolvedOptions } from "./config/resolve.ts";
 export { TRAIN_OPTION_NAMES } from "./config/schema.ts";
 export type { TrainInput, TrainOptionName } from "./config/schema.ts";
 export type { Dataset } from "./data/dataset.ts";
-export { readImageFile } from "./data/decode.ts";
-export { workerPool } from "./data/loader-pool.ts";
-export { createLoader } from "./data/loader.ts";
+export { readImageFile } from "./data/decoding/decode.ts";
+export { workerPool } from "./data/loading/loader-pool.ts";
+export { createLoader } from "./data/loading/loader.ts";
 export { withLock } from "./data/lock.ts";
 export { openDatasets, openEvaluation, splitsByChance } from "./data/open.ts";
 export type { DataOptions, EvaluationDataOptions } from "./data/open.ts";
-export { planBatches } from "./data/plan.ts";
-export type { BatchSettings } from "./data/plan.ts";
+export { planBatches } from "./data/loading/epoch-plan.ts";
+export type { BatchSettings } from "./data/loading/epoch-plan.ts";
 export { takeSubset } from "./data/subset.ts";
-export { workersFor } from "./data/workers.ts";
+export { workersFor } from "./data/loading/workers.ts";
 export { needsTeacher } from "./distillation/distillation-request.ts";
 export { ConfigError, DataError, DeitError, DeviceError, firstLine } from "./errors.ts";
 export { attentionReadout, mapOutputs, readMaps } from "./evaluation/attention-maps.ts";
 export type { TokenAttention } from "./evaluation/attention-maps.ts";
-export { AnswerSheet, HEADS } from "./evaluation/answer-sheet.ts";
-export type { HeadName } from "./evaluation/answer-sheet.ts";
-export { LEVEL, RESAMPLES, differenceInterval, intervalOf, resampleShares } from "./evaluation/bootstrap.ts";
-export type { BootstrapOptions, Interval } from "./evaluation/bootstrap.ts";
+export { AnswerSheet, HEADS } from "./evaluation/metrics/answer-sheet.ts";
+export type { HeadName } from "./evaluation/metrics/answer-sheet.ts";
+export {
+  LEVEL,
+  RESAMPLES,
+  differenceInterval,
+  intervalOf,
+  resampleShares,
+} from "./evaluation/metrics/bootstrap.ts";
+export type { BootstrapOptions, Interval } from "./evaluation/metrics/bootstrap.ts";
 export { floats } from "./evaluation/classifier-device.ts";
 export { openClassifier } from "./evaluation/classifier.ts";
 export type { Classifier, Features, OpenClassifierOptions } from "./evaluation/classifier.ts";
@@ -48,18 +54,18 @@ export { askEach, openComparison } from "./evaluation/comparison.ts";
 export type { AskedModel, ComparisonOptions } from "./evaluation/comparison.ts";
 export { gridOf, requireTransformer, stack, tokenNames } from "./evaluation/intermediates.ts";
 export type { Intermediates, Readout, TokenName } from "./evaluation/intermediates.ts";
-export { locateCheckpoint } from "./evaluation/locate-checkpoint.ts";
+export { locateCheckpoint } from "./evaluation/checkpoints/locate-checkpoint.ts";
 export { choosePenalty, countRight, standardiser } from "./evaluation/linear-head.ts";
 export { fitLogistic, logitsOf } from "./evaluation/logistic-regression.ts";
 export type { Rows, Weights } from "./evaluation/logistic-regression.ts";
 export type { AnswerSettings, EvaluateEvent, EvaluateHooks } from "./evaluation/logits.ts";
 export { evaluateCheckpoint } from "./evaluation/measure-checkpoints.ts";
-export { answerOf, mainLogits, topPredictions } from "./evaluation/metrics.ts";
-export type { Prediction } from "./evaluation/metrics.ts";
-export { namedCheckpoint } from "./evaluation/named-checkpoint.ts";
-export { loadOnnxAnswers } from "./evaluation/onnx-model.ts";
-export type { OnnxModel } from "./evaluation/onnx-model.ts";
-export { headOutputs, tokenSimilarity } from "./evaluation/program.ts";
+export { answerOf, mainLogits, topPredictions } from "./evaluation/metrics/metrics.ts";
+export type { Prediction } from "./evaluation/metrics/metrics.ts";
+export { namedCheckpoint } from "./evaluation/checkpoints/named-checkpoint.ts";
+export { loadOnnxAnswers } from "./evaluation/onnx/third-party-model.ts";
+export type { OnnxModel } from "./evaluation/onnx/third-party-model.ts";
+export { headOutputs, tokenSimilarity } from "./evaluation/evaluation-program.ts";
 export { HEAD_FUSIONS, rollout } from "./evaluation/rollout.ts";
 export type { HeadFusion, RolloutOptions } from "./evaluation/rollout.ts";
 export { logAxis, nameAxis, numberAxis, percentLabel, plainNumber } from "./figures/axis.ts";
@@ -130,20 +136,26 @@ export { letGo } from "./runtime/messages.ts";
 export { createRuntime } from "./runtime/node.ts";
 export type { DeviceName, Executable, Runtime, TensorData } from "./runtime/runtime.ts";
 export { estimate } from "./training/estimate.ts";
-export type { TrainEvent } from "./training/events.ts";
-export { hyperFeeds, smoothTargets } from "./training/feeds.ts";
+export type { TrainEvent } from "./training/loop/events.ts";
+export { hyperFeeds, smoothTargets } from "./training/loop/step-feeds.ts";
 export { planImages, planTraining } from "./training/plan.ts";
 export type { ImagePlan, TrainingPlan } from "./training/plan.ts";
-export { choosePrecision, optimizerIn } from "./training/precision.ts";
-export { stepProgram } from "./training/program.ts";
-export { restoreProgress } from "./training/progress.ts";
-export { describeEnvironment } from "./training/run-environment.ts";
-export { RUN_FILES, isRunFolder, readRun } from "./training/run-folder.ts";
-export type { EpochRecord } from "./training/run-log.ts";
-export { SAME_TRAINING, asJson, differingOptions, flagsOf, otherOptions } from "./training/same-options.ts";
-export type { OptionDifference } from "./training/same-options.ts";
-export { groupSize, largestGroup, loadStepGroup, runSteps } from "./training/step-groups.ts";
-export type { StepGroup } from "./training/step-groups.ts";
+export { choosePrecision, optimizerIn } from "./training/choose-precision.ts";
+export { stepProgram } from "./training/loop/training-programs.ts";
+export { restoreProgress } from "./training/loop/run-progress.ts";
+export { describeEnvironment } from "./training/run/run-environment.ts";
+export { RUN_FILES, isRunFolder, readRun } from "./training/run/run-folder.ts";
+export type { EpochRecord } from "./training/run/run-log.ts";
+export {
+  SAME_TRAINING,
+  asJson,
+  differingOptions,
+  flagsOf,
+  otherOptions,
+} from "./training/run/same-options.ts";
+export type { OptionDifference } from "./training/run/same-options.ts";
+export { groupSize, largestGroup, loadStepGroup, runSteps } from "./training/loop/step-groups.ts";
+export type { StepGroup } from "./training/loop/step-groups.ts";
 export type { Task } from "./training/task.ts";
 export { train } from "./training/train.ts";
 export { VERSION } from "./version.ts";

@@ -77,18 +77,18 @@ export type {
 } from "./optim/schedule.ts";
 
 // Training and evaluation as programs.
-export { applyProgram, gradProgram, stepProgram, trainingState } from "./training/program.ts";
-export type { TrainingOptions } from "./training/program.ts";
+export { applyProgram, gradProgram, stepProgram, trainingState } from "./training/loop/training-programs.ts";
+export type { TrainingOptions } from "./training/loop/training-programs.ts";
 export { classification } from "./training/task.ts";
-export { smoothTargets } from "./training/feeds.ts";
+export { smoothTargets } from "./training/loop/step-feeds.ts";
 export { binaryCrossEntropy, softTargetCrossEntropy } from "./nn/losses.ts";
 export type { Losses } from "./nn/losses.ts";
 export { distillation } from "./distillation/losses.ts";
 export type { DistillationOptions, DistillationType } from "./distillation/losses.ts";
 export type { Task } from "./training/task.ts";
-export { evaluationProgram } from "./evaluation/program.ts";
-export type { ProgramOptions } from "./evaluation/program.ts";
-export { EvaluationMeter, jointLogits, softmax, topPredictions } from "./evaluation/metrics.ts";
+export { evaluationProgram } from "./evaluation/evaluation-program.ts";
+export type { ProgramOptions } from "./evaluation/evaluation-program.ts";
+export { EvaluationMeter, jointLogits, softmax, topPredictions } from "./evaluation/metrics/metrics.ts";
 export type {
   EvaluationMetrics,
   EvaluationReport,
@@ -97,7 +97,7 @@ export type {
   HeadResults,
   JointRule,
   Prediction,
-} from "./evaluation/metrics.ts";
+} from "./evaluation/metrics/metrics.ts";
 
 // Weights in memory.
 export { parseCheckpoint, parseSafetensors, serializeSafetensors } from "./formats/safetensors.ts";

@@ -28,9 +28,9 @@ export { VERSION } from "./version.ts";
 export { InterruptedError, NonFiniteError } from "./training/train.ts";
 export type { Estimate, TrainEvent, TrainHooks, TrainResult } from "./training/train.ts";
 export { listRecipes, loadRecipe } from "./config/recipe.ts";
-export { isRunFolder, readRun, RUN_FILES } from "./training/run-folder.ts";
-export type { RunArgs, RunRecord, RunSession } from "./training/run-folder.ts";
-export type { EpochRecord } from "./training/run-log.ts";
+export { isRunFolder, readRun, RUN_FILES } from "./training/run/run-folder.ts";
+export type { RunArgs, RunRecord, RunSession } from "./training/run/run-folder.ts";
+export type { EpochRecord } from "./training/run/run-log.ts";
 
 // Evaluation and prediction.
 export { evaluate } from "./evaluation/evaluate.ts";
@@ -42,8 +42,8 @@ export type {
   EvaluateHooks,
   OutputBatch,
 } from "./evaluation/logits.ts";
-export { differenceInterval, intervalOf, resampleShares } from "./evaluation/bootstrap.ts";
-export type { BootstrapOptions, Interval } from "./evaluation/bootstrap.ts";
+export { differenceInterval, intervalOf, resampleShares } from "./evaluation/metrics/bootstrap.ts";
+export type { BootstrapOptions, Interval } from "./evaluation/metrics/bootstrap.ts";
 export {
   comparisonReport,
   evaluateCheckpoint,
@@ -66,9 +66,9 @@ export type {
 export { evaluationDocument } from "./evaluation/evaluation-document.ts";
 export type { EvaluationDocument, ReportDocument } from "./evaluation/evaluation-document.ts";
 export { writeEvaluation } from "./report/evaluation-files.ts";
-export { AnswerSheet, mainAnswers } from "./evaluation/answer-sheet.ts";
-export type { HeadAnswers, HeadName, ImageAnswers } from "./evaluation/answer-sheet.ts";
-export { headLogits } from "./evaluation/program.ts";
+export { AnswerSheet, mainAnswers } from "./evaluation/metrics/answer-sheet.ts";
+export type { HeadAnswers, HeadName, ImageAnswers } from "./evaluation/metrics/answer-sheet.ts";
+export { headLogits } from "./evaluation/evaluation-program.ts";
 export { predict, predictEach } from "./evaluation/predict.ts";
 export type { ImagePredictions, PredictEvent, PredictHooks, PredictOptions } from "./evaluation/predict.ts";
 export { writePredictionSheet } from "./preview/prediction-sheet.ts";
@@ -91,12 +91,12 @@ export { FEATURES } from "./evaluation/intermediates.ts";
 export type { Intermediates, Readout, TokenName } from "./evaluation/intermediates.ts";
 export { exportModel } from "./export/export.ts";
 export type { ExportEvent, ExportFormat, ExportOptions, ExportResult } from "./export/export.ts";
-export { locateCheckpoint } from "./evaluation/locate-checkpoint.ts";
-export type { LocateOptions } from "./evaluation/locate-checkpoint.ts";
-export { openCheckpoint } from "./evaluation/checkpoint.ts";
-export type { Checkpoint, OpenCheckpointOptions } from "./evaluation/checkpoint.ts";
-export { loadModel } from "./evaluation/load-model.ts";
-export type { LoadedModel, LoadModelOptions } from "./evaluation/load-model.ts";
+export { locateCheckpoint } from "./evaluation/checkpoints/locate-checkpoint.ts";
+export type { LocateOptions } from "./evaluation/checkpoints/locate-checkpoint.ts";
+export { openCheckpoint } from "./evaluation/checkpoints/checkpoint.ts";
+export type { Checkpoint, OpenCheckpointOptions } from "./evaluation/checkpoints/checkpoint.ts";
+export { loadModel } from "./evaluation/checkpoints/load-model.ts";
+export type { LoadedModel, LoadModelOptions } from "./evaluation/checkpoints/load-model.ts";
 
 // Images on disk.
 export { openDatasets, openEvaluation } from "./data/open.ts";
@@ -104,20 +104,20 @@ export type { DataOptions, EvaluationDataOptions, OpenedDatasets } from "./data/
 export { openDataset } from "./data/dataset.ts";
 export { takeSubset } from "./data/subset.ts";
 export type { Dataset, DatasetSource } from "./data/dataset.ts";
-export { pullWeights } from "./data/pull-weights.ts";
-export type { PullWeightsOptions } from "./data/pull-weights.ts";
-export { pullDataset } from "./data/pull.ts";
-export type { Pulled, PullOptions } from "./data/pull.ts";
+export { pullWeights } from "./data/download/download-weights.ts";
+export type { PullWeightsOptions } from "./data/download/download-weights.ts";
+export { pullDataset } from "./data/download/download-dataset.ts";
+export type { Pulled, PullOptions } from "./data/download/download-dataset.ts";
 export { packDataset } from "./data/pack.ts";
 export type { Packed, PackOptions } from "./data/pack.ts";
-export { readImageFile } from "./data/decode.ts";
-export { workerPool } from "./data/loader-pool.ts";
-export { createLoader } from "./data/loader.ts";
-export type { Batch, BatchMaker, BatchPool, Loader, LoaderOptions } from "./data/loader.ts";
+export { readImageFile } from "./data/decoding/decode.ts";
+export { workerPool } from "./data/loading/loader-pool.ts";
+export { createLoader } from "./data/loading/loader.ts";
+export type { Batch, BatchMaker, BatchPool, Loader, LoaderOptions } from "./data/loading/loader.ts";
 export { reportRun } from "./report/report.ts";
 export type { ReportResult } from "./report/report.ts";
-export { createPlan } from "./data/plan.ts";
-export type { Plan, PlannedSample, PlanOptions } from "./data/plan.ts";
+export { createPlan } from "./data/loading/epoch-plan.ts";
+export type { Plan, PlannedSample, PlanOptions } from "./data/loading/epoch-plan.ts";
 
 // Devices.
 export { createRuntime } from "./runtime/node.ts";
@@ -138,7 +138,7 @@ export type { SafetensorsFile } from "./formats/safetensors-file.ts";
 // Names of 0.1 that have changed since.
 export type { RgbImage as Picture } from "./augmentation/rgb-image.ts";
 export { mixImages as mixPictures } from "./augmentation/mixup.ts";
-export { readImageFile as readPicture } from "./data/decode.ts";
-export type { ImageAnswers as PictureAnswers } from "./evaluation/answer-sheet.ts";
+export { readImageFile as readPicture } from "./data/decoding/decode.ts";
+export type { ImageAnswers as PictureAnswers } from "./evaluation/metrics/answer-sheet.ts";
 export type { ImagePredictions as PicturePredictions } from "./evaluation/predict.ts";
 export type { PredictedImage as PredictedPicture } from "./preview/prediction-sheet.ts";

@@ -52,12 +52,12 @@ export { imagesInMemory } from "./data/memory-images.ts";
 export type { MemoryImage, MemoryImages } from "./data/memory-images.ts";
 export { takeSubset } from "./data/subset.ts";
 export type { Selection } from "./data/subset.ts";
-export { createPlan } from "./data/plan.ts";
-export type { Plan, PlanOptions } from "./data/plan.ts";
-export { createLoader } from "./data/loader.ts";
-export type { Batch, BatchMaker, BatchPool, Loader, LoaderOptions } from "./data/loader.ts";
-export { makeBatch } from "./data/batch.ts";
-export type { BatchJob, MadeBatch } from "./data/batch.ts";
+export { createPlan } from "./data/loading/epoch-plan.ts";
+export type { Plan, PlanOptions } from "./data/loading/epoch-plan.ts";
+export { createLoader } from "./data/loading/loader.ts";
+export type { Batch, BatchMaker, BatchPool, Loader, LoaderOptions } from "./data/loading/loader.ts";
+export { makeBatch } from "./data/loading/batch.ts";
+export type { BatchJob, MadeBatch } from "./data/loading/batch.ts";
 
 // What executes: a client in the page, a host in a worker.
 export { connect } from "./runtime/client.ts";
@@ -68,30 +68,30 @@ export type { Surroundings } from "./runtime/sessions.ts";
 export type { Answer, Envelope } from "./runtime/messages.ts";
 
 // Where a run is kept.
-export { STORE_FILES } from "./training/run-store.ts";
-export type { ModelKind, RunStore } from "./training/run-store.ts";
-export { runInMemory } from "./training/run-memory.ts";
-export type { MemoryRun, MemoryRunOptions } from "./training/run-memory.ts";
-export { decodeState, encodeState } from "./training/run-state.ts";
-export type { Counters, RunState } from "./training/run-state.ts";
-export { formatLog, formatSummary, parseLog } from "./training/run-log.ts";
-export type { EpochRecord, Json } from "./training/run-log.ts";
+export { STORE_FILES } from "./training/run/run-store.ts";
+export type { ModelKind, RunStore } from "./training/run/run-store.ts";
+export { runInMemory } from "./training/run/run-memory.ts";
+export type { MemoryRun, MemoryRunOptions } from "./training/run/run-memory.ts";
+export { decodeState, encodeState } from "./training/run/run-state.ts";
+export type { Counters, RunState } from "./training/run/run-state.ts";
+export { formatLog, formatSummary, parseLog } from "./training/run/run-log.ts";
+export type { EpochRecord, Json } from "./training/run/run-log.ts";
 
 // Training: all of it, and its loop alone.
 export { fit } from "./training/fit.ts";
 export type { FitParts, TrainHooks, TrainResult } from "./training/fit.ts";
-export { createLoaders } from "./training/loaders.ts";
-export type { RunLoaders } from "./training/loaders.ts";
+export { createLoaders } from "./training/loop/loaders.ts";
+export type { RunLoaders } from "./training/loop/loaders.ts";
 export { initialWeights } from "./training/initial-weights.ts";
 export type { InitialWeightsOptions, WeightSource } from "./training/initial-weights.ts";
 export { weightsInMemory } from "./training/memory-weights.ts";
-export { loadPrograms } from "./training/load-programs.ts";
-export type { Executables } from "./training/load-programs.ts";
-export { runEpochs } from "./training/loop.ts";
-export type { LoopParts } from "./training/loop.ts";
-export type { LoopSettings } from "./training/cadence.ts";
-export { InterruptedError, NonFiniteError } from "./training/events.ts";
-export type { TrainEvent } from "./training/events.ts";
+export { loadPrograms } from "./training/loop/load-programs.ts";
+export type { Executables } from "./training/loop/load-programs.ts";
+export { runEpochs } from "./training/loop/loop.ts";
+export type { LoopParts } from "./training/loop/loop.ts";
+export type { LoopSettings } from "./training/loop/cadence.ts";
+export { InterruptedError, NonFiniteError } from "./training/loop/events.ts";
+export type { TrainEvent } from "./training/loop/events.ts";
 
 // Evaluation.
 export { evaluate } from "./evaluation/evaluate.ts";
@@ -102,7 +102,7 @@ export type { Intermediates, Readout } from "./evaluation/intermediates.ts";
 
 // Models to ask: weights in memory, programs with the weights inside, what they are asked for.
 export { modelInMemory } from "./training/memory-weights.ts";
-export type { LoadedModel } from "./evaluation/load-model.ts";
+export type { LoadedModel } from "./evaluation/checkpoints/load-model.ts";
 export { evaluationTransform } from "./augmentation/preprocessing.ts";
 export type { Preprocessing } from "./augmentation/preprocessing.ts";
 export { frozenProgram } from "./evaluation/frozen-program.ts";
@@ -110,7 +110,7 @@ export { gridOf, requireTransformer, tokenNames, unboundProgram } from "./evalua
 export type { TokenName } from "./evaluation/intermediates.ts";
 export { attentionReadout, readMaps } from "./evaluation/attention-maps.ts";
 export type { TokenAttention } from "./evaluation/attention-maps.ts";
-export { wilsonInterval } from "./evaluation/share.ts";
+export { wilsonInterval } from "./evaluation/metrics/share.ts";
 export { imageNetClasses } from "./data/imagenet-classes.ts";
 
 // A head for features, in a second.
@@ -126,4 +126,4 @@ export {
   WEIGHTS,
 } from "./export/contents.ts";
 export { deployedModel } from "./export/onnx.ts";
-export { toFloat16 } from "./interop/float16.ts";
+export { toFloat16 } from "./interop/to-float16.ts";

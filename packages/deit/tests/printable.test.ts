@@ -3,7 +3,7 @@ import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { forTerminal } from "../src/cli/output.ts";
-import { table } from "../src/cli/format.ts";
+import { table } from "../src/cli/views/text-format.ts";
 import { DeitError, FormatError } from "../src/errors.ts";
 import { nameAxis, numberAxis } from "../src/figures/axis.ts";
 import { chartFile } from "../src/figures/chart.ts";

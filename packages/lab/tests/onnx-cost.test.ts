@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { onnxCost } from "../src/throughput/onnx-cost.ts";
 import { randomWeights } from "../src/bench/workload.ts";
-import { loadOnnxModel } from "../../deit/src/evaluation/onnx-model.ts";
+import { loadOnnxModel } from "../../deit/src/evaluation/onnx/third-party-model.ts";
 import { deployedProgram } from "../../deit/src/models/deploy.ts";
 import { countParameters, createModel } from "../../deit/src/models/registry.ts";
 import { temporaryFolder } from "../../deit/tests/data/temporary.ts";

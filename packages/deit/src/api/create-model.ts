@@ -1,8 +1,8 @@
 /** A model with weights: random ones, or pretrained ones. */
 import { completePreprocessing } from "../augmentation/preprocessing.ts";
 import { ConfigError } from "../errors.ts";
-import { openCheckpoint } from "../evaluation/checkpoint.ts";
-import type { LoadedModel } from "../evaluation/load-model.ts";
+import { openCheckpoint } from "../evaluation/checkpoints/checkpoint.ts";
+import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
 import { PRETRAINED } from "../models/pretrained.ts";
 import type { ModelOptions } from "../models/registry.ts";
 import { createModel as describeModel } from "../models/registry.ts";

@@ -4,7 +4,7 @@
  */
 import { requireImages } from "../config/resolve.ts";
 import type { TrainInput } from "../config/schema.ts";
-import type { ImageTransform } from "../data/batch.ts";
+import type { ImageTransform } from "../data/loading/batch.ts";
 import type { GivenImages } from "../data/open.ts";
 import { MEMORY } from "../data/open.ts";
 import type { TeacherFunction } from "../distillation/teacher-function.ts";

@@ -1,7 +1,7 @@
 /**
  * Random erasing (Zhong et al. 2020; timm's RandomErasing): rectangles of the normalised image are replaced by normal
  * noise. The noise is after normalisation, where bytes have no room for it: it goes into a batch of its own as codes,
- * which the program puts into the images (training/pixels.ts).
+ * which the program puts into the images (training/loop/pixels.ts).
  */
 import type { Random } from "../random.ts";
 import { createRandom, normalQuantile } from "../random.ts";

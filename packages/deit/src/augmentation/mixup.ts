@@ -1,7 +1,7 @@
 /**
  * Mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019) as DeiT uses them (§6; timm's Mixup): which rows of a batch
  * are mixed with which weight, and what becomes of their targets. The partner of row i is row B − 1 − i. The pixels
- * are mixed by the program (training/pixels.ts); `mixImages` does the same to two images that people look at.
+ * are mixed by the program (training/loop/pixels.ts); `mixImages` does the same to two images that people look at.
  */
 import { ConfigError } from "../errors.ts";
 import type { Random } from "../random.ts";

@@ -5,7 +5,7 @@ import { requireImages } from "../config/resolve.ts";
 import type { GivenOptions } from "../config/resolve.ts";
 import type { TrainOptionName } from "../config/schema.ts";
 import type { DataOptions } from "../data/open.ts";
-import { namedCheckpoint } from "../evaluation/named-checkpoint.ts";
+import { namedCheckpoint } from "../evaluation/checkpoints/named-checkpoint.ts";
 import { fetchCheckpoint, requireCheckpoint } from "./fetch-checkpoint.ts";
 import type { Output } from "./output.ts";
 import { preprocessingOptions } from "./preprocessing-flags.ts";

@@ -1,5 +1,5 @@
 /** Checkpoints that are named by a Hub id or an address: fetched in sight, before the work that needs them. */
-import { showDownloads } from "./download-view.ts";
+import { showDownloads } from "./views/download-view.ts";
 
 /** What a checkpoint may be, as the help of every command says it. */
 export const CHECKPOINT_KINDS =
@@ -10,12 +10,12 @@ export const CHECKPOINT_KINDS =
  * and what may be fetched from elsewhere, are looked for later.
  */
 export async function requireCheckpoint(given: string): Promise<void> {
-  const { isElsewhere, locateCheckpoint } = await import("../evaluation/locate-checkpoint.ts");
+  const { isElsewhere, locateCheckpoint } = await import("../evaluation/checkpoints/locate-checkpoint.ts");
   if (!/\.\w+$/.test(given) && !(await isElsewhere(given))) await locateCheckpoint(given);
 }
 
 /** Makes sure that a checkpoint is on this machine. Files and folders are; others are found there by the library afterwards. */
 export async function fetchCheckpoint(given: string): Promise<void> {
-  const { locateCheckpoint } = await import("../evaluation/locate-checkpoint.ts");
+  const { locateCheckpoint } = await import("../evaluation/checkpoints/locate-checkpoint.ts");
   await showDownloads("weights", (hooks) => locateCheckpoint(given, hooks));
 }

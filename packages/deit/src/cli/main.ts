@@ -17,6 +17,6 @@ if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
   );
   process.exitCode = 1;
 } else {
-  const { run } = await import("./run.ts");
+  const { run } = await import("./invocation.ts");
   process.exitCode = exitCodeAfter(await run(process.argv.slice(2)));
 }

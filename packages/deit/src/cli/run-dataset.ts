@@ -8,7 +8,7 @@ import type { DataOptions } from "../data/open.ts";
 import type { RecordedImages } from "../data/recorded-images.ts";
 import { imagesGone } from "../data/recorded-images.ts";
 import { ConfigError } from "../errors.ts";
-import { namedCheckpoint } from "../evaluation/named-checkpoint.ts";
+import { namedCheckpoint } from "../evaluation/checkpoints/named-checkpoint.ts";
 import type { RunData } from "./run-options.ts";
 import { runData, runFolder, runImages } from "./run-options.ts";
 
@@ -84,7 +84,7 @@ export async function runDataset(
 
 /** Of runs whose epoch was chosen on the images that they are measured with. */
 async function choiceNotes(runs: readonly Run[]): Promise<string[]> {
-  const { readSelection } = await import("../training/run-selection.ts");
+  const { readSelection } = await import("../training/run/run-selection.ts");
   const notes: string[] = [];
   for (const { word } of runs) {
     const { path } = namedCheckpoint(word);

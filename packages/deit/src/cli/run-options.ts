@@ -33,7 +33,7 @@ export async function runData(path: string): Promise<RunData | undefined> {
 
 /** The images that the run in that place kept a list of; undefined where there is none. @throws FormatError for a damaged list */
 export async function runImages(path: string): Promise<RecordedImages | undefined> {
-  const { readRecordedImages } = await import("../training/run-record.ts");
+  const { readRecordedImages } = await import("../training/run/run-record.ts");
   return readRecordedImages(runFolder(path));
 }
 

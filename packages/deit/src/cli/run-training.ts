@@ -3,15 +3,21 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { TrainingPlan } from "../training/plan.ts";
 import type { DataOptions } from "../data/open.ts";
-import type { Selection } from "../evaluation/share.ts";
-import { countOf, describeSelection, describeShare, imagesText, percentText } from "../evaluation/share.ts";
-import type { EpochResult } from "../training/results.ts";
-import { duration, facts, integer, mebibytes, short } from "./format.ts";
+import type { Selection } from "../evaluation/metrics/share.ts";
+import {
+  countOf,
+  describeSelection,
+  describeShare,
+  imagesText,
+  percentText,
+} from "../evaluation/metrics/share.ts";
+import type { EpochResult } from "../training/run/best-epoch.ts";
+import { duration, facts, integer, mebibytes, short } from "./views/text-format.ts";
 import { withInterrupt } from "./interrupt.ts";
 import type { Output } from "./output.ts";
 import { RUN_EXPORT, runImages } from "./run-options.ts";
-import { trainingView } from "./training-view.ts";
-import type { TrainingView } from "./training-view.ts";
+import { trainingView } from "./views/training-view.ts";
+import type { TrainingView } from "./views/training-view.ts";
 import { shellWord } from "../printable.ts";
 
 /** What a run would take; nothing is trained. */

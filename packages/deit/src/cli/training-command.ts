@@ -84,6 +84,6 @@ export function asTrainingCommand(command: Command, { help, finetuning }: Traini
 async function fetchWeights({ finetune, teacher, run }: TrainingPlan): Promise<void> {
   if (teacher !== undefined) await fetchCheckpoint(teacher.path);
   if (finetune === undefined) return;
-  const { isRunFolder } = await import("../training/run-folder.ts");
+  const { isRunFolder } = await import("../training/run/run-folder.ts");
   if (!(await isRunFolder(run.folder))) await fetchCheckpoint(finetune.path);
 }

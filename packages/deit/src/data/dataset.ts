@@ -5,11 +5,11 @@
 import type { RgbImage } from "../augmentation/rgb-image.ts";
 import { DataError } from "../errors.ts";
 import { type CifarSource, openCifar } from "./cifar.ts";
-import { type CsvSource, openCsv } from "./csv.ts";
-import { type FilesSource, openFiles } from "./files.ts";
+import { type CsvSource, openCsv } from "./tables/listed-images.ts";
+import { type FilesSource, openFiles } from "./unlabelled-images.ts";
 import { type FolderSource, openFolder } from "./folder.ts";
-import { type LabelsCsvSource, openLabelsCsv } from "./labels-csv.ts";
-import { openParquet, type ParquetSource } from "./parquet.ts";
+import { type LabelsCsvSource, openLabelsCsv } from "./tables/labels-csv.ts";
+import { openParquet, type ParquetSource } from "./tables/parquet.ts";
 import type { MemorySource } from "./memory-images.ts";
 import { type Selection, takeSubset } from "./subset.ts";
 

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { relative } from "node:path";
 import type { Dataset } from "./dataset.ts";
-import { readImageFile } from "./decode.ts";
+import { readImageFile } from "./decoding/decode.ts";
 
 /** `files` are whole paths below `root`. */
 export function fileDataset({

@@ -1,6 +1,6 @@
 /** Which names are those of image files, which are left by programs and never looked at, and how names are listed. */
 import { extname } from "node:path";
-import { HEIC_PACKAGE, readsHeic } from "./heic.ts";
+import { HEIC_PACKAGE, readsHeic } from "./decoding/heic.ts";
 
 /** Files that are taken for images, by their ending. */
 export const IMAGE_EXTENSIONS: ReadonlySet<string> = new Set(

@@ -2,15 +2,15 @@
 import { basename, join } from "node:path";
 import { DataError } from "../errors.ts";
 import { findCifar } from "./cifar.ts";
-import { findColumn, LABEL_COLUMNS } from "./columns.ts";
-import type { CsvSource } from "./csv.ts";
+import { findColumn, LABEL_COLUMNS } from "./tables/columns.ts";
+import type { CsvSource } from "./tables/listed-images.ts";
 import type { DatasetSource } from "./dataset.ts";
-import { imageFinder, imageRoot } from "./find-images.ts";
+import { imageFinder, imageRoot } from "./tables/find-images.ts";
 import { type Entry, visibleEntries } from "./image-files.ts";
 import { isImageName, list } from "./image-names.ts";
-import { areIndices, type LabelsCsvSource } from "./labels-csv.ts";
-import { isListing, LABELS_FILE, type Listing, listingHeadings, readListing } from "./listing.ts";
-import { type ParquetSource, parquetParts } from "./parquet.ts";
+import { areIndices, type LabelsCsvSource } from "./tables/labels-csv.ts";
+import { isListing, LABELS_FILE, type Listing, listingHeadings, readListing } from "./tables/listing.ts";
+import { type ParquetSource, parquetParts } from "./tables/parquet.ts";
 import { type Part, partOf, partsOf } from "./split-names.ts";
 
 export interface Located {

@@ -4,7 +4,7 @@
  */
 import { ConfigError, DataError } from "../errors.ts";
 import { differingNames } from "../class-names.ts";
-import { cacheFolder } from "./cache-folder.ts";
+import { cacheFolder } from "./download/cache-folder.ts";
 import type { KnownClasses } from "./class-keys.ts";
 import { classKeys, imageNetNames, isImageNet } from "./class-keys.ts";
 import { CIFAR100_CLASSES, CIFAR10_CLASSES } from "./cifar-classes.ts";
@@ -13,12 +13,12 @@ import { type Dataset, type DatasetSource, type LeftOut, openDataset } from "./d
 import { takeSubset } from "./subset.ts";
 import { filledFolders } from "./folder.ts";
 import { list } from "./image-names.ts";
-import { readClassNames } from "./labels-csv.ts";
+import { readClassNames } from "./tables/labels-csv.ts";
 import { locateDataset, type Located } from "./locate.ts";
-import { parquetClassNames } from "./parquet.ts";
+import { parquetClassNames } from "./tables/parquet.ts";
 import { describeChanges } from "./image-changes.ts";
 import { checkSamples } from "./image-samples.ts";
-import { pulledDataset } from "./pull.ts";
+import { pulledDataset } from "./download/download-dataset.ts";
 import type { RecordedImages } from "./recorded-images.ts";
 import { imagesGone, measuredByRecord, partByRecord } from "./recorded-images.ts";
 import type { Selection } from "./subset.ts";

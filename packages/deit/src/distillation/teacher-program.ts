@@ -1,6 +1,6 @@
 /** A teacher as the student meets it: traced into the student's program, or run beside it. */
 import type { Normalisation } from "../augmentation/normalisation.ts";
-import type { LoadedModel } from "../evaluation/load-model.ts";
+import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
 import type { Value } from "../graph/graph.ts";
 import { constant } from "../graph/graph.ts";
 import { gather } from "../graph/ops.ts";

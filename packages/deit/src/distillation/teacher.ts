@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import type { Classifier } from "../evaluation/classifier.ts";
 import { openClassifier } from "../evaluation/classifier.ts";
-import { loadOnnxAnswers } from "../evaluation/onnx-model.ts";
+import { loadOnnxAnswers } from "../evaluation/onnx/third-party-model.ts";
 import type { NamedClasses } from "../models/match-classes.ts";
 import { classOrder } from "./class-order.ts";
 import type { TeacherRequest } from "./distillation-request.ts";

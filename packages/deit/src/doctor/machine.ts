@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { dirname, resolve } from "node:path";
-import { cacheFolder } from "../data/cache-folder.ts";
+import { cacheFolder } from "../data/download/cache-folder.ts";
 import { attempt, outputOf, readText } from "../runtime/guarded.ts";
 
 export interface Machine {

@@ -8,7 +8,7 @@ import { dimAt } from "../graph/shape.ts";
 import type { TensorData } from "../runtime/runtime.ts";
 import type { Intermediates, Readout, TokenName } from "./intermediates.ts";
 import { requireTransformer, stack, tokenNames } from "./intermediates.ts";
-import { headOutputs } from "./program.ts";
+import { headOutputs } from "./evaluation-program.ts";
 import type { HeadFusion } from "./rollout.ts";
 import { rollout } from "./rollout.ts";
 

@@ -1,6 +1,6 @@
 /** What `deit eval --json` prints. Other tools read it: add keys, never rename these. */
-import type { ClassScores, MacroScores } from "./confusion.ts";
-import type { EvaluationReport, HeadMetrics } from "./metrics.ts";
+import type { ClassScores, MacroScores } from "./metrics/confusion-counts.ts";
+import type { EvaluationReport, HeadMetrics } from "./metrics/metrics.ts";
 
 /** Of one checkpoint. Accuracies in percent. */
 export interface CheckpointReport extends EvaluationReport {

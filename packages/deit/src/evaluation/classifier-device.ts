@@ -14,11 +14,11 @@ import type { DeviceName, Executable, LoadOptions, Runtime, TensorData } from ".
 import { frozenProgram } from "./frozen-program.ts";
 import type { Readout } from "./intermediates.ts";
 import { readoutProgram, unboundProgram } from "./intermediates.ts";
-import type { LoadedModel } from "./load-model.ts";
+import type { LoadedModel } from "./checkpoints/load-model.ts";
 import type { Evaluator } from "./logits.ts";
-import type { OnnxModel } from "./onnx-model.ts";
-import { loadOnnxAnswers } from "./onnx-model.ts";
-import { EVALUATION } from "./program.ts";
+import type { OnnxModel } from "./onnx/third-party-model.ts";
+import { loadOnnxAnswers } from "./onnx/third-party-model.ts";
+import { EVALUATION } from "./evaluation-program.ts";
 import { normalise } from "./program-input.ts";
 
 export interface DeviceOptions {

@@ -8,10 +8,10 @@ import type { EvaluationDataOptions } from "../data/open.ts";
 import type { DeviceOptions } from "./classifier-device.ts";
 import type { ImageInput } from "./image-input.ts";
 import type { Readout } from "./intermediates.ts";
-import type { LoadedModel, LoadModelOptions } from "./load-model.ts";
+import type { LoadedModel, LoadModelOptions } from "./checkpoints/load-model.ts";
 import type { AnsweredBatch, EvaluateHooks, OutputBatch } from "./logits.ts";
-import type { EvaluationMetrics, HeadLogits, JointRule, Prediction } from "./metrics.ts";
-import type { OnnxModel } from "./onnx-model.ts";
+import type { EvaluationMetrics, HeadLogits, JointRule, Prediction } from "./metrics/metrics.ts";
+import type { OnnxModel } from "./onnx/third-party-model.ts";
 
 export interface Classifier extends AsyncDisposable {
   /** Registered name, or the name of an ONNX file. */

@@ -11,12 +11,12 @@ import { openEvaluation } from "../data/open.ts";
 import { ConfigError } from "../errors.ts";
 import { modelFolder } from "../formats/model-folder.ts";
 import { matchClasses } from "../models/match-classes.ts";
-import type { BootstrapOptions } from "./bootstrap.ts";
+import type { BootstrapOptions } from "./metrics/bootstrap.ts";
 import type { Classifier, DatasetAnswers, OpenClassifierOptions } from "./classifier.ts";
 import { openClassifier } from "./classifier.ts";
 import type { AnswerSettings, EvaluateHooks } from "./logits.ts";
-import type { JointRule } from "./metrics.ts";
-import { namedCheckpoint } from "./named-checkpoint.ts";
+import type { JointRule } from "./metrics/metrics.ts";
+import { namedCheckpoint } from "./checkpoints/named-checkpoint.ts";
 
 export interface ComparisonOptions
   extends

@@ -1,9 +1,9 @@
 /** Evaluation of a model on a dataset: top-1, top-5 and loss of every head. */
-import type { Loader } from "../data/loader.ts";
+import type { Loader } from "../data/loading/loader.ts";
 import type { EvaluateHooks, Evaluator } from "./logits.ts";
 import { streamAnswers } from "./logits.ts";
-import type { EvaluationMetrics, JointRule } from "./metrics.ts";
-import { EvaluationMeter } from "./metrics.ts";
+import type { EvaluationMetrics, JointRule } from "./metrics/metrics.ts";
+import { EvaluationMeter } from "./metrics/metrics.ts";
 import type { Metrics } from "./own-metrics.ts";
 import { AnswerCollector } from "./own-metrics.ts";
 

@@ -1,7 +1,7 @@
 /** The JSON document of an evaluation: that of one checkpoint is its report, that of several has them side by side. */
-import { mainAnswers } from "./answer-sheet.ts";
+import { mainAnswers } from "./metrics/answer-sheet.ts";
 import type { CheckpointReport, Difference } from "./checkpoint-report.ts";
-import { confusionMatrix } from "./confusion.ts";
+import { confusionMatrix } from "./metrics/confusion-counts.ts";
 import type { MeasuredCheckpoints } from "./measure-checkpoints.ts";
 
 export interface DocumentOptions {

@@ -1,7 +1,7 @@
 /** Images as programs hold them, read into pixels: paths, URLs, bytes of files, blobs, raw pixels. */
 import type { RgbImage } from "../augmentation/rgb-image.ts";
-import { decodeImage } from "../data/decode.ts";
-import { readNamedImage } from "../data/named-image.ts";
+import { decodeImage } from "../data/decoding/decode.ts";
+import { readNamedImage } from "../data/decoding/named-image.ts";
 import { DataError } from "../errors.ts";
 
 /** Pixels row by row, 3 (RGB) or 4 (RGBA, as a canvas's ImageData; alpha is dropped) bytes each. */

@@ -2,11 +2,11 @@
  * Batches through a program, as a stream: images and logits pass through, and whoever reads the stream keeps a few numbers
  * of each image, so that a dataset of any size fits.
  */
-import type { Batch, Loader } from "../data/loader.ts";
+import type { Batch, Loader } from "../data/loading/loader.ts";
 import { reorderClasses } from "../models/match-classes.ts";
 import type { DeviceName, Executable, TensorData } from "../runtime/runtime.ts";
-import type { HeadLogits } from "./metrics.ts";
-import { headLogits } from "./program.ts";
+import type { HeadLogits } from "./metrics/metrics.ts";
+import { headLogits } from "./evaluation-program.ts";
 
 /** Images [B, 3, H, W] of 0 to 255 in, the outputs of a program out. */
 export type Evaluator = Pick<Executable, "run">;

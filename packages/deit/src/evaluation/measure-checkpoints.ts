@@ -5,22 +5,22 @@
 import { describePreprocessing } from "../augmentation/preprocessing.ts";
 import { isImageNet } from "../data/class-keys.ts";
 import { ConfigError } from "../errors.ts";
-import type { ImageAnswers } from "./answer-sheet.ts";
-import { AnswerSheet, mainAnswers } from "./answer-sheet.ts";
-import { differenceInterval, LEVEL, RESAMPLES, resampleShares } from "./bootstrap.ts";
-import { calibrate } from "./calibration.ts";
+import type { ImageAnswers } from "./metrics/answer-sheet.ts";
+import { AnswerSheet, mainAnswers } from "./metrics/answer-sheet.ts";
+import { differenceInterval, LEVEL, RESAMPLES, resampleShares } from "./metrics/bootstrap.ts";
+import { calibrate } from "./metrics/calibration.ts";
 import type { CheckpointReport, ComparisonReport, Difference } from "./checkpoint-report.ts";
 import type { AskedModel, Comparison, ComparisonOptions } from "./comparison.ts";
 import { askEach, openComparison } from "./comparison.ts";
-import type { ClassPairs } from "./confusion.ts";
-import { classResults, classScores, macroScores, mostConfused } from "./confusion.ts";
-import type { RealLabels } from "./imagenet-real.ts";
-import { ImageNetRealMeter, readRealLabels } from "./imagenet-real.ts";
+import type { ClassPairs } from "./metrics/confusion-counts.ts";
+import { classResults, classScores, macroScores, mostConfused } from "./metrics/confusion-counts.ts";
+import type { RealLabels } from "./metrics/imagenet-real.ts";
+import { ImageNetRealMeter, readRealLabels } from "./metrics/imagenet-real.ts";
 import type { EvaluateHooks } from "./logits.ts";
-import { EvaluationMeter, evaluationReport, labelledRows } from "./metrics.ts";
-import { shareReport } from "./share.ts";
-import { TemperatureMeter } from "./temperature.ts";
-import { wrongImages } from "./wrong-images.ts";
+import { EvaluationMeter, evaluationReport, labelledRows } from "./metrics/metrics.ts";
+import { shareReport } from "./metrics/share.ts";
+import { TemperatureMeter } from "./metrics/temperature.ts";
+import { wrongImages } from "./metrics/wrong-images.ts";
 
 export interface MeasureCheckpointsOptions extends ComparisonOptions {
   /** Besides 1 and 5. */

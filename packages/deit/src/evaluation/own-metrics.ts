@@ -1,7 +1,7 @@
 /** Metrics that code gives as functions of all answers of a validation. */
 import { ConfigError, DeitError } from "../errors.ts";
-import type { HeadLogits } from "./metrics.ts";
-import { mainLogits } from "./metrics.ts";
+import type { HeadLogits } from "./metrics/metrics.ts";
+import { mainLogits } from "./metrics/metrics.ts";
 
 /** The answers for all images that could be read, in the dataset's order. */
 export interface Answers {

@@ -1,11 +1,11 @@
 /** What a model says of named images: files, folders, globs and addresses, in batches that are decoded ahead. */
-import { openFiles, namedImages } from "../data/files.ts";
+import { openFiles, namedImages } from "../data/unlabelled-images.ts";
 import { DataError } from "../errors.ts";
 import type { OpenClassifierOptions } from "./classifier.ts";
 import { openClassifier } from "./classifier.ts";
 import { tellWarnings } from "./logits.ts";
-import type { JointRule, Prediction } from "./metrics.ts";
-import { mainLogits, topPredictions } from "./metrics.ts";
+import type { JointRule, Prediction } from "./metrics/metrics.ts";
+import { mainLogits, topPredictions } from "./metrics/metrics.ts";
 
 export interface PredictOptions extends OpenClassifierOptions {
   /** What `openClassifier` opens. */

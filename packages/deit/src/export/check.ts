@@ -2,10 +2,10 @@
 import { DeitError } from "../errors.ts";
 import type { Classifier } from "../evaluation/classifier.ts";
 import { classifierOf, openClassifier } from "../evaluation/classifier.ts";
-import type { LoadedModel } from "../evaluation/load-model.ts";
-import { mainLogits } from "../evaluation/metrics.ts";
-import type { ShareReport } from "../evaluation/share.ts";
-import { shareReport } from "../evaluation/share.ts";
+import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
+import { mainLogits } from "../evaluation/metrics/metrics.ts";
+import type { ShareReport } from "../evaluation/metrics/share.ts";
+import { shareReport } from "../evaluation/metrics/share.ts";
 import type { Sample } from "./sample.ts";
 
 /** Logits [n, K] of the joint classifier. */

@@ -1,6 +1,6 @@
 /** The confusion matrix of an exported model as an SVG, for its card. */
-import type { ClassPairs } from "../evaluation/confusion.ts";
-import { classResults, confusionMatrix } from "../evaluation/confusion.ts";
+import type { ClassPairs } from "../evaluation/metrics/confusion-counts.ts";
+import { classResults, confusionMatrix } from "../evaluation/metrics/confusion-counts.ts";
 import { chartFile } from "../figures/chart.ts";
 import { confusionChart, LARGEST_MATRIX } from "../figures/confusion.ts";
 

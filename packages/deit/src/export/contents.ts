@@ -1,6 +1,6 @@
 /** What the files of an export hold: weights and settings for deit-ts, timm and Hugging Face's libraries. Pure; weights.ts writes them. */
 import { ConfigError } from "../errors.ts";
-import type { LoadedModel } from "../evaluation/load-model.ts";
+import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
 import { huggingFaceConfig } from "../formats/huggingface.ts";
 import { huggingFaceTensors } from "../formats/key-maps.ts";
 import { encodeModelMetadata } from "../formats/model-metadata.ts";

@@ -1,7 +1,13 @@
 /** README.md of an exported model: what it is, how to use it, what was measured. */
-import type { LoadedModel } from "../evaluation/load-model.ts";
-import type { Selection } from "../evaluation/share.ts";
-import { countOf, describeSelection, intervalText, percentText, shareOf } from "../evaluation/share.ts";
+import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
+import type { Selection } from "../evaluation/metrics/share.ts";
+import {
+  countOf,
+  describeSelection,
+  intervalText,
+  percentText,
+  shareOf,
+} from "../evaluation/metrics/share.ts";
 import { countParameters } from "../models/registry.ts";
 import { markdownText, oneLine, printable, printableJson } from "../printable.ts";
 import { VERSION } from "../version.ts";

@@ -4,13 +4,13 @@
  */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ConfigError } from "../errors.ts";
-import type { LoadedModel } from "../evaluation/load-model.ts";
+import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
 import { encodeGeometry } from "../formats/preprocessing-metadata.ts";
 import { ModelProtoSchema, StringStringEntryProtoSchema } from "../graph/generated/onnx_pb.ts";
 import { create } from "@bufbuild/protobuf";
 import { deployedProgram } from "../models/deploy.ts";
 import { dynamicBatch } from "./dynamic-batch.ts";
-import { withPreprocessing } from "./preprocessing.ts";
+import { withPreprocessing } from "./preprocessing-graph.ts";
 
 /** The operations that are written are those of opsets 18 to 20; the later ones did not change what they do. */
 export const OPSETS = [20, 21, 22, 23] as const;

@@ -1,10 +1,10 @@
-/** Whether a file that prepares images itself (preprocessing.ts) answers whole images as the model does after evaluation's preparation. */
+/** Whether a file that prepares images itself (preprocessing-graph.ts) answers whole images as the model does after evaluation's preparation. */
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { writePlanar } from "../augmentation/rgb-image.ts";
 import { evaluationTransform } from "../augmentation/preprocessing.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import { DeitError } from "../errors.ts";
-import type { LoadedModel } from "../evaluation/load-model.ts";
+import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
 import { createRandom } from "../random.ts";
 import type { Answers, Comparison } from "./check.ts";
 import { answersOfModel, compare } from "./check.ts";

@@ -1,7 +1,7 @@
 /** The int8 form of an exported model: ranges from images, or found anew in every run where there are none. */
 import { Tensor } from "onnxruntime-node";
 import type { Dataset } from "../data/dataset.ts";
-import type { LoadedModel } from "../evaluation/load-model.ts";
+import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
 import { calibrate } from "../interop/calibrate.ts";
 import { toInt8 } from "../interop/quantize.ts";
 import { batchesOf, takeSample } from "./sample.ts";

@@ -3,12 +3,12 @@ import type { Preprocessing } from "../augmentation/preprocessing.ts";
 import { evaluationTransform } from "../augmentation/preprocessing.ts";
 import type { RgbImage } from "../augmentation/rgb-image.ts";
 import { readPlanar } from "../augmentation/rgb-image.ts";
-import { workerPool } from "../data/loader-pool.ts";
-import { createLoader } from "../data/loader.ts";
-import { createPlan } from "../data/plan.ts";
+import { workerPool } from "../data/loading/loader-pool.ts";
+import { createLoader } from "../data/loading/loader.ts";
+import { createPlan } from "../data/loading/epoch-plan.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { takeSubset } from "../data/subset.ts";
-import { workersFor } from "../data/workers.ts";
+import { workersFor } from "../data/loading/workers.ts";
 import { DataError } from "../errors.ts";
 import { createRandom } from "../random.ts";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { timmConfig } from "../formats/huggingface.ts";
 import { writeCheckpoint } from "../formats/safetensors-file.ts";
-import type { LoadedModel } from "../evaluation/load-model.ts";
+import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
 import { classNames, huggingFaceContents, ownContent, settingsText, WEIGHTS } from "./contents.ts";
 import { timmModel } from "./timm.ts";
 

@@ -6,7 +6,7 @@ import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DataError, FormatError } from "../errors.ts";
-import { foreignFile } from "./foreign-file.ts";
+import { foreignFile } from "./describe-unknown-file.ts";
 import { openSafetensors } from "./safetensors-file.ts";
 import { readShardIndex } from "./shard-index.ts";
 import type { TensorFile, TensorInfo } from "./tensor-source.ts";

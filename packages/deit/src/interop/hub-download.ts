@@ -1,15 +1,15 @@
 /**
  * A model of the Hugging Face Hub, downloaded into its cache as Python's programs do it: blobs/ by hash, snapshots/ by commit,
- * refs/ by name. @huggingface/hub asks the Hub and lays out the cache; the bytes come by download.ts, which goes on where
+ * refs/ by name. @huggingface/hub asks the Hub and lays out the cache; the bytes come by download-file.ts, which goes on where
  * an attempt stopped and checks what came.
  */
 import { mkdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { downloadFileToCacheDir, modelInfo, pathsInfo } from "@huggingface/hub";
 import type { PathInfo } from "@huggingface/hub";
-import { cacheFailure } from "../data/cache-folder.ts";
-import type { ProgressListener } from "../data/download.ts";
-import { download, explain, networkAdvice, SILENCE } from "../data/download.ts";
+import { cacheFailure } from "../data/download/cache-folder.ts";
+import type { ProgressListener } from "../data/download/download-file.ts";
+import { download, explain, networkAdvice, SILENCE } from "../data/download/download-file.ts";
 import { withLock } from "../data/lock.ts";
 import { DataError, DeitError } from "../errors.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";

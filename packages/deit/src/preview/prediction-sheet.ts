@@ -1,6 +1,6 @@
 /** A contact sheet of images with what a model says of them. Images are read one at a time, and again: none is kept. */
 import type { OverlayOptions } from "sharp";
-import { readNamedImage } from "../data/named-image.ts";
+import { readNamedImage } from "../data/decoding/named-image.ts";
 import {
   checkSheetFile,
   fitted,

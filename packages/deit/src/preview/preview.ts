@@ -12,14 +12,14 @@ import type { RgbImage } from "../augmentation/rgb-image.ts";
 import { readPlanar } from "../augmentation/rgb-image.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import type { Transform } from "../augmentation/transform.ts";
-import { makeBatch } from "../data/batch.ts";
+import { makeBatch } from "../data/loading/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
-import type { PlannedSample } from "../data/plan.ts";
-import { planBatches, sampleRandom } from "../data/plan.ts";
+import type { PlannedSample } from "../data/loading/epoch-plan.ts";
+import { planBatches, sampleRandom } from "../data/loading/epoch-plan.ts";
 import { ConfigError } from "../errors.ts";
-import { mixesOf } from "../training/feeds.ts";
+import { mixesOf } from "../training/loop/step-feeds.ts";
 import type { ImagePlan } from "../training/plan.ts";
-import { binarise, smoothTargets } from "../training/feeds.ts";
+import { binarise, smoothTargets } from "../training/loop/step-feeds.ts";
 
 /** An image on its way to the model. */
 export interface Stage {
@@ -186,7 +186,7 @@ function describeMix(mix: Mix | undefined): string {
   return mix.box ? `CutMix ${mix.box.width}×${mix.box.height}` : `Mixup ${mix.lambda.toFixed(2)}`;
 }
 
-/** Normalised and erased, planar [3, H, W]: what the program makes of bytes and codes (training/pixels.ts). */
+/** Normalised and erased, planar [3, H, W]: what the program makes of bytes and codes (training/loop/pixels.ts). */
 export function modelInput(
   { image, codes }: { image: RgbImage; codes?: Uint8Array | undefined },
   { mean, std }: Normalisation,

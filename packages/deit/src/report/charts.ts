@@ -1,11 +1,11 @@
 /** The charts of a report. Titles and keys are the page's: they wrap on a phone, where a chart only shrinks. */
-import type { Calibration } from "../evaluation/calibration.ts";
+import type { Calibration } from "../evaluation/metrics/calibration.ts";
 import type { Format } from "../figures/axis.ts";
 import { numberAxis, percentLabel } from "../figures/axis.ts";
 import { drawChart } from "../figures/chart.ts";
 import { colour } from "../figures/colours.ts";
 import { bars, dots, line, segments } from "../figures/marks.ts";
-import type { EpochRecord } from "../training/run-log.ts";
+import type { EpochRecord } from "../training/run/run-log.ts";
 import { percent, short } from "./format.ts";
 
 /** A line over epochs. */

@@ -5,8 +5,8 @@ import {
   confusionMatrix,
   macroScores,
   mostConfused,
-} from "../evaluation/confusion.ts";
-import type { ClassPairs, Confusion } from "../evaluation/confusion.ts";
+} from "../evaluation/metrics/confusion-counts.ts";
+import type { ClassPairs, Confusion } from "../evaluation/metrics/confusion-counts.ts";
 import { classTable, SCORES_EXPLAINED } from "../figures/class-table.ts";
 import { counted, integer, percent } from "./format.ts";
 import { html, middleCut } from "../figures/html.ts";

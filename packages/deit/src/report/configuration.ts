@@ -1,7 +1,7 @@
 /** A run's options beside their defaults, and the commands that make the run again. */
 import { infoOf, OPTION_GROUPS } from "../config/option.ts";
 import { TRAIN_OPTION_NAMES, trainSchema } from "../config/schema.ts";
-import type { RunArgs, RunSession } from "../training/run-folder.ts";
+import type { RunArgs, RunSession } from "../training/run/run-folder.ts";
 import { short } from "./format.ts";
 
 /** An option as the page shows it. */

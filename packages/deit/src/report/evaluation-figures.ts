@@ -1,5 +1,5 @@
 /** Figures of an evaluation: what confidence is worth, and accuracy beside accuracy. */
-import type { Calibration } from "../evaluation/calibration.ts";
+import type { Calibration } from "../evaluation/metrics/calibration.ts";
 import type { CheckpointReport } from "../evaluation/checkpoint-report.ts";
 import { nameAxis, numberAxis, percentLabel } from "../figures/axis.ts";
 import type { Chart } from "../figures/chart.ts";

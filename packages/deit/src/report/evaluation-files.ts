@@ -1,11 +1,11 @@
 /** What `deit eval --out DIR` writes: results, every answer, confusions and classes as tables, figures, and one page. */
-import type { ImageAnswers } from "../evaluation/answer-sheet.ts";
-import { HEADS, mainAnswers } from "../evaluation/answer-sheet.ts";
-import { calibrate } from "../evaluation/calibration.ts";
-import { confusionMatrix, mostConfused } from "../evaluation/confusion.ts";
+import type { ImageAnswers } from "../evaluation/metrics/answer-sheet.ts";
+import { HEADS, mainAnswers } from "../evaluation/metrics/answer-sheet.ts";
+import { calibrate } from "../evaluation/metrics/calibration.ts";
+import { confusionMatrix, mostConfused } from "../evaluation/metrics/confusion-counts.ts";
 import { evaluationDocument } from "../evaluation/evaluation-document.ts";
 import type { MeasuredCheckpoint, MeasuredCheckpoints } from "../evaluation/measure-checkpoints.ts";
-import { countOf, shareOf } from "../evaluation/share.ts";
+import { countOf, shareOf } from "../evaluation/metrics/share.ts";
 import { confusionChart, LARGEST_MATRIX } from "../figures/confusion.ts";
 import type { Chart } from "../figures/chart.ts";
 import type { PageSection, PageTable } from "../figures/page.ts";

@@ -10,18 +10,18 @@ import type { ImageCheck } from "../data/check-images.ts";
 import { checkImages } from "../data/check-images.ts";
 import { openDatasets } from "../data/open.ts";
 import { DataError } from "../errors.ts";
-import type { HeadAnswers, ImageAnswers } from "../evaluation/answer-sheet.ts";
-import { AnswerSheet, mainAnswers } from "../evaluation/answer-sheet.ts";
+import type { HeadAnswers, ImageAnswers } from "../evaluation/metrics/answer-sheet.ts";
+import { AnswerSheet, mainAnswers } from "../evaluation/metrics/answer-sheet.ts";
 import { classifierOf } from "../evaluation/classifier.ts";
-import { loadModel } from "../evaluation/load-model.ts";
-import type { LoadedModel } from "../evaluation/load-model.ts";
+import { loadModel } from "../evaluation/checkpoints/load-model.ts";
+import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
 import type { EvaluateHooks } from "../evaluation/logits.ts";
-import { EvaluationMeter, labelledRows } from "../evaluation/metrics.ts";
-import type { EvaluationMetrics } from "../evaluation/metrics.ts";
+import { EvaluationMeter, labelledRows } from "../evaluation/metrics/metrics.ts";
+import type { EvaluationMetrics } from "../evaluation/metrics/metrics.ts";
 import type { DeviceName } from "../runtime/runtime.ts";
-import type { Selection } from "../evaluation/share.ts";
-import { readSelection } from "../training/run-selection.ts";
-import { readRecordedImages } from "../training/run-record.ts";
+import type { Selection } from "../evaluation/metrics/share.ts";
+import { readSelection } from "../training/run/run-selection.ts";
+import { readRecordedImages } from "../training/run/run-record.ts";
 
 /** The answers to n images, of the head that the model is judged by. */
 export type Answers = Pick<ImageAnswers, "images" | "labels"> & HeadAnswers;

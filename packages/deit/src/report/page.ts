@@ -1,11 +1,11 @@
 /**
  * The page itself: one HTML document with everything in it.
  */
-import type { Calibration } from "../evaluation/calibration.ts";
-import { classResults, macroScores } from "../evaluation/confusion.ts";
-import { countOf, describeSelection, intervalText, shareOf } from "../evaluation/share.ts";
-import type { RunRecord } from "../training/run-folder.ts";
-import type { EpochRecord } from "../training/run-log.ts";
+import type { Calibration } from "../evaluation/metrics/calibration.ts";
+import { classResults, macroScores } from "../evaluation/metrics/confusion-counts.ts";
+import { countOf, describeSelection, intervalText, shareOf } from "../evaluation/metrics/share.ts";
+import type { RunRecord } from "../training/run/run-folder.ts";
+import type { EpochRecord } from "../training/run/run-log.ts";
 import type { Series } from "./charts.ts";
 import { classesSection, nameOf } from "./classes.ts";
 import type { Example } from "./examples.ts";
@@ -14,7 +14,7 @@ import { counted, duration, integer, percent, short } from "./format.ts";
 import { Html, html } from "../figures/html.ts";
 import { htmlDocument } from "../figures/page.ts";
 import { wrongImages } from "../figures/wrong-images.ts";
-import type { WrongImage } from "../evaluation/wrong-images.ts";
+import type { WrongImage } from "../evaluation/metrics/wrong-images.ts";
 import type { Measured } from "./measure.ts";
 import { dataSection } from "./data-section.ts";
 import { runSection } from "./run-section.ts";

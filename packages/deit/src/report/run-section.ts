@@ -1,5 +1,5 @@
 /** The page's part on the run itself: how to make it again, its options, where it ran. */
-import type { RunRecord, RunSession } from "../training/run-folder.ts";
+import type { RunRecord, RunSession } from "../training/run/run-folder.ts";
 import type { OptionRow } from "./configuration.ts";
 import { optionRows, startCommand } from "./configuration.ts";
 import { counted } from "./format.ts";

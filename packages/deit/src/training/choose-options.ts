@@ -14,13 +14,13 @@ import type { TrainInput } from "../config/schema.ts";
 import type { GivenImages } from "../data/open.ts";
 import { surveyImages } from "../data/survey.ts";
 import { ConfigError } from "../errors.ts";
-import { openCheckpoint } from "../evaluation/checkpoint.ts";
+import { openCheckpoint } from "../evaluation/checkpoints/checkpoint.ts";
 import { inputSizeOf } from "../models/model.ts";
 import { createModel } from "../models/registry.ts";
 import { defaultCheckpoint, fetchSilently } from "./default-checkpoint.ts";
 import type { FetchCheckpoint } from "./default-checkpoint.ts";
-import { freeRunFolder } from "./free-run-folder.ts";
-import { isRunFolder, readRun, RUN_FILES } from "./run-folder.ts";
+import { freeRunFolder } from "./run/free-run-folder.ts";
+import { isRunFolder, readRun, RUN_FILES } from "./run/run-folder.ts";
 
 /** Options with where each comes from, and what was chosen. */
 export interface ChosenOptions extends ResolvedOptions {

@@ -1,5 +1,5 @@
 /** What a fine-tuning starts from when nothing is named: DeiT-Ti, from wherever it is or can be had. */
-import { locateCheckpoint, pretrainedPlace } from "../evaluation/locate-checkpoint.ts";
+import { locateCheckpoint, pretrainedPlace } from "../evaluation/checkpoints/locate-checkpoint.ts";
 import { PRETRAINED } from "../models/pretrained.ts";
 
 const MODEL = "deit_tiny_patch16_224";

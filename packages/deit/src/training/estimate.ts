@@ -1,18 +1,18 @@
 /** What a run will take on this machine, from a few of its real steps. */
-import type { Loader } from "../data/loader.ts";
+import type { Loader } from "../data/loading/loader.ts";
 import type { Precision } from "../graph/precision.ts";
 import type { GivenParts } from "./given-parts.ts";
 import { initialVectors } from "../nn/parameters.ts";
 import { createRandom } from "../random.ts";
-import { batchFeeds, hyperFeeds } from "./feeds.ts";
-import { loadPrograms } from "./load-programs.ts";
-import { planMemory, withMemoryAdvice } from "./memory.ts";
+import { batchFeeds, hyperFeeds } from "./loop/step-feeds.ts";
+import { loadPrograms } from "./loop/load-programs.ts";
+import { planMemory, withMemoryAdvice } from "./memory-needs.ts";
 import type { TrainingPlan } from "./plan.ts";
 import { prepare } from "./prepare.ts";
-import { clearGradients, restoreProgress } from "./progress.ts";
-import { trainingState } from "./program.ts";
-import { withAnswers } from "./teacher-answers.ts";
-import { inGroups, runSteps } from "./step-groups.ts";
+import { clearGradients, restoreProgress } from "./loop/run-progress.ts";
+import { trainingState } from "./loop/training-programs.ts";
+import { withAnswers } from "./loop/teacher-answers.ts";
+import { inGroups, runSteps } from "./loop/step-groups.ts";
 
 export interface Estimate {
   readonly model: string;

@@ -3,30 +3,30 @@
  * come from, what executes programs, or where the run is kept, and so is the same in Node and in a browser.
  */
 import type { Dataset } from "../data/dataset.ts";
-import { planBatches } from "../data/plan.ts";
+import { planBatches } from "../data/loading/epoch-plan.ts";
 import type { Teacher } from "../distillation/teacher-program.ts";
 import type { Metrics } from "../evaluation/own-metrics.ts";
 import { checkMetricNames } from "../evaluation/own-metrics.ts";
-import type { Selection } from "../evaluation/share.ts";
+import type { Selection } from "../evaluation/metrics/share.ts";
 import type { Model } from "../models/registry.ts";
 import type { Layout } from "../nn/parameters.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import type { TrainEvent } from "./events.ts";
-import { loadPrograms } from "./load-programs.ts";
-import type { RunLoaders } from "./loaders.ts";
-import { runEpochs } from "./loop.ts";
-import { memoryWarning, planMemory, withMemoryAdvice } from "./memory.ts";
+import type { TrainEvent } from "./loop/events.ts";
+import { loadPrograms } from "./loop/load-programs.ts";
+import type { RunLoaders } from "./loop/loaders.ts";
+import { runEpochs } from "./loop/loop.ts";
+import { memoryWarning, planMemory, withMemoryAdvice } from "./memory-needs.ts";
 import type { TrainingPlan } from "./plan.ts";
-import type { EpochResult, SelectionRule } from "./results.ts";
-import { epochResults, selectionOf, selectionRule } from "./results.ts";
-import type { Progress } from "./progress.ts";
-import { clearGradients, restoreProgress } from "./progress.ts";
-import type { ModelOwner } from "./run-models.ts";
-import { repairModels } from "./run-models.ts";
-import type { RunStore } from "./run-store.ts";
+import type { EpochResult, SelectionRule } from "./run/best-epoch.ts";
+import { epochResults, selectionOf, selectionRule } from "./run/best-epoch.ts";
+import type { Progress } from "./loop/run-progress.ts";
+import { clearGradients, restoreProgress } from "./loop/run-progress.ts";
+import type { ModelOwner } from "./run/run-models.ts";
+import { repairModels } from "./run/run-models.ts";
+import type { RunStore } from "./run/run-store.ts";
 import { classWeightsOf } from "./task.ts";
-import type { AnswerCache } from "./teacher-answers.ts";
+import type { AnswerCache } from "./loop/teacher-answers.ts";
 import { shellWord } from "../printable.ts";
 
 export interface TrainHooks {

@@ -1,5 +1,5 @@
 /** What code gives a run as values, where the command line gives names: images, a transform, a teacher, metrics. */
-import type { ImageTransform } from "../data/batch.ts";
+import type { ImageTransform } from "../data/loading/batch.ts";
 import type { GivenImages } from "../data/open.ts";
 import type { TeacherFunction } from "../distillation/teacher-function.ts";
 import type { Metrics } from "../evaluation/own-metrics.ts";

@@ -2,7 +2,7 @@
 import { completePreprocessing, mergePreprocessing } from "../augmentation/preprocessing.ts";
 import { DEIT_PREPROCESSING } from "../augmentation/preprocessing.ts";
 import { CheckpointError, ConfigError, FormatError } from "../errors.ts";
-import type { LoadedModel } from "../evaluation/load-model.ts";
+import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
 import { architectureOf, describeForeign } from "../formats/architecture.ts";
 import { timmView } from "../formats/key-maps.ts";
 import type { ModelMetadata } from "../formats/model-metadata.ts";

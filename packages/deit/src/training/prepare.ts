@@ -1,10 +1,10 @@
 /** What training and estimates begin with: a plan's images, model, teacher, device and loaders. */
 import type { Dataset } from "../data/dataset.ts";
-import { workerPool } from "../data/loader-pool.ts";
+import { workerPool } from "../data/loading/loader-pool.ts";
 import type { OpenedDatasets } from "../data/open.ts";
 import { openDatasets } from "../data/open.ts";
-import { planBatches } from "../data/plan.ts";
-import { workersFor } from "../data/workers.ts";
+import { planBatches } from "../data/loading/epoch-plan.ts";
+import { workersFor } from "../data/loading/workers.ts";
 import { FUNCTION, functionTeacher, requireTeacher } from "../distillation/teacher-function.ts";
 import { openTeacher } from "../distillation/teacher.ts";
 import type { Teacher } from "../distillation/teacher-program.ts";
@@ -16,13 +16,13 @@ import type { Layout } from "../nn/parameters.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { createRuntime } from "../runtime/node.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import type { RunLoaders } from "./loaders.ts";
-import { createLoaders } from "./loaders.ts";
+import type { RunLoaders } from "./loop/loaders.ts";
+import { createLoaders } from "./loop/loaders.ts";
 import type { GivenParts } from "./given-parts.ts";
 import type { TrainingPlan } from "./plan.ts";
-import { imagesToResume } from "./run-record.ts";
-import { choosePrecision, optimizerIn } from "./precision.ts";
-import { seenBefore } from "./seen-before.ts";
+import { imagesToResume } from "./run/run-record.ts";
+import { choosePrecision, optimizerIn } from "./choose-precision.ts";
+import { seenBefore } from "./run/seen-before.ts";
 
 export interface Prepared extends AsyncDisposable {
   /** All images by part. */

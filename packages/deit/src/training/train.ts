@@ -3,25 +3,25 @@
  * to `fit`. Node only.
  */
 import { freeMemory } from "../runtime/free-memory.ts";
-import { openCheckpoint } from "../evaluation/checkpoint.ts";
+import { openCheckpoint } from "../evaluation/checkpoints/checkpoint.ts";
 import { checkMetricNames } from "../evaluation/own-metrics.ts";
 import type { Model } from "../models/registry.ts";
 import type { Layout } from "../nn/parameters.ts";
 import { VERSION } from "../version.ts";
-import { openAnswerCache } from "./answer-cache.ts";
+import { openAnswerCache } from "./loop/answer-cache.ts";
 import type { TrainHooks, TrainResult } from "./fit.ts";
 import { fit } from "./fit.ts";
 import type { GivenParts } from "./given-parts.ts";
 import { initialWeights } from "./initial-weights.ts";
 import type { TrainingPlan } from "./plan.ts";
 import { prepare } from "./prepare.ts";
-import { selectionRule } from "./results.ts";
-import { isRunFolder, openRunFolder } from "./run-folder.ts";
-import { programForm } from "./run-record.ts";
-import { SAME_TRAINING } from "./same-options.ts";
+import { selectionRule } from "./run/best-epoch.ts";
+import { isRunFolder, openRunFolder } from "./run/run-folder.ts";
+import { programForm } from "./run/run-record.ts";
+import { SAME_TRAINING } from "./run/same-options.ts";
 
-export type { TrainEvent } from "./events.ts";
-export { InterruptedError, NonFiniteError } from "./events.ts";
+export type { TrainEvent } from "./loop/events.ts";
+export { InterruptedError, NonFiniteError } from "./loop/events.ts";
 export { estimate } from "./estimate.ts";
 export type { Estimate } from "./estimate.ts";
 export type { TrainHooks, TrainResult } from "./fit.ts";

@@ -8,7 +8,7 @@ import { estimate, resume, train } from "../../src/api/train.ts";
 import type { TrainRequest } from "../../src/api/train.ts";
 import type { TeacherImages } from "../../src/distillation/teacher-function.ts";
 import type { Answers } from "../../src/evaluation/own-metrics.ts";
-import { readRun } from "../../src/training/run-folder.ts";
+import { readRun } from "../../src/training/run/run-folder.ts";
 import type { TrainEvent } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { writePhotos } from "../training/photos.ts";

@@ -1,6 +1,6 @@
 /**
  * Mixup and CutMix against timm's with the same draws (recorded by tests/golden/mixup/record.py), and the statistics of
- * their own draws. How the program mixes pixels: tests/training/pixels.test.ts.
+ * their own draws. How the program mixes pixels: tests/training/loop/pixels.test.ts.
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -12,8 +12,8 @@ import { input } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import type { Random } from "../../src/random.ts";
 import { createRandom } from "../../src/random.ts";
-import { preparePixels } from "../../src/training/pixels.ts";
-import { smoothTargets } from "../../src/training/feeds.ts";
+import { preparePixels } from "../../src/training/loop/pixels.ts";
+import { smoothTargets } from "../../src/training/loop/step-feeds.ts";
 import { expectClose } from "../graph/compare.ts";
 import type { PackedTensor } from "../helpers/seeded.ts";
 import { seededTensor, unpack } from "../helpers/seeded.ts";

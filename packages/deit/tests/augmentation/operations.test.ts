@@ -14,7 +14,7 @@ import {
   solarizeAdd,
 } from "../../src/augmentation/intensity.ts";
 import type { RgbImage } from "../../src/augmentation/rgb-image.ts";
-import { readImageFile } from "../../src/data/decode.ts";
+import { readImageFile } from "../../src/data/decoding/decode.ts";
 import golden from "../golden/augmentation/operations.json" with { type: "json" };
 import real from "../golden/augmentation/images.json" with { type: "json" };
 import { generate, type Kind, sha } from "./generated.ts";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { duration, facts, integer, mebibytes, short, table } from "../../src/cli/format.ts";
+import { duration, facts, integer, mebibytes, short, table } from "../../src/cli/views/text-format.ts";
 
 it.each([
   [0.04, "0.0 s"],

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadLab } from "../../src/cli/lab.ts";
-import { createProgram } from "../../src/cli/program.ts";
+import { createProgram } from "../../src/cli/command-tree.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { graphFile } from "../helpers/onnx-graph.ts";
 import { runCommand } from "./run-command.ts";

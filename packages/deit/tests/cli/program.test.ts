@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { coloursFor } from "../../src/cli/output.ts";
-import { normaliseFlags } from "../../src/cli/program.ts";
+import { normaliseFlags } from "../../src/cli/command-tree.ts";
 
 it("flags may be spelt in three ways, values are left alone", () => {
   const words = [

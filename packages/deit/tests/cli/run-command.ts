@@ -1,6 +1,6 @@
 /** The command line in this process. */
 import { vi } from "vitest";
-import { run } from "../../src/cli/run.ts";
+import { run } from "../../src/cli/invocation.ts";
 
 export interface Outcome {
   readonly code: number;

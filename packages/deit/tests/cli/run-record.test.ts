@@ -2,8 +2,8 @@
 import { copyFile, cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { readRun } from "../../src/training/run-folder.ts";
-import { readRecordedImages } from "../../src/training/run-record.ts";
+import { readRun } from "../../src/training/run/run-folder.ts";
+import { readRecordedImages } from "../../src/training/run/run-record.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { tinyRun, train, writePhotos } from "../training/photos.ts";
 import { runCommand } from "./run-command.ts";

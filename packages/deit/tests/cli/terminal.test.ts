@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
-import { readState } from "../../src/training/run-state-file.ts";
+import { readState } from "../../src/training/run/run-state-file.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { writePhotos } from "../training/photos.ts";
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createOutput } from "../../src/cli/output.ts";
-import { createProgress, rateMeter } from "../../src/cli/progress.ts";
-import { trainingView } from "../../src/cli/training-view.ts";
+import { createProgress, rateMeter } from "../../src/cli/views/progress-line.ts";
+import { trainingView } from "../../src/cli/views/training-view.ts";
 
 afterEach(() => {
   vi.useRealTimers();

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { openTeacher } from "../../src/distillation/teacher.ts";
-import { loadModel } from "../../src/evaluation/load-model.ts";
+import { loadModel } from "../../src/evaluation/checkpoints/load-model.ts";
 import { readCheckpoint } from "../../src/formats/safetensors-file.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { writeRandomModel } from "../helpers/random-model.ts";

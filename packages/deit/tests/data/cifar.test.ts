@@ -8,7 +8,7 @@ import { packSheet, parseSheetLabels, PIXEL_BYTES } from "../../src/data/cifar.t
 import { openDataset } from "../../src/data/dataset.ts";
 import { locateDataset } from "../../src/data/locate.ts";
 import { openDatasets } from "../../src/data/open.ts";
-import { pulledDataset } from "../../src/data/pull.ts";
+import { pulledDataset } from "../../src/data/download/download-dataset.ts";
 import { DataError } from "../../src/errors.ts";
 import { generate } from "../augmentation/generated.ts";
 import { writeCifar } from "./cifar-files.ts";

@@ -5,10 +5,10 @@ import { createServer } from "node:http";
 import { gzipSync } from "node:zlib";
 import { packTar } from "modern-tar";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { PullRecipe } from "../../src/data/pull-origins.ts";
-import { archiveOrigin } from "../../src/data/pull-origins.ts";
-import { pullRecipe } from "../../src/data/pull.ts";
-import { pullWeights } from "../../src/data/pull-weights.ts";
+import type { PullRecipe } from "../../src/data/download/origins.ts";
+import { archiveOrigin } from "../../src/data/download/origins.ts";
+import { pullRecipe } from "../../src/data/download/download-dataset.ts";
+import { pullWeights } from "../../src/data/download/download-weights.ts";
 import { DataError } from "../../src/errors.ts";
 import { canMountSmallDisk, mountSmallDisk } from "../formats/small-disk.ts";
 

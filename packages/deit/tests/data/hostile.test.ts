@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { describe, expect, it } from "vitest";
 import { KINDS, stress } from "../../../../scripts/stress-data.ts";
-import { decodeImage } from "../../src/data/decode.ts";
+import { decodeImage } from "../../src/data/decoding/decode.ts";
 import { openDatasets } from "../../src/data/open.ts";
 import { DataError } from "../../src/errors.ts";
 import { image, temporaryFolder, writeClasses, writeImage, writeText } from "./temporary.ts";

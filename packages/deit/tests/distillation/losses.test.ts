@@ -10,7 +10,7 @@ import { input } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import { compile } from "../../src/graph/program.ts";
 import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
-import { smoothTargets } from "../../src/training/feeds.ts";
+import { smoothTargets } from "../../src/training/loop/step-feeds.ts";
 import { expectClose } from "../graph/compare.ts";
 import { devices, sharedRuntime } from "../helpers/devices.ts";
 import type { PackedTensor } from "../helpers/seeded.ts";

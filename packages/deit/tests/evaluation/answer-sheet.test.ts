@@ -1,6 +1,6 @@
 /** What is kept of a pass over images. */
 import { expect, test } from "vitest";
-import { AnswerSheet, mainAnswers } from "../../src/evaluation/answer-sheet.ts";
+import { AnswerSheet, mainAnswers } from "../../src/evaluation/metrics/answer-sheet.ts";
 
 const logits = (...rows: number[][]): Float32Array => Float32Array.from(rows.flat());
 

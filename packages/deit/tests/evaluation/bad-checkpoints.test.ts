@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { DeitError } from "../../src/errors.ts";
-import { openCheckpoint } from "../../src/evaluation/checkpoint.ts";
+import { openCheckpoint } from "../../src/evaluation/checkpoints/checkpoint.ts";
 import { openClassifier } from "../../src/evaluation/classifier.ts";
 import { fromFloat32, serializeSafetensors } from "../../src/formats/safetensors.ts";
 import { openTensorFile } from "../../src/formats/tensor-file.ts";

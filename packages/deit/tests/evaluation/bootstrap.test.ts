@@ -1,6 +1,6 @@
 /** Intervals of shares, against what is known of the binomial distribution. */
 import { expect, test } from "vitest";
-import { differenceInterval, intervalOf, resampleShares } from "../../src/evaluation/bootstrap.ts";
+import { differenceInterval, intervalOf, resampleShares } from "../../src/evaluation/metrics/bootstrap.ts";
 
 const first = (n: number): number[] => [...Array(n).keys()];
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { calibrate } from "../../src/evaluation/calibration.ts";
+import { calibrate } from "../../src/evaluation/metrics/calibration.ts";
 import { createRandom } from "../../src/random.ts";
 
 test("ECE by hand", () => {

@@ -5,9 +5,9 @@ import {
   confusionMatrix,
   macroScores,
   mostConfused,
-} from "../../src/evaluation/confusion.ts";
-import { answerOf } from "../../src/evaluation/metrics.ts";
-import { wrongImages } from "../../src/evaluation/wrong-images.ts";
+} from "../../src/evaluation/metrics/confusion-counts.ts";
+import { answerOf } from "../../src/evaluation/metrics/metrics.ts";
+import { wrongImages } from "../../src/evaluation/metrics/wrong-images.ts";
 import { createRandom } from "../../src/random.ts";
 
 //                              cat cat cat cat dog dog  ox

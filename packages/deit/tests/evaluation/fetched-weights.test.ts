@@ -4,8 +4,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { pulledWeightsFile } from "../../src/data/pull-weights.ts";
-import { locateCheckpoint } from "../../src/evaluation/locate-checkpoint.ts";
+import { pulledWeightsFile } from "../../src/data/download/download-weights.ts";
+import { locateCheckpoint } from "../../src/evaluation/checkpoints/locate-checkpoint.ts";
 import { fromFloat32, serializeSafetensors } from "../../src/formats/safetensors.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 

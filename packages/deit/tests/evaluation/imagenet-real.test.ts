@@ -2,8 +2,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ImageNetRealMeter, readRealLabels } from "../../src/evaluation/imagenet-real.ts";
-import { labelledRows } from "../../src/evaluation/metrics.ts";
+import { ImageNetRealMeter, readRealLabels } from "../../src/evaluation/metrics/imagenet-real.ts";
+import { labelledRows } from "../../src/evaluation/metrics/metrics.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 
 test("labels are found by the number in an image's name", async () => {

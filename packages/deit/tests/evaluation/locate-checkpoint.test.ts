@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { locateCheckpoint } from "../../src/evaluation/locate-checkpoint.ts";
+import { locateCheckpoint } from "../../src/evaluation/checkpoints/locate-checkpoint.ts";
 import { hubCacheFolder, parseHubId } from "../../src/interop/hub-cache.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 

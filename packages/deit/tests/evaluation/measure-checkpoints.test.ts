@@ -3,13 +3,13 @@ import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { writeEvaluation } from "../../src/report/evaluation-files.ts";
-import { describeComparison, describeReport } from "../../src/cli/evaluation-view.ts";
-import { mainAnswers } from "../../src/evaluation/answer-sheet.ts";
+import { describeComparison, describeReport } from "../../src/cli/views/evaluation-view.ts";
+import { mainAnswers } from "../../src/evaluation/metrics/answer-sheet.ts";
 import type { EvaluateEvent } from "../../src/evaluation/logits.ts";
 import { evaluationDocument } from "../../src/evaluation/evaluation-document.ts";
 import type { MeasureCheckpointsOptions } from "../../src/evaluation/measure-checkpoints.ts";
 import { comparisonReport, measureCheckpoints } from "../../src/evaluation/measure-checkpoints.ts";
-import { shareOf, shareReport } from "../../src/evaluation/share.ts";
+import { shareOf, shareReport } from "../../src/evaluation/metrics/share.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { writeRandomModel } from "../helpers/random-model.ts";
 import { CLASSES, writePhotos } from "../training/photos.ts";

@@ -7,7 +7,7 @@ import {
   jointLogits,
   softmax,
   topPredictions,
-} from "../../src/evaluation/metrics.ts";
+} from "../../src/evaluation/metrics/metrics.ts";
 import { createRandom } from "../../src/random.ts";
 
 const f32 = (...values: number[]): Float32Array => Float32Array.from(values);

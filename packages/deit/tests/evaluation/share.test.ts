@@ -6,7 +6,7 @@ import {
   shareOf,
   shareReport,
   wilsonInterval,
-} from "../../src/evaluation/share.ts";
+} from "../../src/evaluation/metrics/share.ts";
 
 test.each([
   // Newcombe (1998), Table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29

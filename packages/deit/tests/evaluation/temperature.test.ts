@@ -1,7 +1,7 @@
 /** The temperature of least loss, against a search over kept logits. */
 import { expect, test } from "vitest";
-import { calibrate } from "../../src/evaluation/calibration.ts";
-import { TemperatureMeter } from "../../src/evaluation/temperature.ts";
+import { calibrate } from "../../src/evaluation/metrics/calibration.ts";
+import { TemperatureMeter } from "../../src/evaluation/metrics/temperature.ts";
 import { createRandom } from "../../src/random.ts";
 
 /** Logits whose true temperature is `temperature`: labels are drawn from softmax(logits / temperature). */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { evaluateCheckpoint } from "../../src/evaluation/measure-checkpoints.ts";
-import { loadModel } from "../../src/evaluation/load-model.ts";
+import { loadModel } from "../../src/evaluation/checkpoints/load-model.ts";
 import type { Answers, Comparison } from "../../src/export/check.ts";
 import { compare } from "../../src/export/check.ts";
 import type { ExportEvent, ExportOptions, ExportResult } from "../../src/export/export.ts";

@@ -6,8 +6,8 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DeitError } from "../../src/errors.ts";
-import { openCheckpoint } from "../../src/evaluation/checkpoint.ts";
-import { loadModel } from "../../src/evaluation/load-model.ts";
+import { openCheckpoint } from "../../src/evaluation/checkpoints/checkpoint.ts";
+import { loadModel } from "../../src/evaluation/checkpoints/load-model.ts";
 import { huggingFaceConfig, timmConfig } from "../../src/formats/huggingface.ts";
 import { huggingFaceTensors } from "../../src/formats/key-maps.ts";
 import { encodeModelMetadata } from "../../src/formats/model-metadata.ts";
@@ -19,9 +19,9 @@ import { createModel, modelOf } from "../../src/models/registry.ts";
 import { initialVectors, modelLayout, unpackTensors } from "../../src/nn/parameters.ts";
 import type { Random } from "../../src/random.ts";
 import { createRandom } from "../../src/random.ts";
-import { progressOf } from "../../src/training/progress.ts";
-import { encodeState } from "../../src/training/run-state.ts";
-import { readState, readStateHeader } from "../../src/training/run-state-file.ts";
+import { progressOf } from "../../src/training/loop/run-progress.ts";
+import { encodeState } from "../../src/training/run/run-state.ts";
+import { readState, readStateHeader } from "../../src/training/run/run-state-file.ts";
 import { torchFile } from "../helpers/torch-file.ts";
 
 /** A kind of file, whole: its name in the folder, what lies beside it, what reads it. */

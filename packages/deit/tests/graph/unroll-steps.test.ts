@@ -12,8 +12,8 @@ import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
 import { adamW } from "../../src/optim/adamw.ts";
 import { createRandom } from "../../src/random.ts";
 import type { Runtime, TensorData } from "../../src/runtime/runtime.ts";
-import { hyperFeeds } from "../../src/training/feeds.ts";
-import { stepProgram, trainingState } from "../../src/training/program.ts";
+import { hyperFeeds } from "../../src/training/loop/step-feeds.ts";
+import { stepProgram, trainingState } from "../../src/training/loop/training-programs.ts";
 import { classification } from "../../src/training/task.ts";
 import { devices, sharedRuntime } from "../helpers/devices.ts";
 

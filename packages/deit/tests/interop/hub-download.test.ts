@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, readlink, realpath, stat, writeFile } from "n
 import { join } from "node:path";
 import { scanCacheDir } from "@huggingface/hub";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { locateCheckpoint } from "../../src/evaluation/locate-checkpoint.ts";
+import { locateCheckpoint } from "../../src/evaluation/checkpoints/locate-checkpoint.ts";
 import { fromFloat32, serializeSafetensors } from "../../src/formats/safetensors.ts";
 import { openTensorFile } from "../../src/formats/tensor-file.ts";
 import { downloadModel } from "../../src/interop/hub-download.ts";

@@ -14,7 +14,7 @@ const ENTRIES = [
   ["src/models.ts", ["src/models/block.ts", "src/optim/adamw.ts"], ["@bufbuild/protobuf", "zod"], 400],
   [
     "src/web.ts",
-    ["src/training/loop.ts", "src/data/batch.ts", "src/runtime/session-host.ts"],
+    ["src/training/loop/loop.ts", "src/data/loading/batch.ts", "src/runtime/session-host.ts"],
     ["@bufbuild/protobuf", "zod"],
     500,
   ],

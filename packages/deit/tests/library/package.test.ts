@@ -107,7 +107,7 @@ test("the tarball holds plain JavaScript with its declarations, and no sources o
   }
   // Files that are started by their path, not imported.
   for (const file of [
-    "dist/data/loader-worker.js",
+    "dist/data/loading/loader-worker.js",
     "dist/runtime/session-worker.js",
     "dist/runtime/probe-child.js",
     "recipes/quickstart.ts",

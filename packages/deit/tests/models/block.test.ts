@@ -117,7 +117,7 @@ test.each(recordings)("the interpreter's block equals timm's: %s", (name) => {
 });
 
 describe("on the CPU", () => {
-  // A software WebGPU takes ten seconds to compile these shaders; tests/training/program.test.ts has it train.
+  // A software WebGPU takes ten seconds to compile these shaders; tests/training/loop/training-programs.test.ts has it train.
   let runtime: Runtime;
   beforeAll(async () => {
     runtime = await sharedRuntime("cpu");

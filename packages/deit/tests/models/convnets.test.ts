@@ -7,7 +7,7 @@ import { gradient } from "../../src/graph/gradient.ts";
 import { input } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import { compile } from "../../src/graph/program.ts";
-import { loadModel } from "../../src/evaluation/load-model.ts";
+import { loadModel } from "../../src/evaluation/checkpoints/load-model.ts";
 import { deployedProgram } from "../../src/models/deploy.ts";
 import { countParameters, createModel } from "../../src/models/registry.ts";
 import type { Model } from "../../src/models/registry.ts";
@@ -22,7 +22,7 @@ import {
 } from "../../src/nn/parameters.ts";
 import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
 import { createRandom } from "../../src/random.ts";
-import { smoothTargets } from "../../src/training/feeds.ts";
+import { smoothTargets } from "../../src/training/loop/step-feeds.ts";
 import type { Value } from "../../src/graph/graph.ts";
 import { expectClose } from "../graph/compare.ts";
 import { devices, sharedRuntime } from "../helpers/devices.ts";

@@ -8,7 +8,7 @@ import { gradient } from "../../src/graph/gradient.ts";
 import { input } from "../../src/graph/graph.ts";
 import { add, mul } from "../../src/graph/ops.ts";
 import { compile } from "../../src/graph/program.ts";
-import { headOutputs } from "../../src/evaluation/program.ts";
+import { headOutputs } from "../../src/evaluation/evaluation-program.ts";
 import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
 import { createDeit } from "../../src/models/registry.ts";
 import { trainingContext } from "../../src/nn/context.ts";
@@ -23,7 +23,7 @@ import { createRuntime } from "../../src/runtime/node.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import type { PackedTensor } from "../helpers/seeded.ts";
 import { seededImages, seededLabels, seededParameter, seededTensor, unpack } from "../helpers/seeded.ts";
-import { smoothTargets } from "../../src/training/feeds.ts";
+import { smoothTargets } from "../../src/training/loop/step-feeds.ts";
 
 interface Recording {
   readonly batchSize: number;

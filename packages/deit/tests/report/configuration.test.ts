@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { optionRows, shellWord, startCommand } from "../../src/report/configuration.ts";
-import type { RunSession } from "../../src/training/run-folder.ts";
+import type { RunSession } from "../../src/training/run/run-folder.ts";
 
 test("options that differ are shown beside their defaults, in the help's order; unknown ones last", () => {
   const rows = optionRows({

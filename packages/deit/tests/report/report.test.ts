@@ -2,7 +2,7 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test, vi } from "vitest";
-import { run as deit } from "../../src/cli/run.ts";
+import { run as deit } from "../../src/cli/invocation.ts";
 import { evaluateCheckpoint } from "../../src/evaluation/measure-checkpoints.ts";
 import type { TrainInput } from "../../src/config/schema.ts";
 import { createModel } from "../../src/models/registry.ts";
@@ -11,7 +11,7 @@ import { createRandom } from "../../src/random.ts";
 import { present, ACCURACY, LOSS } from "../../src/report/page.ts";
 import { reportRun } from "../../src/report/report.ts";
 import type { ReportResult } from "../../src/report/report.ts";
-import { openRunFolder } from "../../src/training/run-folder.ts";
+import { openRunFolder } from "../../src/training/run/run-folder.ts";
 import { temporaryFolder, writeImage } from "../data/temporary.ts";
 import { tinyRun } from "../training/photos.ts";
 

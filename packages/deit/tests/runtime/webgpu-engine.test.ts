@@ -1,7 +1,7 @@
 /** State on the device: it stays there over steps, and nothing falls back to the CPU in silence. */
 
 import { describe, expect, test } from "vitest";
-import { imagesInput } from "../../src/evaluation/program.ts";
+import { imagesInput } from "../../src/evaluation/evaluation-program.ts";
 import { input } from "../../src/graph/graph.ts";
 import { equal, mul } from "../../src/graph/ops.ts";
 import { compile } from "../../src/graph/program.ts";

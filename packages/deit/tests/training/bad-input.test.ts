@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { openRunFolder } from "../../src/training/run-folder.ts";
+import { openRunFolder } from "../../src/training/run/run-folder.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { canMountSmallDisk, mountSmallDisk } from "../formats/small-disk.ts";
 import type { SmallDisk } from "../formats/small-disk.ts";

@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, expect, test } from "vitest";
-import { readState } from "../../src/training/run-state-file.ts";
+import { readState } from "../../src/training/run/run-state-file.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { writePhotos } from "./photos.ts";
 

@@ -5,12 +5,12 @@ import { expect, test, vi } from "vitest";
 import type { TrainInput } from "../../src/config/schema.ts";
 import { DeviceError } from "../../src/errors.ts";
 import type { Executable } from "../../src/runtime/runtime.ts";
-import { readState } from "../../src/training/run-state-file.ts";
-import * as stepGroups from "../../src/training/step-groups.ts";
+import { readState } from "../../src/training/run/run-state-file.ts";
+import * as stepGroups from "../../src/training/loop/step-groups.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { runContent, tinyRun, train, writePhotos } from "./photos.ts";
 
-vi.mock("../../src/training/step-groups.ts", { spy: true });
+vi.mock("../../src/training/loop/step-groups.ts", { spy: true });
 
 /** Runs as those on WebGPU, whose `failing`th finds no memory, and none of its group after it. */
 function scarce({ run, ...executable }: Executable, failing: number): Executable {
@@ -41,7 +41,7 @@ test("the third of four steps finds no memory: two are counted and saved, and th
     count,
     executable: undefined,
   }));
-  const { runSteps } = await vi.importActual<typeof stepGroups>("../../src/training/step-groups.ts");
+  const { runSteps } = await vi.importActual<typeof stepGroups>("../../src/training/loop/step-groups.ts");
   let batch: Executable | undefined;
   vi.mocked(stepGroups.runSteps).mockImplementation(async (executables, steps, count) => {
     batch ??= scarce(executables.batch, 7);

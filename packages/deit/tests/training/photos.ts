@@ -7,8 +7,8 @@ import { parseTrainOptions } from "../../src/config/resolve.ts";
 import type { TrainInput, TrainOptions } from "../../src/config/schema.ts";
 import { createRandom } from "../../src/random.ts";
 import { planTraining } from "../../src/training/plan.ts";
-import { parseLog } from "../../src/training/run-log.ts";
-import type { EpochRecord } from "../../src/training/run-log.ts";
+import { parseLog } from "../../src/training/run/run-log.ts";
+import type { EpochRecord } from "../../src/training/run/run-log.ts";
 import * as training from "../../src/training/train.ts";
 import type { Estimate, TrainHooks, TrainResult } from "../../src/training/train.ts";
 

@@ -1,5 +1,5 @@
 /** Steps of small models on made-up images: for tests that compare two forms of the same training. */
-import type { ProgramOptions } from "../../src/evaluation/program.ts";
+import type { ProgramOptions } from "../../src/evaluation/evaluation-program.ts";
 import type { ProgramFacts } from "../../src/graph/program.ts";
 import type { Model } from "../../src/models/registry.ts";
 import { createDeit, modelOf } from "../../src/models/registry.ts";
@@ -9,12 +9,12 @@ import type { Layout } from "../../src/nn/parameters.ts";
 import { initialVectors, modelLayout } from "../../src/nn/parameters.ts";
 import { createRandom } from "../../src/random.ts";
 import type { Runtime, TensorData } from "../../src/runtime/runtime.ts";
-import { hyperFeeds } from "../../src/training/feeds.ts";
-import type { TrainingOptions } from "../../src/training/program.ts";
-import { stepProgram, TEACHER_INPUT, trainingState } from "../../src/training/program.ts";
-import { restoreProgress } from "../../src/training/progress.ts";
-import { smoothTargets } from "../../src/training/feeds.ts";
-import { loadStepGroup, runSteps as runTogether } from "../../src/training/step-groups.ts";
+import { hyperFeeds } from "../../src/training/loop/step-feeds.ts";
+import type { TrainingOptions } from "../../src/training/loop/training-programs.ts";
+import { stepProgram, TEACHER_INPUT, trainingState } from "../../src/training/loop/training-programs.ts";
+import { restoreProgress } from "../../src/training/loop/run-progress.ts";
+import { smoothTargets } from "../../src/training/loop/step-feeds.ts";
+import { loadStepGroup, runSteps as runTogether } from "../../src/training/loop/step-groups.ts";
 
 export const BATCH = 4;
 const CLASSES = 3;

@@ -6,7 +6,7 @@ import { input } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import { mixTargets } from "../../src/augmentation/mixup.ts";
 import { classification } from "../../src/training/task.ts";
-import { binarise, smoothTargets } from "../../src/training/feeds.ts";
+import { binarise, smoothTargets } from "../../src/training/loop/step-feeds.ts";
 import { compile } from "../../src/graph/program.ts";
 import { binaryCrossEntropy, softTargetCrossEntropy } from "../../src/nn/losses.ts";
 import { expectClose } from "../graph/compare.ts";

@@ -8,7 +8,7 @@ import { parse } from "yaml";
 import type { TrainInput } from "../../src/config/schema.ts";
 import { evaluateCheckpoint } from "../../src/evaluation/measure-checkpoints.ts";
 import { readCheckpoint } from "../../src/formats/safetensors-file.ts";
-import { readState } from "../../src/training/run-state-file.ts";
+import { readState } from "../../src/training/run/run-state-file.ts";
 import { NonFiniteError } from "../../src/training/train.ts";
 import type { TrainEvent, TrainResult } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";

@@ -4,11 +4,11 @@ import { loadTable } from "../../src/ablation/table.ts";
 import { parseTrainOptions } from "../../../deit/src/config/resolve.ts";
 import type { TrainInput, TrainOptions } from "../../../deit/src/config/schema.ts";
 import { TRAIN_OPTION_NAMES } from "../../../deit/src/config/schema.ts";
-import { planBatches } from "../../../deit/src/data/plan.ts";
+import { planBatches } from "../../../deit/src/data/loading/epoch-plan.ts";
 import type { Program } from "../../../deit/src/graph/program.ts";
 import { buildModel } from "../../../deit/src/models/model-request.ts";
-import { batchFeeds } from "../../../deit/src/training/feeds.ts";
-import { stepProgram } from "../../../deit/src/training/program.ts";
+import { batchFeeds } from "../../../deit/src/training/loop/step-feeds.ts";
+import { stepProgram } from "../../../deit/src/training/loop/training-programs.ts";
 import { planTraining } from "../../../deit/src/training/plan.ts";
 
 const SIZE = [32, 32] as const;

@@ -12,7 +12,7 @@ import { resolveTrainOptions } from "../../../deit/src/config/resolve.ts";
 import type { TrainInput } from "../../../deit/src/config/schema.ts";
 import { ConfigError } from "../../../deit/src/errors.ts";
 import { planTraining } from "../../../deit/src/training/plan.ts";
-import { openRunFolder } from "../../../deit/src/training/run-folder.ts";
+import { openRunFolder } from "../../../deit/src/training/run/run-folder.ts";
 import type { AblationTable } from "../../src/ablation/table.ts";
 import type { EvaluateEvent } from "../../../deit/src/evaluation/logits.ts";
 import { temporaryFolder } from "../../../deit/tests/data/temporary.ts";

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
 import { benchInfer, benchTrain } from "../../src/bench/throughput.ts";
 
-import * as stepGroups from "../../../deit/src/training/step-groups.ts";
+import * as stepGroups from "../../../deit/src/training/loop/step-groups.ts";
 import { temporaryFolder } from "../../../deit/tests/data/temporary.ts";
 import { estimate, tinyRun, writePhotos } from "../../../deit/tests/training/photos.ts";
 
-vi.mock("../../../deit/src/training/step-groups.ts", { spy: true });
+vi.mock("../../../deit/src/training/loop/step-groups.ts", { spy: true });
 beforeEach(() => vi.clearAllMocks());
 
 const small = {

@@ -36,7 +36,7 @@ export interface Asker {
   /** Numbers that an image's features have. */
   readonly width: number;
   /** The pixels that the model sees, as planes [3, H, W]. */
-  prepare(picture: RgbImage): Uint8Array;
+  prepare(image: RgbImage): Uint8Array;
   /** Features of prepared images, each [width]. */
   features(images: readonly Uint8Array[]): Promise<Float32Array[]>;
   look(image: Uint8Array): Promise<Look>;
@@ -64,10 +64,10 @@ export function createAsker(loaded: LoadedModel, runtime: Runtime): Asker {
 
   return {
     width: config.embedDim * (config.distilled ? 2 : 1),
-    prepare(picture) {
-      const draw = transform.draw(createRandom(0), picture.width, picture.height);
+    prepare(image) {
+      const draw = transform.draw(createRandom(0), image.width, image.height);
       const planes = new Uint8Array(bytes);
-      writePlanar(transform.apply(picture, draw), planes);
+      writePlanar(transform.apply(image, draw), planes);
       return planes;
     },
     async features(images) {

@@ -12,7 +12,7 @@ const MAX_PIXELS = 100e6;
 const THUMB = 128;
 
 export interface Decoded {
-  readonly picture: RgbImage;
+  readonly image: RgbImage;
   /** The middle square, small. */
   readonly thumb: Blob | undefined;
   /** RGBA of the middle square that the model sees, [VIEW, VIEW], where it was asked for. */
@@ -38,7 +38,7 @@ export async function decode(
       });
     const rgba = image instanceof Blob && mayHaveAlpha(image) ? rgbaByWebgl(bitmap) : rgbaByCanvas(bitmap);
     return {
-      picture: { width, height, data: rgb(rgba) },
+      image: { width, height, data: rgb(rgba) },
       thumb: thumb
         ? await square(bitmap, THUMB, 1).convertToBlob({ type: "image/webp", quality: 0.8 })
         : undefined,

@@ -195,11 +195,11 @@ const api = {
     head = undefined;
   },
 
-  async look(image: Blob | ImageBitmap, name: string): Promise<Transfer<LookResult>> {
+  async look(source: Blob | ImageBitmap, name: string): Promise<Transfer<LookResult>> {
     const { loaded, asker } = await model();
     const { cropRatio, inputSize } = loaded.preprocessing;
-    const { picture, view } = await decode(image, name, { view: Math.min(1, cropRatio) });
-    const planes = asker.prepare(picture);
+    const { image, view } = await decode(source, name, { view: Math.min(1, cropRatio) });
+    const planes = asker.prepare(image);
     const start = performance.now();
     const { features: row, logits, attention } = await asker.look(planes);
     const answer = head?.answer(row);
@@ -236,7 +236,7 @@ const api = {
     if (head === undefined) throw new Error("there is no classifier yet: teach two classes first");
     const checks: CheckImage[] = [];
     for (const { name, blob } of images) {
-      const planes = asker.prepare((await decode(blob, name)).picture);
+      const planes = asker.prepare((await decode(blob, name)).image);
       const [row] = await asker.features([planes]);
       if (row !== undefined) checks.push({ planes, logits: head.answer(row).logits });
     }
@@ -323,8 +323,8 @@ async function prepareNext(): Promise<Prepared[]> {
   const prepared: Prepared[] = [];
   for (const { id, name, blob } of next) {
     try {
-      const { picture, thumb } = await decode(blob, name, { thumb: true });
-      prepared.push({ id, planes: asker.prepare(picture), thumb, generation: of });
+      const { image, thumb } = await decode(blob, name, { thumb: true });
+      prepared.push({ id, planes: asker.prepare(image), thumb, generation: of });
     } catch (error) {
       if (of === generation)
         emit({ type: "unreadable", id, message: error instanceof Error ? error.message : String(error) });

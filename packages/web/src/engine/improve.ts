@@ -139,7 +139,7 @@ function datasetOf(images: readonly LabelledBlob[], { classes }: ImproveOptions)
     images: images.map(({ name, label, blob }) => ({
       name,
       label,
-      image: async () => (await decode(blob, name)).picture,
+      image: async () => (await decode(blob, name)).image,
     })),
   });
 }

@@ -9,7 +9,7 @@ export interface Camera {
   open(): Promise<void>;
   close(): void;
   readonly isOpen: boolean;
-  /** The picture now. */
+  /** The image now. */
   frame(): Promise<ImageBitmap>;
 }
 

@@ -4,11 +4,11 @@ import type { Command } from "commander";
 import { ConfigError } from "../../errors.ts";
 import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { commandLine } from "../command-line.ts";
-import { facts, integer } from "../format.ts";
+import { facts, integer } from "../views/text-format.ts";
 import { createOutput } from "../output.ts";
 import { makeFolder } from "../output-folder.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
-import { withProgress } from "../with-progress.ts";
+import { withProgress } from "../views/with-progress.ts";
 import type { ImageProblem } from "../../data-check/problems.ts";
 import { shellWord } from "../../printable.ts";
 

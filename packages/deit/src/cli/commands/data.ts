@@ -6,11 +6,11 @@ import { didYouMean } from "../../config/names.ts";
 import { parseTrainOptions } from "../../config/resolve.ts";
 import type { TrainInput } from "../../config/schema.ts";
 import { ConfigError } from "../../errors.ts";
-import { showDownloads } from "../download-view.ts";
-import { facts, integer, mebibytes } from "../format.ts";
+import { showDownloads } from "../views/download-view.ts";
+import { facts, integer, mebibytes } from "../views/text-format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
-import { createProgress, rateMeter } from "../progress.ts";
+import { createProgress, rateMeter } from "../views/progress-line.ts";
 import { wholeNumber } from "../whole-number.ts";
 import { addCheckCommand } from "./data-check.ts";
 import { addPreviewCommand } from "./preview.ts";
@@ -67,7 +67,7 @@ async function runPull(name: string, flags: { outputDir?: string; json?: true })
       hint: didYouMean(name, DATASETS) || "A folder of images needs no pull.",
     });
   }
-  const { pullDataset } = await import("../../data/pull.ts");
+  const { pullDataset } = await import("../../data/download/download-dataset.ts");
   const cacheDir = flags.outputDir === undefined ? undefined : resolve(flags.outputDir);
   const pulled = await showDownloads(name, (hooks) => pullDataset(name, { cacheDir, ...hooks }));
   output.result(pulled, () =>

@@ -2,11 +2,11 @@
 import type { Command } from "commander";
 import type { Check, DoctorReport, Status } from "../../doctor/doctor.ts";
 import { DeviceError } from "../../errors.ts";
-import { facts, mebibytes } from "../format.ts";
+import { facts, mebibytes } from "../views/text-format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import type { Colours } from "../output.ts";
 import { coloursFor, createOutput } from "../output.ts";
-import { createProgress } from "../progress.ts";
+import { createProgress } from "../views/progress-line.ts";
 
 export function addDoctorCommand(program: Command): void {
   program

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Option } from "commander";
 import type { Command } from "commander";
 import { commandLine } from "../command-line.ts";
-import { describeComparison, describeReport } from "../evaluation-view.ts";
+import { describeComparison, describeReport } from "../views/evaluation-view.ts";
 import { checkpointOptions, IMAGE_FLAGS, MODEL_FLAGS, PASS_FLAGS } from "../checkpoint-command.ts";
 import { CHECKPOINT_KINDS } from "../fetch-checkpoint.ts";
 import { createOutput } from "../output.ts";
@@ -11,7 +11,7 @@ import { makeFolder } from "../output-folder.ts";
 import { addPreprocessingFlags } from "../preprocessing-flags.ts";
 import { addSchemaFlags } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
-import { withProgress } from "../with-progress.ts";
+import { withProgress } from "../views/with-progress.ts";
 
 const OPTIONS = [...IMAGE_FLAGS, ...MODEL_FLAGS, ...PASS_FLAGS] as const;
 

@@ -7,11 +7,11 @@ import type { DataOptions } from "../../data/open.ts";
 import { ConfigError } from "../../errors.ts";
 import type { ExportFormat, ExportOptions } from "../../export/export.ts";
 import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
-import { countOf, describeShare, shareOf } from "../../evaluation/share.ts";
-import { facts } from "../format.ts";
+import { countOf, describeShare, shareOf } from "../../evaluation/metrics/share.ts";
+import { facts } from "../views/text-format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
-import { createProgress } from "../progress.ts";
+import { createProgress } from "../views/progress-line.ts";
 import { addPreprocessingFlags, preprocessingOptions } from "../preprocessing-flags.ts";
 import { runData, runFolder, runImages } from "../run-options.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
@@ -114,7 +114,7 @@ async function ownImages(
   if (run === undefined) return {};
   // Of the last weights or the averaged ones nothing was chosen.
   const isBest = basename(checkpoint) === "best.safetensors" || runFolder(checkpoint) === checkpoint;
-  const { readSelection } = await import("../../training/run-selection.ts");
+  const { readSelection } = await import("../../training/run/run-selection.ts");
   const selection = isBest ? await readSelection(runFolder(checkpoint)) : undefined;
   return { ...run, recorded: await runImages(checkpoint), selection, ofRun: true };
 }

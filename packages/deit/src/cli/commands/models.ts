@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { didYouMean } from "../../config/names.ts";
 import { ConfigError } from "../../errors.ts";
-import { facts, integer, table } from "../format.ts";
+import { facts, integer, table } from "../views/text-format.ts";
 import { coloursFor, createOutput } from "../output.ts";
 
 export function addModelsCommand(program: Command): void {
@@ -79,7 +79,7 @@ async function releasedWeights(names: readonly string[]): Promise<ReleasedWeight
   const { PRETRAINED } = await import("../../models/pretrained.ts");
   const { createModel } = await import("../../models/registry.ts");
   const { sizeOf } = await import("../../graph/shape.ts");
-  const { findCheckpoint } = await import("../../evaluation/locate-checkpoint.ts");
+  const { findCheckpoint } = await import("../../evaluation/checkpoints/locate-checkpoint.ts");
   return Promise.all(
     PRETRAINED.filter(({ model }) => names.includes(model)).map(async (weights) => {
       const { model, acc1, acc5, inputSize, url, hubIds, role = "student" } = weights;

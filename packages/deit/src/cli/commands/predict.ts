@@ -6,14 +6,14 @@ import type { Command } from "commander";
 import { ConfigError } from "../../errors.ts";
 import type { ImagePredictions } from "../../evaluation/predict.ts";
 import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
-import { integer } from "../format.ts";
+import { integer } from "../views/text-format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { namesOnInput } from "../named-on-input.ts";
 import { createOutput } from "../output.ts";
 import type { Output } from "../output.ts";
-import type { AnswerSink } from "../prediction-output.ts";
-import { above } from "../prediction-output.ts";
-import { createProgress, rateMeter } from "../progress.ts";
+import type { AnswerSink } from "../views/prediction-output.ts";
+import { above } from "../views/prediction-output.ts";
+import { createProgress, rateMeter } from "../views/progress-line.ts";
 import { EXIT, QuietExit } from "../report-error.ts";
 import { isOutputLost } from "../streams.ts";
 import { addPreprocessingFlags, preprocessingOptions } from "../preprocessing-flags.ts";
@@ -143,7 +143,7 @@ async function runPredict(
 
 /** The table's file, and what is printed. */
 async function openSinks({ json, csv: asCsv, out, minScore }: PredictFlags): Promise<AnswerSink[]> {
-  const { printedJson, printedTable, printedText, tableFile } = await import("../prediction-output.ts");
+  const { printedJson, printedTable, printedText, tableFile } = await import("../views/prediction-output.ts");
   const sinks = out === undefined ? [] : [await tableFile(out, { minScore })];
   if (json) sinks.push(printedJson({ minScore }));
   else if (out === undefined) sinks.push(asCsv ? printedTable({ minScore }) : printedText({ minScore }));

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { requireImages } from "../../config/resolve.ts";
 import type { TrainOptionName } from "../../config/schema.ts";
 import type { ImagePlan } from "../../training/plan.ts";
-import type { PlannedSample } from "../../data/plan.ts";
+import type { PlannedSample } from "../../data/loading/epoch-plan.ts";
 import { ConfigError } from "../../errors.ts";
 import { fetchCheckpoint } from "../fetch-checkpoint.ts";
 import { createOutput } from "../output.ts";
@@ -84,7 +84,7 @@ async function runPreview(source: string | undefined, flags: PreviewFlags, comma
   const { planImages } = await import("../../training/plan.ts");
   const { buildModel, modelRequest } = await import("../../models/model-request.ts");
   const plan = planImages(options);
-  const { readRecordedImages } = await import("../../training/run-record.ts");
+  const { readRecordedImages } = await import("../../training/run/run-record.ts");
   const given = flagLayer(command).values;
   const isOwnSplit = ["valSplit", "numTrain", "seed"].some((name) => given[name] !== undefined);
   const recorded = continues && !isOwnSplit ? await readRecordedImages(options.outputDir) : undefined;

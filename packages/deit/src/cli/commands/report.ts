@@ -6,11 +6,11 @@ import {
   describeShare,
   imagesText,
   percentText,
-} from "../../evaluation/share.ts";
-import { facts } from "../format.ts";
+} from "../../evaluation/metrics/share.ts";
+import { facts } from "../views/text-format.ts";
 import { createOutput } from "../output.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
-import { withProgress } from "../with-progress.ts";
+import { withProgress } from "../views/with-progress.ts";
 
 const OPTIONS = ["device", "threads", "workers", "batchSize"] as const;
 

@@ -1,0 +1,139 @@
+/**
+ * The loop: epochs of steps, a validation and a save after each. It knows no loss, no model, no device and no disk.
+ * Resumed at any step it gives the same run, bit for bit: all randomness comes from (seed, epoch, step).
+ */
+import { evaluate } from "../../evaluation/evaluate.ts";
+import { tellWarnings } from "../../evaluation/logits.ts";
+import type { EvaluationMetrics } from "../../evaluation/metrics/metrics.ts";
+import type { Metrics } from "../../evaluation/own-metrics.ts";
+import type { Executable } from "../../runtime/runtime.ts";
+import { isDone, isSavedAfter, isValidated, stepsTogether } from "./cadence.ts";
+import type { EpochFacts, Results } from "./epoch-record.ts";
+import { epochRecord, meanLosses, noteBest } from "./epoch-record.ts";
+import type { RunLoaders } from "./loaders.ts";
+import { epochEvent, stalledEvent, stepEvent } from "./loop-events.ts";
+import type { Executables } from "./load-programs.ts";
+import { nextEpoch } from "./run-progress.ts";
+import type { SavingParts } from "./saving.ts";
+import { Saving } from "./saving.ts";
+import { Speed, Stopwatch } from "./speed.ts";
+import { inGroups, runSteps } from "./step-groups.ts";
+import type { StepParts } from "./steps.ts";
+import { Steps } from "./steps.ts";
+import { tellFullCache } from "./teacher-answers.ts";
+
+/** What a run consists of: where images come from, what executes, where it is kept, and what each part goes by. */
+export interface LoopParts extends StepParts, SavingParts {
+  readonly executables: Executables;
+  readonly loaders: RunLoaders;
+  readonly validationImages: number;
+  /** Measured in validation besides accuracy and loss. */
+  readonly metrics?: Metrics | undefined;
+  /** Aborting saves after the current steps and throws InterruptedError. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A loop that runs. */
+interface Loop extends LoopParts {
+  readonly steps: Steps;
+  readonly saving: Saving;
+  readonly speed: Speed;
+  /** How long the model has waited for images. */
+  readonly waiting: Stopwatch;
+}
+
+/** Trains from where `progress` stands to the last epoch. @throws InterruptedError, NonFiniteError, DataError */
+export async function runEpochs(parts: LoopParts): Promise<{ imagesPerSecond: number }> {
+  const { settings, progress, loaders, onEvent } = parts;
+  const steps = await Steps.open(parts, parts.runtime);
+  const speed = new Speed(loaders.training.batchSize);
+  const loop: Loop = { ...parts, steps, saving: new Saving(parts), speed, waiting: new Stopwatch() };
+  const warn = (message: string): void => onEvent({ type: "warning", message });
+  const tellBroken = tellWarnings([loaders.training, loaders.validation], warn);
+  const tellFull = tellFullCache(parts.executables.teacher, warn);
+  while (!isDone(settings, progress)) {
+    const started = performance.now();
+    await trainEpoch(loop);
+    const results = isValidated(settings, progress.epoch) ? await validate(loop) : undefined;
+    tellBroken();
+    tellFull();
+    await finishEpoch(loop, { results, started });
+  }
+  if (progress.epoch < settings.epochs) onEvent(stalledEvent(progress));
+  return { imagesPerSecond: speed.imagesPerSecond };
+}
+
+/** The steps of one epoch that are still to do. */
+async function trainEpoch(loop: Loop): Promise<void> {
+  const { executables, loaders, settings, sizes, progress, signal, steps, saving, speed, waiting } = loop;
+  const { steps: total } = loaders.training;
+  const largest = executables.group?.count ?? 1;
+  if (signal?.aborted) await saving.stop();
+  waiting.reset();
+  steps.teaching.reset();
+  if (progress.step >= total) return; // it was left within its validation
+  const batches = loaders.training.epoch(progress.epoch, { from: progress.step });
+  waiting.start();
+  for await (const group of inGroups(batches, ({ step }) =>
+    stepsTogether(settings, { step, steps: total, largest }),
+  )) {
+    waiting.stop();
+    speed.start();
+    const { results, failure } = await runSteps(executables, steps.feeds(group), group.length);
+    speed.stop(results.length);
+    for (const outputs of results) {
+      const done = await steps.finish(progress.step, outputs).catch(async (error) => saving.fail(error));
+      loop.onEvent(stepEvent(loop, done));
+    }
+    if (failure !== undefined) await saving.fail(failure.error);
+    const isUpdate = progress.step % sizes.accumulationSteps === 0; // accumulated gradients are not saved
+    if (isUpdate && signal?.aborted) await saving.stop();
+    if (isUpdate && progress.step < total && saving.isDue) await saving.save();
+    waiting.start();
+  }
+  speed.pause();
+}
+
+/** @throws NonFiniteError when the weights have become useless without a step having shown it */
+async function validate(loop: Loop): Promise<Results> {
+  const { executables, loaders, model, validationImages: total, metrics, onEvent, signal, steps } = loop;
+  const { numClasses } = model.config;
+  const measure = async (executable: Executable): Promise<EvaluationMetrics> =>
+    evaluate({ executable, loader: loaders.validation, numClasses, total, metrics }, { onEvent, signal });
+  try {
+    const trained = await measure(executables.evaluate);
+    steps.checkFinite({ metric: "test_loss", value: trained.loss, step: loaders.training.steps - 1 });
+    if (executables.evaluateAverage === undefined) return { trained };
+    return { trained, averaged: await measure(executables.evaluateAverage) };
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return loop.saving.stop();
+    throw error;
+  }
+}
+
+/** Logs and saves the epoch that was just trained, and goes on to the next. */
+async function finishEpoch(
+  loop: Loop,
+  { results, started }: { results: Results | undefined; started: number },
+): Promise<void> {
+  const { run, progress, settings, executables, loaders, optimizer, steps, saving } = loop;
+  const { epoch, skipped } = progress;
+  const { steps: total } = loaders.training;
+  const isBest = results !== undefined && noteBest(progress, results, settings);
+  const answers = executables.teacher;
+  const facts: EpochFacts = {
+    epoch,
+    losses: meanLosses(progress, { steps: total }),
+    lr: steps.learningRate(epoch, total - 1),
+    parameters: loop.layout.parameters,
+    seconds: (performance.now() - started) / 1000,
+    waitingSeconds: loop.waiting.seconds,
+    teacher: answers && { answers, seconds: steps.teaching.seconds },
+    scaling: optimizer.lossScale && { skipped, lossScale: steps.lossScale },
+  };
+  nextEpoch(progress);
+  await run.appendEpoch(epochRecord(results, facts));
+  // The best weights are saved whenever they come: later ones are another model's.
+  if (isBest || isSavedAfter(settings, progress)) await saving.saveEpoch({ isBest });
+  loop.onEvent(epochEvent(facts, { epochs: settings.epochs, isBest, results }));
+}
