@@ -1,90 +1,96 @@
 /**
- * Times this project beside other systems on the same work, in the same run: rounds, in each of which every system runs
- * for a few seconds in a process of its own, the order turned by one each round. Prints medians and ratios and appends
- * them to results/peers.csv. The commands and what must be installed are in README.md.
+ * Times this project beside other systems on the same work, in the same minutes: rounds, in each of which every system runs
+ * for a few seconds, one at a time, the order turned by one each round. Prints medians and ratios and appends them to
+ * results/peers.csv. The commands and what must be installed are in README.md.
  */
 import { spawn } from "node:child_process";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { median } from "../../packages/lab/src/bench/timing.ts";
+import type { Peer, Rate, Settings } from "./systems.ts";
+import { SYSTEMS, TASKS, deit, startPeer } from "./systems.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const peers = fileURLToPath(new URL("./", import.meta.url));
-const model = "deit_tiny_distilled_patch16_224";
-const tasks = ["train", "infer"];
 
-interface Settings {
-  readonly python: string;
-  readonly batchSize: number;
-  readonly threads: number;
-  readonly seconds: number;
-}
-
-interface System {
-  readonly name: string;
-  /** Program and arguments; its last line on stdout is JSON with `imagesPerSecond` and, where known, `version`. */
-  readonly command: (task: string, settings: Settings) => readonly [string, ...string[]];
-}
-
-function flags({ batchSize, threads, seconds }: Settings): string[] {
-  return `--batch-size ${batchSize} --threads ${threads} --seconds ${seconds}`.split(" ");
-}
-
-const torch = (attention: string): System => ({
-  name: `pytorch-${attention}`,
-  command: (task, settings) => {
-    const work = `--model ${model} --task ${task} --attention ${attention}`.split(" ");
-    return [settings.python, `${peers}torch_step.py`, ...work, ...flags(settings)];
+const { values: options } = parseArgs({
+  options: {
+    model: { type: "string", default: "deit_tiny_distilled_patch16_224" },
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "5" },
+    "batch-size": { type: "string", default: "8" },
+    threads: { type: "string", default: "2" },
+    tasks: { type: "string", default: TASKS.join(",") },
+    systems: { type: "string", default: SYSTEMS.map(({ name }) => name).join(",") },
+    before: { type: "string" },
+    busy: { type: "string", default: "0" },
+    python: { type: "string", default: process.env["PYTHON"] ?? "python3" },
+    out: { type: "string", default: `${root}results/peers.csv` },
   },
 });
+const settings: Settings = {
+  model: options.model,
+  python: options.python,
+  batchSize: Number(options["batch-size"]),
+  threads: Number(options.threads),
+  seconds: Number(options.seconds),
+};
+const all = [...SYSTEMS, ...(options.before === undefined ? [] : [deit("before", options.before)])];
+const names = [...options.systems.split(","), ...(options.before === undefined ? [] : ["before"])];
+const unknown = names.filter((name) => !all.some((system) => system.name === name));
+if (unknown.length > 0) {
+  console.error(`unknown system ${unknown.join(", ")}; there are ${all.map(({ name }) => name).join(", ")}`);
+  process.exit(2);
+}
+const load = loadavg()[0] ?? 0;
+if (load > 0.5)
+  console.error(`warning: load average ${load.toFixed(1)}; other work on this machine blurs the numbers`);
 
-const script = (name: string, file: string): System => ({
-  name,
-  command: (task, settings) => [process.execPath, `${peers}${file}`, "--task", task, ...flags(settings)],
-});
+for (const task of options.tasks.split(",")) {
+  for (const busy of options.busy.split(",").map(Number)) report(task, busy, await compare(task, busy));
+}
 
-const systems: readonly System[] = [
-  {
-    name: "deit-ts",
-    command: (task, { batchSize, threads }) => {
-      const work =
-        `bench ${task} --model ${model} --batch-size ${batchSize} --threads ${threads} --json`.split(" ");
-      return [process.execPath, `${root}packages/deit/src/cli/main.ts`, ...work];
-    },
-  },
-  torch("plain"),
-  torch("sdpa"),
-  script("tfjs-wasm", "tfjs.mjs"),
-  script("jax-js-wasm", "jax-js.mjs"),
-];
+type Rounds = ReadonlyMap<string, ReadonlyMap<number, Rate>>;
 
-/** Runs one system once and returns what it printed, or an Error that says why there is no number. */
-async function time(system: System, task: string, settings: Settings) {
-  const [program, ...args] = system.command(task, settings);
-  return await new Promise<{ imagesPerSecond: number; version: string } | Error>((resolve) => {
-    const child = spawn(program, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
-    let [stdout, stderr] = ["", ""];
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-    child.on("error", resolve);
-    child.on("close", (code) => {
-      try {
-        if (code !== 0) throw new Error(`exit ${code}: ${stderr.trim().split("\n").slice(-3).join(" | ")}`);
-        // One line from a peer; `deit bench --json` may spread its document over several.
-        const document = stdout.slice(stdout.indexOf("{"));
-        const { imagesPerSecond, version } = JSON.parse(document) as Record<string, unknown>;
-        if (typeof imagesPerSecond !== "number") throw new Error(`no imagesPerSecond in ${document}`);
-        resolve({ imagesPerSecond, version: typeof version === "string" ? version : ownVersion() });
-      } catch (error) {
-        resolve(error instanceof Error ? error : new Error(String(error)));
-      }
+/** The rates of every system by round; one that fails is named and left out. `busy` programs beside only count. */
+async function compare(task: string, busy: number): Promise<Rounds> {
+  const running = new Map<string, Peer>();
+  const rates = new Map<string, Map<number, Rate>>();
+  const attempt = async (name: string, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      running.delete(name);
+      console.error(`${task}: ${name} left out: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  for (const system of all.filter((it) => names.includes(it.name) && it.tasks.includes(task)))
+    await attempt(system.name, async () => {
+      running.set(system.name, await startPeer(system, task, settings));
     });
-  });
+  const beside = Array.from({ length: busy }, () => spawn(process.execPath, ["-e", "for (;;);"]));
+  const order = [...running.keys()];
+  for (let round = 0; round < Number(options.rounds); round++) {
+    for (let place = 0; place < order.length; place++) {
+      const name = order[(place + round) % order.length] ?? "";
+      await attempt(name, async () => {
+        const rate = await running.get(name)?.time();
+        if (rate === undefined) return;
+        rates.set(name, (rates.get(name) ?? new Map<number, Rate>()).set(round, rate));
+        console.error(`round ${round + 1} ${task} ${name}: ${rate.imagesPerSecond.toFixed(2)} images/s`);
+      });
+    }
+  }
+  for (const child of beside) child.kill();
+  for (const peer of running.values()) peer.end();
+  return rates;
 }
 
 function ownVersion(): string {
-  const { name, version, dependencies } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as {
+  const { name, version, dependencies } = JSON.parse(
+    readFileSync(`${root}packages/deit/package.json`, "utf8"),
+  ) as {
     name: string;
     version: string;
     dependencies: Record<string, string>;
@@ -92,113 +98,57 @@ function ownVersion(): string {
   return `${name} ${version}, onnxruntime-node ${dependencies["onnxruntime-node"]?.replace("^", "")}`;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? (sorted[middle] ?? NaN)
-    : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
-}
-
-const csvField = (value: string | number) =>
-  /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : value;
-
-const { values: options } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "5" },
-    seconds: { type: "string", default: "5" },
-    "batch-size": { type: "string", default: "8" },
-    threads: { type: "string", default: "2" },
-    tasks: { type: "string", default: tasks.join(",") },
-    systems: { type: "string", default: systems.map(({ name }) => name).join(",") },
-    python: { type: "string", default: process.env["PYTHON"] ?? "python3" },
-    out: { type: "string", default: `${root}results/peers.csv` },
-  },
-});
-const settings: Settings = {
-  python: options.python,
-  batchSize: Number(options["batch-size"]),
-  threads: Number(options.threads),
-  seconds: Number(options.seconds),
-};
-const names = options.systems.split(",");
-const unknown = names.filter((name) => !systems.some((system) => system.name === name));
-if (unknown.length > 0) {
-  console.error(
-    `unknown system ${unknown.join(", ")}; there are ${systems.map(({ name }) => name).join(", ")}`,
-  );
-  process.exit(2);
-}
-const chosen = systems.filter(({ name }) => names.includes(name));
-const load = loadavg()[0] ?? 0;
-if (load > 0.5)
-  console.error(`warning: load average ${load.toFixed(1)}; other work on this machine blurs the numbers`);
-
-for (const task of options.tasks.split(",")) {
-  const rates = new Map<string, Map<number, number>>();
-  const versions = new Map<string, string>();
-  const failed = new Set<string>();
-  for (let round = 0; round < Number(options.rounds); round++) {
-    for (let place = 0; place < chosen.length; place++) {
-      const system = chosen[(place + round) % chosen.length];
-      if (system === undefined || failed.has(system.name)) continue;
-      // eslint-disable-next-line no-await-in-loop -- one process at a time is the point
-      const result = await time(system, task, settings);
-      if (result instanceof Error) {
-        failed.add(system.name);
-        console.error(`${task}: ${system.name} left out: ${result.message}`);
-        continue;
-      }
-      versions.set(system.name, result.version);
-      const perRound = rates.get(system.name) ?? new Map<number, number>();
-      rates.set(system.name, perRound.set(round, result.imagesPerSecond));
-      console.error(
-        `round ${round + 1} ${task} ${system.name}: ${result.imagesPerSecond.toFixed(2)} images/s`,
-      );
-    }
-  }
-  report(task, rates, versions);
+function csvField(value: string | number): string | number {
+  return /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : value;
 }
 
 /** Prints one task's table and appends it to the csv. A ratio is the median over rounds of ours / theirs in that round. */
-function report(task: string, rates: Map<string, Map<number, number>>, versions: Map<string, string>): void {
+function report(task: string, busy: number, rates: Rounds): void {
   const ours = rates.get("deit-ts");
   const cpu = cpus();
   if (!existsSync(options.out)) {
     const columns =
       "date,task,system,version,images_per_second,slowest,fastest,rounds,ours_over_this,model,batch_size";
-    appendFileSync(options.out, `${columns},threads,cpu,cores,load_before,command\n`);
+    appendFileSync(
+      options.out,
+      `${columns},threads,cpu,cores,load_before,command,busy_processes,peak_rss_mib\n`,
+    );
   }
-  console.log(`\n${task}, ${model}, batch ${settings.batchSize}, ${settings.threads} threads`);
+  console.log(
+    `\n${task}, ${settings.model}, batch ${settings.batchSize}, ${settings.threads} threads, ${busy} busy processes beside`,
+  );
   for (const [name, perRound] of rates) {
-    const all = [...perRound.values()];
-    const ratios = [...perRound].flatMap(([round, rate]) => {
-      const own = ours?.get(round);
-      return own === undefined ? [] : [own / rate];
+    const measured = [...perRound.values()].map(({ imagesPerSecond }) => imagesPerSecond);
+    const ratios = [...perRound].flatMap(([round, { imagesPerSecond }]) => {
+      const own = ours?.get(round)?.imagesPerSecond;
+      return own === undefined ? [] : [own / imagesPerSecond];
     });
     const ratio = ratios.length > 0 ? median(ratios).toFixed(3) : "";
-    const middle = median(all).toFixed(2);
+    const middle = median(measured).toFixed(2);
+    const { version = ownVersion(), peakRssMiB } = [...perRound.values()].at(-1) ?? {};
     console.log(
-      `${name.padEnd(14)} ${middle.padStart(8)} images/s   ours/this ${ratio.padStart(7)}   ${versions.get(name)}`,
+      `${name.padEnd(16)} ${middle.padStart(8)} images/s   ours/this ${ratio.padStart(7)}   ${peakRssMiB?.toFixed(0) ?? ""} MiB   ${version}`,
     );
     const rounds = `--rounds ${options.rounds} --seconds ${options.seconds}`;
     const row = [
       new Date().toISOString(),
       task,
       name,
-      versions.get(name) ?? "",
+      version,
       middle,
-      Math.min(...all).toFixed(2),
-      Math.max(...all).toFixed(2),
-      all.length,
+      Math.min(...measured).toFixed(2),
+      Math.max(...measured).toFixed(2),
+      measured.length,
       ratio,
-      model,
+      settings.model,
       settings.batchSize,
       settings.threads,
       cpu[0]?.model ?? "",
       cpu.length,
       load.toFixed(2),
       `node bench/peers/run.ts ${rounds} --tasks ${options.tasks} --systems ${options.systems}`,
+      busy,
+      peakRssMiB?.toFixed(0) ?? "",
     ];
     appendFileSync(options.out, `${row.map(csvField).join(",")}\n`);
   }
