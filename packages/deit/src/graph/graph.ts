@@ -3,6 +3,7 @@
  * own: it is whatever its outputs reach. Nodes are immutable and checked when they are built, so a shape error
  * points at the line that wrote it. This file knows no particular operation.
  */
+import type { GraphProto } from "./generated/onnx_pb.ts";
 import type { Shape } from "./shape.ts";
 import { sizeOf } from "./shape.ts";
 import { ShapeError } from "../errors.ts";
@@ -65,7 +66,7 @@ export interface OnnxNode {
   readonly domain?: string;
   readonly inputs?: readonly string[];
   readonly attributes?: Readonly<
-    Record<string, number | string | readonly number[] | { readonly float: number }>
+    Record<string, number | string | readonly number[] | { readonly float: number } | GraphProto>
   >;
 }
 
@@ -77,6 +78,8 @@ export interface OnnxWriter {
   int64(values: readonly number[] | number): string;
   /** Name of a scalar constant, float32 unless `dtype` says float16. */
   scalar(value: number, dtype?: DType): string;
+  /** A graph inside the node; what it reads besides its inputs is taken from around it. */
+  body(graph: { readonly inputs: readonly Value[]; readonly outputs: readonly Value[] }): GraphProto;
 }
 
 /** An operation's operands: as many as it takes. Each definition knows its own number, so none has to check. */

@@ -27,7 +27,7 @@ export { equal, greater, greaterOrEqual, less, lessOrEqual, select } from "./ops
 export { concat, pad, slice, split, transpose } from "./ops/layout.ts";
 export { columnSum, gemm, linear, linearParts, matmul } from "./ops/matmul.ts";
 export { gather, oneHot } from "./ops/gather.ts";
-export { argmax, max, mean, total } from "./ops/reduce.ts";
+export { argmax, max, mean, sumOfSquares, total } from "./ops/reduce.ts";
 export { logSoftmax, softmax } from "./ops/softmax.ts";
 export { layerNorm, normalize } from "./ops/layer-norm.ts";
 export { attention } from "./ops/attention.ts";

@@ -1,9 +1,10 @@
 /** A program: a graph compiled for a target, with what a runtime must know to feed it and to keep its state. */
 import { DeitError } from "../errors.ts";
 import type { Target, TensorType, Value } from "./graph.ts";
-import { at, inputName, isCpu, isInput, topologicalOrder } from "./graph.ts";
+import { at, blockOf, inputName, isCpu, isInput, topologicalOrder } from "./graph.ts";
 import { workingBytes } from "./memory.ts";
 import { onnxModel } from "./onnx-model.ts";
+import { byBlocks } from "./passes/by-blocks.ts";
 import { lower } from "./passes/lower.ts";
 import { simplify } from "./passes/simplify.ts";
 import type { Precision } from "./precision.ts";
@@ -60,9 +61,11 @@ export function compile({
   const form = precision === "float16" && isCpu(target) ? "cpu" : target;
   const lowered = simplify(lower(simplify(lower(Object.values(named), form)), form));
   const values =
-    precision === "float32"
-      ? lowered
-      : simplify(toFloat16(lowered, { weights: new Set(Object.keys(state)), target }));
+    precision === "float16"
+      ? simplify(toFloat16(lowered, { weights: new Set(Object.keys(state)), target }))
+      : blockOf(target) === undefined
+        ? lowered
+        : byBlocks(lowered, [...Object.keys(outputs).map(() => undefined), ...updates.map(([key]) => key)]);
   const results = Object.fromEntries(keys.map((key, i) => [key, at(values, i)]));
   const inputs: Record<string, TensorType> = {};
   for (const node of topologicalOrder(values).filter(isInput)) {

@@ -1,10 +1,10 @@
 /** Clipping by the global norm, as torch.nn.utils.clip_grad_norm_. */
 import type { Value } from "../graph/graph.ts";
-import { add, div, minimum, mul, sqrt, total } from "../graph/ops.ts";
+import { add, div, minimum, mul, sqrt, sumOfSquares } from "../graph/ops.ts";
 
 /** √Σ g² over all vectors. */
 export function globalNorm(grads: readonly Value[]): Value {
-  return sqrt(grads.map((grad) => total(mul(grad, grad))).reduce((all, square) => add(all, square)));
+  return sqrt(grads.map((grad) => sumOfSquares(grad)).reduce((all, square) => add(all, square)));
 }
 
 /** Scales gradients down so that their global norm is at most `maxNorm`. */

@@ -214,11 +214,10 @@ function longProduct(a: Value, b: Value, alpha: number): Value {
   return hiddenTranspose(gemm(hiddenTranspose(b), a, undefined, { alpha }));
 }
 
-/** The transpose of a matrix, by three axes: ONNX Runtime would fold a plain one back into Gemm's slow transA. */
+/** The transpose of a matrix, as one of a batch: ONNX Runtime would fold a plain one back into Gemm's slow transA. */
 function hiddenTranspose(x: Value): Value {
   const [rows = 1, columns = 1] = x.shape;
-  const inner = [2, 3, 5, 7, 11, 13].find((factor) => rows % factor === 0) ?? 1;
-  return reshape(transpose(reshape(x, [rows / inner, inner, columns]), [2, 0, 1]), [columns, rows]);
+  return reshape(transpose(reshape(x, [1, rows, columns]), [0, 2, 1]), [columns, rows]);
 }
 
 /** alpha · A·B + bias for matrices. a: [M, K] ([K, M] with transA), b: [K, N] ([N, K] with transB), bias: [N] → [M, N]. */

@@ -1,6 +1,6 @@
 /** Mean and maximum over axes, the index of the maximum, and the sum of everything. (That over axes stands in broadcast.ts.) */
 import type { OpDefinition, Value } from "../graph.ts";
-import { apply, constant } from "../graph.ts";
+import { apply, constant, isCpu } from "../graph.ts";
 import { dimAt, resolveAxes, resolveAxis, sizeOf } from "../shape.ts";
 import { expand, reduceData, reducedShape, reshape, sum } from "./broadcast.ts";
 import { equal } from "./compare.ts";
@@ -124,4 +124,19 @@ function totalByRows(x: Value): Value {
 /** Sum of all elements, a scalar: for vectors of the size of a model. */
 export function total(x: Value): Value {
   return apply(totalOp, [x], {});
+}
+
+/** ONNX's ReduceSumSquare over everything: one pass where a product and a sum are two. */
+const sumSquareOp: OpDefinition<Readonly<Record<string, never>>> = {
+  name: "sumSquare",
+  infer: ([x]) => [{ dtype: x.dtype, shape: [] }],
+  gradient: ({ inputs: [x], grad }) => [mul(x, mul(grad, 2))],
+  evaluate: ([x]) => [Float64Array.of(x.data.reduce((sum64, value) => sum64 + value * value, 0))],
+  onnx: () => ({ type: "ReduceSumSquare", attributes: { keepdims: 0 } }),
+  lower: ([x], _, target) => (isCpu(target) ? undefined : [total(mul(x, x))]),
+};
+
+/** Σ x² of all elements, a scalar: for vectors of the size of a model. */
+export function sumOfSquares(x: Value): Value {
+  return apply(sumSquareOp, [x], {});
 }
