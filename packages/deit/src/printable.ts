@@ -27,6 +27,20 @@ export function shellWord(path: string): string {
   return /["$`!]/.test(path) ? `'${path.replaceAll("'", String.raw`'\''`)}'` : `"${path}"`;
 }
 
+/** Characters of a value that are shown in a message. */
+const LONGEST = 120;
+
+/** A value for a message, as JSON; not all of a long one. */
+export function shownValue(value: unknown): string {
+  if (typeof value === "number") return String(value);
+  try {
+    const text = JSON.stringify(value) ?? String(value);
+    return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+  } catch {
+    return "something that is nested too deeply, or holds itself"; // JSON.stringify goes through all of it
+  }
+}
+
 /** JSON text with the same characters as \u escapes: the same value, safe to show. */
 export function printableJson(json: string): string {
   return json.replaceAll(HIDDEN, (character) =>

@@ -8,6 +8,7 @@ import { basename, dirname, extname, join, relative, resolve, sep } from "node:p
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parse as parseYaml } from "yaml";
 import { ConfigError } from "../errors.ts";
+import { shownValue } from "../printable.ts";
 import { camelCase, didYouMean } from "./names.ts";
 import type { Layer } from "./resolve.ts";
 
@@ -42,7 +43,7 @@ export async function loadRecipe(given: string): Promise<Layer> {
   if (typeof values !== "object" || values === null || Array.isArray(values)) {
     throw new ConfigError(
       "recipe",
-      `${given}: expected options such as { lr: 0.001 }, got ${JSON.stringify(values)}`,
+      `${given}: expected options such as { lr: 0.001 }, got ${shownValue(values)}`,
       { code: "recipe/not-options" },
     );
   }
@@ -103,7 +104,7 @@ async function readOptions(path: string): Promise<unknown> {
         return JSON.parse(await readFile(path, "utf8"));
       case ".yaml":
       case ".yml":
-        return parseYaml(await readFile(path, "utf8"));
+        return parseYaml(await readFile(path, "utf8"), { logLevel: "error" });
       default:
         return await importRecipe(path);
     }

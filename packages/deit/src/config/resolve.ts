@@ -5,6 +5,7 @@
  */
 import type { z } from "zod";
 import { ConfigError } from "../errors.ts";
+import { shownValue } from "../printable.ts";
 import { camelCase, didYouMean, kebabCase } from "./names.ts";
 import { MEANINGLESS_OPTIONS, MISSING_OPTIONS, requireOff } from "./unsupported-options.ts";
 import { infoOf, typeOf } from "./option.ts";
@@ -66,12 +67,13 @@ export function resolveTrainOptions(layers: readonly Layer[]): ResolvedOptions {
     for (const [given, value] of Object.entries(layer.values)) {
       if (value === undefined) continue;
       const kebab = kebabCase(given);
-      const meaningless = MEANINGLESS_OPTIONS[kebab];
+      const meaningless = Object.hasOwn(MEANINGLESS_OPTIONS, kebab) ? MEANINGLESS_OPTIONS[kebab] : undefined;
       const name = byKebabName.get(kebab);
       if (name !== undefined) {
         values[name] = layer.spelling === "flag" ? readText(name, value) : value;
         givenBy[name] = layer;
-      } else if (kebab in MISSING_OPTIONS) requireOff(kebab, value, { flag: layer.spelling === "flag" });
+      } else if (Object.hasOwn(MISSING_OPTIONS, kebab))
+        requireOff(kebab, value, { flag: layer.spelling === "flag" });
       else if (meaningless !== undefined)
         notes.push(`${spell(kebab, layer)} changes nothing: ${meaningless.reason}`);
       else throw unknownOption(given, layer);
@@ -196,15 +198,15 @@ function wrongValue(
     return new ConfigError("options", error.message, { code: "options/value", cause: error });
   const layer = givenBy[name];
   const value = values[name];
-  const given = typeof value === "number" ? String(value) : JSON.stringify(value);
+  const text = typeof value === "string" ? value : "";
   const from = layer === undefined || layer.spelling === "flag" ? "" : ` (${layer.source})`;
   const hint =
-    name === "device" && /^(?:gpu|graphics|nvidia|rocm|mps|metal|directml|vulkan)$/i.test(String(value))
+    name === "device" && /^(?:gpu|graphics|nvidia|rocm|mps|metal|directml|vulkan)$/i.test(text)
       ? "For a graphics card: webgpu (any), or cuda (NVIDIA's, after deit doctor)."
       : issue.code === "invalid_value"
-        ? didYouMean(String(value), issue.values.map(String))
+        ? didYouMean(text, issue.values.map(String))
         : "";
-  const message = `${spell(kebabCase(name), layer)}: got ${given}, expected ${expected(name, issue)}${from}`;
+  const message = `${spell(kebabCase(name), layer)}: got ${shownValue(value)}, expected ${expected(name, issue)}${from}`;
   return new ConfigError(name, message, { code: "options/value", ...(hint === "" ? {} : { hint }) });
 }
 

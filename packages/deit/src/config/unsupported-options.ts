@@ -61,12 +61,8 @@ export function requireOff(name: string, value: unknown, { flag }: { flag: boole
   const missing = MISSING_OPTIONS[name];
   if (missing === undefined || value === null) return;
   const given = typeof value === "string" ? value.toLowerCase() : value;
-  if (
-    missing.off.some(
-      (off) => off === given || (typeof off === "number" && given !== "" && Number(given) === off),
-    )
-  )
-    return;
+  const number = typeof given === "string" && given !== "" ? Number(given) : given;
+  if (missing.off.some((off) => off === given || off === number)) return;
   const off = String(missing.off[0]);
   const positive = `--${name}`;
   const negative = `--no-${name}`;

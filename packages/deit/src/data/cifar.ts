@@ -7,7 +7,7 @@ import { open, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { readPlanar, writePlanar } from "../augmentation/rgb-image.ts";
-import { DataError } from "../errors.ts";
+import { DataError, firstLine } from "../errors.ts";
 import { CIFAR100_CLASSES, CIFAR10_CLASSES } from "./cifar-classes.ts";
 import type { Dataset } from "./dataset.ts";
 
@@ -124,7 +124,7 @@ async function readRecords({ name, path, split }: CifarSource): Promise<Uint8Arr
       const sheet = join(folder, file.replace(/\.bin$/, ".png"));
       target.set(
         await packSheet(
-          await readFile(sheet),
+          await readNeeded(sheet),
           labels.slice(part * SHEET_ROWS, (part + 1) * SHEET_ROWS),
           sheet,
         ),
@@ -132,6 +132,16 @@ async function readRecords({ name, path, split }: CifarSource): Promise<Uint8Arr
     } else await readInto(target, join(folder, file));
   }
   return records;
+}
+
+async function readNeeded(file: string): Promise<Buffer> {
+  return readFile(file).catch((cause: unknown) => {
+    throw new DataError(file, `${file} cannot be read: ${firstLine(cause)}`, {
+      code: "data/damaged",
+      hint: "Get the dataset again.",
+      cause,
+    });
+  });
 }
 
 async function readInto(target: Uint8Array, file: string): Promise<void> {
@@ -197,13 +207,17 @@ export async function packSheet(
 /** Labels of the sheets, in order; the files' names are spelt like this. */
 async function readSheetLabels(folder: string, split: "train" | "test"): Promise<number[]> {
   const file = join(folder, `${split}_lables.json`);
-  return parseSheetLabels(await readFile(file, "utf8"), file);
+  return parseSheetLabels((await readNeeded(file)).toString("utf8"), file);
 }
 
 export function parseSheetLabels(text: string, file: string): number[] {
-  const labels: unknown = JSON.parse(text);
-  if (Array.isArray(labels) && labels.every((label) => typeof label === "number" && label >= 0 && label < 10))
-    return labels as number[];
+  try {
+    const labels: unknown = JSON.parse(text);
+    if (Array.isArray(labels) && labels.every((label) => Number.isInteger(label) && label in CIFAR10_CLASSES))
+      return labels;
+  } catch {
+    // said below
+  }
   throw new DataError(file, `${file} is not a list of classes 0…9`, { code: "data/damaged" });
 }
 

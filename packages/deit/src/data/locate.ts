@@ -295,6 +295,7 @@ async function locateTables(path: string, entries: readonly Entry[]): Promise<Lo
     if (inside.some(({ name }) => /\.parquet$/i.test(name))) return locateTables(join(path, "data"), inside);
     return locateLists(path, files);
   }
+  checkShards(path, parquet);
   const at = (names: readonly string[]): ParquetSource => ({
     kind: "parquet",
     files: names.map((name) => join(path, name)),
@@ -317,6 +318,25 @@ async function locateTables(path: string, entries: readonly Entry[]): Promise<Lo
     name: (part) => `${part}-*.parquet`,
     notes: left.length === 0 ? [] : [`${path}: ${list(left)} left out`],
   });
+}
+
+/** Files that count themselves are all there. @throws DataError naming one that is not */
+function checkShards(path: string, names: readonly string[]): void {
+  const counted = new Map<string, [start: string, count: string]>();
+  for (const name of names) {
+    const [shard, start = "", count = ""] = /^(.*?)\d{5}-of-(\d{5})/.exec(name) ?? [];
+    if (shard !== undefined) counted.set(shard, [start, count]);
+  }
+  for (const [there, [start, count]] of counted) {
+    for (let i = 0; i < Number(count); i++) {
+      const shard = `${start}${String(i).padStart(5, "0")}-of-${count}`;
+      if (counted.has(shard)) continue;
+      throw new DataError(path, `${path} has ${there}, but no ${shard}`, {
+        code: "data/missing-file",
+        hint: "A download or a pack was cut off: do it again, or get that file.",
+      });
+    }
+  }
 }
 
 /** train.csv with val.csv or test.csv, as they may be called; a test file without classes is left out. */

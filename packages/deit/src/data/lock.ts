@@ -82,7 +82,11 @@ async function attempt(
   takesForeign: boolean,
 ): Promise<HeldLock | { readonly holder: Holder | undefined } | undefined> {
   const mine = await create(path);
-  if (mine.text !== undefined) return held(path, mine.text);
+  if (mine.text !== undefined) {
+    if (!swept.has(path)) await sweep(path, mine.now);
+    swept.add(path);
+    return held(path, mine.text);
+  }
   const found = await look(path);
   if (found === undefined) return undefined;
   if (!(await isDead(found, { now: mine.now, takesForeign }))) return { holder: found.holder };
@@ -136,6 +140,9 @@ async function removeDead(path: string, text: string, takesForeign: boolean): Pr
   }
   await sweep(path, mine.now);
 }
+
+/** Locks beside which this process has looked: once will do. */
+const swept = new Set<string>();
 
 /** Removes what processes left beside a lock that were killed while they made it or took it over. */
 async function sweep(path: string, now: number): Promise<void> {

@@ -3,7 +3,7 @@
  * Images keep the bytes of their files; classes, their order and the split between training and validation stay. Other
  * tools read them, too (`datasets` of Python: load_dataset("parquet", …)).
  */
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { SchemaElement } from "hyparquet";
@@ -11,6 +11,7 @@ import { ByteWriter, ParquetWriter } from "hyparquet-writer";
 import sharp from "sharp";
 import { ConfigError, DataError } from "../errors.ts";
 import type { DataOptions } from "./open.ts";
+import { tryLock } from "./lock.ts";
 import { openDatasets } from "./open.ts";
 import type { Dataset } from "./dataset.ts";
 
@@ -39,25 +40,41 @@ const GROUP_BYTES = 16 * 2 ** 20;
 /** Writes the shards `train-00000-of-00002.parquet`, …, `validation-…`; without a split, `all-…`. @throws DataError, ConfigError */
 export async function packDataset(options: PackOptions): Promise<Packed> {
   const { outputDir, shardBytes = SHARD_BYTES, onProgress = () => {}, signal, ...data } = options;
-  const there = await readdir(outputDir).catch(() => []);
-  if (there.length > 0) {
-    throw new ConfigError("outputDir", `${outputDir} is not empty`, {
-      code: "files/exists",
-      hint: "Name a new folder.",
-    });
+  const isNew = (await mkdir(outputDir, { recursive: true })) !== undefined;
+  const lock = await tryLock(join(outputDir, LOCK_FILE));
+  if (!("release" in lock)) throw notUsable(outputDir, "another pack is being made there");
+  try {
+    await clearUnfinished(outputDir);
+    const { train, validation } = await openDatasets({ ...data, valSplit: 0 });
+    return await packInto({ outputDir, shardBytes, onProgress, signal }, { train, validation });
+  } catch (error) {
+    await lock.release();
+    if (isNew) await rmdir(outputDir).catch(() => {});
+    throw error;
+  } finally {
+    await lock.release();
   }
-  const { train, validation } = await openDatasets({ ...data, valSplit: 0 });
+}
+
+async function packInto(
+  {
+    outputDir,
+    shardBytes,
+    onProgress,
+    signal,
+  }: Required<Pick<PackOptions, "outputDir" | "shardBytes" | "onProgress">> & Pick<PackOptions, "signal">,
+  { train, validation }: { train: Dataset; validation: Dataset | undefined },
+): Promise<Packed> {
   const parts = validation === undefined ? { all: train } : { train, validation };
   const total = train.length + (validation?.length ?? 0);
-  await mkdir(outputDir, { recursive: true });
   const [drafts, files]: [string[], string[]] = [[], []];
   let [done, bytes] = [0, 0];
   try {
     for (const [part, dataset] of Object.entries(parts)) {
       const names: string[] = [];
       for (const draft of shardDrafts(outputDir, part)) {
-        drafts.push(draft);
         names.push(draft);
+        drafts.push(draft);
         const start = done - (part === "validation" ? train.length : 0);
         const written = await writeShard(draft, dataset, {
           start,
@@ -71,12 +88,11 @@ export async function packDataset(options: PackOptions): Promise<Packed> {
         if (written.end === dataset.length) break;
       }
       const of = String(names.length).padStart(5, "0");
-      for (const [i, draft] of names.entries()) {
-        const file = join(outputDir, `${part}-${String(i).padStart(5, "0")}-of-${of}.parquet`);
-        await rename(draft, file);
-        files.push(file);
-      }
+      for (const i of names.keys())
+        files.push(join(outputDir, `${part}-${String(i).padStart(5, "0")}-of-${of}.parquet`));
     }
+    // From the last one on: what is cut off here lacks its first file, and is taken for no dataset.
+    for (const [i, draft] of [...drafts.entries()].toReversed()) await rename(draft, files[i] ?? "");
   } catch (error) {
     for (const file of [...drafts, ...files]) await rm(file, { force: true });
     throw error;
@@ -91,9 +107,31 @@ export async function packDataset(options: PackOptions): Promise<Packed> {
   };
 }
 
+const LOCK_FILE = ".pack.lock";
+const SHARD = /^(?:all|train|validation)-\d{5}-of-\d{5}\.parquet$/;
+const DRAFT = /^\.(?:all|train|validation)-\d+\.draft$/;
+
 /** Names before it is known how many there are; hidden, so that half a dataset is taken for none. */
 function* shardDrafts(folder: string, part: string): Generator<string> {
   for (let i = 0; ; i++) yield join(folder, `.${part}-${i}.draft`);
+}
+
+/** Removes what a killed pack left. @throws ConfigError for a folder that holds something else */
+async function clearUnfinished(folder: string): Promise<void> {
+  const names = (await readdir(folder)).filter(
+    (name) => name !== LOCK_FILE && !name.startsWith(`.${LOCK_FILE}.`),
+  );
+  const isKilled = names.some((name) => DRAFT.test(name));
+  if (!names.every((name) => isKilled && (DRAFT.test(name) || SHARD.test(name))))
+    throw notUsable(folder, "it is not empty");
+  for (const name of names) await rm(join(folder, name), { force: true });
+}
+
+function notUsable(folder: string, why: string): ConfigError {
+  return new ConfigError("outputDir", `${folder} cannot be used: ${why}`, {
+    code: "files/exists",
+    hint: "Name a new folder.",
+  });
 }
 
 interface ShardOptions {

@@ -24,7 +24,8 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { withLock } from "../data/lock.ts";
 import { ConfigError, DeitError } from "../errors.ts";
-import { isTemporaryName, writeFileAtomic } from "../formats/atomic-file.ts";
+import { writeFileAtomic } from "../formats/atomic-file.ts";
+import { isTemporaryName } from "../formats/left-overs.ts";
 
 export interface TeacherCacheOptions {
   readonly folder: string;

@@ -2,15 +2,11 @@
  * Exports are made beside their place and put there when they are whole: what was there before stays until then, also when
  * the process is killed. What killed ones left is removed by the next export to the same place.
  */
-import { createHash } from "node:crypto";
 import { readdir, rename, rm, stat } from "node:fs/promises";
-import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { describeWriteFailure } from "../formats/atomic-file.ts";
+import { isAbandoned, OWNER } from "../formats/left-overs.ts";
 
-/** Of another machine (a shared disk) nobody can ask whether the process lives. */
-const FOREIGN_LIFETIME = 24 * 60 * 60 * 1000;
-const HOST = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
 const OLD = ".old";
 
 /**
@@ -18,7 +14,7 @@ const OLD = ".old";
  * `out`. @throws DeitError when the disk is full or not to be written
  */
 export async function staged<T>(out: string, work: (place: string) => Promise<T>): Promise<T> {
-  const place = join(dirname(out), `.${basename(out)}.${HOST}-${process.pid}.partial`);
+  const place = join(dirname(out), `.${basename(out)}.${OWNER}.partial`);
   try {
     await clearLeftOvers(out);
     const result = await work(place);
@@ -49,33 +45,11 @@ async function clearLeftOvers(out: string): Promise<void> {
   const start = `.${basename(out)}.`;
   for (const name of await readdir(folder)) {
     if (!name.startsWith(start)) continue;
-    const [, host, pid, more] =
-      /^(?:([0-9a-f]{8})-)?(\d+)\.partial(\..+)?$/.exec(name.slice(start.length)) ?? [];
+    const [, owner, more] = /^((?:[0-9a-f]{8}-)?\d+)\.partial(\..+)?$/.exec(name.slice(start.length)) ?? [];
     const path = join(folder, name);
-    if (pid === undefined || (await isInUse(path, { host, pid: Number(pid) }))) continue;
+    if (owner === undefined || !(owner === OWNER || (await isAbandoned(path, owner)))) continue;
     const isLost = more === OLD && (await stat(out).catch(() => undefined)) === undefined;
     await (isLost ? rename(path, out) : rm(path, { recursive: true, force: true }));
-  }
-}
-
-async function isInUse(
-  path: string,
-  { host, pid }: { host: string | undefined; pid: number },
-): Promise<boolean> {
-  if (host !== undefined && host !== HOST)
-    return (
-      Date.now() -
-        (await stat(path).then(
-          ({ mtimeMs }) => mtimeMs,
-          () => 0,
-        )) <
-      FOREIGN_LIFETIME
-    );
-  try {
-    process.kill(pid, 0);
-    return pid !== process.pid;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM"; // another user's
   }
 }
 

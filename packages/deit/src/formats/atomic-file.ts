@@ -1,12 +1,13 @@
 /**
  * Files that are there whole or not at all: written beside their target, flushed to the disk, renamed over it.
- * A crash or a full disk at any moment leaves the old file as it was. Node only.
+ * A crash or a full disk at any moment leaves the old file as it was; what a killed process left beside it is removed by the
+ * next one that writes there. Node only.
  */
-import { randomBytes } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { mkdir, open, readdir, rename, stat, statfs, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DeitError } from "../errors.ts";
+import { clearTemporaries, isTemporaryName, temporaryName } from "./left-overs.ts";
 
 export interface AtomicWriteOptions {
   /** What is being saved, for the message: "the training state". */
@@ -40,6 +41,7 @@ export async function writeFileAtomic(
   const needed = size ?? (Array.isArray(chunks) ? totalBytes(chunks) : undefined);
   const temporary = join(dirname(path), temporaryName(basename(path)));
   let handle: FileHandle | undefined;
+  await clearTemporaries(dirname(path));
   try {
     handle = await open(temporary, "wx");
     for await (const chunk of chunks) await writeAll(handle, chunk);
@@ -103,6 +105,7 @@ export async function openGrowingFile(
     work.catch(async (error: unknown) => {
       throw await describeWriteFailure(error, { path, what });
     });
+  await clearTemporaries(dirname(path));
   const handle = await told(open(temporary, "wx"));
   let isOpen = true;
   const close = async (): Promise<void> => {
@@ -131,16 +134,6 @@ export async function removeTemporaries(folder: string): Promise<string[]> {
   const left = (await readdir(folder)).filter(isTemporaryName);
   for (const name of left) await unlink(join(folder, name)).catch(() => {});
   return left;
-}
-
-/** Whether a file of this name is an unfinished write of {@link writeFileAtomic}. */
-export function isTemporaryName(name: string): boolean {
-  return /^\..+\.[0-9a-f]{12}\.tmp$/.test(name);
-}
-
-/** A name for an unfinished file beside `base`, new with every call. */
-export function temporaryName(base: string): string {
-  return `.${base}.${randomBytes(6).toString("hex")}.tmp`;
 }
 
 async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {

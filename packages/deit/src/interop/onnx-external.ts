@@ -3,7 +3,7 @@ import { open } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { DataError, FormatError } from "../errors.ts";
-import type { TensorProto } from "../graph/generated/onnx_pb.ts";
+import type { ModelProto, TensorProto } from "../graph/generated/onnx_pb.ts";
 import { ModelProtoSchema } from "../graph/generated/onnx_pb.ts";
 import { dimsOf } from "./onnx-names.ts";
 
@@ -109,13 +109,25 @@ export async function externalBytes(
   }
 }
 
+function parse(bytes: Uint8Array, path: string): ModelProto {
+  try {
+    return fromBinary(ModelProtoSchema, bytes);
+  } catch (cause) {
+    throw new FormatError(path, "is no whole ONNX model", {
+      code: "onnx/damaged",
+      hint: "The file may be cut off. Export or download it again.",
+      cause,
+    });
+  }
+}
+
 /**
  * The model with its weights inside, as ONNX Runtime takes it from memory.
  * @param model the bytes of the ONNX file at `path`
  * @throws FormatError, DataError as `externalBytes`; FormatError when all of it would be 2 GiB or more
  */
 export async function withWeightsInside(model: Uint8Array, path: string): Promise<Uint8Array> {
-  const edited = fromBinary(ModelProtoSchema, model);
+  const edited = parse(model, path);
   let total = model.byteLength;
   for (const tensor of edited.graph?.initializer ?? []) {
     if (!isExternal(tensor)) continue;

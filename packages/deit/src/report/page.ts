@@ -185,7 +185,7 @@ function epochTable(log: readonly EpochRecord[], { withTop5 }: { withTop5: boole
         return html`<tr>
           <td>${record.epoch + 1}</td>
           ${cells}
-          <td class="number">${short(record.train_lr)}</td>
+          <td class="number">${typeof record["train_lr"] === "number" ? short(record.train_lr) : "–"}</td>
         </tr>`;
       })}
     </tbody>

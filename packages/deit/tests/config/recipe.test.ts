@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { optionsToYaml } from "../../src/config/print.ts";
 import { listRecipes, loadRecipe } from "../../src/config/recipe.ts";
 import { parseTrainOptions, requireImages, resolveTrainOptions } from "../../src/config/resolve.ts";
@@ -100,4 +100,11 @@ it("every recipe of the package holds known options, and opens with its command,
     expect(comment).toMatch(new RegExp(`deit (?:train|finetune) ${name}\\b`));
     for (const part of ["Time:", "Expected:"]) expect(comment, name).toContain(part);
   }
+});
+
+it("a tag that YAML does not know makes no warning of Node's", async () => {
+  const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+  await loadRecipe(await file("tag.yaml", "lr: !!js/function x\n"));
+  expect(warn).not.toHaveBeenCalled();
+  warn.mockRestore();
 });

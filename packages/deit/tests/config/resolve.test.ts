@@ -244,6 +244,29 @@ describe("from code", () => {
     expect(parseTrainOptions(options)).toEqual(options);
   });
 
+  it.each<[string, unknown]>([
+    ["nested without end", JSON.parse(`${"[".repeat(50_000)}1${"]".repeat(50_000)}`)],
+    ["a very long list", Array.from({ length: 20_000 }, () => "")],
+    ["an object that cannot be a text", { toString: 1 }],
+  ])("says what was given where it is %s", (_, value) => {
+    for (const key of ["lr", "device", "mean", "aa"]) {
+      const resolve = (): unknown =>
+        resolveTrainOptions([{ source: "a.json", spelling: "key", values: { [key]: value } }]);
+      expect(resolve).toThrow(expect.objectContaining({ code: "options/value" }));
+      expect(resolve).toThrow(/^.{0,400}$/s);
+    }
+    const missing = (): unknown =>
+      resolveTrainOptions([{ source: "a.json", spelling: "key", values: { resume: value } }]);
+    expect(missing).toThrow(expect.objectContaining({ code: "options/not-supported" }));
+  });
+
+  it.each(["constructor", "__proto__", "valueOf"])("%s is no option", (key) => {
+    const values = Object.fromEntries([[key, 1]]);
+    expect(() => resolveTrainOptions([{ source: "a.json", spelling: "key", values }])).toThrow(
+      expect.objectContaining({ code: "options/unknown" }),
+    );
+  });
+
   it("asks for images", () => {
     expect(() => parseTrainOptions({})).toThrow("which images?");
   });

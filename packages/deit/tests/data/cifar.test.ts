@@ -4,7 +4,7 @@ import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { readPlanar } from "../../src/augmentation/rgb-image.ts";
 import { CIFAR100_CLASSES, CIFAR10_CLASSES } from "../../src/data/cifar-classes.ts";
-import { packSheet, parseSheetLabels, PIXEL_BYTES } from "../../src/data/cifar.ts";
+import { openCifar, packSheet, parseSheetLabels, PIXEL_BYTES } from "../../src/data/cifar.ts";
 import { openDataset } from "../../src/data/dataset.ts";
 import { locateDataset } from "../../src/data/locate.ts";
 import { openDatasets } from "../../src/data/open.ts";
@@ -115,7 +115,16 @@ describe("PNG sheets", () => {
       /sheet\.png is 10×10 with 10000 labels/,
     );
     await expect(packSheet(small.subarray(0, 60), labels, "sheet.png")).rejects.toThrow(DataError);
-    expect(() => parseSheetLabels("[1, 10]", "l.json")).toThrow(/l\.json is not a list of classes/);
+    for (const text of ["[1, 10]", "[1, 0.5]", '["1"]', "[1, 2", ""])
+      expect(() => parseSheetLabels(text, "l.json")).toThrow(/l\.json is not a list of classes/);
+    const folder = await temporaryFolder();
+    await writeText(join(folder, "test_batch.png"), "no image");
+    const source = { kind: "cifar", name: "cifar10", path: folder, split: "test" } as const;
+    await expect(openCifar(source)).rejects.toThrow(/test_lables\.json cannot be read/);
+    await writeText(join(folder, "train_lables.json"), "[]");
+    await expect(openCifar({ ...source, split: "train" })).rejects.toThrow(
+      /data_batch_1\.png cannot be read/,
+    );
   });
 });
 

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { describe, expect, it } from "vitest";
-import { KINDS, stress } from "../../../../scripts/stress-data.ts";
 import { decodeImage } from "../../src/data/decoding/decode.ts";
 import { openDatasets } from "../../src/data/open.ts";
 import { DataError } from "../../src/errors.ts";
@@ -16,18 +15,6 @@ async function code(promise: Promise<unknown>): Promise<string> {
   if (error instanceof DataError) return error.code;
   throw new Error(`no DataError: ${String(error)}`);
 }
-
-describe("mutants (node scripts/stress-data.ts makes more)", () => {
-  it.each(KINDS)("%s", async (kind) => {
-    const results: string[] = [];
-    for await (const { mutant, result, failed } of stress(kind, { from: 0, to: 60, seed: 7 })) {
-      if (failed) throw new Error(`${kind} ${mutant}: ${result}`);
-      results.push(result);
-    }
-    expect(results.length).toBe(60);
-    expect(results.filter((result) => result !== "read").length).toBeGreaterThan(5);
-  });
-});
 
 it("Parquet that counts rows which are not there, or places columns outside", async () => {
   const folder = await temporaryFolder();

@@ -112,6 +112,12 @@ describe("tryLock", () => {
     ]);
   });
 
+  test("clears away the draft of one that was killed before it had the lock", async () => {
+    await writeFile(join(folder, ".lock.0123456789ab.tmp"), JSON.stringify(DEAD));
+    expect(await withLock(path, async () => readdir(folder))).toEqual(["lock"]);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   test("takes a lock over whose last successor died while taking it over", async () => {
     await lockOf(DEAD);
     const name = createHash("sha256").update(JSON.stringify(DEAD)).digest("hex").slice(0, 12);

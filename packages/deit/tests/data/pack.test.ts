@@ -1,5 +1,7 @@
 /** Packed datasets: read back, they hold the same images, classes and split. */
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -80,6 +82,24 @@ it("packs what is packed already, and refuses a folder that holds something", as
   await expect(packDataset({ dataPath, outputDir })).rejects.toThrow(ConfigError);
 });
 
+it("takes what a killed pack left for no dataset, and packs anew", async () => {
+  const outputDir = join(root, "killed");
+  await packDataset({ dataPath: join(root, "split"), outputDir, shardBytes: 700 });
+  const whole = (await readdir(outputDir)).toSorted();
+  const first = whole.find((name) => name.startsWith("train-00000")) ?? "";
+  await rename(join(outputDir, first), join(outputDir, ".train-0.draft")); // the last that gets its name
+  await writeFile(
+    join(outputDir, ".pack.lock"),
+    JSON.stringify({ pid: 2 ** 22 + 5, startTime: "1", hostname: hostname() }),
+  );
+  await expect(openDatasets({ dataPath: outputDir })).rejects.toThrow(/but no train-00000-of-/);
+  await packDataset({ dataPath: join(root, "split"), outputDir, shardBytes: 700 });
+  expect((await readdir(outputDir)).toSorted()).toEqual(whole);
+  await writeFile(join(outputDir, ".train-0.draft"), "");
+  await writeFile(join(outputDir, "notes.txt"), "mine");
+  await expect(packDataset({ dataPath: join(root, "split"), outputDir })).rejects.toThrow(/it is not empty/);
+});
+
 it("leaves nothing behind when it is stopped or an image cannot be read", async () => {
   const controller = new AbortController();
   const stopped = join(root, "stopped");
@@ -90,7 +110,7 @@ it("leaves nothing behind when it is stopped or an image cannot be read", async 
   await expect(packDataset({ ...options, signal: controller.signal })).rejects.toThrow(
     expect.objectContaining({ name: "AbortError" }),
   );
-  expect(await readdir(stopped)).toEqual([]);
+  expect(existsSync(stopped)).toBe(false);
   const broken = join(root, "broken");
   for (const name of ["a", "b"]) {
     await mkdir(join(broken, name), { recursive: true });
@@ -98,5 +118,5 @@ it("leaves nothing behind when it is stopped or an image cannot be read", async 
   }
   const outputDir = join(root, "from-broken");
   await expect(packDataset({ dataPath: broken, outputDir })).rejects.toThrow("1.png");
-  expect(await readdir(outputDir)).toEqual([]);
+  expect(existsSync(outputDir)).toBe(false);
 });

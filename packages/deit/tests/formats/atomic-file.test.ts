@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   describeWriteFailure,
-  isTemporaryName,
   openGrowingFile,
   removeTemporaries,
   writeFileAtomic,
 } from "../../src/formats/atomic-file.ts";
+import { isTemporaryName, OWNER } from "../../src/formats/left-overs.ts";
 import { DeitError } from "../../src/errors.ts";
 import { canMountSmallDisk, mountSmallDisk } from "./small-disk.ts";
 import type { SmallDisk } from "./small-disk.ts";
@@ -98,6 +98,21 @@ test("temporary files of a killed process are found and removed, others are not"
   await writeFile(join(left, "state.safetensors"), "");
   expect(await removeTemporaries(left)).toEqual([".state.safetensors.0123456789ab.tmp"]);
   expect((await readdir(left)).toSorted()).toEqual([".notes.tmp", "state.safetensors"]);
+});
+
+test("what a killed process left in a folder is removed by the next one that writes there", async () => {
+  const at = await mkdtemp(join(folder, "killed-"));
+  const [mine] = OWNER.split("-");
+  const left = `.answers.csv.${mine}-${2 ** 22 + 5}-0123ab.tmp`;
+  const kept = [
+    `.answers.csv.${OWNER}-0123ab.tmp`, // being written
+    `.answers.csv.${mine}-${process.ppid}-0123ab.tmp`,
+    ".answers.csv.01234567-77-0123ab.tmp", // another machine's
+    ".notes.tmp",
+  ];
+  for (const name of [left, ...kept]) await writeFile(join(at, name), "half");
+  await (await openGrowingFile(join(at, "answers.csv"))).commit();
+  expect((await readdir(at)).toSorted()).toEqual([...kept, "answers.csv"].toSorted());
 });
 
 test("system errors are named, other errors pass", async () => {

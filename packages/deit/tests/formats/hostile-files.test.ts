@@ -17,7 +17,6 @@ import { encodeState } from "../../src/training/run/run-state.ts";
 import { readState } from "../../src/training/run/run-state-file.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { torchFile, torchPickle } from "../helpers/torch-file.ts";
-import { specimens, tryMutant } from "./mutants.ts";
 
 let root = "";
 beforeAll(async () => {
@@ -249,23 +248,6 @@ describe("states with impossible counters", () => {
     await expectRefused(async () => readState(path), "run/damaged-state");
   });
 });
-
-test(
-  "a few hundred damaged files of every format: read, or refused with a code",
-  { timeout: 120_000 },
-  async () => {
-    const of = specimens();
-    const folder = join(root, "mutants");
-    const kinds = new Set<string>();
-    for (let seed = 2_000_000; seed < 2_000_600; seed++) {
-      const { kind, result, fault, milliseconds } = await tryMutant(folder, seed, of);
-      expect([seed, fault]).toEqual([seed, undefined]);
-      expect(milliseconds).toBeLessThan(10_000);
-      kinds.add(`${kind}: ${result === "read" ? "read" : "refused"}`);
-    }
-    expect(kinds.size).toBe(2 * of.length); // both of every kind
-  },
-);
 
 const known = fileURLToPath(
   new URL("../../../../../shared/cases/checkpoints/exponential-key.pth", import.meta.url),

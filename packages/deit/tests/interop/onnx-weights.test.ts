@@ -13,6 +13,7 @@ import type { FloatTensor } from "../../src/formats/safetensors.ts";
 import type { ModelProto } from "../../src/graph/generated/onnx_pb.ts";
 import { ModelProtoSchema } from "../../src/graph/generated/onnx_pb.ts";
 import { toFloat16 } from "../../src/interop/to-float16.ts";
+import { withWeightsInside } from "../../src/interop/onnx-external.ts";
 import { openOnnxWeights } from "../../src/interop/onnx-weights.ts";
 import { toInt8 } from "../../src/interop/quantize.ts";
 import type { Model } from "../../src/models/registry.ts";
@@ -314,4 +315,11 @@ describe("refused, with what helps:", () => {
       expect(await changed("odd.onnx", entry(key, value), from)).toMatch(/lies at|would be/);
     });
   });
+});
+
+test("a damaged model with weights in another file is said to be damaged", async () => {
+  for (const bytes of [Uint8Array.of(0x3a, 0x7f), Uint8Array.of(0x12, 0x02, 0xff, 0xfe)])
+    await expect(withWeightsInside(bytes, "model.onnx")).rejects.toThrow(
+      expect.objectContaining({ code: "onnx/damaged" }),
+    );
 });

@@ -104,7 +104,7 @@ function recordsOf({ row, label, seed, plan }: PlannedRun, log: readonly EpochRe
       acc1: metrics?.acc1.toFixed(2) ?? "",
       acc5: metrics?.acc5.toFixed(2) ?? "",
       test_loss: metrics?.loss.toFixed(4) ?? "",
-      train_loss: last.train_loss.toFixed(4),
+      train_loss: typeof last["train_loss"] === "number" ? last.train_loss.toFixed(4) : "",
       minutes: (total("seconds") / 60).toFixed(2),
       teacher_minutes: (total("teacher_seconds") / 60).toFixed(2),
       waiting_share: (total("waiting_seconds") / total("seconds")).toFixed(3),

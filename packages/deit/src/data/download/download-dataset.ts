@@ -15,7 +15,8 @@ import {
   statfs,
   writeFile,
 } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { z } from "zod";
 import { DataError } from "../../errors.ts";
 import { cacheFailure, cacheFolder } from "./cache-folder.ts";
 import type { CifarName } from "../cifar.ts";
@@ -68,9 +69,15 @@ export async function pullRecipe(recipe: PullRecipe, options: PullOptions = {}):
     await mkdir(downloads, { recursive: true });
     return await withLock(
       lock,
-      async () =>
-        (await checkPulled(recipe, path, onProgress)) ??
-        fetchRecipe(recipe, { cacheDir, onProgress, signal }),
+      async () => {
+        await removeUnfinished(path);
+        const pulled =
+          (await checkPulled(recipe, path, onProgress)) ??
+          (await fetchRecipe(recipe, { cacheDir, onProgress, signal }));
+        for (const name of [recipe.archive, `${recipe.archive}.part`])
+          await rm(join(downloads, name), { force: true });
+        return pulled;
+      },
       {
         signal,
         onWait: () => onProgress?.({ what: "waiting for another pull of it", done: 0, total: undefined }),
@@ -92,6 +99,14 @@ function places(name: string, cacheDir: string): { path: string; downloads: stri
   return { path, downloads: join(cacheDir, "downloads"), lock: `${path}.lock` };
 }
 
+/** What a pull that was killed has unpacked. */
+async function removeUnfinished(path: string): Promise<void> {
+  const folder = dirname(path);
+  for (const name of await readdir(folder))
+    if (name.startsWith(`${basename(path)}.new-`))
+      await rm(join(folder, name), { recursive: true, force: true });
+}
+
 async function fetchRecipe(
   recipe: PullRecipe,
   { cacheDir, onProgress, signal }: PullOptions & { cacheDir: string },
@@ -102,8 +117,6 @@ async function fetchRecipe(
     () => Infinity,
   );
   if (free < recipe.space) throw noSpace(recipe, cacheDir, undefined, free);
-  for (const name of await readdir(dirname(path)))
-    if (name.startsWith(`${recipe.name}.new-`)) await rm(join(dirname(path), name), { recursive: true }); // of a pull that was killed
   const failures: string[] = [];
   for (const origin of recipe.origins) {
     const into = await mkdtemp(`${path}.new-`);
@@ -149,16 +162,23 @@ async function makeManifest(recipe: PullRecipe, folder: string, origin: string):
   return { origin, files };
 }
 
+const manifestSchema: z.ZodType<Manifest> = z.object({
+  origin: z.string(),
+  files: z
+    .record(z.string(), z.object({ bytes: z.number(), sha256: z.string() }))
+    .refine((files) => Object.keys(files).length > 0),
+});
+
 async function readManifest(folder: string): Promise<Manifest | undefined> {
   try {
-    return JSON.parse(await readFile(join(folder, MANIFEST), "utf8")) as Manifest;
+    return manifestSchema.parse(JSON.parse(await readFile(join(folder, MANIFEST), "utf8")));
   } catch {
-    return undefined; // none, or no JSON: then the files cannot be trusted either
+    return undefined; // none, or damaged: then the files cannot be trusted either
   }
 }
 
 async function hasSizes(folder: string, manifest: Manifest | undefined): Promise<boolean> {
-  if (manifest === undefined || typeof manifest.files !== "object") return false;
+  if (manifest === undefined) return false;
   for (const [name, { bytes }] of Object.entries(manifest.files)) {
     const size = await stat(join(folder, name)).then(
       (entry) => entry.size,

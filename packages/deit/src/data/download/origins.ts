@@ -31,7 +31,7 @@ export interface PullRecipe {
   readonly space: number;
 }
 
-/** Fills the folder `into` with the recipe's files. `downloads` keeps what a later attempt can go on with. */
+/** Fills the folder `into` with the recipe's files. `downloads` keeps what a later attempt can go on with, until there is none. */
 export interface Origin {
   readonly name: string;
   fetch(options: OriginOptions): Promise<void>;
@@ -82,7 +82,6 @@ export function archiveOrigin({
         onProgress?.({ what: `unpacking ${name}`, done: bytes.length, total: bytes.length });
         await writeFile(join(into, name), bytes);
       });
-      await rm(archive, { force: true });
     },
   };
 }

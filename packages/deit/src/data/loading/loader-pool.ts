@@ -9,6 +9,8 @@ import { DataError } from "../../errors.ts";
 import type { BatchJob, MadeBatch } from "./batch.ts";
 import type { Dataset, DatasetSource } from "../dataset.ts";
 import type { BatchMaker, BatchPool } from "./loader.ts";
+import { lendPixels } from "../decoding/pixel-budget.ts";
+import type { PixelShare } from "../decoding/pixel-budget.ts";
 import { workerFlags } from "./worker-flags.ts";
 
 export interface WorkerSetup {
@@ -16,6 +18,7 @@ export interface WorkerSetup {
   readonly length: number;
   readonly memory: SharedArrayBuffer | undefined;
   readonly transform: TransformOptions;
+  readonly pixels: PixelShare;
 }
 
 export interface JobMessage {
@@ -61,7 +64,7 @@ export function workerPool(workers: number): BatchPool | undefined {
 }
 
 function openPool(dataset: Dataset, transform: TransformOptions, count: number): BatchMaker {
-  const setup: WorkerSetup = {
+  const setup: Omit<WorkerSetup, "pixels"> = {
     source: dataset.source,
     length: dataset.length,
     memory: dataset.memory,
@@ -74,7 +77,9 @@ function openPool(dataset: Dataset, transform: TransformOptions, count: number):
   const members = Array.from({ length: count }, () => startMember());
 
   function startMember(): Member {
-    const worker = new Worker(WORKER_FILE, { workerData: setup, execArgv: workerFlags() });
+    const { giveBack, ...pixels } = lendPixels();
+    const workerData: WorkerSetup = { ...setup, pixels };
+    const worker = new Worker(WORKER_FILE, { workerData, execArgv: workerFlags() });
     worker.unref();
     const member: Member = { worker, current: undefined };
     worker.on("message", (message: ResultMessage) => {
@@ -93,13 +98,14 @@ function openPool(dataset: Dataset, transform: TransformOptions, count: number):
         }),
       ),
     );
-    worker.on("exit", (code) =>
+    worker.on("exit", (code) => {
+      giveBack();
       fail(
         new DataError(dataset.name, `a loader worker ended (exit code ${code})`, {
           code: "data/loader-failed",
         }),
-      ),
-    );
+      );
+    });
     return member;
   }
 

@@ -5,13 +5,15 @@ import { createTransform } from "../../augmentation/transform.ts";
 import { DataError } from "../../errors.ts";
 import { makeBatch } from "./batch.ts";
 import { openDataset } from "../dataset.ts";
+import { sharePixels } from "../decoding/pixel-budget.ts";
 import type { JobMessage, ResultMessage, WorkerSetup } from "./loader-pool.ts";
 
 // workers are the parallelism; an image is read once, so nothing is worth keeping
 sharp.concurrency(1);
 sharp.cache(false);
 
-const { source, length, memory, transform: options } = workerData as WorkerSetup;
+const { source, length, memory, transform: options, pixels } = workerData as WorkerSetup;
+sharePixels(pixels);
 const transform = createTransform(options);
 const opening = openDataset(source, { memory });
 opening.catch(() => undefined); // told with the first job

@@ -8,12 +8,8 @@ import { appendFile, mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { parse as parseYaml, stringify as stringifyYaml } from "yaml";
 import { ConfigError, DeitError, FormatError } from "../../errors.ts";
-import {
-  describeWriteFailure,
-  isTemporaryName,
-  removeTemporaries,
-  writeFileAtomic,
-} from "../../formats/atomic-file.ts";
+import { describeWriteFailure, removeTemporaries, writeFileAtomic } from "../../formats/atomic-file.ts";
+import { isTemporaryName } from "../../formats/left-overs.ts";
 import { openSafetensors, writeCheckpoint } from "../../formats/safetensors-file.ts";
 import { encodeModelMetadata } from "../../formats/model-metadata.ts";
 import { describeEnvironment } from "./run-environment.ts";
@@ -216,7 +212,7 @@ async function writeArgs(
 async function readArgs(path: string): Promise<{ args: RunArgs; sessions: readonly RunSession[] }> {
   const file = join(path, RUN_FILES.args);
   try {
-    const content: unknown = parseYaml(await readFile(file, "utf8"));
+    const content: unknown = parseYaml(await readFile(file, "utf8"), { logLevel: "error" });
     if (isRecord(content) && isRecord(content["args"]) && Array.isArray(content["sessions"])) {
       return { args: asJson(content["args"]), sessions: content["sessions"] as RunSession[] };
     }

@@ -65,5 +65,11 @@ function cell(value: Json | undefined): string {
 
 /** Whether a value read from a file can stand in a log. */
 export function isEpochRecord(value: unknown): value is EpochRecord {
-  return typeof value === "object" && value !== null && "epoch" in value && Number.isSafeInteger(value.epoch);
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "epoch" in value &&
+    Number.isSafeInteger(value.epoch) &&
+    Number(value.epoch) >= 0
+  );
 }

@@ -1,12 +1,16 @@
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createTransform } from "../../../src/augmentation/transform.ts";
 import { resize } from "../../../src/augmentation/resize.ts";
-import { decodeImage, readImageFile, isHeic, inFlight } from "../../../src/data/decoding/decode.ts";
+import { decodeImage, readImageFile, isHeic } from "../../../src/data/decoding/decode.ts";
+import { inFlight, lendPixels } from "../../../src/data/decoding/pixel-budget.ts";
 import { readsHeic } from "../../../src/data/decoding/heic.ts";
 import { DataError } from "../../../src/errors.ts";
 import { createRandom } from "../../../src/random.ts";
@@ -191,7 +195,7 @@ describe("images as people have them", () => {
     let [now, most] = [0, 0];
     const decode = async (): Promise<void> => {
       most = Math.max(most, ++now);
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await setTimeout(5);
       now--;
     };
     await Promise.all([100e6, 150e6, 1e6, 40e6].map(async (pixels) => inFlight(pixels, decode)));
@@ -200,6 +204,26 @@ describe("images as people have them", () => {
     await Promise.all([1, 2, 3].map(async () => inFlight(1e6, decode)));
     expect(most).toBe(3);
   });
+});
+
+it("very large images are decoded one after another by all threads; what a thread was at that ended is given back", async () => {
+  const counts = new Int32Array(new SharedArrayBuffer(12));
+  const start = (hangs: boolean): { worker: Worker; begun: Promise<unknown>; ended: Promise<unknown> } => {
+    const { giveBack, ...pixels } = lendPixels();
+    const workerData = { pixels, counts, hangs };
+    const worker = new Worker(new URL("pixel-worker.ts", import.meta.url), { workerData });
+    worker.on("exit", giveBack);
+    return { worker, begun: once(worker, "message"), ended: once(worker, "exit") };
+  };
+  const hanging = start(true);
+  await hanging.begun;
+  const others = [start(false), start(false), start(false)];
+  await setTimeout(100);
+  expect([...counts]).toEqual([0, 1, 0]);
+  await hanging.worker.terminate();
+  await Promise.all(others.map(async ({ ended }) => ended));
+  expect([...counts]).toEqual([0, 1, 9]);
+  await inFlight(150e6, () => {}); // nothing is left of them
 });
 
 async function failure(promise: Promise<unknown>): Promise<string> {

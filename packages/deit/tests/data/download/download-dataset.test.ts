@@ -101,6 +101,41 @@ describe("pulling", () => {
     expect(await pulledDataset("cifar10", { cacheDir })).toBe(pulled.path);
   });
 
+  it("removes what killed pulls left, also of an origin that is no longer asked", async () => {
+    const cacheDir = await temporaryFolder();
+    const origin = fromArchive(await serve(whole));
+    for (const again of [false, true]) {
+      await mkdir(join(cacheDir, "datasets", "cifar10.new-abcdef"), { recursive: true });
+      await mkdir(join(cacheDir, "downloads"), { recursive: true });
+      await writeFile(join(cacheDir, "downloads", "data.tar.gz.part"), archive.subarray(0, 1000));
+      const direct: Origin = {
+        name: "another",
+        async fetch({ into }) {
+          await writeFile(join(into, "a.bin"), content);
+          await writeFile(join(into, "b.bin"), "abc");
+        },
+      };
+      expect(await pullRecipe(recipe(direct, origin), { cacheDir })).toMatchObject({ wasThere: again });
+      expect(await readdir(join(cacheDir, "datasets"))).toEqual(["cifar10"]);
+      expect(await readdir(join(cacheDir, "downloads"))).toEqual([]);
+    }
+  });
+
+  it.each([
+    "null",
+    "[]",
+    '{"files":null}',
+    '{"origin":"x","files":{"a.bin":null}}',
+    '{"origin":"x","files":{}}',
+  ])("pulls again where the manifest is %s", async (text) => {
+    const cacheDir = await temporaryFolder();
+    const origin = fromArchive(await serve(whole));
+    const { path } = await pullRecipe(recipe(origin), { cacheDir });
+    await writeFile(join(path, "manifest.json"), text);
+    expect(await message(pulledDataset("cifar10", { cacheDir }))).toMatch(/is not in the cache folder/);
+    expect(await pullRecipe(recipe(origin), { cacheDir })).toMatchObject({ wasThere: false });
+  });
+
   it("pulls again what has changed or gone", async () => {
     const cacheDir = await temporaryFolder();
     const origin = fromArchive(await serve(whole));
