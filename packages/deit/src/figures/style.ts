@@ -112,6 +112,11 @@ details[open] > summary { margin-bottom: 10px; }
 .group th { padding-top: 16px; }
 footer { margin-top: 56px; color: var(--muted); font-size: 13px; }
 @media (max-width: 560px) {
+  .score-bar { display: block; min-width: 0; text-align: right; white-space: nowrap; }
+  .score-bar .track { display: none; }
+  .classes th:nth-child(n + 2) { text-align: right; }
+  .classes th, .classes td { padding-right: 8px; }
+  .classes td { font-size: 13px; }
   .matrix { border-spacing: 1px; }
   .matrix, .matrix th { font-size: 11px; }
   .matrix td { width: 26px; height: 28px; border-radius: 3px; }
