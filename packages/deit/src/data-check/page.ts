@@ -3,7 +3,7 @@ import type { Html } from "../figures/html.ts";
 import { html } from "../figures/html.ts";
 import type { PageSection } from "../figures/page.ts";
 import { figurePage } from "../figures/page.ts";
-import { isSmall, thumbnail } from "../report/examples.ts";
+import { thumbnail, thumbnailImage } from "../report/examples.ts";
 import type { CheckedImage, DataCheck, ImageProblem, ProblemKind } from "./problems.ts";
 import { balanceLine, labelsLine, PROBLEM_KINDS } from "./problems.ts";
 
@@ -91,12 +91,5 @@ async function problemFigure({ kind, image, other, detail, suggestedClass }: Ima
 
 async function shown(image: CheckedImage): Promise<Html> {
   const small = await thumbnail(await image.read());
-  return html`<img
-    src="${small.source}"
-    width="${small.width}"
-    height="${small.height}"
-    class="${isSmall(small) && "pixels"}"
-    alt="${image.className}"
-    title="${image.part}/${image.name}"
-  />`;
+  return thumbnailImage(small, { alt: image.className, title: `${image.part}/${image.name}` });
 }

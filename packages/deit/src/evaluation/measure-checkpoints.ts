@@ -20,7 +20,7 @@ import type { EvaluateHooks } from "./logits.ts";
 import { EvaluationMeter, evaluationReport, labelledRows } from "./metrics/metrics.ts";
 import { shareReport } from "./metrics/share.ts";
 import { TemperatureMeter } from "./metrics/temperature.ts";
-import { wrongImages } from "./metrics/wrong-images.ts";
+import { describeWrong, wrongImages } from "./metrics/wrong-images.ts";
 
 export interface MeasureCheckpointsOptions extends ComparisonOptions {
   /** Besides 1 and 5. */
@@ -134,7 +134,6 @@ async function measureOne(
   const { bins: _, ...calibration } = calibrate(confidence, (i) => predicted[i] === labels[i]);
   const nameOf = (index: number): string => classes[index] ?? String(index);
   const results = classResults(pairs);
-  const known = (value = Number.NaN): number | null => (Number.isNaN(value) ? null : value);
   const shareAt = (k: number): number => (100 * rank.filter((own) => own < k).length) / labels.length;
   const report: CheckpointReport = {
     ...evaluationReport({ model: classifier.name, metrics: meter.result(), seconds }),
@@ -165,17 +164,7 @@ async function measureOne(
       })),
     macro: macroScores(results),
     classesWithoutImages: results.filter(({ images }) => images === 0).map(({ label }) => nameOf(label)),
-    wrong: wrongImages(answers, main, wrong).map(({ entry, loss }) => {
-      const answer = predicted[entry] ?? -1;
-      return {
-        image: dataset.describe(answers.images[entry] ?? 0),
-        label: nameOf(labels[entry] ?? -1),
-        predicted: answer < 0 ? null : nameOf(answer),
-        confidence: known(confidence[entry]),
-        truth: known(main.truth[entry]),
-        loss: known(loss),
-      };
-    }),
+    wrong: describeWrong(wrongImages(answers, main, wrong), { ...answers, ...main }, { dataset, classes }),
     ...(realMeter && { real: realMeter.result() }),
   };
   return { report, answers };

@@ -5,16 +5,24 @@ import { calibrate } from "../evaluation/metrics/calibration.ts";
 import { confusionMatrix, mostConfused } from "../evaluation/metrics/confusion-counts.ts";
 import { evaluationDocument } from "../evaluation/evaluation-document.ts";
 import type { MeasuredCheckpoint, MeasuredCheckpoints } from "../evaluation/measure-checkpoints.ts";
+import type { CheckpointReport } from "../evaluation/checkpoint-report.ts";
 import { countOf, shareOf } from "../evaluation/metrics/share.ts";
+import { describeWrong, wrongImages } from "../evaluation/metrics/wrong-images.ts";
+import type { ScoreRow } from "../figures/class-table.ts";
+import { classTable, SCORES_EXPLAINED } from "../figures/class-table.ts";
 import { confusionChart, LARGEST_MATRIX } from "../figures/confusion.ts";
 import type { Chart } from "../figures/chart.ts";
+import type { Html } from "../figures/html.ts";
+import { html } from "../figures/html.ts";
 import type { PageSection, PageTable } from "../figures/page.ts";
+import { WRONG_ROWS, wrongList } from "../figures/wrong-list.ts";
+import { thumbnail, thumbnailImage } from "./examples.ts";
 import { writeAnalysis } from "./analysis-folder.ts";
 import { shortName as short } from "../class-names.ts";
 import { accuracyFigure, reliabilityFigure } from "./evaluation-figures.ts";
 
-/** Rows of a table of the page. */
-const SHOWN = 15;
+/** Wrong images that are shown as such. */
+const SHOWN = 12;
 
 /** Writes into a folder, which is made. @returns the names of the files */
 export async function writeEvaluation(
@@ -36,8 +44,12 @@ export async function writeEvaluation(
     page: {
       title: models.length === 1 ? (first?.report.name ?? "") : `${models.length} models side by side`,
       kind: `${(first?.report.images ?? 0).toLocaleString("en-US")} images of ${comparison.dataset.name}`,
-      lead: "Accuracy of every head with its interval, what confidence is worth, and what is taken for what.",
-      sections: sectionsOf(measured, figures),
+      lead: "Accuracy of every head with its interval, precision and recall of every class, what is taken for what, the images that are wrong, and what confidence is worth.",
+      sections: [
+        ...sectionsOf(measured, figures),
+        ...(await wrongSections(measured)),
+        calibrationSection(models, figures["reliability"]),
+      ],
     },
     command,
   });
@@ -71,10 +83,14 @@ function figuresOf({ comparison, models }: MeasuredCheckpoints): Record<string, 
 
 function sectionsOf(
   { models, differences }: MeasuredCheckpoints,
-  { accuracy, reliability, ...confusions }: Record<string, Chart>,
+  figures: Record<string, Chart>,
 ): PageSection[] {
   const sections: PageSection[] = [
-    { title: "Accuracy", table: accuracyTable(models), ...(accuracy && { figure: accuracy }) },
+    {
+      title: "Accuracy",
+      table: accuracyTable(models),
+      ...(figures["accuracy"] && { figure: figures["accuracy"] }),
+    },
   ];
   if (differences.length > 0)
     sections.push({
@@ -92,21 +108,21 @@ function sectionsOf(
         right: [2, 3],
       },
     });
-  sections.push({
-    title: "What confidence is worth",
-    lead: "Answers given with 80 % should be right in 80 of 100. The temperature divides the logits; its worth is measured on the half of the images that it was not fitted to.",
-    ...(reliability && { figure: reliability }),
-    table: calibrationTable(models),
-  });
-  for (const [i, figure] of Object.values(confusions).entries())
-    sections.push({ title: i === 0 ? "What is taken for what" : "", figure });
-  for (const { report, answers } of models) {
-    const of = models.length > 1 ? `, ${report.name}` : "";
+  for (const { report } of models)
+    sections.push({
+      title: `Classes${ofModel(report, models)}`,
+      lead: SCORES_EXPLAINED,
+      body: html`<div class="card">${classTable(scoreRows(report), report.macro)}</div>`,
+    });
+  const matrices = Object.entries(figures).filter(([name]) => name.startsWith("confusion"));
+  for (const [i, [, figure]] of matrices.entries())
+    sections.push({ title: i === 0 ? "Confusions" : "", figure });
+  for (const { report } of models)
     if (report.confusions.length > 0)
       sections.push({
-        title: `Most confused${of}`,
+        title: `Most frequent mistakes${ofModel(report, models)}`,
         table: {
-          head: ["label", "answer", "images"],
+          head: ["class", "taken for", "images"],
           rows: report.confusions.map(({ label, predicted, count }) => [
             short(label),
             short(predicted),
@@ -115,18 +131,51 @@ function sectionsOf(
           right: [2],
         },
       });
-    const weakest = report.perClass
-      .toSorted((a, b) => a.acc1 - b.acc1 || b.images - a.images)
-      .slice(0, SHOWN);
-    if (answers.labels.length > 0)
-      sections.push({
-        title: `Weakest classes${of}`,
-        table: {
-          head: ["class", "images", "top-1 %"],
-          rows: weakest.map(({ class: name, images, acc1 }) => [short(name), images, acc1.toFixed(1)]),
-          right: [1, 2],
-        },
-      });
+  return sections;
+}
+
+function calibrationSection(models: readonly MeasuredCheckpoint[], figure: Chart | undefined): PageSection {
+  return {
+    title: "What confidence is worth",
+    lead: "Answers given with 80 % should be right in 80 of 100. The temperature divides the logits; its worth is measured on the half of the images that it was not fitted to.",
+    ...(figure && { figure }),
+    table: calibrationTable(models),
+  };
+}
+
+/** Which of several models a section is about. */
+function ofModel({ name }: CheckpointReport, models: readonly MeasuredCheckpoint[]): string {
+  return models.length > 1 ? `, ${name}` : "";
+}
+
+function scoreRows({ perClass, classesWithoutImages }: CheckpointReport): ScoreRow[] {
+  const none = { images: 0, answered: 0, precision: null, recall: null, f1: null };
+  return [
+    ...perClass.map(({ class: name, ...scores }) => ({ ...scores, name: short(name) })),
+    ...classesWithoutImages.map((name) => ({ ...none, name: short(name) })),
+  ];
+}
+
+/** Wrong images of each model, the largest loss first. */
+async function wrongSections({ comparison, models }: MeasuredCheckpoints): Promise<PageSection[]> {
+  const { dataset } = comparison;
+  const classes = comparison.classes.map(short);
+  const sections: PageSection[] = [];
+  for (const { report, answers } of models) {
+    const all = { ...answers, ...mainAnswers(answers) };
+    const wrong = wrongImages(answers, all, SHOWN + WRONG_ROWS);
+    const rows = describeWrong(wrong, all, { dataset, classes });
+    const images: Html[] = [];
+    for (const [i, { entry }] of wrong.slice(0, SHOWN).entries()) {
+      const small = await thumbnail(await dataset.read(answers.images[entry] ?? 0));
+      images.push(thumbnailImage(small, { alt: rows[i]?.label ?? "", title: rows[i]?.image ?? "" }));
+    }
+    sections.push({
+      title: `Wrong images${ofModel(report, models)}`,
+      body: html`<div class="card">
+        ${wrongList(rows, { images, wrong: report.images - (report.correct ?? 0), total: report.images })}
+      </div>`,
+    });
   }
   return sections;
 }
@@ -136,6 +185,8 @@ const HEAD_NAMES = { class: "class head", distillation: "distillation head", joi
 function accuracyTable(models: readonly MeasuredCheckpoint[]): PageTable {
   const withReal = models.some(({ report }) => report.real !== undefined);
   const ks = Object.keys(models[0]?.report.topk ?? {});
+  // among five classes or fewer every answer is one of the first five
+  const withTop5 = models.some(({ report }) => report.classes > 5);
   const rows = models.flatMap(({ report }) => {
     const { heads, interval, real, topk = {} } = report;
     const own = [
@@ -145,7 +196,7 @@ function accuracyTable(models: readonly MeasuredCheckpoint[]): PageTable {
       interval === undefined
         ? ""
         : `${interval.acc1.map((bound) => bound.toFixed(1)).join(" to ")} (${countOf(shareOf(report.acc1, report.images))})`,
-      report.acc5.toFixed(2),
+      ...(withTop5 ? [report.acc5.toFixed(2)] : []),
       ...ks.map((k) => (topk[k] ?? Number.NaN).toFixed(2)),
       ...(withReal ? [real === undefined ? "" : real.acc1.toFixed(2)] : []),
       report.loss.toFixed(4),
@@ -162,7 +213,7 @@ function accuracyTable(models: readonly MeasuredCheckpoint[]): PageTable {
           "",
           acc1.toFixed(2),
           "",
-          acc5.toFixed(2),
+          ...(withTop5 ? [acc5.toFixed(2)] : []),
           ...ks.map(() => ""),
           ...reals,
           loss.toFixed(4),
@@ -172,7 +223,14 @@ function accuracyTable(models: readonly MeasuredCheckpoint[]): PageTable {
     });
     return [own, ...parts];
   });
-  const head = ["", "pixels", "top-1 %", "95 % interval", "top-5 %", ...ks.map((k) => `top-${k} %`)];
+  const head = [
+    "",
+    "pixels",
+    "top-1 %",
+    "95 % interval",
+    ...(withTop5 ? ["top-5 %"] : []),
+    ...ks.map((k) => `top-${k} %`),
+  ];
   const all = [...head, ...(withReal ? ["ReaL %"] : []), "loss", "images/s"];
   return { head: all, rows, right: all.map((_, i) => i).slice(1) };
 }
@@ -226,9 +284,18 @@ function answerRows({
 
 function classRows({ models }: MeasuredCheckpoints): (string | number)[][] {
   const rows = models.flatMap(({ report: { name, perClass } }) =>
-    perClass.map(({ index, class: label, images, acc1 }) => [name, index, label, images, acc1]),
+    perClass.map((own) => [
+      name,
+      own.index,
+      own.class,
+      own.images,
+      own.acc1,
+      own.answered,
+      ...[own.precision, own.recall, own.f1].map((score) => score ?? ""),
+    ]),
   );
-  return [["model", "index", "class", "images", "acc1"], ...rows];
+  const head = ["model", "index", "class", "images", "acc1", "answered", "precision", "recall", "f1"];
+  return [head, ...rows];
 }
 
 /** The cells of the confusion matrix that are not 0, right answers too. */

@@ -4,6 +4,8 @@ import { createTransform } from "../augmentation/transform.ts";
 import type { EvaluationTransformOptions } from "../augmentation/transform.ts";
 import type { RgbImage } from "../augmentation/rgb-image.ts";
 import type { Dataset } from "../data/dataset.ts";
+import type { Html } from "../figures/html.ts";
+import { html } from "../figures/html.ts";
 import { createRandom } from "../random.ts";
 import type { Answers } from "./measure.ts";
 
@@ -12,11 +14,15 @@ const SIDE = 192;
 /** Images up to this side are kept pixel by pixel, and shown so. */
 const SMALL = 64;
 
-export interface Example {
+/** A small image, inside a page. */
+export interface Thumbnail {
   /** `data:image/webp;base64,…`, the part that the model sees. */
   readonly source: string;
   readonly width: number;
   readonly height: number;
+}
+
+export interface Example extends Thumbnail {
   /** File name, or "cifar10 test 123". */
   readonly name: string;
   readonly label: number;
@@ -75,11 +81,7 @@ export async function makeExamples(
 }
 
 /** An image as a data URI. */
-export async function thumbnail({
-  width,
-  height,
-  data,
-}: RgbImage): Promise<Pick<Example, "source" | "width" | "height">> {
+export async function thumbnail({ width, height, data }: RgbImage): Promise<Thumbnail> {
   const lossless = Math.max(width, height) <= SMALL;
   const { data: bytes, info } = await sharp(data, { raw: { width, height, channels: 3 } })
     .resize(SIDE, SIDE, { fit: "inside", withoutEnlargement: true })
@@ -92,7 +94,17 @@ export async function thumbnail({
   };
 }
 
-/** Whether an image has so few pixels that they should be seen as such. */
-export function isSmall({ width, height }: Pick<Example, "width" | "height">): boolean {
-  return Math.max(width, height) <= SMALL;
+/** As an element of a page; one of few pixels is shown pixel by pixel. */
+export function thumbnailImage(
+  { source, width, height }: Thumbnail,
+  { alt, title }: { alt: string; title: string },
+): Html {
+  return html`<img
+    src="${source}"
+    width="${width}"
+    height="${height}"
+    class="${Math.max(width, height) <= SMALL && "pixels"}"
+    alt="${alt}"
+    title="${title}"
+  />`;
 }

@@ -9,12 +9,13 @@ import type { EpochRecord } from "../training/run/run-log.ts";
 import type { Series } from "./charts.ts";
 import { classesSection, nameOf } from "./classes.ts";
 import type { Example } from "./examples.ts";
-import { isSmall } from "./examples.ts";
+import { thumbnailImage } from "./examples.ts";
 import { counted, duration, integer, percent, short } from "./format.ts";
 import { Html, html } from "../figures/html.ts";
 import { htmlDocument } from "../figures/page.ts";
-import { wrongImages } from "../figures/wrong-images.ts";
+import { wrongList } from "../figures/wrong-list.ts";
 import type { WrongImage } from "../evaluation/metrics/wrong-images.ts";
+import { describeWrong } from "../evaluation/metrics/wrong-images.ts";
 import type { Measured } from "./measure.ts";
 import { dataSection } from "./data-section.ts";
 import { runSection } from "./run-section.ts";
@@ -248,22 +249,14 @@ function calibrationSection({ calibration, charts }: ReportData): Html {
 function imagesSection({ examples: { perClass, right, wrong: shown }, wrong, measured }: ReportData): Html {
   const { answers, dataset, metrics } = measured;
   const { classes } = dataset;
-  const known = (value = NaN): number | null => (Number.isNaN(value) ? null : value);
-  const rows = wrong.map(({ entry, loss }) => ({
-    image: dataset.describe(answers.images[entry] ?? 0),
-    label: nameOf(classes, answers.labels[entry] ?? -1),
-    predicted: (answers.predicted[entry] ?? -1) < 0 ? null : nameOf(classes, answers.predicted[entry] ?? -1),
-    confidence: known(answers.confidence[entry]),
-    truth: known(answers.truth[entry]),
-    loss: known(loss),
-  }));
+  const rows = describeWrong(wrong, answers, { dataset, classes });
   return html`<section>
     <h2>Images</h2>
     <p class="lead">As the model sees them: cropped and scaled to its size.</p>
     <div class="cards">
       <div class="card">
         <h3>Wrong</h3>
-        ${wrongImages(rows, {
+        ${wrongList(rows, {
           images: shown.map((example) => image(example, classes)),
           wrong: answers.labels.filter((label, i) => label !== answers.predicted[i]).length,
           total: metrics.images,
@@ -293,14 +286,7 @@ function imagesSection({ examples: { perClass, right, wrong: shown }, wrong, mea
 }
 
 function image(example: Example, classes: readonly string[]): Html {
-  const { source, width, height, name, label, predicted } = example;
+  const { name, label, predicted } = example;
   const said = label === predicted ? "recognised" : `taken for ${nameOf(classes, predicted)}`;
-  return html`<img
-    src="${source}"
-    width="${width}"
-    height="${height}"
-    class="${isSmall(example) && "pixels"}"
-    alt="${nameOf(classes, label)}, ${said}"
-    title="${name}"
-  />`;
+  return thumbnailImage(example, { alt: `${nameOf(classes, label)}, ${said}`, title: name });
 }

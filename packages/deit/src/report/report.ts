@@ -13,7 +13,7 @@ import type { Selection } from "../evaluation/metrics/share.ts";
 import { shareOf, shareReport } from "../evaluation/metrics/share.ts";
 import type { EvaluationMetrics } from "../evaluation/metrics/metrics.ts";
 import { wrongImages } from "../evaluation/metrics/wrong-images.ts";
-import { WRONG_ROWS } from "../figures/wrong-images.ts";
+import { WRONG_ROWS } from "../figures/wrong-list.ts";
 import { scientific } from "../figures/axis.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { readRun } from "../training/run/run-folder.ts";

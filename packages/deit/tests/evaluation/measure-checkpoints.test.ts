@@ -251,5 +251,23 @@ describe("several checkpoints", () => {
     expect(page).toContain("2 models side by side");
     const document = JSON.parse(await readFile(join(folder, "results.json"), "utf8"));
     expect(document.models[1].perClass).toHaveLength(3);
+    const { perClass, macro, wrong, images, correct } = document.models[0];
+    const right = perClass.reduce((sum: number, own: { right: number }) => sum + own.right, 0);
+    expect(right).toBe(correct);
+    expect(macro.recall).toBeCloseTo(document.models[0].acc1, 9); // as many images of each class
+    expect(wrong).toHaveLength(Math.min(20, images - correct));
+    const losses = wrong.map(({ loss }: { loss: number }) => loss);
+    expect(losses).toEqual(losses.toSorted((a: number, b: number) => b - a));
+    for (const { label, predicted, truth, loss } of wrong) {
+      expect(label).not.toBe(predicted);
+      expect(-Math.log(truth)).toBeCloseTo(loss, 5);
+    }
+    expect(page.match(/src="data:image\/webp;base64,/g)).toHaveLength(
+      measured.models.reduce(
+        (sum, { report }) => sum + Math.min(12, report.images - (report.correct ?? 0)),
+        0,
+      ),
+    );
+    expect(page).not.toContain("top-5"); // of three classes
   });
 });

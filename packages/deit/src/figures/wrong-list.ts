@@ -22,7 +22,7 @@ export const WRONG_ROWS = 100;
  * @param rows the largest loss first; of the first ones `images` holds an `<img>` each
  * @param wrong all that are wrong, of `total`
  */
-export function wrongImages(
+export function wrongList(
   rows: readonly WrongRow[],
   { images, wrong, total }: { images: readonly Html[]; wrong: number; total: number },
 ): Html {
