@@ -148,6 +148,7 @@ export const ERROR_CODES = {
   "run/other-options": "a folder holds a run with other options",
   "run/other-program": "a saved state that the training program has no place for",
   "run/unreadable": "the folder of a run, or a file that a run keeps in it, cannot be read",
+  "study/damaged-results": "the table of results of a study that is gone on with cannot be read",
   "study/no-such-row": "a row that the table of a study does not have",
   "study/no-such-teacher": "a teacher that the table of a study does not have",
   "study/not-finished": "some runs of a study did not finish",

@@ -34,7 +34,7 @@ export type { BatchSettings } from "./data/loading/epoch-plan.ts";
 export { takeSubset } from "./data/subset.ts";
 export { workersFor } from "./data/loading/workers.ts";
 export { needsTeacher } from "./distillation/distillation-request.ts";
-export { ConfigError, DataError, DeitError, DeviceError, firstLine } from "./errors.ts";
+export { ConfigError, DataError, DeitError, DeviceError, FormatError, firstLine } from "./errors.ts";
 export { attentionReadout, mapOutputs, readMaps } from "./evaluation/attention-maps.ts";
 export type { TokenAttention } from "./evaluation/attention-maps.ts";
 export { AnswerSheet, HEADS } from "./evaluation/metrics/answer-sheet.ts";

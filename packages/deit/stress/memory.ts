@@ -2,7 +2,10 @@
 import { readdir, readFile } from "node:fs/promises";
 
 export interface Usage {
-  /** Proportional set size, in bytes: pages that several processes share are counted once. */
+  /**
+   * In bytes: memory of no file, shares of what is shared. Pages of programs and libraries are left out: how much of them is a
+   * process's depends on which others run.
+   */
   readonly bytes: number;
   /** Processor seconds since the processes began. */
   readonly cpuSeconds: number;
@@ -29,7 +32,7 @@ export async function usageOf(pid: number): Promise<Usage | undefined> {
     while (at !== undefined && at !== pid) at = found.get(at)?.parent;
     if (at === undefined) continue;
     const rollup = await readFile(`/proc/${process}/smaps_rollup`, "latin1").catch(() => "");
-    bytes += 1024 * Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0);
+    for (const [, kib] of rollup.matchAll(/^Pss_(?:Anon|Shmem):\s+(\d+) kB$/gm)) bytes += 1024 * Number(kib);
     cpuSeconds += own;
   }
   return { bytes, cpuSeconds };

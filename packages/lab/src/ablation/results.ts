@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "csv-parse/sync";
 import { z } from "zod";
-import { csv, writeFileAtomic } from "deit-ts/internal";
+import { csv, FormatError, writeFileAtomic } from "deit-ts/internal";
 import type { EpochRecord } from "deit-ts/internal";
 import type { AblationPlan, PlannedRun } from "./plan.ts";
 import { finishedRun } from "./run.ts";
@@ -80,7 +80,15 @@ function rank(names: readonly string[], record: Readonly<Record<string, string>>
 
 async function readRecords(file: string): Promise<Record<string, string>[]> {
   const text = await readFile(file, "utf8").catch(() => "");
-  return parse(text, { columns: true, relaxColumnCount: true });
+  try {
+    return parse(text, { columns: true, relaxColumnCount: true });
+  } catch (cause) {
+    throw new FormatError(file, "is no table of results", {
+      code: "study/damaged-results",
+      hint: "Rename it, and start again: it is made anew from the finished runs beside it.",
+      cause,
+    });
+  }
 }
 
 const metricsSchema = z.object({ acc1: z.number(), acc5: z.number(), loss: z.number() });

@@ -1,5 +1,5 @@
 /** An ablation from its plan to its numbers: trained in processes, stopped, gone on with, counted. */
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { measureAgreement } from "../../src/agreement/agreement.ts";
@@ -176,6 +176,18 @@ test("goes on after a run that fails, stops in the middle, goes on, and is count
   const lines = (await readFile(join(out, RESULTS_FILE), "utf8")).trim().split("\n");
   expect(lines).toHaveLength(1 + 7);
 }, 400_000);
+
+test("a damaged table of results is kept, and said to be damaged", async () => {
+  const folder = await temporaryFolder();
+  const file = join(folder, RESULTS_FILE);
+  await writeFile(file, 'line,row\n"a,b\n');
+  const rows = [{ name: "a", change: { mixup: 0.5 } }];
+  const plan = planAblation({ ...table, teachers: {}, rows }, { seeds: [0], out: folder });
+  await expect(recordResults(plan, folder)).rejects.toThrow(
+    expect.objectContaining({ code: "study/damaged-results" }),
+  );
+  expect(await readFile(file, "utf8")).toBe('line,row\n"a,b\n');
+});
 
 test("a folder is reported, or gone on with, under its own options alone", async () => {
   const folder = join(out, "other");
