@@ -29,7 +29,7 @@ export { workerPool } from "./data/loading/loader-pool.ts";
 export type { RgbImage } from "./augmentation/rgb-image.ts";
 export { readImage } from "./evaluation/image-input.ts";
 export type { ImageInput, RawImage } from "./evaluation/image-input.ts";
-export { readPlanar, writePlanar } from "./augmentation/rgb-image.ts";
+export { readPlanar, rgbImage, writePlanar } from "./augmentation/rgb-image.ts";
 export { applyOperation, describeOperation } from "./augmentation/operation.ts";
 export type { Draw, Operation } from "./augmentation/operation.ts";
 export { drawMixes, mixFeed, mixImages, mixTargets } from "./augmentation/mixup.ts";

@@ -22,6 +22,7 @@ export {
   createScope,
   decayGroups,
   initialVectors,
+  modelLayout,
   packTensors,
   unpackTensors,
   zeroVectors,
@@ -78,9 +79,10 @@ export type {
 
 // Training and evaluation as programs.
 export { applyProgram, gradProgram, stepProgram, trainingState } from "./training/loop/training-programs.ts";
+export { initialState } from "./training/loop/run-progress.ts";
 export type { TrainingOptions } from "./training/loop/training-programs.ts";
 export { classification } from "./training/task.ts";
-export { smoothTargets } from "./training/loop/step-feeds.ts";
+export { hyperFeeds, smoothTargets } from "./training/loop/step-feeds.ts";
 export { binaryCrossEntropy, softTargetCrossEntropy } from "./nn/losses.ts";
 export type { Losses } from "./nn/losses.ts";
 export { distillation } from "./distillation/losses.ts";

@@ -7,8 +7,8 @@ export * from "./graph.ts";
 export * from "./models.ts";
 
 // Images in memory.
-export type { RgbImage } from "./augmentation/rgb-image.ts";
-export { readPlanar, writePlanar } from "./augmentation/rgb-image.ts";
+export type { RawImage, RgbImage } from "./augmentation/rgb-image.ts";
+export { readPlanar, rgbImage, writePlanar } from "./augmentation/rgb-image.ts";
 export { applyOperation, describeOperation } from "./augmentation/operation.ts";
 export type { Draw, Operation } from "./augmentation/operation.ts";
 export { drawMixes, mixFeed, mixImages, mixTargets } from "./augmentation/mixup.ts";

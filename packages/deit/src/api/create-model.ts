@@ -1,5 +1,6 @@
 /** A model with weights: random ones, or pretrained ones. */
-import { completePreprocessing } from "../augmentation/preprocessing.ts";
+import type { Preprocessing } from "../augmentation/preprocessing.ts";
+import { completePreprocessing, DEIT_PREPROCESSING } from "../augmentation/preprocessing.ts";
 import { ConfigError } from "../errors.ts";
 import { openCheckpoint } from "../evaluation/checkpoints/checkpoint.ts";
 import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
@@ -38,13 +39,6 @@ export async function createModel(
   name: string,
   { pretrained = false, classes, seed = 0, ...options }: CreateModelOptions = {},
 ): Promise<LoadedModel> {
-  const unknown = Object.keys(options).find((key) => !["numClasses", "inputSize"].includes(key));
-  if (unknown !== undefined) {
-    throw new ConfigError(unknown, `createModel has no option ${unknown}`, {
-      code: "options/unknown",
-      hint: "Options are pretrained, numClasses, classes, inputSize and seed.",
-    });
-  }
   const numClasses = classes?.length ?? options.numClasses;
   const model = describeModel(name, { ...options, ...(numClasses !== undefined && { numClasses }) });
   const layout = modelLayout(model);
@@ -71,8 +65,18 @@ export async function createModel(
  */
 export async function saveModel(
   path: string,
-  { model, tensors, metadata, preprocessing: { mean, std, cropRatio } }: Omit<LoadedModel, "file" | "notes">,
+  {
+    model,
+    tensors,
+    metadata = {},
+    preprocessing = DEIT_PREPROCESSING,
+  }: Pick<LoadedModel, "model" | "tensors"> & {
+    readonly metadata?: LoadedModel["metadata"];
+    /** Default: ImageNet's mean and std, 224 of 256 pixels. */
+    readonly preprocessing?: Pick<Preprocessing, "mean" | "std" | "cropRatio">;
+  },
 ): Promise<void> {
+  const { mean, std, cropRatio } = preprocessing;
   checkTensors(modelLayout(model), tensors);
   const { inputSize, numClasses } = model.config;
   await writeCheckpoint(path, {

@@ -2,6 +2,7 @@
  * An image as the transforms see it: 8-bit RGB, interleaved. Decoding files is src/data's work; tensors begin
  * with the program, which gets the planar bytes that `writePlanar` makes and normalises them itself.
  */
+import { DataError } from "../errors.ts";
 
 /** RGB, row-major, 3 bytes a pixel: the red of (row y, column x) is `data[(y * width + x) * 3]`. */
 export interface RgbImage {
@@ -57,4 +58,32 @@ export function flip({ width, height, data }: RgbImage): RgbImage {
     }
   }
   return { width, height, data: result };
+}
+
+/** Pixels row by row, 3 (RGB) or 4 (RGBA, as a canvas's ImageData; alpha is dropped) bytes each. */
+export interface RawImage {
+  readonly data: Uint8Array | Uint8ClampedArray;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Raw pixels as RGB. @throws DataError for data of another length than width × height pixels */
+export function rgbImage({ data, width, height }: RawImage): RgbImage {
+  const pixels = width * height;
+  const isSize = Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0;
+  if (!isSize || (data.length !== 3 * pixels && data.length !== 4 * pixels)) {
+    throw new DataError("image", `${data.length} bytes are no image of ${width} × ${height} pixels`, {
+      code: "data/image-size",
+      hint: "Expected { data, width, height } with 3 (RGB) or 4 (RGBA) bytes for each pixel, row by row.",
+    });
+  }
+  if (data.length === 3 * pixels)
+    return { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) };
+  const rgb = new Uint8Array(3 * pixels);
+  for (let from = 0, to = 0; to < rgb.length; from += 4, to += 3) {
+    rgb[to] = data[from] as number;
+    rgb[to + 1] = data[from + 1] as number;
+    rgb[to + 2] = data[from + 2] as number;
+  }
+  return { width, height, data: rgb };
 }

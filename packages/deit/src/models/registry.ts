@@ -15,10 +15,12 @@ export { countParameters } from "./model.ts";
 export type { Model, ModelConfig, ModelOptions } from "./model.ts";
 
 const FAMILIES: readonly ModelFamily[] = [deits, regnets, resnets];
+const OPTIONS: readonly string[] = ["numClasses", "inputSize"];
 const NAMES: readonly string[] = FAMILIES.flatMap(({ names }) => names);
 
 /** The registered model of that name, or the one whose dimensions it says. @throws ConfigError with a suggestion when there is none. */
 export function createModel(name: string, options: ModelOptions = {}): Model {
+  checkOptions(options);
   const family = FAMILIES.find(({ names }) => names.includes(name));
   const unregistered = family === undefined ? createByDimensions(name, options) : undefined;
   if (unregistered !== undefined) return unregistered;
@@ -29,6 +31,16 @@ export function createModel(name: string, options: ModelOptions = {}): Model {
     });
   }
   return family.create(name, options);
+}
+
+/** @throws ConfigError for an option that there is not */
+function checkOptions(options: ModelOptions): void {
+  const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key));
+  if (unknown === undefined) return;
+  throw new ConfigError(unknown, `a model has no option ${unknown}`, {
+    code: "options/unknown",
+    hint: `${didYouMean(unknown, OPTIONS)} Options are ${OPTIONS.join(", ")}.`.trim(),
+  });
 }
 
 /** timm and Hugging Face call DeiT's shapes vit_…, with training recipes of their own behind a dot. */

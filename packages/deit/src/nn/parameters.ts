@@ -309,11 +309,22 @@ export function packTensors(layout: Layout, tensors: Tensors): Record<string, Fl
   return fillVectors(layout, (target, { name }) => target.set(tensors.get(name)?.data ?? []));
 }
 
-/** Vectors → the model's tensors by name: views into the vectors, but for weights that adapters are merged into. */
+/**
+ * Vectors → the model's tensors by name: views into the vectors, but for weights that adapters are merged into.
+ * @throws CheckpointError naming vectors that are missing, or that are none of the layout's
+ */
 export function unpackTensors(
   layout: Layout,
   vectors: Vectors,
 ): Map<string, { shape: readonly number[]; data: Float32Array }> {
+  const known = new Set(layout.vectors.map(({ name }) => name));
+  const unexpected = Object.keys(vectors).filter((name) => !known.has(name));
+  if (unexpected.length > 0) {
+    throw new CheckpointError(
+      `the layout has no vectors ${unexpected.join(", ")}; it has ${[...known].join(", ")}`,
+      { code: "checkpoint/wrong-tensors", unexpected },
+    );
+  }
   const tensors = new Map(
     [...layout.segments.values()].map(({ name, shape, vector, offset, length }) => {
       const data = vectors[vector];

@@ -25,6 +25,7 @@ export async function bundleForBrowser(
   const bundle = await rolldown({
     input: `${ROOT}${entry}`,
     platform: "browser",
+    resolve: { conditionNames: ["deit-source", "browser", "import", "default"] },
     onLog: (level, log) => {
       if (level === "warn") foreign.add(log.message);
     },

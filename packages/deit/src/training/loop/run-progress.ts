@@ -57,26 +57,45 @@ interface StateOwner {
   readonly optimizer: Optimizer;
 }
 
+/**
+ * The state that training starts from: every vector of `trainingState` by name. Weights are given by the names of the
+ * layout's vectors (`initialVectors`, `packTensors`) and become W and its average; moments start at 0.
+ * @throws DeitError for weights of other names or lengths than the layout's vectors
+ */
+export function initialState(
+  layout: Layout,
+  optimizer: Optimizer,
+  weights: Readonly<Record<string, Float32Array>>,
+): Record<string, Float32Array> {
+  const vectors = startOfRun(layout, weights);
+  return Object.fromEntries(
+    trainingState(layout, optimizer).map(({ name, length }) => [
+      name,
+      checkLength(name, length, vectors[name] ?? startOfSlot({ name, length, optimizer, isNew: true })),
+    ]),
+  );
+}
+
 /** Sets the device's state: as saved, or the start of a run. */
 export async function restoreProgress(
   { runtime, layout, optimizer }: Omit<StateOwner, "runtime"> & { runtime: Pick<Runtime, "setState"> },
   { saved, initial }: { saved: RunState | null; initial: () => Promise<Record<string, Float32Array>> },
 ): Promise<Progress> {
-  const vectors = saved?.vectors ?? startOfRun(layout, await initial());
+  const vectors = saved?.vectors ?? initialState(layout, optimizer, await initial());
   for (const { name, length } of trainingState(layout, optimizer)) {
     const vector = vectors[name] ?? startOfSlot({ name, length, optimizer, isNew: saved === null });
-    if (vector?.length !== length) {
-      throw new DeitError(
-        `the saved state has ${vector?.length ?? "no"} numbers for ${name}; expected ${length}`,
-        {
-          code: "run/other-program",
-          hint: "It was written by another version or by hand; start a new run in another --output-dir.",
-        },
-      );
-    }
-    await runtime.setState(name, vector);
+    await runtime.setState(name, checkLength(name, length, vector));
   }
   return progressOf(saved?.counters ?? { epoch: 0 });
+}
+
+/** @throws DeitError */
+function checkLength(name: string, length: number, vector: Float32Array | undefined): Float32Array {
+  if (vector?.length === length) return vector;
+  throw new DeitError(`the state has ${vector?.length ?? "no"} numbers for ${name}; expected ${length}`, {
+    code: "run/other-program",
+    hint: "It is that of another model or optimizer. A run's: it was written by another version or by hand; start a new run in another --output-dir.",
+  });
 }
 
 /** What a slot starts as; undefined where a saved state should have had it. */
@@ -164,7 +183,7 @@ export function weightsOf(
 /** The average of the weights starts as the weights; the optimizer's own slots start at 0. */
 function startOfRun(
   { vectors }: Layout,
-  weights: Record<string, Float32Array>,
+  weights: Readonly<Record<string, Float32Array>>,
 ): Record<string, Float32Array> {
   const names = vectors.map(({ name }) => name);
   if (names.toSorted().join() !== Object.keys(weights).toSorted().join()) {
