@@ -49,3 +49,13 @@ export { smoothTargets } from "./training/loop/step-feeds.ts";
 export { createRandom } from "./random.ts";
 export type { Random } from "./random.ts";
 export { ConfigError, DataError } from "./errors.ts";
+
+// Parts that analyses and benchmarks use.
+export { crop } from "./augmentation/crop.ts";
+export type { PartialPreprocessing } from "./augmentation/preprocessing.ts";
+export { resize, resizeMatrix } from "./augmentation/resize.ts";
+export type { TrainingImages } from "./augmentation/training-images.ts";
+export { splitsByChance } from "./data/open.ts";
+export { planBatches } from "./data/loading/epoch-plan.ts";
+export type { BatchSettings } from "./data/loading/epoch-plan.ts";
+export { workersFor } from "./data/loading/workers.ts";

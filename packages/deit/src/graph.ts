@@ -34,3 +34,7 @@ export { createRandom } from "./random.ts";
 export type { Random } from "./random.ts";
 export { DeitError, DeviceError, ShapeError } from "./errors.ts";
 export type { ErrorCode } from "./error-codes.ts";
+
+// Parts that analyses and benchmarks use.
+export { GRADIENT_SCOPE } from "./graph/gradient.ts";
+export { dimAt } from "./graph/shape.ts";

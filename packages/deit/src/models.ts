@@ -114,3 +114,23 @@ export { decodeModelMetadata, encodeModelMetadata } from "./formats/model-metada
 export type { ModelMetadata } from "./formats/model-metadata.ts";
 
 export { CheckpointError, ConfigError, FormatError } from "./errors.ts";
+
+// Parts that analyses and benchmarks use.
+export { attentionReadout, readMaps } from "./evaluation/attention-maps.ts";
+export type { TokenAttention } from "./evaluation/attention-maps.ts";
+export { gridOf, requireTransformer, stack, tokenNames } from "./evaluation/intermediates.ts";
+export type { Intermediates, Readout, TokenName } from "./evaluation/intermediates.ts";
+export { choosePenalty, countRight, standardiser } from "./evaluation/linear-head.ts";
+export { fitLogistic } from "./evaluation/logistic-regression.ts";
+export { answerOf, mainLogits } from "./evaluation/metrics/metrics.ts";
+export { tokenSimilarity } from "./evaluation/evaluation-program.ts";
+export { HEAD_FUSIONS, rollout } from "./evaluation/rollout.ts";
+export type { HeadFusion, RolloutOptions } from "./evaluation/rollout.ts";
+export { inputSizeOf } from "./models/model.ts";
+export { numTokens } from "./models/vision-transformer.ts";
+export { modelLayout } from "./nn/parameters.ts";
+export { hyperFeeds } from "./training/loop/step-feeds.ts";
+export { choosePrecision, optimizerIn } from "./training/choose-precision.ts";
+export { restoreProgress } from "./training/loop/run-progress.ts";
+export { groupSize, largestGroup, loadStepGroup, runSteps } from "./training/loop/step-groups.ts";
+export type { StepGroup } from "./training/loop/step-groups.ts";

@@ -11,8 +11,8 @@ export { attentionFiles } from "./attention/attention-files.ts";
 export type { HeadNumbers, ImageNumbers } from "./attention/attention-numbers.ts";
 export { attentionNumbers } from "./attention/attention-numbers.ts";
 export type { AttentionFiles } from "./attention/attention-files.ts";
-export { rollout } from "deit-ts/internal";
-export type { HeadFusion, RolloutOptions } from "deit-ts/internal";
+export { rollout } from "deit-ts/models";
+export type { HeadFusion, RolloutOptions } from "deit-ts/models";
 export { probe } from "./probe.ts";
 export type { ProbeOptions, ProbeResult } from "./probe.ts";
 export { measureThroughput } from "./throughput/measure.ts";
@@ -24,10 +24,10 @@ export type {
   ThroughputTable,
 } from "./throughput/measure.ts";
 export { writeThroughput } from "./throughput/files.ts";
+export { onnxCost } from "deit-ts/studies";
+export type { OnnxCost } from "deit-ts/studies";
 export { TABLE_5 } from "./throughput/paper-tables.ts";
 export type { PaperModel } from "./throughput/paper-tables.ts";
-export { onnxCost } from "./throughput/onnx-cost.ts";
-export type { OnnxCost } from "./throughput/onnx-cost.ts";
 export { loadTable, variedTable } from "./ablation/table.ts";
 export type { AblationContrast, AblationLine, AblationRow, AblationTable } from "./ablation/table.ts";
 export { planAblation } from "./ablation/plan.ts";

@@ -2,26 +2,13 @@
  * Why hard labels (§4 and §5.2): a training crop may show another class than the image's label says, and a mixed
  * image shows two. How often does a teacher's decision change under the very augmentation that students see?
  */
-import {
-  answerOf,
-  createRandom,
-  createTransform,
-  drawMixes,
-  mainLogits,
-  mixImages,
-  openClassifier,
-  openEvaluation,
-  writePlanar,
-} from "deit-ts/internal";
-import type {
-  Classifier,
-  EvaluateHooks,
-  EvaluationDataOptions,
-  OpenClassifierOptions,
-  RgbImage,
-  TrainTransformOptions,
-  Transform,
-} from "deit-ts/internal";
+import { openClassifier } from "deit-ts";
+import type { Classifier, OpenClassifierOptions } from "deit-ts";
+import { createTransform, drawMixes, mixImages, openEvaluation, writePlanar } from "deit-ts/data";
+import type { EvaluationDataOptions, RgbImage, TrainTransformOptions, Transform } from "deit-ts/data";
+import { createRandom } from "deit-ts/graph";
+import { answerOf, mainLogits } from "deit-ts/models";
+import type { EvaluateHooks } from "deit-ts/studies";
 
 export interface LabelStabilityOptions
   extends EvaluationDataOptions, Omit<OpenClassifierOptions, "classes" | "intermediates"> {

@@ -2,16 +2,12 @@
  * What frozen features are worth: k nearest neighbours and a linear probe, the cheap baselines of every fine-tuning. Their
  * settings (k, the L2 penalty) are chosen by cross-validation on the training images; the others are looked at once.
  */
-import {
-  DataError,
-  choosePenalty,
-  countRight,
-  fitLogistic,
-  openClassifier,
-  openDatasets,
-  standardiser,
-} from "deit-ts/internal";
-import type { DataOptions, EvaluateHooks, Features, OpenClassifierOptions } from "deit-ts/internal";
+import { DataError, openClassifier } from "deit-ts";
+import type { Features, OpenClassifierOptions } from "deit-ts";
+import { openDatasets } from "deit-ts/data";
+import type { DataOptions } from "deit-ts/data";
+import { choosePenalty, countRight, fitLogistic, standardiser } from "deit-ts/models";
+import type { EvaluateHooks } from "deit-ts/studies";
 
 export interface ProbeOptions extends DataOptions, Omit<OpenClassifierOptions, "classes" | "intermediates"> {
   readonly checkpoint: string;

@@ -4,12 +4,8 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parse } from "csv-parse/sync";
-import { nameAxis, numberAxis } from "deit-ts/internal";
-import type { Chart } from "deit-ts/internal";
-import { chartFile } from "deit-ts/internal";
-import { colour, seriesColour } from "deit-ts/internal";
-import type { Point, Style } from "deit-ts/internal";
-import { dots, line, segments } from "deit-ts/internal";
+import { chartFile, colour, dots, line, nameAxis, numberAxis, segments, seriesColour } from "deit-ts/charts";
+import type { Chart, Point, Style } from "deit-ts/charts";
 
 type Row = Record<string, string | number>;
 

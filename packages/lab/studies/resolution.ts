@@ -9,7 +9,7 @@
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { evaluateCheckpoint } from "deit-ts/internal";
+import { evaluate as evaluateCheckpoint } from "deit-ts";
 import { readTable, writeTable } from "./grown-table.ts";
 
 const {

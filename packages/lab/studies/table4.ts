@@ -16,7 +16,7 @@ import { halfInterval, meanOf } from "../src/ablation/statistics.ts";
 import type { Agreement } from "../src/agreement/agreement.ts";
 import { measureAgreement } from "../src/agreement/agreement.ts";
 import { agreementFigure } from "../src/agreement/agreement-figure.ts";
-import { chartFile } from "deit-ts/internal";
+import { chartFile } from "deit-ts/charts";
 
 const { values } = parseArgs({
   options: {

@@ -5,8 +5,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { attentionReadout, HEAD_FUSIONS, mapOutputs, rollout } from "deit-ts/internal";
+import { attentionReadout, HEAD_FUSIONS, rollout } from "deit-ts/models";
 import { TOKEN_STATISTICS } from "../src/tokens/token-statistics.ts";
+import { mapOutputs } from "../../deit/src/evaluation/attention-maps.ts";
 import { loadModel } from "../../deit/src/evaluation/checkpoints/load-model.ts";
 import { classifierOf } from "../../deit/src/evaluation/classifier.ts";
 import type { Intermediates } from "../../deit/src/evaluation/intermediates.ts";
@@ -42,7 +43,7 @@ interface Golden {
   readonly distilled: Recording;
 }
 const read = (name: string): unknown =>
-  JSON.parse(readFileSync(new URL(`../golden/attention/${name}.json`, import.meta.url), "utf8"));
+  JSON.parse(readFileSync(new URL(`./golden/attention/${name}.json`, import.meta.url), "utf8"));
 const golden = read("small") as Golden;
 const { size, patchSize, dim, numHeads, depth, classes, batchSize } = golden;
 

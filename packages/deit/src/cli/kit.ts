@@ -1,4 +1,10 @@
-/** `deit-ts/cli`: what packages that add commands to `deit` make them of, as deit-ts-lab does. */
+/**
+ * `deit-ts/cli`: what packages that add commands to `deit` make them of, as deit-ts-lab does. It loads as fast as a help text should
+ * come: a command imports what does its work when it runs.
+ */
+export { namesImages, requireImages } from "../config/resolve.ts";
+export { TRAIN_OPTION_NAMES } from "../config/schema.ts";
+export { ConfigError, DeitError } from "../errors.ts";
 export { IMAGE_FLAGS, MODEL_FLAGS, PASS_FLAGS, checkpointOptions } from "./checkpoint-command.ts";
 export { commandLine } from "./command-line.ts";
 export { CHECKPOINT_KINDS, fetchCheckpoint } from "./fetch-checkpoint.ts";

@@ -1,7 +1,8 @@
 /** How often the students of an ablation and its teachers answer differently (Table 4), a number for each seed. */
 import { join } from "node:path";
-import { RUN_FILES } from "deit-ts/internal";
-import type { EvaluateHooks, EvaluationDataOptions } from "deit-ts/internal";
+import type { EvaluationDataOptions } from "deit-ts/data";
+import { RUN_FILES } from "deit-ts/studies";
+import type { EvaluateHooks } from "deit-ts/studies";
 import type { Ballot } from "../agreement/agreement.ts";
 import { castBallot } from "../agreement/agreement.ts";
 import { measuredOn } from "./measured-on.ts";

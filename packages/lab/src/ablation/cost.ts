@@ -1,6 +1,7 @@
 /** What an ablation will take, from a few real steps of every row. */
-import { estimate, locateCheckpoint, planTraining, resolveTrainOptions } from "deit-ts/internal";
-import type { TrainingPlan } from "deit-ts/internal";
+import { estimate } from "deit-ts";
+import type { TrainInput } from "deit-ts";
+import { locateCheckpoint } from "deit-ts/studies";
 import type { AblationPlan, PlannedRun } from "./plan.ts";
 import { finishedRun } from "./run.ts";
 
@@ -38,7 +39,7 @@ export async function costOfAblation(
     signal?.throwIfAborted();
     onRow?.(name);
     const withoutTeacher = await lacksTeacher(first);
-    const found = await estimate(withoutTeacher ? untaught(first) : first.plan);
+    const found = await estimate(withoutTeacher ? untaught(first) : first.plan.run.args);
     const count = 1 + others.length;
     rows.push({
       name,
@@ -60,11 +61,7 @@ async function lacksTeacher({ plan: { teacher }, after }: PlannedRun): Promise<b
 }
 
 /** The same training by the true labels alone. */
-function untaught({ plan: { run } }: PlannedRun): TrainingPlan {
-  const type = run.args["distillationHead"] === "token" ? "labels" : "none";
-  const { options } = resolveTrainOptions([
-    { source: "the study", spelling: "key", values: run.args },
-    { source: "the estimate", spelling: "key", values: { distillationType: type, teacherPath: null } },
-  ]);
-  return planTraining(options);
+function untaught({ plan: { run } }: PlannedRun): TrainInput {
+  const distillationType = run.args["distillationHead"] === "token" ? "labels" : "none";
+  return { ...(run.args as TrainInput), distillationType, teacherPath: null };
 }

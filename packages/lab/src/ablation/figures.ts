@@ -10,8 +10,8 @@ import {
   segments,
   seriesColour,
   strokes,
-} from "deit-ts/internal";
-import type { Chart } from "deit-ts/internal";
+} from "deit-ts/charts";
+import type { Chart } from "deit-ts/charts";
 import type { Measured, Summary } from "./statistics.ts";
 import { halfInterval } from "./statistics.ts";
 import type { AblationTable } from "./table.ts";

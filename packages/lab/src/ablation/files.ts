@@ -1,6 +1,6 @@
 /** What `deit analyze ablation --out DIR` writes besides its runs and results.csv: summary, figures, and all of it as one page. */
-import { writeAnalysis } from "deit-ts/internal";
-import type { Chart, PageSection, PageTable } from "deit-ts/internal";
+import { writeAnalysis } from "deit-ts/charts";
+import type { Chart, PageSection, PageTable } from "deit-ts/charts";
 import type { AnswerRecord } from "./answers.ts";
 import { disagreements, summariseAnswers } from "./answers.ts";
 import { curvesFigure, differencesFigure } from "./figures.ts";

@@ -1,6 +1,6 @@
 /** The images that a training of an ablation is measured on. */
-import { splitsByChance } from "deit-ts/internal";
-import type { EvaluationDataOptions } from "deit-ts/internal";
+import { splitsByChance } from "deit-ts/data";
+import type { EvaluationDataOptions } from "deit-ts/data";
 import type { PlannedRun } from "./plan.ts";
 
 export interface MeasuredOn {

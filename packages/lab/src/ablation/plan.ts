@@ -1,16 +1,17 @@
 /** The trainings of an ablation in the order that tells most first, with their options, all checked before the first begins. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { ConfigError } from "deit-ts";
+import type { TrainInput, TrainOptionName } from "deit-ts";
 import {
-  ConfigError,
   kebabCase,
   needsTeacher,
   optionNamed,
   planTraining,
   requireImages,
   resolveTrainOptions,
-} from "deit-ts/internal";
-import type { Layer, ResolvedOptions, TrainInput, TrainOptionName, TrainingPlan } from "deit-ts/internal";
+} from "deit-ts/studies";
+import type { Layer, ResolvedOptions, TrainingPlan } from "deit-ts/studies";
 import type { AblationRow, AblationTable } from "./table.ts";
 
 /** One training. */

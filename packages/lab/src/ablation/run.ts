@@ -1,7 +1,8 @@
 /** Trains what an ablation planned, some at a time, each in a process of its own. A run that is stopped saves; the same plan goes on. */
 import { join } from "node:path";
+import { DeitError, readRun } from "deit-ts";
+import type { EpochRecord, TrainEvent } from "deit-ts";
 import {
-  DeitError,
   JobError,
   JobKilledError,
   SAME_TRAINING,
@@ -12,11 +13,10 @@ import {
   isRunFolder,
   makeFolder,
   otherOptions,
-  readRun,
   runJob,
   withLock,
-} from "deit-ts/internal";
-import type { EpochRecord, OptionDifference, TrainEvent } from "deit-ts/internal";
+} from "deit-ts/studies";
+import type { OptionDifference } from "deit-ts/studies";
 import type { AblationPlan, PlannedRun } from "./plan.ts";
 import type { TeachersReached } from "./teachers.ts";
 import { checkTeachers } from "./teachers.ts";

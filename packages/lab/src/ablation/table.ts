@@ -5,16 +5,9 @@
 import { readdir } from "node:fs/promises";
 import { dirname, join, parse, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import {
-  ConfigError,
-  didYouMean,
-  loadRecipe,
-  loadRecipeModule,
-  optionNamed,
-  readOption,
-  resolveTrainOptions,
-} from "deit-ts/internal";
-import type { TrainInput } from "deit-ts/internal";
+import { ConfigError, loadRecipe } from "deit-ts";
+import type { TrainInput } from "deit-ts";
+import { didYouMean, loadRecipeModule, optionNamed, readOption, resolveTrainOptions } from "deit-ts/studies";
 
 /** A line of the results: what is read from a training. */
 export interface AblationLine {

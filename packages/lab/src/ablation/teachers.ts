@@ -1,6 +1,6 @@
 /** Whether the teachers of an ablation are about as accurate, so that what their students differ in comes from something else. */
-import { DeitError, evaluateCheckpoint } from "deit-ts/internal";
-import type { EvaluateEvent } from "deit-ts/internal";
+import { DeitError, evaluate as evaluateCheckpoint } from "deit-ts";
+import type { EvaluateEvent } from "deit-ts/studies";
 import { measuredOn } from "./measured-on.ts";
 import type { AblationPlan } from "./plan.ts";
 

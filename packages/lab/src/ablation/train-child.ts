@@ -1,13 +1,13 @@
 /** A training as a process of its own, started by run.ts. */
-import { planTraining, resolveTrainOptions, serveJob, train } from "deit-ts/internal";
+import { train } from "deit-ts";
+import type { TrainInput } from "deit-ts";
+import { serveJob } from "deit-ts/studies";
 
-serveJob(async (job, { tell, signal }) => {
-  const values = job as Readonly<Record<string, unknown>>; // run.ts sends the options
-  const { options } = resolveTrainOptions([{ source: "the study", spelling: "key", values }]);
-  return train(planTraining(options), {
+serveJob(async (job, { tell, signal }) =>
+  train(job as TrainInput, {
     signal,
     onEvent(event) {
       if (event.type !== "step" || event.step % 10 === 0) tell(event);
     },
-  });
-});
+  }),
+);

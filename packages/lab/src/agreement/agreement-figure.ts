@@ -1,6 +1,6 @@
 /** Table 4 as a heat map: who answers like whom. */
-import { cells, colour, nameAxis } from "deit-ts/internal";
-import type { Chart } from "deit-ts/internal";
+import { cells, colour, nameAxis } from "deit-ts/charts";
+import type { Chart } from "deit-ts/charts";
 import type { Agreement } from "./agreement.ts";
 
 /** From so many rows on there is no room for intervals in the cells. */

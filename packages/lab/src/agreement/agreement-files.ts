@@ -1,6 +1,6 @@
 /** What `deit analyze agreement --out DIR` writes: tables, heat map, disputed images, and all of it as one page. */
-import { writeAnalysis } from "deit-ts/internal";
-import type { PageSection } from "deit-ts/internal";
+import { writeAnalysis } from "deit-ts/charts";
+import type { PageSection } from "deit-ts/charts";
 import type { Agreement, Ballot, Contrast } from "./agreement.ts";
 import { mostDisputed } from "./agreement.ts";
 import { agreementFigure } from "./agreement-figure.ts";

@@ -3,9 +3,10 @@
  * distilled model is three of them, class head, distillation head and both; the labels are one, too, so that its row
  * holds the error rates.
  */
+import { ConfigError } from "deit-ts";
+import type { Dataset } from "deit-ts";
 import {
   AnswerSheet,
-  ConfigError,
   HEADS,
   LEVEL,
   RESAMPLES,
@@ -14,16 +15,15 @@ import {
   intervalOf,
   openComparison,
   resampleShares,
-} from "deit-ts/internal";
+} from "deit-ts/studies";
 import type {
   AskedModel,
   BootstrapOptions,
   ComparisonOptions,
-  Dataset,
   EvaluateHooks,
   HeadName,
   Interval,
-} from "deit-ts/internal";
+} from "deit-ts/studies";
 
 export type AgreementOptions = ComparisonOptions;
 

@@ -1,7 +1,7 @@
 /** The images on which models disagree most, with everyone's answer, as HTML. */
 import sharp from "sharp";
-import { shortName, embeddedImage, html } from "deit-ts/internal";
-import type { Html } from "deit-ts/internal";
+import { embeddedImage, html, shortName } from "deit-ts/charts";
+import type { Html } from "deit-ts/charts";
 import type { Ballot, Dispute } from "./agreement.ts";
 
 export interface DisputedImage extends Dispute {

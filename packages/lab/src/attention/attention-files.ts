@@ -5,15 +5,11 @@
  */
 import { basename, extname, join } from "node:path";
 import sharp from "sharp";
-import {
-  aroundSections,
-  csv,
-  makeFolder,
-  openGrowingFile,
-  sectionText,
-  writeFileAtomic,
-} from "deit-ts/internal";
-import type { GrowingFile, RgbImage, Theme } from "deit-ts/internal";
+import { aroundSections, sectionText } from "deit-ts/charts";
+import type { Theme } from "deit-ts/charts";
+import type { RgbImage } from "deit-ts/data";
+import { csv, makeFolder, openGrowingFile, writeFileAtomic } from "deit-ts/studies";
+import type { GrowingFile } from "deit-ts/studies";
 import { attentionNumbers, NUMBERS_HEAD, numbersRows } from "./attention-numbers.ts";
 import { overlay, rangeOf, reduced, seenPart } from "./attention-overlay.ts";
 import { howToRead, leadOf, imageSection } from "./attention-page.ts";

@@ -2,7 +2,7 @@
 import type { AttentionSource, ImageAttention } from "./attention.ts";
 import type { Selection } from "./attention-selection.ts";
 import { chosen } from "./attention-selection.ts";
-import type { TokenName } from "deit-ts/internal";
+import type { TokenName } from "deit-ts/models";
 
 /** One head of one layer, from 1. */
 export interface HeadNumbers {

@@ -2,8 +2,9 @@
  * A map of patches over a whole image: smoothly enlarged to the region that the model saw, coloured, and mixed with the
  * image, which is dimmed where it was not seen. Pixels in, pixels out.
  */
-import { COLOUR_TABLE, crop, resize, resizeMatrix } from "deit-ts/internal";
-import type { RgbImage } from "deit-ts/internal";
+import { COLOUR_TABLE } from "deit-ts/charts";
+import { crop, resize, resizeMatrix } from "deit-ts/data";
+import type { RgbImage } from "deit-ts/data";
 import type { CropBox } from "./crop-box.ts";
 
 /** What is drawn black and what is drawn lightest. */

@@ -1,8 +1,9 @@
 /** The page of `deit analyze attention`: how to read it, and a section for each image. */
 import { basename } from "node:path";
 import sharp from "sharp";
-import { Html, cssColour, embeddedImage, html } from "deit-ts/internal";
-import type { PageSection, RgbImage } from "deit-ts/internal";
+import { Html, cssColour, embeddedImage, html } from "deit-ts/charts";
+import type { PageSection } from "deit-ts/charts";
+import type { RgbImage } from "deit-ts/data";
 import { overlay, rangeOf, reduced, seenPart } from "./attention-overlay.ts";
 import type { Selection } from "./attention-selection.ts";
 import { answer, percent, selected } from "./attention-selection.ts";

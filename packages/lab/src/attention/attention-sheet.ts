@@ -1,8 +1,9 @@
 /** A sheet of images with names for its rows and columns and the scale of their colours, as PNG. */
 import sharp from "sharp";
 import type { OverlayOptions } from "sharp";
-import { colour, cssColour, marksLayer, shape, text, textWidth, trueColour } from "deit-ts/internal";
-import type { Html, RgbImage, Theme } from "deit-ts/internal";
+import { colour, cssColour, marksLayer, shape, text, textWidth, trueColour } from "deit-ts/charts";
+import type { Html, Theme } from "deit-ts/charts";
+import type { RgbImage } from "deit-ts/data";
 
 export interface Sheet {
   readonly title: string;

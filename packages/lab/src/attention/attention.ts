@@ -3,30 +3,21 @@
  * all layers. Numbers alone; attention-files.ts draws them. A layer's attention is [heads, N, N]: what leaves the device
  * are the two tokens' rows of it, and its heads fused to one matrix.
  */
+import { ConfigError, DataError, openClassifier } from "deit-ts";
+import type { OpenClassifierOptions, Prediction } from "deit-ts";
+import { createTransform } from "deit-ts/data";
+import type { RgbImage } from "deit-ts/data";
+import { createRandom } from "deit-ts/graph";
 import {
-  ConfigError,
-  DataError,
   attentionReadout,
-  createRandom,
-  createTransform,
-  firstLine,
-  floats,
   gridOf,
-  openClassifier,
-  readImageFile,
   readMaps,
   requireTransformer,
   tokenNames,
   topPredictions,
-} from "deit-ts/internal";
-import type {
-  HeadFusion,
-  OpenClassifierOptions,
-  Prediction,
-  RgbImage,
-  TokenAttention,
-  TokenName,
-} from "deit-ts/internal";
+} from "deit-ts/models";
+import type { HeadFusion, TokenAttention, TokenName } from "deit-ts/models";
+import { firstLine, floats, readImageFile } from "deit-ts/studies";
 import type { CropBox } from "./crop-box.ts";
 import { cropBox } from "./crop-box.ts";
 

@@ -1,5 +1,5 @@
 /** Where in an image the model's input comes from: evaluation resizes and cuts, and maps are drawn over the whole image. */
-import type { Draw } from "deit-ts/internal";
+import type { Draw } from "deit-ts/data";
 
 /** In pixels of the image, fractions allowed; it may leave the image where the input was padded. */
 export interface CropBox {

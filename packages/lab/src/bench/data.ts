@@ -2,21 +2,11 @@
  * `deit bench data`: how fast images are read, decoded, transformed and batched, with no model beside: with crop and
  * flip alone, and with the whole recipe of the options.
  */
-import {
-  createLoader,
-  inputSizeOf,
-  openDatasets,
-  planBatches,
-  workerPool,
-  workersFor,
-} from "deit-ts/internal";
-import type {
-  BatchSettings,
-  Dataset,
-  ImagePlan,
-  TrainTransformOptions,
-  TrainingImages,
-} from "deit-ts/internal";
+import type { Dataset } from "deit-ts";
+import { createLoader, openDatasets, planBatches, workerPool, workersFor } from "deit-ts/data";
+import type { BatchSettings, TrainTransformOptions, TrainingImages } from "deit-ts/data";
+import { inputSizeOf } from "deit-ts/models";
+import type { ImagePlan } from "deit-ts/studies";
 
 /** Images a second of the loader, and of a core that does nothing else. */
 export interface LoaderRate {

@@ -4,8 +4,8 @@
  * second process.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { createRuntime } from "deit-ts/internal";
-import type { DeviceName } from "deit-ts/internal";
+import { createRuntime } from "deit-ts";
+import type { DeviceName } from "deit-ts";
 import type { ReadyOptions } from "./ready-model.ts";
 import { loadReady, writeReady } from "./ready-model.ts";
 import { randomPixels } from "./workload.ts";

@@ -1,18 +1,12 @@
 /** The yardstick: how fast this device multiplies matrices of a model's own four shapes. */
-import {
-  compile,
-  concat,
-  constant,
-  createModel,
-  createRandom,
-  createRuntime,
-  gemm,
-  input,
-  numTokens,
-  slice,
-} from "deit-ts/internal";
-import type { DeviceName, Executable, Model, Program, Runtime } from "deit-ts/internal";
+import { createRuntime } from "deit-ts";
+import type { DeviceName, Model, Runtime } from "deit-ts";
+import { compile, constant, createRandom, input, ops } from "deit-ts/graph";
+import type { Executable, Program } from "deit-ts/graph";
+import { createModel, numTokens } from "deit-ts/models";
 import { median, seconds } from "./timing.ts";
+
+const { concat, gemm, slice } = ops;
 
 /** Products in one run, so that starting it does not count. */
 const PRODUCTS = 16;

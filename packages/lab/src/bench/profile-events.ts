@@ -2,7 +2,7 @@
  * What ONNX Runtime's profiler writes, as times of operations. On the CPU a node's event is its time; on WebGPU that is
  * the time of handing it over, and the device's own clock writes events of another kind ("Api"), one a kernel. Pure.
  */
-import { DeitError } from "deit-ts/internal";
+import { DeitError } from "deit-ts";
 
 /** One node of the executed graph, over all the runs that count. */
 export interface NodeTime {

@@ -5,15 +5,12 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  createModel,
-  deployedProgram,
-  describeWriteFailure,
-  letGo,
-  loadOnnxAnswers,
-  openClassifier,
-} from "deit-ts/internal";
-import type { OnnxModel, Program, ProgramFacts, Runtime } from "deit-ts/internal";
+import { openClassifier } from "deit-ts";
+import type { Runtime } from "deit-ts";
+import type { Program, ProgramFacts } from "deit-ts/graph";
+import { createModel, deployedProgram } from "deit-ts/models";
+import { describeWriteFailure, letGo, loadOnnxAnswers } from "deit-ts/studies";
+import type { OnnxModel } from "deit-ts/studies";
 import { randomWeights } from "./workload.ts";
 
 /** What is made ready, as JSON. */

@@ -1,6 +1,9 @@
 /** `deit bench train` and `deit bench infer`: images a second, beside the device's own rate of matrix products. */
-import { createModel, createRuntime, loadStepGroup, runSteps } from "deit-ts/internal";
-import type { DeviceName, Executable, StepGroup, TensorData } from "deit-ts/internal";
+import { createRuntime } from "deit-ts";
+import type { DeviceName } from "deit-ts";
+import type { Executable, TensorData } from "deit-ts/graph";
+import { createModel, loadStepGroup, runSteps } from "deit-ts/models";
+import type { StepGroup } from "deit-ts/models";
 import { createGemmTimer, gemmShapes } from "./gemm.ts";
 import type { GemmPeak } from "./gemm.ts";
 import { median, seconds } from "./timing.ts";

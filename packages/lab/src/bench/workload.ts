@@ -1,25 +1,27 @@
 /** What benchmarks run: the forward pass of a deployed model, and a training step, on images of noise. */
+import type { Model, Runtime } from "deit-ts";
+import { IMAGENET_NORMALISATION } from "deit-ts/data";
+import { createRandom, ops } from "deit-ts/graph";
+import type { Precision, Program, TensorData } from "deit-ts/graph";
 import {
-  IMAGENET_NORMALISATION,
   adamW,
-  add,
   choosePrecision,
-  createRandom,
   deployedProgram,
   groupSize,
   hyperFeeds,
   initialVectors,
   largestGroup,
   modelLayout,
-  mul,
   optimizerIn,
   restoreProgress,
   smoothTargets,
   softTargetCrossEntropy,
   stepProgram,
   unpackTensors,
-} from "deit-ts/internal";
-import type { Model, Precision, Program, Runtime, Task, TensorData, Tensors } from "deit-ts/internal";
+} from "deit-ts/models";
+import type { Task, Tensors } from "deit-ts/models";
+
+const { add, mul } = ops;
 
 /** A program with feeds for it, ready to run again and again. */
 export interface Workload {

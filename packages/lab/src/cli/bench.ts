@@ -4,9 +4,10 @@ import { Option } from "commander";
 import type { Command } from "commander";
 import type { LoaderRate } from "../bench/data.ts";
 import type { BenchOptions } from "../bench/throughput.ts";
-import { ConfigError, requireImages, resolveTrainOptions } from "deit-ts/internal";
-import type { TrainOptionName } from "deit-ts/internal";
+import type { TrainOptionName } from "deit-ts";
 import {
+  ConfigError,
+  requireImages,
   addSchemaFlags,
   createOutput,
   facts,
@@ -165,10 +166,10 @@ async function runGemm(flags: BenchFlags, command: Command): Promise<void> {
 
 async function runData(flags: BenchFlags, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
+  const { planImages, resolveTrainOptions } = await import("deit-ts/studies");
   const { options } = resolveTrainOptions([flagLayer(command)]);
   requireImages(options, "deit bench data --data-path ./photos");
   const { benchData } = await import("../bench/data.ts");
-  const { planImages } = await import("deit-ts/internal");
   const { inputSize, workers } = options;
   const result = await benchData({ plan: planImages(options), inputSize, workers, rounds: flags.rounds });
   const rate = ({ imagesPerSecond, imagesPerCpuSecond }: LoaderRate): string =>

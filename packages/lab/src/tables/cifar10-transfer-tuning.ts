@@ -7,7 +7,7 @@
  *
  * Found: results/cifar10-transfer-tuning.csv.
  */
-import type { TrainInput } from "deit-ts/internal";
+import type { TrainInput } from "deit-ts";
 import type { AblationRow, TableRecipe } from "../ablation/table.ts";
 import { describeChange } from "../ablation/table.ts";
 

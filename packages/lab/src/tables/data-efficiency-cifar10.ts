@@ -9,7 +9,7 @@
  * 56.5 and 57.5 % on 2,500, 10,000 and 50,000 images, DeiT's 41 to 42, distilled 49 to 50, ResNet-20 69.9, 81.5 and 85.2
  * (results/data-efficiency-cifar10.csv; docs/log.md says why).
  */
-import type { TrainInput } from "deit-ts/internal";
+import type { TrainInput } from "deit-ts";
 import type { AblationRow } from "../ablation/table.ts";
 
 /** What all rows share. Learning rates are those of the other studies of this size: the papers' are for batches of 1,024 and 4,096. */

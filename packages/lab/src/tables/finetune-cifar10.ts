@@ -8,7 +8,7 @@
  * RUNS is the folder runs of that study; every seed goes on from its own student. The second form tries both rates on held-out
  * images. Expected: results/finetune-cifar10.csv.
  */
-import type { TrainInput } from "deit-ts/internal";
+import type { TrainInput } from "deit-ts";
 import type { AblationRow } from "../ablation/table.ts";
 import { recipe as student } from "./table3-cifar10.ts";
 

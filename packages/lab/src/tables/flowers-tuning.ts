@@ -5,7 +5,7 @@
  *
  * Found: results/flowers-tuning.csv.
  */
-import type { TrainInput } from "deit-ts/internal";
+import type { TrainInput } from "deit-ts";
 import type { AblationRow, TableRecipe } from "../ablation/table.ts";
 import { describeChange } from "../ablation/table.ts";
 

@@ -10,7 +10,7 @@
  * --estimate tells. Expected: labels alone 58.6 %, taught by the convnet 64.4, by the transformer 65.5 (three seeds); the convnet's
  * student is not closer to the witness (docs/log.md).
  */
-import type { TrainInput } from "deit-ts/internal";
+import type { TrainInput } from "deit-ts";
 import type { AblationContrast, AblationRow, TableRecipe } from "../ablation/table.ts";
 import { recipe as student, rows as table3 } from "./table3-cifar10.ts";
 

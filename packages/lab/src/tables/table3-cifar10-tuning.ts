@@ -6,7 +6,7 @@
  *
  * Found: results/table3-cifar10-tuning.csv.
  */
-import type { TrainInput } from "deit-ts/internal";
+import type { TrainInput } from "deit-ts";
 import type { AblationRow } from "../ablation/table.ts";
 import { describeChange } from "../ablation/table.ts";
 import { recipe as final, rows as finalRows } from "./table3-cifar10.ts";

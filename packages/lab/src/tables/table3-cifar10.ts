@@ -7,7 +7,7 @@
  * Time: 10 minutes a row on one core, and 16 for the teacher's answers, once a seed. Expected: the rows in the paper's order,
  * none 58.9, hard 61.3, through the token 61.9 % (mean of three seeds); docs/log.md says how it was made.
  */
-import type { TrainInput } from "deit-ts/internal";
+import type { TrainInput } from "deit-ts";
 import type { AblationRow } from "../ablation/table.ts";
 
 const PLAIN = "deit_w64d4_patch4_32";

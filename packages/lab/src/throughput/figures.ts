@@ -1,5 +1,5 @@
 /** The images of a table of throughput: accuracy against speed as in the paper's Figure 1, against memory; speed against work. */
-import type { Chart } from "deit-ts/internal";
+import type { Chart } from "deit-ts/charts";
 import { TABLE_5 } from "./paper-tables.ts";
 import type { ThroughputResult } from "./measure.ts";
 import { scatterFigure } from "./scatter.ts";

@@ -1,6 +1,7 @@
 /** What `deit analyze throughput --out DIR` writes: tables, figures, and all of it as one page. */
-import { describeEnvironment, writeAnalysis } from "deit-ts/internal";
-import type { Chart, PageSection } from "deit-ts/internal";
+import { writeAnalysis } from "deit-ts/charts";
+import type { Chart, PageSection } from "deit-ts/charts";
+import { describeEnvironment } from "deit-ts/studies";
 import { TABLE_5 } from "./paper-tables.ts";
 import { accuracyFigure, batchesOf, memoryFigure, workFigure } from "./figures.ts";
 import type { ThroughputTable } from "./measure.ts";

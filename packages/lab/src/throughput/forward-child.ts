@@ -1,7 +1,7 @@
 /** The steps of timed forward passes as processes of their own, started by forward.ts. */
 import type { ForwardJob } from "../bench/forward.ts";
 import { prepareForward, timeForward } from "../bench/forward.ts";
-import { serveJob } from "deit-ts/internal";
+import { serveJob } from "deit-ts/studies";
 
 export type ForwardStep = ForwardJob & { readonly step: "prepare" | "time" };
 

@@ -3,7 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ForwardJob, ForwardTimes } from "../bench/forward.ts";
-import { DeviceError, JobError, JobKilledError, runJob } from "deit-ts/internal";
+import { DeviceError } from "deit-ts";
+import { JobError, JobKilledError, runJob } from "deit-ts/studies";
 import type { ForwardStep } from "./forward-child.ts";
 
 /** @throws DeviceError, and what `runJob` throws */

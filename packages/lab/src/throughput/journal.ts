@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { appendFile, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { describeWriteFailure, makeFolder } from "deit-ts/internal";
+import { describeWriteFailure, makeFolder } from "deit-ts/studies";
 
 export interface Journal {
   /** What was kept under these facts, or what `measure` finds, which is then kept. */

@@ -4,8 +4,10 @@
  * a machine that drifts slows all alike, and memory is that of one model. Every finished piece is kept, so that the same
  * call goes on where it was stopped.
  */
-import { VERSION, evaluateCheckpoint, locateCheckpoint } from "deit-ts/internal";
-import type { DeviceName, EvaluationDataOptions, PartialPreprocessing } from "deit-ts/internal";
+import { VERSION, evaluate as evaluateCheckpoint } from "deit-ts";
+import type { DeviceName } from "deit-ts";
+import type { EvaluationDataOptions, PartialPreprocessing } from "deit-ts/data";
+import { locateCheckpoint } from "deit-ts/studies";
 import { stat } from "node:fs/promises";
 import { median } from "../bench/timing.ts";
 import type { ForwardJob, ForwardTimes } from "../bench/forward.ts";

@@ -1,20 +1,10 @@
 /** What a table of throughput has a row for: each named model at each size that it takes, with what is known before a run. */
 import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
-import {
-  ConfigError,
-  DataError,
-  countParameters,
-  createModel,
-  didYouMean,
-  firstLine,
-  listModels,
-  modelFolder,
-  namedCheckpoint,
-  openClassifier,
-} from "deit-ts/internal";
-import type { Model } from "deit-ts/internal";
-import { onnxCost } from "./onnx-cost.ts";
+import { ConfigError, DataError, listModels, openClassifier } from "deit-ts";
+import type { Model } from "deit-ts";
+import { countParameters, createModel } from "deit-ts/models";
+import { didYouMean, firstLine, modelFolder, namedCheckpoint, onnxCost } from "deit-ts/studies";
 
 /** Kinds of models, which figures tell apart. */
 export type Family = "DeiT" | "DeiT⚗" | "RegNetY" | "ResNet" | "ONNX" | "ViT";

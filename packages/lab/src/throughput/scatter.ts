@@ -12,8 +12,8 @@ import {
   seriesColour,
   shape,
   text,
-} from "deit-ts/internal";
-import type { Chart, KeyEntry, Mark, Panel as ChartPanel } from "deit-ts/internal";
+} from "deit-ts/charts";
+import type { Chart, KeyEntry, Mark, Panel as ChartPanel } from "deit-ts/charts";
 import { paretoFront } from "./pareto.ts";
 import type { SizeBy } from "./size-by.ts";
 

@@ -2,31 +2,13 @@
  * What is measured of a transformer's tokens (§4), as values of the graph: numbers for each image instead of maps, so
  * that no layer's attention leaves the device. Sums over many images are tokens.ts.
  */
-import {
-  add,
-  concat,
-  constant,
-  dimAt,
-  div,
-  gridOf,
-  log,
-  matmul,
-  maximum,
-  mean,
-  minimum,
-  mul,
-  neg,
-  requireTransformer,
-  reshape,
-  slice,
-  sqrt,
-  stack,
-  sub,
-  sum,
-  tokenNames,
-  tokenSimilarity,
-} from "deit-ts/internal";
-import type { Intermediates, Readout, Value, VisionTransformerConfig } from "deit-ts/internal";
+import { constant, dimAt, ops } from "deit-ts/graph";
+import type { Value } from "deit-ts/graph";
+import { gridOf, requireTransformer, stack, tokenNames, tokenSimilarity } from "deit-ts/models";
+import type { Intermediates, Readout, VisionTransformerConfig } from "deit-ts/models";
+
+const { add, concat, div, log, matmul, maximum, mean, minimum, mul, neg, reshape, slice, sqrt, sub, sum } =
+  ops;
 
 /** Keeps 0 · log 0 at 0; far below any probability that counts. */
 const TINY = 1e-30;

@@ -9,8 +9,9 @@ import {
   numberAxis,
   percentLabel,
   seriesColour,
-} from "deit-ts/internal";
-import type { AnalysisContent, Axis, Chart, PageSection, TokenName } from "deit-ts/internal";
+} from "deit-ts/charts";
+import type { AnalysisContent, Axis, Chart, PageSection } from "deit-ts/charts";
+import type { TokenName } from "deit-ts/models";
 import type { TokensResult } from "./tokens.ts";
 import { attentionOf, layerMeans } from "./tokens.ts";
 

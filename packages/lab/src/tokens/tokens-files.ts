@@ -1,5 +1,5 @@
 /** What `deit analyze tokens --out` writes: figures, a table, the numbers, and one page with all of it. */
-import { writeAnalysis } from "deit-ts/internal";
+import { writeAnalysis } from "deit-ts/charts";
 import type { TokensResult } from "./tokens.ts";
 import { csvRows, tokensFigures, tokensPage } from "./tokens-figures.ts";
 

@@ -2,23 +2,13 @@
  * Class and distillation token over images (§4): how alike they are from layer to layer, what each attends to, and how
  * far the patches look. For a plain model what its class token attends to. Images stream; sums alone are kept.
  */
-import {
-  DataError,
-  openClassifier,
-  openEvaluation,
-  requireTransformer,
-  takeSubset,
-  tokenNames,
-} from "deit-ts/internal";
-import type {
-  AnswerSettings,
-  EvaluateHooks,
-  EvaluationDataOptions,
-  Model,
-  OpenClassifierOptions,
-  Tensors,
-  TokenName,
-} from "deit-ts/internal";
+import { DataError, openClassifier } from "deit-ts";
+import type { Model, OpenClassifierOptions } from "deit-ts";
+import { openEvaluation, takeSubset } from "deit-ts/data";
+import type { EvaluationDataOptions } from "deit-ts/data";
+import { requireTransformer, tokenNames } from "deit-ts/models";
+import type { Tensors, TokenName } from "deit-ts/models";
+import type { AnswerSettings, EvaluateHooks } from "deit-ts/studies";
 import { Moments } from "./moments.ts";
 import { TOKEN_STATISTICS } from "./token-statistics.ts";
 

@@ -4,8 +4,10 @@ import { Option } from "commander";
 import type { Command } from "commander";
 import type { AblationCost } from "../../ablation/cost.ts";
 import type { AblationEvent } from "../../ablation/run.ts";
-import { ConfigError, DeitError, TRAIN_OPTION_NAMES } from "deit-ts/internal";
 import {
+  ConfigError,
+  DeitError,
+  TRAIN_OPTION_NAMES,
   addSchemaFlags,
   commandLine,
   createOutput,

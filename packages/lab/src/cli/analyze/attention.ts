@@ -2,11 +2,9 @@
 import { Option } from "commander";
 import type { Command } from "commander";
 import type { AttentionSource } from "../../attention/attention.ts";
-import { ConfigError } from "deit-ts/internal";
-import type { TokenName } from "deit-ts/internal";
-import type { HeadFusion } from "deit-ts/internal";
-import { HEAD_FUSIONS } from "deit-ts/internal";
+import type { HeadFusion, TokenName } from "deit-ts/models";
 import {
+  ConfigError,
   CHECKPOINT_KINDS,
   MODEL_FLAGS,
   addPreprocessingFlags,
@@ -53,7 +51,7 @@ export function addAttentionCommand(analyze: Command): void {
     )
     .addOption(
       new Option("--head-fusion <NAME>", "what rollout takes of a layer's heads")
-        .choices(HEAD_FUSIONS)
+        .choices(["mean", "max", "min"] satisfies HeadFusion[])
         .default("mean"),
     )
     .addOption(

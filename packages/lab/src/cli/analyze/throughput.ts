@@ -4,8 +4,9 @@ import { Option } from "commander";
 import type { Command } from "commander";
 import type { ThroughputOptions } from "../../throughput/measure.ts";
 import type { SizeBy } from "../../throughput/size-by.ts";
-import { ConfigError, namesImages } from "deit-ts/internal";
 import {
+  ConfigError,
+  namesImages,
   CHECKPOINT_KINDS,
   addPreprocessingFlags,
   addSchemaFlags,

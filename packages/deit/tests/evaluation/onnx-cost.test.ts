@@ -4,18 +4,21 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { onnxCost } from "../src/throughput/onnx-cost.ts";
-import { randomWeights } from "../src/bench/workload.ts";
-import { loadOnnxModel } from "../../deit/src/evaluation/onnx/third-party-model.ts";
-import { deployedProgram } from "../../deit/src/models/deploy.ts";
-import { countParameters, createModel } from "../../deit/src/models/registry.ts";
-import { temporaryFolder } from "../../deit/tests/data/temporary.ts";
-import { FLOAT32, onnxFile } from "../../deit/tests/helpers/onnx-file.ts";
+import { onnxCost } from "../../src/evaluation/onnx/onnx-cost.ts";
+import { loadOnnxModel } from "../../src/evaluation/onnx/third-party-model.ts";
+import { deployedProgram } from "../../src/models/deploy.ts";
+import { countParameters, createModel } from "../../src/models/registry.ts";
+import { initialVectors, modelLayout, unpackTensors } from "../../src/nn/parameters.ts";
+import { createRandom } from "../../src/random.ts";
+import { temporaryFolder } from "../data/temporary.ts";
+import { FLOAT32, onnxFile } from "../helpers/onnx-file.ts";
 
 async function costOfOurs(name: string, batchSize: number): ReturnType<typeof onnxCost> {
   const model = createModel(name);
   const file = join(await temporaryFolder(), "model.onnx");
-  const program = deployedProgram(model, randomWeights(model), { batchSize, target: "cpu" });
+  const layout = modelLayout(model);
+  const weights = unpackTensors(layout, initialVectors(layout, createRandom(0, "weights")));
+  const program = deployedProgram(model, weights, { batchSize, target: "cpu" });
   await writeFile(file, program.model);
   return onnxCost(await loadOnnxModel(file));
 }

@@ -6,8 +6,12 @@
 import type { InferenceSession as Session } from "onnxruntime-node";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { create } from "@bufbuild/protobuf";
-import { TYPE, ValueInfoProtoSchema, attributeOf, closeOnnx, openOnnx, sizeOf } from "deit-ts/internal";
-import type { NodeProto, OnnxEdit, OnnxModel, TensorProto } from "deit-ts/internal";
+import type { NodeProto, TensorProto } from "../../graph/generated/onnx_pb.ts";
+import { ValueInfoProtoSchema } from "../../graph/generated/onnx_pb.ts";
+import { sizeOf } from "../../graph/shape.ts";
+import type { OnnxEdit } from "../../interop/onnx-edit.ts";
+import { attributeOf, closeOnnx, openOnnx, TYPE } from "../../interop/onnx-edit.ts";
+import type { OnnxModel } from "./third-party-model.ts";
 
 export interface OnnxCost {
   readonly parameters: number;
