@@ -130,7 +130,6 @@ export { inputSizeOf } from "./models/model.ts";
 export { numTokens } from "./models/vision-transformer.ts";
 export { modelLayout } from "./nn/parameters.ts";
 export { hyperFeeds } from "./training/loop/step-feeds.ts";
-export { choosePrecision, optimizerIn } from "./training/choose-precision.ts";
 export { restoreProgress } from "./training/loop/run-progress.ts";
 export { groupSize, largestGroup, loadStepGroup, runSteps } from "./training/loop/step-groups.ts";
 export type { StepGroup } from "./training/loop/step-groups.ts";

@@ -48,3 +48,4 @@ export {
   otherOptions,
 } from "./training/run/same-options.ts";
 export type { OptionDifference } from "./training/run/same-options.ts";
+export { choosePrecision, optimizerIn } from "./training/choose-precision.ts";

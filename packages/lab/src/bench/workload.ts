@@ -5,20 +5,19 @@ import { createRandom, ops } from "deit-ts/graph";
 import type { Precision, Program, TensorData } from "deit-ts/graph";
 import {
   adamW,
-  choosePrecision,
   deployedProgram,
   groupSize,
   hyperFeeds,
   initialVectors,
   largestGroup,
   modelLayout,
-  optimizerIn,
   restoreProgress,
   smoothTargets,
   softTargetCrossEntropy,
   stepProgram,
   unpackTensors,
 } from "deit-ts/models";
+import { choosePrecision, optimizerIn } from "deit-ts/studies";
 import type { Task, Tensors } from "deit-ts/models";
 
 const { add, mul } = ops;
