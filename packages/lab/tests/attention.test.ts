@@ -181,7 +181,7 @@ test("what is recorded but not read is not computed: heads alone are the program
   expect(readoutProgram(options, { name: "evaluate", outputs: last }).model).not.toEqual(evaluated);
 });
 
-const data = new URL("../../../../shared/data", import.meta.url);
+const data = new URL("../../../../shared/data/", import.meta.url);
 describe.skipIf(!existsSync(data))("the real DeiT-Ti (needs ../shared/data)", () => {
   test("attends as in PyTorch, and so does its rollout", async () => {
     const real = read("real") as {
