@@ -45,7 +45,7 @@ test("a file with an operation that no rule counts has no multiply-accumulates",
   expect(await onnxCost(await loadOnnxModel(file))).toEqual({ parameters: 0, macs: null });
 });
 
-const data = new URL("../../../../shared/data/", import.meta.url);
+const data = new URL("../../../../../shared/data/", import.meta.url);
 describe.skipIf(!existsSync(data))("real files (needs ../shared/data)", () => {
   test.each([
     ["mobilenet_v1_075_224", 325_400_448, 2_577_358], // the paper of MobileNet: 325 million, 2.6 million
