@@ -128,8 +128,6 @@ export { HEAD_FUSIONS, rollout } from "./evaluation/rollout.ts";
 export type { HeadFusion, RolloutOptions } from "./evaluation/rollout.ts";
 export { inputSizeOf } from "./models/model.ts";
 export { numTokens } from "./models/vision-transformer.ts";
-export { modelLayout } from "./nn/parameters.ts";
-export { hyperFeeds } from "./training/loop/step-feeds.ts";
 export { restoreProgress } from "./training/loop/run-progress.ts";
 export { groupSize, largestGroup, loadStepGroup, runSteps } from "./training/loop/step-groups.ts";
 export type { StepGroup } from "./training/loop/step-groups.ts";
