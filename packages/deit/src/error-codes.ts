@@ -134,6 +134,7 @@ export const ERROR_CODES = {
   "run/damaged-state": "the saved state of a run is damaged",
   "run/diverged": "a loss or a gradient is no finite number",
   "run/epochs-passed": "a run is to end before an epoch that it has trained already",
+  "run/folder-of-runs": "a folder of runs was named where one run, or images, is expected",
   "run/foreign-state": "the folder of a run holds the state of another run",
   "run/in-use": "another process has the folder of a run open",
   "run/interrupted": "a run was asked to stop, and has saved",

@@ -108,6 +108,22 @@ describe("the image under a map", () => {
     expect(light(19, 30)).toBeGreaterThan(light(10, 30)); // the line around what was seen
   });
 
+  test("colours are the map's alone: an image of any colour is grey below it", () => {
+    const colours = [
+      [200, 100, 40],
+      [20, 120, 240],
+    ].map((rgb) => ({ ...pixels, data: pixels.data.map((_, i) => rgb[i % 3] ?? 0) }));
+    const light = (rgb: number[]): number =>
+      rgb.reduce((sum, c, i) => sum + c * ([0.299, 0.587, 0.114][i] ?? 0), 0);
+    const [warm, cold] = colours.map((image) =>
+      overlay(image, map, options).data.subarray(3 * (30 * 80 + 40), 3 * (30 * 80 + 40) + 3),
+    );
+    const difference = [0, 1, 2].map((c) => (warm?.[c] ?? 0) - (cold?.[c] ?? 0));
+    // they differ by their light, and by no colour
+    expect(Math.max(...difference) - Math.min(...difference)).toBeLessThanOrEqual(1);
+    expect(Math.sign(difference[0] ?? 0)).toBe(Math.sign(light([200, 100, 40]) - light([20, 120, 240])));
+  });
+
   test("a region that leaves the image is drawn as far as there is an image", () => {
     const beyond = overlay(pixels, map, {
       ...options,

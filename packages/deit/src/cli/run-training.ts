@@ -55,7 +55,12 @@ export async function runTraining(
   const exports = asked ?? (byDefault || existsSync(join(plan.run.folder, RUN_EXPORT)));
   const { train } = await import("../training/train.ts");
   const view = trainingView(output);
-  const work = (signal: AbortSignal): ReturnType<typeof train> => train(plan, { onEvent: view.show, signal });
+  let classes = 0;
+  const onEvent: typeof view.show = (event) => {
+    if (event.type === "start") ({ classes } = event);
+    view.show(event);
+  };
+  const work = (signal: AbortSignal): ReturnType<typeof train> => train(plan, { onEvent, signal });
   const onFirst = (): void => view.line("stopping after this step, then saving (Ctrl-C again ends at once)");
   const result = await withInterrupt(work, onFirst).finally(view.stop);
   const report = await writeReport(result.run, view, output).finally(view.stop);
@@ -73,7 +78,7 @@ export async function runTraining(
           "last epoch",
           result.selection.rule === "best" ? figureText(result.last, result.selection) : undefined,
         ],
-        ["right in five", `${result.best.acc5.toFixed(2)} %`],
+        ["right in five", classes > 5 ? `${result.best.acc5.toFixed(2)} %` : undefined],
         ["images/s", result.imagesPerSecond > 0 ? short(result.imagesPerSecond) : undefined],
         ["run folder", result.run],
         ["report", report ?? undefined],

@@ -2,7 +2,7 @@
 import { nameAxis } from "./axis.ts";
 import type { Chart } from "./chart.ts";
 import { colour } from "./colours.ts";
-import { cells } from "./marks.ts";
+import { cells, labels } from "./marks.ts";
 
 /** So many classes still make cells that can be seen. */
 export const LARGEST_MATRIX = 40;
@@ -27,6 +27,11 @@ export function confusionChart(
       };
     });
   });
+  const without = classes.flatMap((_, y) =>
+    counts.subarray(y * k, (y + 1) * k).every((count) => count === 0)
+      ? [{ x: 0, y, label: "no images" }]
+      : [],
+  );
   const step = Math.max(18, Math.min(44, Math.round(640 / k)));
   return {
     description: `${title}: images of each class by answer`,
@@ -37,7 +42,13 @@ export function confusionChart(
         x: nameAxis(classes, { step }),
         y: nameAxis(classes, { step }),
         namesAbove: true,
-        marks: [cells(values, { colour: colour("blue"), size: step < 32 ? 9 : 12 })],
+        marks: [
+          cells(values, { colour: colour("blue"), size: step < 32 ? 9 : 12 }),
+          labels(
+            without.map((row) => ({ ...row, anchor: "start", dx: 6 - step / 2, dy: 4 })),
+            { colour: colour("muted"), size: 11 },
+          ),
+        ],
       },
     ],
   };

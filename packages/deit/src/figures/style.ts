@@ -31,6 +31,7 @@ header .kind { color: var(--muted); font-size: 13px; margin-bottom: 6px; overflo
 .cards { display: grid; gap: 16px; grid-template-columns: minmax(0, 1fr); align-items: start; }
 .three { align-items: stretch; grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr)); }
 .card { background: var(--surface); border: 1px solid var(--rule); border-radius: 12px; padding: 16px; min-width: 0; }
+section > .card + .card { margin-top: 16px; }
 .card > h3 { margin-bottom: 8px; }
 .key { color: var(--muted); font-size: 13px; margin-bottom: 8px; display: flex; flex-wrap: wrap; gap: 2px 14px; }
 .key span::before {
@@ -92,7 +93,6 @@ td.path { max-width: 22em; min-width: 9em; }
 .stages { margin-top: 16px; }
 .stages .row { display: flex; gap: 12px; padding-bottom: 4px; }
 .stages figure { flex: none; width: 148px; }
-.stages figure:last-child { margin-left: auto; }
 .stages img { display: block; width: 148px; height: 148px; object-fit: contain; border-radius: 6px; background: var(--page); }
 .stages figcaption { font-size: 12px; line-height: 1.35; margin-top: 5px; overflow-wrap: anywhere; }
 img.pixels { image-rendering: pixelated; }

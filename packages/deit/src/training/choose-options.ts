@@ -19,6 +19,7 @@ import { inputSizeOf } from "../models/model.ts";
 import { createModel } from "../models/registry.ts";
 import { defaultCheckpoint, fetchSilently } from "./default-checkpoint.ts";
 import type { FetchCheckpoint } from "./default-checkpoint.ts";
+import { shellWord } from "../printable.ts";
 import { freeRunFolder } from "./run/free-run-folder.ts";
 import { isRunFolder, readRun, RUN_FILES } from "./run/run-folder.ts";
 
@@ -101,10 +102,26 @@ async function sourceLayer(source: string | undefined): Promise<Source | RunSour
   const isFolder = (await stat(source).catch(() => undefined))?.isDirectory() ?? false;
   if (!isFolder) return { kind: "recipe", layers: [await loadRecipe(source)] };
   const folder = { source: "command line", spelling: "flag" } as const;
-  if (!(await readdir(source)).includes(RUN_FILES.args))
+  const names = await readdir(source);
+  if (!names.includes(RUN_FILES.args)) {
+    await checkNoRuns(source, names);
     return { kind: "images", layers: [{ ...folder, values: { dataPath: source } }] };
+  }
   const recorded = await loadRecipe(join(source, RUN_FILES.args));
   return { kind: "run", path: source, layers: [recorded, { ...folder, values: { outputDir: source } }] };
+}
+
+/** @throws ConfigError for a folder of runs, whose folders are no classes */
+async function checkNoRuns(folder: string, names: readonly string[]): Promise<void> {
+  const runs: string[] = [];
+  for (const name of names) if (await isRunFolder(join(folder, name))) runs.push(join(folder, name));
+  const [first] = runs;
+  if (first === undefined) return;
+  const named = `${runs.slice(0, 3).join(", ")}${runs.length > 3 ? ` and ${runs.length - 3} more` : ""}`;
+  throw new ConfigError("source", `${folder} is a folder of runs: ${named}`, {
+    code: "run/folder-of-runs",
+    hint: `Name one of them to go on with it (deit train ${shellWord(first)}), or a folder of images.`,
+  });
 }
 
 /** A run says everything itself; its length may be changed. @throws ConfigError for fewer epochs than it has */

@@ -107,3 +107,10 @@ async function planned(...words: string[]): Promise<{ options: Record<string, un
   const values = JSON.parse(out) as Record<string, { value: unknown }>;
   return { options: Object.fromEntries(Object.entries(values).map(([name, { value }]) => [name, value])) };
 }
+
+test("an epoch beyond the run's is refused", async () => {
+  const words = ["data", "preview", photos, "--model", "deit_w64d4_patch4_32", "--epoch", "300"];
+  const { code, err } = await deit([...words, "--out", join(root, "none.html")]);
+  expect(code).not.toBe(0);
+  expect(err).toContain("there is no epoch 300: the run has 300, from 0 on");
+});

@@ -107,15 +107,15 @@ describe("the line of an epoch", () => {
     valImages: 50_000,
     heldOut: 50_000,
     selection: "best",
-    classes: 3,
+    classes: 10,
     stepsPerEpoch: 1,
     epochs: 300,
   } as const;
-  const line = (columns: number | undefined, changes: object = {}): string => {
+  const line = (columns: number | undefined, changes: object = {}, classes = 10): string => {
     const said = capture();
     Object.defineProperty(process.stderr, "columns", { value: columns, configurable: true });
     const { show, stop } = trainingView(createOutput());
-    show(start);
+    show({ ...start, classes });
     show({ ...epoch, epochs: 300, epoch: 299, best: true, ...changes });
     stop();
     Reflect.deleteProperty(process.stderr, "columns");
@@ -126,6 +126,10 @@ describe("the line of an epoch", () => {
     expect(line(120)).toBe(
       "epoch 300/300  loss 2.000  val 1.500  top-1  45.60 % (22,800 of 50,000)  top-5  91.00 %  34 s  best",
     );
+  });
+
+  it("of five classes it says no top-5, which is always 100 %", () => {
+    expect(line(120, {}, 5)).not.toContain("top-5");
   });
 
   it.each([

@@ -154,6 +154,13 @@ describe("words", () => {
     }
   });
 
+  test("a class without images says so in its row", () => {
+    const chartOf = (counts: number[]): string =>
+      drawChart(confusionChart({ counts: Uint32Array.from(counts), classes: ["a", "b"] }, { title: "c" }));
+    expect(chartOf([3, 1, 0, 0])).toContain(">no images<");
+    expect(chartOf([3, 1, 0, 2])).not.toContain("no images");
+  });
+
   test("markup in names is text", () => {
     const svg = drawChart({
       ...chart,

@@ -38,6 +38,16 @@ beforeAll(async () => {
   });
 });
 
+test("a folder of runs is neither images nor a run, and is told which runs it has", async () => {
+  await expect(
+    chooseOptions({ source: root, given: { source: "test", spelling: "key", values: {} } }),
+  ).rejects.toMatchObject({
+    code: "run/folder-of-runs",
+    message: expect.stringContaining(`${root} is a folder of runs: ${tuned}`),
+    hint: expect.stringContaining("deit train "),
+  });
+});
+
 const choose = async (
   values: TrainInput,
   request: Omit<ChooseRequest, "given"> = {},

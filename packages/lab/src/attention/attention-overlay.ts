@@ -65,13 +65,13 @@ export interface OverlayOptions {
 }
 
 /** How much of the map's colour there is where it is black and where it is lightest. */
-const ALPHA = { least: 0.42, most: 0.82 } as const;
-/** Light of the image outside of what was seen, where it is grey. */
-const OUTSIDE = 0.38;
+const ALPHA = { least: 0.5, most: 0.8 } as const;
+/** Light of the image below the map and outside of what was seen: grey, so that every colour is the map's. */
+const [INSIDE, OUTSIDE] = [0.85, 0.38];
 /** The line around what was seen: one for so many pixels of the shorter side, and how white it is. */
 const LINE = { per: 400, white: 0.55 } as const;
 
-/** The image under the map's colours, of its own size. */
+/** The image in grey under the map's colours, of its own size. */
 export function overlay(
   pixels: RgbImage,
   map: Float32Array,
@@ -89,24 +89,24 @@ export function overlay(
     const inRows = y >= top && y < bottom;
     for (let x = 0; x < width; x++, i += 3) {
       if (!inRows || x < left || x >= right) {
-        const [red, green, blue] = [0, 1, 2].map((c) => pixels.data[i + c] as number) as [
-          number,
-          number,
-          number,
-        ];
-        data.fill((0.299 * red + 0.587 * green + 0.114 * blue) * OUTSIDE, i, i + 3);
+        data.fill(light(pixels.data, i) * OUTSIDE, i, i + 3);
         continue;
       }
       const level = Math.min(255, Math.max(0, Math.round(((values[row + x] as number) - range.low) * scale)));
+      const under = light(pixels.data, i) * INSIDE;
       const alpha = ALPHA.least + ((ALPHA.most - ALPHA.least) * level) / 255;
       for (let c = 0; c < 3; c++) {
-        const [under, over] = [pixels.data[i + c] as number, COLOUR_TABLE[3 * level + c] as number];
-        data[i + c] = under + (over - under) * alpha;
+        data[i + c] = under + ((COLOUR_TABLE[3 * level + c] as number) - under) * alpha;
       }
     }
   }
   outline({ width, height, data }, { left, top, right, bottom });
   return { width, height, data };
+}
+
+/** Luma of the pixel that starts at i, 0 to 255 (ITU-R BT.601). */
+function light(data: Uint8Array, i: number): number {
+  return 0.299 * (data[i] as number) + 0.587 * (data[i + 1] as number) + 0.114 * (data[i + 2] as number);
 }
 
 /** A thin light line just outside of what was seen. */

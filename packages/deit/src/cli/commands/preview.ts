@@ -94,6 +94,10 @@ async function runPreview(source: string | undefined, flags: PreviewFlags, comma
   const { train: dataset } = await openDatasets({ ...plan.data, recorded }, { onNote });
   const { model } = buildModel(modelRequest(options).request, dataset.classes.length);
   const { epoch, step } = flags;
+  if (epoch >= options.epochs)
+    throw new ConfigError("epoch", `there is no epoch ${epoch}: the run has ${options.epochs}, from 0 on`, {
+      code: "options/out-of-range",
+    });
   const { seed } = plan.batches;
   const rows = await previewBatch(
     plan,

@@ -18,6 +18,7 @@ export function trainingView(output: Output): TrainingView {
   let phase = "training";
   let epochs = 1;
   let images = 0;
+  let classes = 0;
   let choosesBest = true;
   let meter = rateMeter("images");
   const enter = (next: string): void => {
@@ -33,6 +34,7 @@ export function trainingView(output: Output): TrainingView {
         case "start":
           epochs = event.epochs;
           images = event.valImages;
+          classes = event.classes;
           choosesBest = event.selection === "best";
           for (const line of startLines(event)) progress.line(line);
           break;
@@ -46,7 +48,9 @@ export function trainingView(output: Output): TrainingView {
           break;
         case "epoch":
           enter("between epochs");
-          progress.line(epochLine(event, { images, choosesBest, width: process.stderr.columns ?? 80 }));
+          progress.line(
+            epochLine(event, { images, classes, choosesBest, width: process.stderr.columns ?? 80 }),
+          );
           break;
         case "warning":
           progress.stop();
@@ -101,7 +105,12 @@ function stepText({ loss, skipped, imagesPerSecond, secondsLeft }: Event<"step">
  */
 function epochLine(
   { epoch, epochs, trainLoss, testLoss, acc1, acc5, averageAcc1, best, seconds }: Event<"epoch">,
-  { images, choosesBest, width }: { images: number; choosesBest: boolean; width: number },
+  {
+    images,
+    classes,
+    choosesBest,
+    width,
+  }: { images: number; classes: number; choosesBest: boolean; width: number },
 ): string {
   const percent = (value: number): string => `${value.toFixed(2).padStart(6)} %`;
   const counted = `${percent(acc1)} (${countOf(shareOf(acc1, images))})`;
@@ -114,7 +123,7 @@ function epochLine(
         : [
             ...(loss ? [`val ${testLoss.toFixed(3)}`] : []),
             `top-1 ${count ? counted : percent(acc1)}`,
-            ...(top5 ? [`top-5 ${percent(acc5)}`] : []),
+            ...(top5 && classes > 5 ? [`top-5 ${percent(acc5)}`] : []),
           ]),
       ...(averageAcc1 === undefined ? [] : [`average ${percent(averageAcc1)}`]),
       duration(seconds),
