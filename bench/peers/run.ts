@@ -3,14 +3,15 @@
  * for a few seconds, one at a time, the order turned by one each round. Prints medians and ratios and appends them to
  * results/peers.csv. The commands and what must be installed are in README.md.
  */
-import { spawn } from "node:child_process";
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { median } from "../../packages/lab/src/bench/timing.ts";
-import type { Peer, Rate, Settings } from "./systems.ts";
-import { SYSTEMS, TASKS, deit, startPeer } from "./systems.ts";
+import type { Rounds } from "./rounds.ts";
+import { compare, csvLine, ownVersion } from "./rounds.ts";
+import type { Settings } from "./systems.ts";
+import { SYSTEMS, TASKS, deit } from "./systems.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -48,58 +49,13 @@ if (load > 0.5)
   console.error(`warning: load average ${load.toFixed(1)}; other work on this machine blurs the numbers`);
 
 for (const task of options.tasks.split(",")) {
-  for (const busy of options.busy.split(",").map(Number)) report(task, busy, await compare(task, busy));
-}
-
-type Rounds = ReadonlyMap<string, ReadonlyMap<number, Rate>>;
-
-/** The rates of every system by round; one that fails is named and left out. `busy` programs beside only count. */
-async function compare(task: string, busy: number): Promise<Rounds> {
-  const running = new Map<string, Peer>();
-  const rates = new Map<string, Map<number, Rate>>();
-  const attempt = async (name: string, work: () => Promise<void>): Promise<void> => {
-    try {
-      await work();
-    } catch (error) {
-      running.delete(name);
-      console.error(`${task}: ${name} left out: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  };
-  for (const system of all.filter((it) => names.includes(it.name) && it.tasks.includes(task)))
-    await attempt(system.name, async () => {
-      running.set(system.name, await startPeer(system, task, settings));
-    });
-  const beside = Array.from({ length: busy }, () => spawn(process.execPath, ["-e", "for (;;);"]));
-  const order = [...running.keys()];
-  for (let round = 0; round < Number(options.rounds); round++) {
-    for (let place = 0; place < order.length; place++) {
-      const name = order[(place + round) % order.length] ?? "";
-      await attempt(name, async () => {
-        const rate = await running.get(name)?.time();
-        if (rate === undefined) return;
-        rates.set(name, (rates.get(name) ?? new Map<number, Rate>()).set(round, rate));
-        console.error(`round ${round + 1} ${task} ${name}: ${rate.imagesPerSecond.toFixed(2)} images/s`);
-      });
-    }
+  for (const busy of options.busy.split(",").map(Number)) {
+    const rates = await compare(
+      all.filter(({ name }) => names.includes(name)),
+      { ...settings, task, busy, rounds: Number(options.rounds) },
+    );
+    report(task, busy, rates);
   }
-  for (const child of beside) child.kill();
-  for (const peer of running.values()) peer.end();
-  return rates;
-}
-
-function ownVersion(): string {
-  const { name, version, dependencies } = JSON.parse(
-    readFileSync(`${root}packages/deit/package.json`, "utf8"),
-  ) as {
-    name: string;
-    version: string;
-    dependencies: Record<string, string>;
-  };
-  return `${name} ${version}, onnxruntime-node ${dependencies["onnxruntime-node"]?.replace("^", "")}`;
-}
-
-function csvField(value: string | number): string | number {
-  return /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : value;
 }
 
 /** Prints one task's table and appends it to the csv. A ratio is the median over rounds of ours / theirs in that round. */
@@ -150,6 +106,6 @@ function report(task: string, busy: number, rates: Rounds): void {
       busy,
       peakRssMiB?.toFixed(0) ?? "",
     ];
-    appendFileSync(options.out, `${row.map(csvField).join(",")}\n`);
+    appendFileSync(options.out, csvLine(row));
   }
 }
