@@ -1,7 +1,8 @@
 /**
  * A server for the built page: static files of one folder, with the headers that threads need, on this machine alone.
  *
- *   node packages/web/serve.ts [--port N]
+ *   npm run ui                                            builds the page and serves it
+ *   node packages/web/serve.ts [--port N] [--as-it-is]  the last one without a build
  */
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -107,6 +108,11 @@ async function closed(server: Server): Promise<void> {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const at = process.argv.indexOf("--port");
   const port = at < 0 ? 4173 : Number(process.argv[at + 1]);
-  const { url } = await serveStatic(fileURLToPath(new URL("dist", import.meta.url)), { port });
+  const folder = fileURLToPath(new URL("dist", import.meta.url));
+  if (!process.argv.includes("--as-it-is")) {
+    const { build } = await import("vite");
+    await build({ configFile: fileURLToPath(new URL("vite.config.ts", import.meta.url)), logLevel: "error" });
+  }
+  const { url } = await serveStatic(folder, { port });
   console.log(`${url}  (Ctrl-C ends it)`);
 }

@@ -1,6 +1,4 @@
 /** What the page knows and does, without what it looks like: the project, its storage, the model, and what they found out. */
-import type { TrainEvent } from "deit-ts/web";
-import { hasWebgpu } from "./engine/has-webgpu.ts";
 import { connectWorker } from "./engine/rpc.ts";
 import type {
   EngineApi,
@@ -10,6 +8,7 @@ import type {
   ModelFacts,
   TeachResult,
 } from "./engine/engine.worker.ts";
+import type { Inside, LossRequest, LossResult } from "./engine/inspect.ts";
 import type { TakeAway } from "./engine/take-away.ts";
 import type { GivenImage } from "./state/dropped.ts";
 import { History } from "./state/history.ts";
@@ -18,9 +17,8 @@ import { keepModel, modelKey, openStartingModel, pageModel } from "./state/model
 import type { NewImage, Project } from "./state/project.ts";
 import { addImages, EMPTY, freeName } from "./state/project.ts";
 import type { SavedProject, Storage } from "./state/storage.ts";
-import type { EpochPoint, Progress, RunRecord } from "./state/improvement.ts";
-import { IDLE } from "./state/improvement.ts";
 import { contentId, openStorage, packFeatures, unpackFeatures } from "./state/storage.ts";
+import { Improving } from "./improving.ts";
 import { TEXT } from "./texts.ts";
 
 export type ModelState =
@@ -34,16 +32,12 @@ const SAVE_AFTER = 300;
 const TEACH_AFTER = 60;
 /** Images that files to take away are run on. */
 const CHECKED = 16;
-/** Folder of the run of fine-tuning. */
-const RUN = "run";
 
 export class App {
   readonly history = new History(EMPTY);
   model: ModelState = { state: "none" };
   /** What the held-back images say; undefined before there is a head. */
   taught: TeachResult | undefined;
-  /** Fine-tuning. */
-  improvement: Progress = IDLE;
   /** Images that cannot be read, and why. */
   readonly unreadable = new Map<string, string>();
   /** What went wrong outside of single images: shown until it is dismissed. */
@@ -55,10 +49,15 @@ export class App {
   private readonly engine = connectWorker<EngineApi, EngineEvent>(
     new Worker(new URL("./engine/engine.worker.ts", import.meta.url), { type: "module" }),
   );
+  /** Fine-tuning. */
+  readonly improving = new Improving(this, {
+    call: this.engine.call,
+    storage: () => this.storage,
+  });
   private opening: Promise<void> | undefined;
-  private key = "";
+  key = "";
   /** The model of the page, as it is chosen or kept. */
-  private chosen: StartingModel | undefined;
+  chosen: StartingModel | undefined;
   private saving: ReturnType<typeof setTimeout> | undefined;
   private savingFeatures: ReturnType<typeof setTimeout> | undefined;
   private teaching: ReturnType<typeof setTimeout> | undefined;
@@ -94,33 +93,8 @@ export class App {
       this.history.replace(project);
     }
     await this.removeUnused();
-    await this.findRun();
+    await this.improving.find();
     if (this.project.images.length > 0) void this.openModel();
-  }
-
-  /** A run that was begun and not finished, with its curve so far. */
-  private async findRun(): Promise<void> {
-    const about = await this.storage?.read(`${RUN}/about.json`);
-    if (about === undefined) return;
-    const record = JSON.parse(await about.text()) as RunRecord;
-    const log = await this.storage?.read(`${RUN}/log.jsonl`);
-    const lines = (await log?.text())?.split("\n").filter(Boolean) ?? [];
-    const points = lines.map((line): EpochPoint => {
-      const { epoch, train_loss, test_loss, test_acc1 } = JSON.parse(line) as Record<string, number>;
-      return {
-        epoch: epoch ?? 0,
-        trainLoss: train_loss ?? 0,
-        testLoss: test_loss ?? 0,
-        acc1: test_acc1 ?? 0,
-      };
-    });
-    this.improvement = {
-      ...IDLE,
-      state: record.done ? "done" : "paused",
-      record,
-      points,
-      epoch: points.length,
-    };
   }
 
   /** Opens the model that was chosen, once; one after the other where others are chosen meanwhile. */
@@ -236,6 +210,15 @@ export class App {
     return this.engine.call.look(blob, name) as unknown as Promise<LookResult>;
   }
 
+  async inspect(blob: Blob | ImageBitmap, name: string): Promise<Inside> {
+    await this.openModel();
+    return this.engine.call.inspect(blob, name) as unknown as Promise<Inside>;
+  }
+
+  async losses(request: LossRequest): Promise<LossResult> {
+    return this.engine.call.losses(request);
+  }
+
   /** Files for other programs, run on held-back images. */
   async takeAway(): Promise<TakeAway> {
     await this.openModel();
@@ -297,150 +280,8 @@ export class App {
     this.changed();
   }
 
-  /** Begins fine-tuning on what is taught now. */
-  async improve({
-    trainable,
-    epochs,
-    size,
-  }: {
-    trainable: string;
-    epochs: number;
-    size: number;
-  }): Promise<void> {
-    if (this.taught === undefined || this.model.state !== "ready") return;
-    const { classes, images, seed } = this.project;
-    const index = new Map(classes.map(({ id }, i) => [id, i]));
-    const known = images.filter(({ id }) => this.features.has(id));
-    const rows = (held: boolean): (readonly [string, number])[] =>
-      known
-        .filter((image) => image.held === held)
-        .map(({ id, classId }) => [id, index.get(classId) ?? 0] as const);
-    const [training, held] = [rows(false), rows(true)];
-    const batchSize = [16, 8, 4, 2].find((each) => training.length >= 4 * each) ?? 1;
-    const record: RunRecord = {
-      options: { trainable, epochs, size, batchSize, seed, classes: classes.map(({ name }) => name) },
-      training,
-      held: held.length > 0 ? held : training,
-      before: Object.fromEntries(
-        this.taught.judged.map(({ id, label, predicted }) => [id, label === predicted]),
-      ),
-      model: this.key,
-    };
-    await this.storage?.remove(RUN);
-    await this.guard(this.storage?.write(`${RUN}/about.json`, JSON.stringify(record)));
-    this.improvement = { ...IDLE, state: "starting", record };
-    await this.train(record);
-  }
-
-  /** Goes on with the run that was paused, or left by a reload. */
-  async goOn(): Promise<void> {
-    const { record } = this.improvement;
-    if (record === undefined) return;
-    await this.openModel();
-    await this.teach();
-    this.improvement = { ...this.improvement, state: "starting" };
-    await this.train(record);
-  }
-
-  async pause(): Promise<void> {
-    this.improvement = { ...this.improvement, state: "pausing" };
-    this.changed();
-    await this.engine.call.pause();
-  }
-
-  /** Forgets the run that was paused. */
-  async dropRun(): Promise<void> {
-    await this.storage?.remove(RUN);
-    this.improvement = IDLE;
-    this.changed();
-  }
-
-  private async train(record: RunRecord): Promise<void> {
-    this.changed();
-    const names = new Map(this.project.images.map(({ id, name }) => [id, name]));
-    const lock = await navigator.wakeLock?.request("screen").catch(() => undefined);
-    try {
-      const load = async (rows: RunRecord["held"]): Promise<{ name: string; label: number; blob: Blob }[]> =>
-        Promise.all(
-          rows.map(async ([id, label]) => {
-            const blob = await this.imageOf(id);
-            if (blob === undefined) throw new Error(TEXT.better.gone);
-            return { name: names.get(id) ?? id, label, blob };
-          }),
-        );
-      const device = { device: (await hasWebgpu()) ? "webgpu" : "cpu", threads: 1 } as const;
-      const bytes = await this.engine.call.improve(
-        await load(record.training),
-        await load(record.held),
-        record.options,
-        device,
-      );
-      if (bytes === undefined) {
-        this.improvement = { ...this.improvement, state: "paused" };
-        return;
-      }
-      await this.keepPrevious();
-      await this.guard(this.storage?.write(`${RUN}/about.json`, JSON.stringify({ ...record, done: true })));
-      this.improvement = { ...this.improvement, state: "done" };
-      await this.chooseModel({ bytes: bytes as unknown as ArrayBuffer, name: "fine-tuned", origin: "run" });
-    } catch (error) {
-      this.improvement = { ...this.improvement, state: "paused" };
-      this.fail(error);
-    } finally {
-      await lock?.release();
-      this.changed();
-    }
-  }
-
-  /** Whether there is a model from before fine-tuning. */
-  get hasPrevious(): boolean {
-    return this.previous !== undefined;
-  }
-  private previous: StartingModel | undefined;
-
-  private async keepPrevious(): Promise<void> {
-    this.previous = this.chosen;
-    await Promise.resolve();
-  }
-
-  /** The model from before fine-tuning again. */
-  async goBack(): Promise<void> {
-    if (this.previous === undefined) return;
-    const before = this.previous;
-    this.previous = undefined;
-    this.improvement = IDLE;
-    await this.storage?.remove(RUN);
-    await this.chooseModel(before);
-  }
-
-  private improved(event: TrainEvent): void {
-    const now = this.improvement;
-    const state = now.state === "pausing" ? "pausing" : "running";
-    if (event.type === "start")
-      this.improvement = {
-        ...now,
-        state,
-        epoch: event.resumedFrom?.epoch ?? 0,
-        step: event.resumedFrom?.step ?? 0,
-        steps: event.stepsPerEpoch,
-      };
-    if (event.type === "step") {
-      const { epoch, step, steps, imagesPerSecond, secondsLeft } = event;
-      this.improvement = { ...now, state, epoch, step, steps, imagesPerSecond, secondsLeft };
-    }
-    if (event.type === "epoch") {
-      const { epoch, trainLoss, testLoss, acc1 } = event;
-      this.improvement = {
-        ...now,
-        state,
-        points: [...now.points.filter((point) => point.epoch < epoch), { epoch, trainLoss, testLoss, acc1 }],
-      };
-    }
-    this.changed();
-  }
-
   private heard(event: EngineEvent): void {
-    if (event.type === "improving") return this.improved(event.event);
+    if (event.type === "improving") return this.improving.heard(event.event);
     if (event.type === "seen") {
       this.features.set(event.id, event.features);
       if (event.thumb !== undefined) {
@@ -490,7 +331,7 @@ export class App {
     }, TEACH_AFTER);
   }
 
-  private async teach(): Promise<void> {
+  async teach(): Promise<void> {
     const before = this.model;
     if (before.state !== "ready") return;
     const { classes, images } = this.project;
@@ -540,7 +381,7 @@ export class App {
   }
 
   /** A failure to store is shown, and nothing else is lost by it. */
-  private async guard(writing: Promise<void> | undefined): Promise<void> {
+  async guard(writing: Promise<void> | undefined): Promise<void> {
     try {
       await writing;
     } catch (error) {
@@ -549,7 +390,7 @@ export class App {
     }
   }
 
-  private changed(): void {
+  changed(): void {
     for (const listener of this.listeners) listener();
   }
 }

@@ -6,6 +6,7 @@ import { modelDialog } from "./views/model-dialog.ts";
 import { takeAwayView } from "./views/take-away.ts";
 import { teachView } from "./views/teach.ts";
 import { tryView } from "./views/try.ts";
+import { understandView } from "./views/understand.ts";
 import type { View } from "./views/view.ts";
 
 const app = new App();
@@ -29,6 +30,7 @@ const VIEWS: Readonly<Record<string, () => View>> = {
   teach: () => teachView(app, say),
   try: () => tryView(app),
   away: () => takeAwayView(app, say),
+  understand: () => understandView(app),
 };
 const NAMES = Object.keys(VIEWS);
 const made = new Map<string, View>();

@@ -186,13 +186,28 @@ describe.skipIf(chromium === undefined)("the page", { timeout: 300_000 }, () => 
     expect(await score(page)).toBe(before);
   });
 
+  test("explains the model with what it computes from an image", async () => {
+    await using opened = await openPage(`${server.url}#understand`);
+    const { page, errors } = opened;
+    await page.waitForSelector(".losses .loss");
+    expect(await page.locator(".layer-maps canvas").count()).toBe(8); // two tokens, four blocks
+    expect(await page.locator(".chart circle").count()).toBe(5);
+    const loss = async (): Promise<string | null> => page.textContent(".losses .score >> nth=0");
+    const before = await loss();
+    await page.locator('.story input[type="range"]').last().fill("1"); // λ: the teacher alone
+    await expect.poll(loss).not.toBe(before);
+    const [soft, parts] = [await loss(), await page.textContent(".losses .small >> nth=0")];
+    expect(parts).toContain(`teacher ${soft}`);
+    expect(errors).toEqual([]);
+  });
+
   test("has no accessibility violations and no sideways scrolling, on a phone too, light and dark", async () => {
     for (const colorScheme of ["light", "dark"] as const) {
       await using opened = await openPage(server.url, { colorScheme, viewport: { width: 390, height: 780 } });
       const { page } = opened;
       expect(await violations(page), `empty, ${colorScheme}`).toEqual([]);
       await teach(page, photos);
-      for (const view of ["teach", "try", "away"]) {
+      for (const view of ["teach", "try", "away", "understand"]) {
         await page.click(`a[data-view="${view}"]`);
         expect(await violations(page), `${view}, ${colorScheme}`).toEqual([]);
         const width = await page.evaluate(() => document.documentElement.scrollWidth);

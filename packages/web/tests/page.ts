@@ -46,7 +46,8 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
   const page = await context.newPage();
   const [foreign, errors]: [string[], string[]] = [[], []];
   context.on("request", (request) => {
-    if (!request.url().startsWith(url) && !/^(?:blob|data):/.test(request.url())) foreign.push(request.url());
+    if (new URL(request.url()).origin !== new URL(url).origin && !/^(?:blob|data):/.test(request.url()))
+      foreign.push(request.url());
   });
   page.on("console", (message) => {
     if (message.type() === "error") errors.push(message.text());

@@ -15,6 +15,8 @@ import {
 } from "deit-ts/web";
 import type { Executable, LoadedModel, RgbImage, Readout, Runtime, TokenAttention } from "deit-ts/web";
 
+import { STATES } from "./inspect.ts";
+
 /** Images that are looked at together, where so many wait. */
 const BATCH = 8;
 
@@ -40,6 +42,8 @@ export interface Asker {
   /** Features of prepared images, each [width]. */
   features(images: readonly Uint8Array[]): Promise<Float32Array[]>;
   look(image: Uint8Array): Promise<Look>;
+  /** Tokens of each layer, [N · D]. */
+  states(image: Uint8Array): Promise<Float32Array[]>;
 }
 
 /** Programs are made when they are first needed. */
@@ -83,6 +87,10 @@ export function createAsker(loaded: LoadedModel, runtime: Runtime): Asker {
         from += size;
       }
       return found;
+    },
+    async states(image) {
+      const outputs = await (await program(STATES, 1)).run({ images: image });
+      return Array.from({ length: config.depth + 1 }, (_, layer) => outputs[`state${layer}`] as Float32Array);
     },
     async look(image) {
       const outputs = await (await program(LOOK, 1)).run({ images: image });

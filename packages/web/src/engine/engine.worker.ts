@@ -18,6 +18,8 @@ import type { Head, Taught } from "./head.ts";
 import { teachHead } from "./head.ts";
 import type { ImproveOptions, LabelledBlob } from "./improve.ts";
 import { improve } from "./improve.ts";
+import type { Inside, LossRequest, LossResult } from "./inspect.ts";
+import { lossesOf, prefixOf } from "./inspect.ts";
 import { expose, Transfer } from "./rpc.ts";
 import { takeAwayFiles, withHead } from "./take-away.ts";
 import type { CheckImage, TakeAway, TakeAwayOptions } from "./take-away.ts";
@@ -82,6 +84,8 @@ export interface LookResult {
         readonly nearest: string | undefined;
       }
     | undefined;
+  /** Logits [K] of the model's own heads. */
+  readonly logits: Readonly<Record<string, Float32Array>>;
   /** By the model's own heads: the most probable classes. */
   readonly own: Readonly<Record<string, readonly Answer[]>>;
   readonly attention: readonly TokenAttention[];
@@ -223,6 +227,7 @@ const api = {
         threshold: head?.threshold ?? 1,
         nearest: answer.nearest,
       },
+      logits,
       own: Object.fromEntries(own) as LookResult["own"],
       attention,
       milliseconds: performance.now() - start,
@@ -241,6 +246,21 @@ const api = {
       if (row !== undefined) checks.push({ planes, logits: head.answer(row).logits });
     }
     return takeAwayFiles({ loaded, head, runtime, images: checks }, options);
+  },
+
+  /** The tokens of each layer for one image. */
+  async inspect(image: Blob | ImageBitmap, name: string): Promise<Transfer<Inside>> {
+    const { loaded, asker } = await model();
+    const states = await asker.states(asker.prepare((await decode(image, name)).picture));
+    const { embedDim: width } = requireTransformer(loaded.model);
+    return new Transfer(
+      { states, prefix: prefixOf(loaded.model), width },
+      states.map(({ buffer }) => buffer as ArrayBuffer),
+    );
+  },
+
+  losses(request: LossRequest): LossResult {
+    return lossesOf(request);
   },
 
   /** Fine-tunes the model, or goes on with the run that was begun. @returns the trained file; undefined when it was stopped */

@@ -2,6 +2,7 @@
 import type { LookResult } from "../engine/engine.worker.ts";
 import { TEXT } from "../texts.ts";
 import { fill, h } from "./dom.ts";
+import { drawMap } from "./maps.ts";
 
 export interface AttentionPanel {
   readonly element: HTMLElement;
@@ -99,42 +100,7 @@ export function attentionPanel(): AttentionPanel {
 
   function draw(): void {
     if (last === undefined) return;
-    const [height, width] = last.size;
-    canvas.width = width;
-    canvas.height = height;
-    const context = canvas.getContext("2d");
-    if (context === null) return;
-    const map = mapOf(last);
-    // the strongest few patches may not hide the rest
-    const sorted = map.toSorted();
-    const [low, high] = [
-      sorted[Math.floor(0.05 * sorted.length)] ?? 0,
-      sorted[Math.floor(0.99 * (sorted.length - 1))] ?? 1,
-    ];
-    const strength = map.map((value) =>
-      Math.min(1, Math.max(0, (value - low) / Math.max(1e-12, high - low))),
-    );
-    const pixels = new ImageData(width, height);
-    const [rows, columns] = grid;
-    const { seen } = last;
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) {
-        const at = (y * width + x) * 4;
-        const s = smooth(strength, {
-          rows,
-          columns,
-          y: ((y + 0.5) / height) * rows - 0.5,
-          x: ((x + 0.5) / width) * columns - 0.5,
-        });
-        const [r = 0, g = 0, b = 0] = [seen[at], seen[at + 1], seen[at + 2]];
-        const grey = 0.5 * (0.299 * r + 0.587 * g + 0.114 * b) + 20;
-        pixels.data[at] = grey + s * (Math.min(255, r * 1.05 + 30) - grey);
-        pixels.data[at + 1] = grey + s * (Math.min(255, g * 1.05 + 18) - grey);
-        pixels.data[at + 2] = grey + s * (b - grey);
-        pixels.data[at + 3] = 255;
-      }
-    }
-    context.putImageData(pixels, 0, 0);
+    drawMap(canvas, last, { grid, map: mapOf(last) });
   }
 
   return {
@@ -145,19 +111,4 @@ export function attentionPanel(): AttentionPanel {
       draw();
     },
   };
-}
-
-/** Bilinear between the centres of patches. */
-function smooth(
-  map: Float32Array,
-  { rows, columns, y, x }: { rows: number; columns: number; y: number; x: number },
-): number {
-  const [top, left] = [Math.max(0, Math.floor(y)), Math.max(0, Math.floor(x))];
-  const [bottom, right] = [Math.min(rows - 1, top + 1), Math.min(columns - 1, left + 1)];
-  const [fy, fx] = [Math.min(1, Math.max(0, y - top)), Math.min(1, Math.max(0, x - left))];
-  const at = (row: number, column: number): number => map[row * columns + column] ?? 0;
-  return (
-    (1 - fy) * ((1 - fx) * at(top, left) + fx * at(top, right)) +
-    fy * ((1 - fx) * at(bottom, left) + fx * at(bottom, right))
-  );
 }

@@ -104,3 +104,44 @@ function chart({
     ),
   );
 }
+
+/** One line over named places, between −1 or 0 and 1. */
+export function lineChart({
+  title,
+  values,
+  names,
+}: {
+  title: string;
+  values: readonly number[];
+  names: readonly string[];
+}): HTMLElement {
+  const [low, high] = [Math.min(0, ...values), 1];
+  const x = (i: number): number => LEFT + ((WIDTH - LEFT - 8) * i) / Math.max(1, values.length - 1);
+  const y = (value: number): number => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - low) / (high - low));
+  const said = values.map((value, i) => `${names[i] ?? i}: ${value.toFixed(2)}`).join(", ");
+  return h(
+    "figure",
+    { class: "chart" },
+    svg(
+      "svg",
+      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}: ${said}` },
+      ...[0, 0.5, 1].flatMap((value) => [
+        svg("line", { x1: LEFT, x2: WIDTH - 8, y1: y(value), y2: y(value), class: "grid" }),
+        svg("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(1)),
+      ]),
+      svg("polyline", {
+        class: "line test",
+        points: values.map((value, i) => `${x(i)},${y(value)}`).join(" "),
+      }),
+      ...values.map((value, i) =>
+        svg(
+          "circle",
+          { class: "dot-test", cx: x(i), cy: y(value), r: 3 },
+          svg("title", {}, `${names[i] ?? i}: ${value.toFixed(3)}`),
+        ),
+      ),
+      svg("text", { x: LEFT, y: HEIGHT - 2 }, names[0] ?? ""),
+      svg("text", { x: WIDTH - 8, y: HEIGHT - 2, "text-anchor": "end" }, names.at(-1) ?? ""),
+    ),
+  );
+}

@@ -12,7 +12,8 @@ export function betterPanel(app: App): { element: HTMLElement; update(): void } 
   let shown = "";
 
   function update(): void {
-    const { improvement, model, taught } = app;
+    const { model, taught } = app;
+    const improvement = app.improving.progress;
     element.hidden = model.state !== "ready" || (taught === undefined && improvement.state === "idle");
     if (model.state !== "ready") return;
     const { state, points, step, epoch } = improvement;
@@ -36,7 +37,7 @@ export function betterPanel(app: App): { element: HTMLElement; update(): void } 
   }
 
   function choices(side: number): (HTMLElement | false)[] {
-    const { improvement } = app;
+    const improvement = app.improving.progress;
     const select = (
       label: string,
       key: "trainable" | "epochs" | "size",
@@ -85,7 +86,12 @@ export function betterPanel(app: App): { element: HTMLElement; update(): void } 
         { class: "row" },
         h(
           "button",
-          { type: "button", class: "primary", "data-key": "start", onClick: () => void app.improve(chosen) },
+          {
+            type: "button",
+            class: "primary",
+            "data-key": "start",
+            onClick: () => void app.improving.begin(chosen),
+          },
           TEXT.better.start,
         ),
       ),
@@ -93,7 +99,8 @@ export function betterPanel(app: App): { element: HTMLElement; update(): void } 
   }
 
   function running(): (HTMLElement | false)[] {
-    const { state, points, epoch, step, steps, imagesPerSecond, secondsLeft, record } = app.improvement;
+    const { state, points, epoch, step, steps, imagesPerSecond, secondsLeft, record } =
+      app.improving.progress;
     const epochs = record?.options.epochs ?? 1;
     const done = epoch * Math.max(1, steps) + step;
     const text =
@@ -120,7 +127,12 @@ export function betterPanel(app: App): { element: HTMLElement; update(): void } 
         state === "paused"
           ? h(
               "button",
-              { type: "button", class: "primary", "data-key": "go", onClick: () => void app.goOn() },
+              {
+                type: "button",
+                class: "primary",
+                "data-key": "go",
+                onClick: () => void app.improving.goOn(),
+              },
               TEXT.better.goOn,
             )
           : h(
@@ -129,14 +141,14 @@ export function betterPanel(app: App): { element: HTMLElement; update(): void } 
                 type: "button",
                 "data-key": "go",
                 disabled: state === "pausing",
-                onClick: () => void app.pause(),
+                onClick: () => void app.improving.pause(),
               },
               TEXT.better.pause,
             ),
         state === "paused" &&
           h(
             "button",
-            { type: "button", class: "danger", onClick: () => void app.dropRun() },
+            { type: "button", class: "danger", onClick: () => void app.improving.drop() },
             TEXT.better.drop,
           ),
       ),
@@ -145,7 +157,8 @@ export function betterPanel(app: App): { element: HTMLElement; update(): void } 
 
   /** What fine-tuning changed on the same held-back images. */
   function outcome(): HTMLElement {
-    const { improvement, taught } = app;
+    const { taught } = app;
+    const improvement = app.improving.progress;
     const { record, points } = improvement;
     const same = (taught?.judged ?? []).filter(({ id }) => record?.before[id] !== undefined);
     const after = same.map(({ label, predicted }) => label === predicted);
@@ -165,8 +178,12 @@ export function betterPanel(app: App): { element: HTMLElement; update(): void } 
             h("span", { class: "muted" }, TEXT.better.change(change, interval)),
           ),
       points.length > 0 && curves(points, record?.options.epochs ?? 1),
-      app.hasPrevious &&
-        h("button", { type: "button", class: "link", onClick: () => void app.goBack() }, TEXT.better.back),
+      app.improving.hasPrevious &&
+        h(
+          "button",
+          { type: "button", class: "link", onClick: () => void app.improving.goBack() },
+          TEXT.better.back,
+        ),
     );
   }
 
