@@ -233,7 +233,7 @@ export const TEXT = {
     need: "Teach two classes first.",
     contents: {
       "transformers-js/": 'a folder that transformers.js loads: pipeline("image-classification", folder)',
-      "model.onnx": "one ONNX file for any runtime; images are normalised outside",
+      "transformers-js/onnx/model.onnx": "one ONNX file for any runtime; images are normalised outside",
       "model.safetensors": "weights for deit-ts (deit predict, deit train) and timm",
     } as Record<string, string>,
     checked: (path: string, images: number, difference: string) =>

@@ -1,5 +1,6 @@
 /** The worker that does the page's work: it decodes images, asks the model, teaches heads. Programs run in a worker of their own. */
 import {
+  imageNetClasses,
   modelInMemory,
   readPlanar,
   requireTransformer,
@@ -145,7 +146,7 @@ const api = {
       tokens: tokenNames(config),
       parameters: [...loaded.tensors.values()].reduce((sum, { data }) => sum + data.length, 0),
       width: asker.width,
-      classes: loaded.metadata.classes,
+      classes: classesOf(loaded),
       numClasses: config.numClasses,
       notes: loaded.notes,
     };
@@ -207,7 +208,7 @@ const api = {
     const start = performance.now();
     const { features: row, logits, attention } = await asker.look(planes);
     const answer = head?.answer(row);
-    const classes = loaded.metadata.classes ?? [];
+    const classes = classesOf(loaded) ?? [];
     const own = Object.entries(logits).map(([token, values]) => [
       token,
       topPredictions(values, { topk: 5, classes }).map(({ index, label, score }) => ({
@@ -295,6 +296,12 @@ const api = {
 export type EngineApi = typeof api;
 
 const emit = expose(api) as (event: EngineEvent) => void;
+
+/** Names of a model's own classes: a thousand without names are ImageNet's. */
+function classesOf({ model: { config }, metadata }: LoadedModel): readonly string[] | undefined {
+  const named = imageNetClasses();
+  return metadata.classes ?? (config.numClasses === named.length ? named.map(({ name }) => name) : undefined);
+}
 
 async function model(): Promise<Opened> {
   if (opened === undefined) throw new Error("no model is open");
