@@ -252,7 +252,7 @@ const api = {
   /** The tokens of each layer for one image. */
   async inspect(image: Blob | ImageBitmap, name: string): Promise<Transfer<Inside>> {
     const { loaded, asker } = await model();
-    const states = await asker.states(asker.prepare((await decode(image, name)).picture));
+    const states = await asker.states(asker.prepare((await decode(image, name)).image));
     const { embedDim: width } = requireTransformer(loaded.model);
     return new Transfer(
       { states, prefix: prefixOf(loaded.model), width },
