@@ -177,6 +177,7 @@ globalThis.addEventListener("keydown", (event) => {
 globalThis.addEventListener("dragover", (event) => event.preventDefault());
 globalThis.addEventListener("drop", (event) => event.preventDefault());
 app.onChange(updateSoon);
+update();
 await app.start().catch((error: unknown) => app.fail(error));
 route();
 

@@ -55,6 +55,7 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
   page.on("pageerror", (error) => errors.push(error.message));
   page.setDefaultTimeout(60_000);
   await page.goto(url);
+  await page.waitForSelector("main h1", { state: "attached" });
   return { page, context, foreign, errors, [Symbol.asyncDispose]: async () => browser.close() };
 }
 
