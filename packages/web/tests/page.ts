@@ -53,7 +53,7 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
     if (message.type() === "error") errors.push(message.text());
   });
   page.on("pageerror", (error) => errors.push(error.message));
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(240_000); // a busy machine may take long
   await page.goto(url);
   await page.waitForSelector("main h1", { state: "attached" });
   return { page, context, foreign, errors, [Symbol.asyncDispose]: async () => browser.close() };
