@@ -90,6 +90,7 @@ export function understandView(app: App): View {
     const layerName = h("output", {}, words.layer(layers));
     const range = h("input", {
       type: "range",
+      "aria-label": TEXT.try.layer,
       min: "0",
       max: String(layers),
       value: String(layers),
