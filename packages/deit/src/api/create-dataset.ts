@@ -69,7 +69,7 @@ function checked(image: LabelledImage, { name, at }: { name: string; at: number 
   if (given?.image !== undefined && isLabel) return image;
   throw new DataError(name, `${name}: item ${at} is no labelled image`, {
     code: "data/bad-row",
-    hint: 'Expected { image, label }: a path, an address, bytes, a Blob or raw pixels, and a class by name or index, such as { image: "cat.jpg", label: "cat" }.',
+    hint: 'Expected { image, label }: a path, a URL, bytes, a Blob or raw pixels, and a class by name or index, such as { image: "cat.jpg", label: "cat" }.',
   });
 }
 

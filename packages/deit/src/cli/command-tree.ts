@@ -79,7 +79,7 @@ export function overview(): string {
   const lines = (rows: typeof START): string =>
     rows.map(([command, what]) => `  ${cyan(command.padEnd(width))}  ${what}\n`).join("");
   return (
-    `${bold("deit")} ${dim(packageVersion())}  DeiT image classifiers, trained where you are: no Python.\n\n` +
+    `${bold("deit")} ${dim(packageVersion())}  Train DeiT image classifiers on your own machine, without Python.\n\n` +
     `${bold("Start here")}\n${lines(START)}\n${bold("More")}\n${lines(MORE)}`
   );
 }
@@ -88,14 +88,14 @@ const START: readonly (readonly [command: string, what: string])[] = [
   ["deit train ./photos", "your images, a folder per class"],
   ["deit finetune ./photos", "the same from pretrained weights"],
   ["deit train quickstart", "CIFAR-10, a few minutes"],
-  ["deit predict RUN cat.jpg", "what is in an image"],
-  ["deit eval RUN --data-path ./photos", "how often it is right"],
+  ["deit predict RUN cat.jpg", "classify images"],
+  ["deit eval RUN --data-path ./photos", "measure its accuracy"],
   ["deit export RUN", "a folder that transformers.js loads"],
 ];
 const MORE: typeof START = [
-  ["deit models", "the models there are"],
+  ["deit models", "list the models"],
   ["deit data pull cifar10", "get a dataset"],
-  ["deit bench train", "how fast this machine is"],
-  ["deit doctor", "what it has, and what is missing"],
+  ["deit bench train", "benchmark this machine"],
+  ["deit doctor", "check devices and dependencies"],
   ["deit COMMAND --help", "all about a command"],
 ];

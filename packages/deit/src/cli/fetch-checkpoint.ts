@@ -3,7 +3,7 @@ import { showDownloads } from "./views/download-view.ts";
 
 /** What a checkpoint may be, as the help of every command says it. */
 export const CHECKPOINT_KINDS =
-  "a .safetensors, .pth or .onnx file, a run folder, a model folder, a Hub id, an address or a pretrained model's name";
+  "a .safetensors, .pth or .onnx file, a run or model folder, a Hub id, a URL or the name of a pretrained model";
 
 /**
  * Says at once that a run or a folder of weights is not there, before a command asks for images to measure it with. Files,

@@ -60,7 +60,7 @@ export function addShortHelp(command: Command, shown: ReadonlySet<string>): void
       command.help();
     })
     .addHelpText("after", () =>
-      isWhole ? "" : "\nThese are the flags that matter most; --help-all prints every one.",
+      isWhole ? "" : "\nThese are the most important flags; --help-all prints all of them.",
     )
     .configureHelp({
       ...command.configureHelp(), // its colours

@@ -8,8 +8,8 @@ export interface Lab {
 }
 
 const COMMANDS: Readonly<Record<string, string>> = {
-  analyze: "Look at models as the paper does: attention, agreement, ablations, throughput (deit-ts-lab).",
-  bench: "Measure how fast this machine is (deit-ts-lab).",
+  analyze: "Run the paper's analyses: attention, agreement, ablations, throughput (deit-ts-lab).",
+  bench: "Benchmark this machine (deit-ts-lab).",
 };
 const NAME = "deit-ts-lab";
 

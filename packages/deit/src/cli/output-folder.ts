@@ -15,6 +15,6 @@ export async function refuseFile(path: string): Promise<void> {
   if (found !== undefined && !found.isDirectory())
     throw new ConfigError("out", `--out: ${path} is a file, expected a folder`, {
       code: "files/no-folder",
-      hint: "Name a folder; it is made where there is none.",
+      hint: "Name a folder; it is created if it does not exist.",
     });
 }

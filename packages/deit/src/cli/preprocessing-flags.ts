@@ -12,13 +12,11 @@ const SCHEMA_FLAGS = ["mean", "std", "evalCropRatio"] as const;
 export function addPreprocessingFlags(command: Command): void {
   addSchemaFlags(command, SCHEMA_FLAGS, { groups: false, defaults: false });
   command
-    .addOption(
-      new Option("--interpolation <NAME>", "filter that images are resized with").choices(INTERPOLATIONS),
-    )
+    .addOption(new Option("--interpolation <NAME>", "filter for resizing images").choices(INTERPOLATIONS))
     .addOption(
       new Option(
         "--resize <HOW>",
-        "shorter-side and longer-side keep proportions and cut or fill; squash does not; none resizes nothing",
+        "shorter-side: crop what is too long; longer-side: pad; squash: change the aspect ratio; none: do not resize",
       ).choices(RESIZE_MODES),
     );
 }

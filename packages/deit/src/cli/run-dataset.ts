@@ -59,7 +59,7 @@ export async function runDataset(
     throw imagesGone(
       first.word,
       first.folder.path,
-      "Say where they are now with --data-path: those that the run held out are found by their names.",
+      "Give their present folder with --data-path: the images that the run held out are found by name.",
     );
   const dataset = { dataPath: first.dataPath, dataSet: first.dataSet, ...named };
   const folder = dataPath === undefined ? first.folder : namedFolder;
@@ -199,8 +199,8 @@ function differentParts(runs: readonly Run[], { dataPath, valSplit, seed }: Data
   return new ConfigError("valSplit", `the runs held back different images of ${dataPath}: ${parts}`, {
     code: "run/other-images",
     hint:
-      "Whichever are measured, some run has trained on them. Compare on other images (--data-path), or train with one --seed and --val-split. " +
-      `To measure some all the same, say which: --val-split ${valSplit} --seed ${seed}`,
+      "No split was held out by all of them. Compare on other images (--data-path), or train with one --seed and --val-split. " +
+      `To evaluate anyway, choose a split: --val-split ${valSplit} --seed ${seed}`,
   });
 }
 
@@ -208,7 +208,7 @@ function movedNotes(runs: readonly Run[], measured: Folder | null): string[] {
   return runs.flatMap(({ word, folder }) =>
     folder !== null && measured !== null && sameOrMoved(folder, measured) === "moved"
       ? [
-          `${word} was trained on ${folder.path}, which is not to be found from here: ${measured.path} is taken for it, and the part that was held back is measured (all: --val-split 0)`,
+          `${word} was trained on ${folder.path}, which is not there: ${measured.path} is used instead, and the part that was held out is evaluated (all: --val-split 0)`,
         ]
       : [],
   );

@@ -43,8 +43,8 @@ export function asTrainingCommand(command: Command, { help, finetuning }: Traini
   addShortHelp(command, SHOWN);
   command
     .optionsGroup("Output:")
-    .option("--estimate", "tell the time, memory and disk that the run will take here; train nothing")
-    .option("--print-config", "print every option with its value and its source; train nothing")
+    .option("--estimate", "estimate time, memory and disk space on this machine; do not train")
+    .option("--print-config", "print every option with its value and source; do not train")
     .option("--json-schema", "print the JSON Schema of recipe files")
     .option(
       "--export",

@@ -59,7 +59,7 @@ const ALWAYS = {
 /** As the help shows them: with words for what is chosen by images and checkpoint. */
 export const FINETUNE_DEFAULTS_SHOWN = {
   ...ALWAYS,
-  finetune: "DeiT-Ti as its authors released it",
+  finetune: "the authors' DeiT-Ti",
   model: "the checkpoint's",
   inputSize: "the checkpoint's; half of it for small images",
   batchSize: "32; less for few images",

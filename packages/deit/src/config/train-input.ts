@@ -4,73 +4,73 @@
 // oxlint-disable-next-line typescript/consistent-type-definitions -- an interface is no record of options
 export type TrainInput = {
   // Images.
-  /** A folder of images per class, train/ and val/ with that, a CSV file of paths and labels, or Parquet files; not needed for cifar10 and cifar100. */
+  /** Folder with a sub-folder of images per class (or train/ and val/ with these), CSV file of paths and labels, or Parquet files; not needed for cifar10 and cifar100. */
   readonly dataPath?: string | null | undefined;
-  /** Kind of dataset; auto looks at the folder (IMNET: folder, CIFAR: cifar100). */
+  /** Kind of dataset; auto: detected from the folder (IMNET: folder, CIFAR: cifar100). */
   readonly dataSet?: "auto" | "folder" | "cifar10" | "cifar100" | "IMNET" | "CIFAR" | undefined;
-  /** Part of the training images kept for validation when there is no val folder. Default: 0.1. */
+  /** Fraction of the training images held out for validation when there is no val folder. Default: 0.1. */
   readonly valSplit?: number | undefined;
-  /** Hold `valSplit` of the training images back even where there are validation images: to choose settings without looking at those. Default: false. */
+  /** Hold out `valSplit` of the training images even if there are validation images, to choose settings without using those. Default: false. */
   readonly holdOut?: boolean | undefined;
-  /** Train on a fixed subset of N images, every class in its proportion. Default: all. */
+  /** Train on a fixed random subset of N images, stratified by class. Default: all. */
   readonly numTrain?: number | null | undefined;
 
   // Model.
-  /** Which model (deit models lists them). Default: "deit_base_patch16_224". */
+  /** Model name (deit models lists them). Default: "deit_base_patch16_224". */
   readonly model?: string | undefined;
-  /** Side of the images that the model sees, or HEIGHTxWIDTH; multiples of its patch. Default: the model's own. */
+  /** Image size that the model takes: PIXELS or HEIGHTxWIDTH, a multiple of the patch size. Default: the model's own. */
   readonly inputSize?: number | readonly [number, number] | null | undefined;
-  /** Dropout after positions, attention and the layers of the feed-forward networks. Default: 0. */
+  /** Dropout after position embeddings, attention and MLP layers. Default: 0. */
   readonly drop?: number | undefined;
   /** Dropout of attention weights. Default: 0. */
   readonly attnDrop?: number | undefined;
-  /** Stochastic depth of the last block; earlier blocks have less, the first none. Default: 0.1. */
+  /** Stochastic depth of the last block; decreases linearly to 0 at the first. Default: 0.1. */
   readonly dropPath?: number | undefined;
 
   // Fine-tuning.
-  /** Start from the weights of this checkpoint: a file, a run or model folder, a Hub id, an address; positions are interpolated, a head of other classes starts fresh. Default: from scratch. */
+  /** Start from the weights of this checkpoint: file, run or model folder, Hub id or URL; position embeddings are interpolated, a head for other classes is initialised anew. Default: from scratch. */
   readonly finetune?: string | null | undefined;
-  /** Which weights of a checkpoint that holds several: model (trained), ema (averaged), or their name in the file. Default: the trained ones. */
+  /** Weights to use from a checkpoint that holds several: model (trained), ema (averaged), or their key in the file. Default: the trained ones. */
   readonly weights?: string | null | undefined;
-  /** What is trained: all; head alone (linear probe); attention with positions and head; the last-N blocks and head; lora: low-rank adapters and head. Default: "all". */
+  /** What to train: all; head (linear probe); attention, with position embeddings and head; last-N blocks and head; lora: low-rank adapters and head. Default: "all". */
   readonly trainable?: string | undefined;
   /** Rank of the adapters of `trainable` lora, on all linear layers of the blocks. Default: 8. */
   readonly loraRank?: number | undefined;
-  /** Their weight is α/rank; they are merged into the saved model. Default: 16. */
+  /** Scale of the adapters: α/rank; they are merged into the saved model. Default: 16. */
   readonly loraAlpha?: number | undefined;
-  /** Train with stochastic depth and dropout; `trainMode: false` trains as DeiT was fine-tuned: as in evaluation, a distilled model by the mean of its heads. Default: true. */
+  /** Train with stochastic depth and dropout; `trainMode: false` trains as DeiT was fine-tuned: in evaluation mode, a distilled model by the mean of its heads. Default: true. */
   readonly trainMode?: boolean | undefined;
-  /** Balanced: a class with few images weighs more in the loss of the true labels. Default: "none". */
+  /** Balanced: classes with few images weigh more in the loss of the true labels. Default: "none". */
   readonly classWeights?: "none" | "balanced" | undefined;
-  /** Stop when top-1 has not risen for N validations. Default: train all epochs. */
+  /** Stop when top-1 has not improved for N validations. Default: train all epochs. */
   readonly patience?: number | null | undefined;
 
   // Training.
   /** Passes over the training images. Default: 300. */
   readonly epochs?: number | undefined;
-  /** Images in a batch. Default: 64. */
+  /** Images per batch. Default: 64. */
   readonly batchSize?: number | undefined;
-  /** Batches whose gradients are averaged into one update. Default: 1. */
+  /** Batches whose gradients are averaged for one update. Default: 1. */
   readonly accumulationSteps?: number | undefined;
   /** Label smoothing. Default: 0.1. */
   readonly smoothing?: number | undefined;
-  /** Binary cross-entropy with each class of the (mixed) label at 1, as DeiT III; wants `smoothing` 0. Default: false. */
+  /** Binary cross-entropy in which every class of the (mixed) label has target 1, as in DeiT III; requires `smoothing` 0. Default: false. */
   readonly bceLoss?: boolean | undefined;
-  /** Keep an exponential average of the weights; it is validated and saved, too. Default: true. */
+  /** Keep an exponential moving average (EMA) of the weights; it is validated and saved as well. Default: true. */
   readonly modelEma?: boolean | undefined;
-  /** Part of the average that stays after an update. Default: 0.99996. */
+  /** Decay of the EMA per update. Default: 0.99996. */
   readonly modelEmaDecay?: number | undefined;
-  /** Begin with a small decay, for runs shorter than the average's memory. Default: false. */
+  /** Start with a small EMA decay, for short runs. Default: false. */
   readonly modelEmaWarmup?: boolean | undefined;
-  /** Seed of everything random; the same seed gives the same run. Default: 0. */
+  /** Random seed; the same seed gives the same run. Default: 0. */
   readonly seed?: number | undefined;
 
   // Optimizer.
-  /** Sgd is with Nesterov momentum, momentum without. Default: "adamw". */
+  /** Sgd has Nesterov momentum, momentum has plain momentum. Default: "adamw". */
   readonly opt?: "adamw" | "sgd" | "momentum" | undefined;
-  /** Peak learning rate for 512 images a step, scaled to the real number unless `unscaleLr`. Default: 0.0005. */
+  /** Peak learning rate for 512 images a step, scaled to the actual number unless `unscaleLr`. Default: 0.0005. */
   readonly lr?: number | undefined;
-  /** Take `lr` as it is. Default: false. */
+  /** Use `lr` as given. Default: false. */
   readonly unscaleLr?: boolean | undefined;
   /** Not applied to biases, norms, class token and positions. Default: 0.05. */
   readonly weightDecay?: number | undefined;
@@ -80,130 +80,130 @@ export type TrainInput = {
   readonly optBetas?: readonly [number, number] | undefined;
   /** Momentum of sgd and momentum. Default: 0.9. */
   readonly momentum?: number | undefined;
-  /** Each block learns with the rate of the next one times this. Default: one rate for all layers. */
+  /** Layer-wise decay: the learning rate of a block is that of the next one times RATE. Default: one rate for all layers. */
   readonly layerDecay?: number | null | undefined;
-  /** Scale a gradient down to this global norm. Default: no clipping. */
+  /** Clip gradients to this global norm. Default: no clipping. */
   readonly clipGrad?: number | null | undefined;
 
   // Schedule.
-  /** Course of the learning rate after the warm-up. Default: "cosine". */
+  /** Learning rate schedule after the warm-up. Default: "cosine". */
   readonly sched?: "cosine" | "step" | "constant" | undefined;
-  /** Epoch is the reference's staircase, one epoch late; step is smooth and better for short runs. Default: "epoch". */
+  /** When the learning rate changes; epoch: once an epoch, one epoch late, as in the reference; step: every step, better for short runs. Default: "epoch". */
   readonly schedUnit?: "epoch" | "step" | undefined;
   /** Epochs of linear warm-up. Default: 5. */
   readonly warmupEpochs?: number | undefined;
-  /** Where the warm-up starts; never scaled. Default: 0.000001. */
+  /** Learning rate at the start of the warm-up; never scaled. Default: 0.000001. */
   readonly warmupLr?: number | undefined;
-  /** Where the cosine ends; never scaled. Default: 0.00001. */
+  /** Learning rate at the end of the cosine; never scaled. Default: 0.00001. */
   readonly minLr?: number | undefined;
   /** Epochs between the drops of `sched` step. Default: 30. */
   readonly decayEpochs?: number | undefined;
-  /** What such a drop multiplies the rate by. Default: 0.1. */
+  /** Factor of the drops of `sched` step. Default: 0.1. */
   readonly decayRate?: number | undefined;
 
   // Augmentation.
-  /** Resized: random part, resized; padded: random shift by 4 pixels; auto: padded up to 32 pixels, else resized. Default: "auto". */
+  /** Training crop; resized: random area, resized; padded: random shift by 4 pixels; auto: padded up to 32 pixels, else resized. Default: "auto". */
   readonly crop?: "auto" | "resized" | "padded" | "none" | undefined;
-  /** Area of a resized crop, as part of the image. Default: [0.08,1]. */
+  /** Area of a resized crop, as a fraction of the image. Default: [0.08,1]. */
   readonly scale?: readonly [number, number] | undefined;
   /** Aspect ratio of a resized crop. Default: [0.75,1.3333333333333333]. */
   readonly ratio?: readonly [number, number] | undefined;
-  /** How often a training image is mirrored. Default: 0.5. */
+  /** Probability of a horizontal flip. Default: 0.5. */
   readonly hflip?: number | undefined;
-  /** Simple random crop (DeiT III): shorter side resized, then a random shift by 4 pixels. Default: false. */
+  /** Simple random crop (DeiT III): resize the shorter side, then shift at random by 4 pixels. Default: false. */
   readonly src?: boolean | undefined;
-  /** How training images are resized; random draws one of the two for each. Default: "bicubic". */
+  /** Filter for resizing training images; random: bicubic or bilinear, drawn for each image. Default: "bicubic". */
   readonly trainInterpolation?: "bicubic" | "bilinear" | "random" | undefined;
-  /** RandAugment or AutoAugment in timm's words: rand-m9-mstd0.5-inc1, original, v0, 3a, none. Default: "rand-m9-mstd0.5-inc1". */
+  /** RandAugment or AutoAugment policy in timm's notation: rand-m9-mstd0.5-inc1, original, v0, 3a, none. Default: "rand-m9-mstd0.5-inc1". */
   readonly aa?: string | null | undefined;
-  /** Change of brightness, contrast and saturation; only without `aa`. Default: 0.3. */
+  /** Strength of brightness, contrast and saturation jitter; only without `aa`. Default: 0.3. */
   readonly colorJitter?: number | undefined;
-  /** Grey, solarized or blurred, then colour jitter (DeiT III); instead of `aa`. Default: false. */
+  /** 3-Augment (DeiT III): grayscale, solarize or blur, then colour jitter; replaces `aa`. Default: false. */
   readonly threeAugment?: boolean | undefined;
-  /** How often a part of an image is erased. Default: 0.25. */
+  /** Probability of random erasing. Default: 0.25. */
   readonly reprob?: number | undefined;
-  /** Erased with noise, a random colour, or the mean. Default: "pixel". */
+  /** What erased regions are filled with: noise, a random colour, or the mean. Default: "pixel". */
   readonly remode?: "pixel" | "rand" | "const" | undefined;
-  /** Parts that are erased. Default: 1. */
+  /** Regions erased per image. Default: 1. */
   readonly recount?: number | undefined;
-  /** Repeated augmentation: an image comes several times in a batch, an epoch sees fewer images. Default: true. */
+  /** Repeated augmentation: an image several times in a batch, fewer images in an epoch. Default: true. */
   readonly repeatedAug?: boolean | undefined;
-  /** How many times with `repeatedAug`. Default: 3. */
+  /** Repetitions of each image with `repeatedAug`. Default: 3. */
   readonly augRepeats?: number | undefined;
-  /** Mixup: images and labels blended by λ of Beta(α, α); 0 is off. Default: 0.8. */
+  /** Mixup: blend images and labels by λ from Beta(α, α); 0: off. Default: 0.8. */
   readonly mixup?: number | undefined;
-  /** CutMix: a part of another image pasted in, its area 1 − λ of Beta(α, α); 0 is off. Default: 1. */
+  /** CutMix: paste a region of another image, of area 1 − λ, λ from Beta(α, α); 0: off. Default: 1. */
   readonly cutmix?: number | undefined;
-  /** CutMix on, its sides of this share of the image's in place of Beta; `mixup` 0 for CutMix alone. Default: by Beta. */
+  /** CutMix with sides of this fraction of the image's, instead of Beta; `mixup` 0 for CutMix alone. Default: by Beta. */
   readonly cutmixMinmax?: readonly [number, number] | null | undefined;
-  /** How often Mixup or CutMix is done. Default: 1. */
+  /** Probability of Mixup or CutMix. Default: 1. */
   readonly mixupProb?: number | undefined;
-  /** How often CutMix where both are on. Default: 0.5. */
+  /** Probability of CutMix where both are on. Default: 0.5. */
   readonly mixupSwitchProb?: number | undefined;
-  /** One λ for the batch, for each pair, or for each image. Default: "batch". */
+  /** One λ per batch, per pair, or per image. Default: "batch". */
   readonly mixupMode?: "batch" | "pair" | "elem" | undefined;
-  /** Part of the resized image that evaluation looks at (also `cropRatio`). Default: 0.875. */
+  /** Fraction of the resized image that evaluation sees (also `cropRatio`). Default: 0.875. */
   readonly evalCropRatio?: number | undefined;
-  /** Subtracted from images of 0 to 1, by channel. Default: [0.485,0.456,0.406]. */
+  /** Mean of the normalisation, by channel, for pixels from 0 to 1. Default: [0.485,0.456,0.406]. */
   readonly mean?: readonly [number, number, number] | undefined;
-  /** Divides them, by channel. Default: [0.229,0.224,0.225]. */
+  /** Standard deviation of the normalisation, by channel. Default: [0.229,0.224,0.225]. */
   readonly std?: readonly [number, number, number] | undefined;
 
   // Distillation.
-  /** What is learnt from a teacher: hard its decisions, soft its probabilities by KL at temperature tau, soft-labels those as a label; labels: no teacher, the distillation token learns the true labels, too. Default: "none". */
+  /** Distillation loss; hard: the teacher's decision as a label; soft: KL divergence from its probabilities at temperature `distillationTau`; soft-labels: its probabilities as a label; labels: no teacher, the distillation token learns the true labels. Default: "none". */
   readonly distillationType?: "none" | "soft" | "hard" | "soft-labels" | "labels" | undefined;
-  /** Weight of the distillation loss; that of the true labels is 1 − α. Default: 0.5. */
+  /** Weight α of the distillation loss; the loss of the true labels has 1 − α. Default: 0.5. */
   readonly distillationAlpha?: number | undefined;
   /** Temperature of soft distillation (the paper: 3). Default: 1. */
   readonly distillationTau?: number | undefined;
-  /** Divide the soft loss by batch × classes, as the reference, or by the batch, as the equation. Default: "mean". */
+  /** Mean: divide the soft loss by batch × classes, as the reference does; batchmean: by the batch, as in the paper's equation. Default: "mean". */
   readonly distillationReduction?: "mean" | "batchmean" | undefined;
-  /** Which head learns from the teacher: the distillation token's, or a plain model's only one. Default: "token". */
+  /** Which head learns from the teacher: the distillation token's, or the class token's, of a model without the other. Default: "token". */
   readonly distillationHead?: "token" | "class" | undefined;
-  /** Part of the true labels in the distillation token's loss. Default: 0. */
+  /** Weight of the true labels in the loss of the distillation head. Default: 0. */
   readonly distillationLabels?: number | undefined;
-  /** Which model the teacher is. Default: what the file says. */
+  /** Model name of the teacher. Default: what the file says. */
   readonly teacherModel?: string | null | undefined;
-  /** The teacher: a checkpoint as for `finetune`, or any ONNX classifier. Default: none. */
+  /** Teacher: a checkpoint as for `finetune`, or any ONNX classifier. Default: none. */
   readonly teacherPath?: string | null | undefined;
-  /** Which weights of the teacher's file, as `weights`. Default: the trained ones. */
+  /** Weights to use from the teacher's checkpoint, as `weights`. Default: the trained ones. */
   readonly teacherWeights?: string | null | undefined;
-  /** Height and width that the teacher sees the student's images in. Default: the teacher's own. */
+  /** Size that the student's images are resized to for the teacher. Default: the teacher's own. */
   readonly teacherInputSize?: number | null | undefined;
   /** Mean of the teacher's normalisation. Default: the teacher's own, else ImageNet's. */
   readonly teacherMean?: readonly [number, number, number] | null | undefined;
   /** Standard deviation of the teacher's normalisation. Default: the teacher's own, else ImageNet's. */
   readonly teacherStd?: readonly [number, number, number] | null | undefined;
-  /** Keep the teacher's answers here, for other students who see the same images. Default: none. */
+  /** Keep the teacher's answers in this folder, for other students that see the same images. Default: none. */
   readonly teacherCache?: string | null | undefined;
-  /** Size that `teacherCache` may have. Default: 2. */
+  /** Largest size of `teacherCache`, in GiB. Default: 2. */
   readonly teacherCacheGib?: number | undefined;
 
   // Machine.
-  /** Where the model runs; auto: webgpu where there is a graphics card, else the cpu (nothing is timed). Default: "auto". */
+  /** Where the model runs; auto: webgpu if there is a graphics card, else cpu (speed is not compared). Default: "auto". */
   readonly device?: "auto" | "cpu" | "webgpu" | "cuda" | undefined;
-  /** CPU threads of the model. Default: one per core. */
+  /** CPU threads for the model. Default: one per core. */
   readonly threads?: number | null | undefined;
-  /** Training steps handed to the device together, so that it need not wait for batches (cuda: nor for weights, which cross the bus at every call); the same run; what it gains has not been measured on a graphics card. Default: 1, and several on cuda and webgpu. */
+  /** Training steps sent to the device at once, so that it does not wait for the host; the result is the same; the gain has not been measured on a graphics card. Default: 1, and several on cuda and webgpu. */
   readonly stepsPerRun?: number | null | undefined;
-  /** What activations and matrix products are computed in; float16 is mixed precision with float32 weights and a scaled loss (the reference's AMP); auto: float16 on cuda, else float32; no graphics card has run float16 yet. Default: "float32". */
+  /** Precision of activations and matrix products; float16: mixed precision, with float32 weights and a scaled loss (the reference's AMP); auto: float16 on cuda, else float32; float16 has not been run on a graphics card yet. Default: "float32". */
   readonly precision?: "float32" | "float16" | "auto" | undefined;
-  /** Compute the inside of every block again in the backward pass instead of keeping it: the same numbers, about a sixth of the memory that an image takes, a quarter to a third more time. Default: false. */
+  /** Recompute the activations of each block in the backward pass (gradient checkpointing): the same result, a sixth of the memory per image, 25 to 33 % more time. Default: false. */
   readonly recompute?: boolean | undefined;
-  /** Threads that read and prepare images; any number gives the same run. Default: by the number of cores. */
+  /** Threads that read and augment images; the result does not depend on it. Default: by the number of cores. */
   readonly workers?: number | null | undefined;
 
   // Run folder.
-  /** Where weights, log and report go; starting again in the same folder resumes. Default: runs/DATA-MODEL. */
+  /** Folder for weights, log and report; the same command again resumes its run. Default: runs/DATA-MODEL. */
   readonly outputDir?: string | null | undefined;
   /** Validate every N epochs, and after the last. Default: 1. */
   readonly evalEvery?: number | undefined;
-  /** Epoch that best.safetensors is of: the best in validation or the last; auto: the last with fewer than 200 held-out images, unless `patience` is given. Default: "auto". */
+  /** Epoch to save as best.safetensors: best in validation, or last; auto: last if fewer than 200 images are held out, unless `patience` is given. Default: "auto". */
   readonly selectEpoch?: "auto" | "best" | "last" | undefined;
   /** Save every N epochs, and after the last. Default: 1. */
   readonly saveEvery?: number | undefined;
   /** Also save every N steps. Default: only after epochs. */
   readonly saveSteps?: number | null | undefined;
-  /** Also save when N minutes have passed since the last time. Default: 10. */
+  /** Also save N minutes after the last save. Default: 10. */
   readonly saveMinutes?: number | null | undefined;
 };

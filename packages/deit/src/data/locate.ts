@@ -40,7 +40,7 @@ const MAX_NESTING = 4;
  * (train-00000-of-00002.parquet, also in data/); train.csv and val.csv; folders of parts by their usual names
  * (split-names.ts), beside one another or inside every class; metadata.csv, metadata.jsonl and labels.csv; and else takes
  * the folder for a folder of classes.
- * @throws DataError when there is no such folder, and data/unclear-split where parts and classes cannot be told apart
+ * @throws DataError when there is no such folder, and data/unclear-split where parts and classes cannot be determined apart
  */
 export async function locateDataset(path: string, options: LocateOptions = {}): Promise<Located> {
   if (/\.parquet$/i.test(path)) return partsOfParquet({ kind: "parquet", files: [path] });

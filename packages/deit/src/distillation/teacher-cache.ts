@@ -218,8 +218,8 @@ function codeOf(error: unknown): string | undefined {
 
 function unusable(folder: string, cause: unknown): ConfigError {
   const reasons: Readonly<Record<string, string>> = {
-    EEXIST: "there is a file in its way",
-    ENOTDIR: "there is a file in its way",
+    EEXIST: "a file of that name is in the way",
+    ENOTDIR: "a file of that name is in the way",
     EACCES: "no permission to write there",
     EPERM: "no permission to write there",
     EROFS: "the disk is read-only",

@@ -9,7 +9,7 @@ export interface Cuda {
   readonly offered: boolean;
   /** Path of the provider's library, where it is installed. */
   readonly provider: string | undefined;
-  /** Libraries that it wants and the dynamic linker does not find; undefined where that cannot be told. */
+  /** Libraries that it wants and the dynamic linker does not find; undefined where that cannot be determined. */
   readonly missing: readonly string[] | undefined;
 }
 

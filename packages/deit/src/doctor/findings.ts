@@ -173,7 +173,7 @@ function cudaFix(missing: readonly string[], card: boolean): string {
     ...(missing.some((library) => library !== "libcudnn.so.9") ? ["cuda-libraries-12-9"] : []),
     ...(missing.includes("libcudnn.so.9") ? ["libcudnn9-cuda-12"] : []),
   ];
-  if (packages.length === 0) return "Update NVIDIA's driver: CUDA 12 wants 525 or newer";
+  if (packages.length === 0) return "Update NVIDIA's driver: CUDA 12 needs 525 or newer";
   return `apt-get install ${packages.join(" ")} (from NVIDIA's package repository), or put the libraries' folder into LD_LIBRARY_PATH`;
 }
 

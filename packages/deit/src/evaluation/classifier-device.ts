@@ -91,7 +91,7 @@ export function classifierDevice(
   return {
     async program(readout, batchSize) {
       if (isClosed)
-        throw new DeitError(`${source.file} is closed: it cannot be asked any more`, {
+        throw new DeitError(`${source.file} is closed and cannot be used`, {
           code: "classifier/closed",
           hint: "Open it again.",
         });

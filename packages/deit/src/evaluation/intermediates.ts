@@ -56,7 +56,7 @@ export function gridOf({ inputSize, patchSize }: VisionTransformerConfig): reado
 /** The configuration of a transformer. @throws ConfigError for a convnet */
 export function requireTransformer(model: Model): VisionTransformerConfig {
   if (model.transformer !== undefined) return model.transformer;
-  throw new ConfigError("model", `${model.name} is a convnet: it has no tokens and no attention to look at`, {
+  throw new ConfigError("model", `${model.name} is a convnet: it has no tokens and no attention`, {
     code: "model/no-tokens",
     hint: "Give a DeiT or another vision transformer.",
   });

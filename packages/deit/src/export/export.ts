@@ -43,7 +43,7 @@ export interface ExportOptions extends DataOptions {
   readonly weights?: string | null | undefined;
   /** How images are prepared, where not as the checkpoint says. */
   readonly preparation?: PartialPreprocessing | undefined;
-  /** The images are a run's own: where they cannot be opened any more, the export is checked with noise. */
+  /** The images are a run's own: where they can no longer be opened, the export is checked with noise. */
   readonly ofRun?: boolean | undefined;
   /** How the weights were chosen, where the images are those that this was done with; for the model card. */
   readonly selection?: Selection | undefined;
@@ -95,7 +95,7 @@ export async function exportModel(options: ExportOptions): Promise<ExportResult>
   const { model, preprocessing } = loaded;
   const dataset = await imagesFor(options, loaded, warn).catch((error: unknown) => {
     if (options.ofRun !== true || !(error instanceof DataError)) throw error;
-    warn(`the images of ${checkpoint} cannot be opened any more: ${firstLine(error)}`);
+    warn(`the images of ${checkpoint} can no longer be opened: ${firstLine(error)}`);
     return undefined;
   });
   if (dataset === undefined) warn("no images were given (--data-path): the export is checked with noise");

@@ -195,7 +195,7 @@ function labelsByIndex(id2label: Readonly<Record<string, string>>, file: string)
         `its id2label has the id ${JSON.stringify(id.slice(0, 40))}; with ${entries.length} labels, ids from 0 to ${entries.length - 1} were expected`,
         {
           code: "checkpoint/damaged-settings",
-          hint: "Every output of the model needs its label. Mend id2label.",
+          hint: "Every output of the model needs its label. Fix id2label.",
         },
       );
     }

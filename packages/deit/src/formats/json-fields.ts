@@ -54,7 +54,7 @@ export function parseFields<T>(text: string, schema: z.ZodType<T>, { file }: { f
       : `${field} is ${shown(given)}: ${lowerFirst(issue?.message ?? "")}`,
     {
       code: "checkpoint/damaged-settings",
-      hint: "The file is damaged, was changed by hand, or is not the model's. Get it again, or mend that field.",
+      hint: "The file is damaged, was changed by hand, or is not the model's. Get it again, or fix that field.",
     },
   );
 }

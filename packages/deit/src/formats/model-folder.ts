@@ -56,7 +56,7 @@ export async function readSettings(file: string): Promise<string | undefined> {
   }
   throw new FormatError(file, "is far larger than settings and class names are", {
     code: "checkpoint/damaged-settings",
-    hint: "Is it the model's? Take it away, or get it again.",
+    hint: "If it does not belong to the model, remove it; otherwise get it again.",
   });
 }
 

@@ -259,7 +259,7 @@ class PickleReader {
   /** What was put since the last mark, which goes, too. */
   sinceMark(): Pickled[] {
     const at = this.stack.lastIndexOf(MARK);
-    if (at < 0) return this.fail("has no mark where it wants one");
+    if (at < 0) return this.fail("has no mark where one is expected");
     return this.stack.splice(at).filter((item): item is Pickled => item !== MARK);
   }
   popMark(): void {

@@ -61,7 +61,7 @@ const STEP_NAMES: Readonly<Record<keyof z.infer<typeof STEPS>, string>> = {
   do_convert_grayscale: "makes images grey",
   do_thumbnail: "makes thumbnails",
   do_crop_margin: "cuts margins off",
-  do_align_long_axis: "turns images",
+  do_align_long_axis: "rotates images",
 };
 
 /** What transformers' classes do that their files need not say. */

@@ -43,7 +43,7 @@ async function findToken(env: Environment): Promise<HubAccess["token"]> {
   if (/^hf_\w+$/.test(value)) return { value, from };
   throw new ConfigError("HF_TOKEN", `what ${from} holds is no token of the Hub: they begin with hf_`, {
     code: "hub/settings",
-    hint: "Mend it, or take it away: public models need none.",
+    hint: "Fix it or remove it: public models need none.",
   });
 }
 
@@ -110,6 +110,6 @@ function refusal(
     `${hubUrl} answered ${`${status} ${statusText}`.trim()} about ${repository}`,
     status === 429
       ? `Rate limited: retry in a few minutes. ${sent}.`
-      : "That is its trouble: try again later.",
+      : "The server has a problem: try again later.",
   );
 }

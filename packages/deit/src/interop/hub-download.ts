@@ -38,7 +38,7 @@ export async function downloadModel(id: HubId, options: DownloadModelOptions = {
   if (isOffline()) {
     throw new DataError(
       id.repository,
-      `${id.repository} is not in the Hub's cache, ${cache.folder}, and HF_HUB_OFFLINE forbids to fetch it`,
+      `${id.repository} is not in the Hub's cache, ${cache.folder}, and HF_HUB_OFFLINE does not allow to download it`,
       {
         code: "hub/offline",
         hint: `Unset HF_HUB_OFFLINE, or copy models--${id.repository.replace("/", "--")} there from a machine that has it.`,
@@ -119,7 +119,7 @@ async function fetchFiles(paths: readonly string[], sha: string, context: Contex
   for (const path of paths) {
     const info = found.find((one) => one.path === path);
     if (info === undefined) {
-      throw new DataError(id.repository, `${id.repository} names ${path}, which it has not`, {
+      throw new DataError(id.repository, `${id.repository} names ${path}, which it does not have`, {
         code: "hub/incomplete",
         hint: "The repository is incomplete: take another model, or another revision of it (owner/name@revision).",
       });

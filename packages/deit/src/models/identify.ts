@@ -41,7 +41,7 @@ const HEAD_DIM = 64;
 /**
  * The model whose tensors have these dimensions: the registered DeiT (of its own size where two differ in that alone)
  * with the classes and the input of the weights, else one of these very dimensions, with heads 64 wide.
- * @throws ConfigError when the number of heads or the input's size cannot be told
+ * @throws ConfigError when the number of heads or the input's size cannot be determined
  */
 export function identifyModel(dims: ModelDimensions, options: IdentifyOptions = {}): VisionTransformer {
   const { embedDim, depth, patchSize, mlpRatio, distilled } = dims;

@@ -42,7 +42,7 @@ export async function checkSheetFile(file: string, option: string): Promise<void
   if ((await stat(folder).catch(() => undefined))?.isDirectory() ?? false) return;
   throw new ConfigError(option, `--${option}: there is no folder ${folder}`, {
     code: "options/value",
-    hint: "Make it first, or name another.",
+    hint: "Create it first, or choose another.",
   });
 }
 

@@ -83,7 +83,7 @@ export async function connect(port: SessionPort, facts: RuntimeFacts): Promise<R
 
   function checkOpen(): void {
     if (ended !== undefined)
-      throw new DeviceError(device, `the ${device} runtime cannot be used any more: ${ended}`, {
+      throw new DeviceError(device, `the ${device} runtime can no longer be used: ${ended}`, {
         code: "device/ended",
       });
   }

@@ -119,7 +119,7 @@ async function checkCuda(): Promise<void> {
       {
         code: "device/unusable",
         hint:
-          `Add it with: ${INSTALL_CUDA} (some hundred MB; wants an NVIDIA driver, CUDA 12 and cuDNN 9). ` +
+          `Add it with: ${INSTALL_CUDA} (several hundred MB; needs an NVIDIA driver, CUDA 12 and cuDNN 9). ` +
           "Or take --device webgpu, which needs none of that.",
       },
     );
@@ -128,6 +128,6 @@ async function checkCuda(): Promise<void> {
   if (probe.usable) return;
   throw new DeviceError("cuda", `the CUDA provider is there and cannot be used: ${probe.message}`, {
     code: "device/unusable",
-    hint: "It wants an NVIDIA driver, CUDA 12 and cuDNN 9, all to be found by the dynamic linker; deit doctor says what is missing. Or take --device webgpu.",
+    hint: "It needs an NVIDIA driver, CUDA 12 and cuDNN 9 where the dynamic linker finds them; deit doctor says what is missing. Or take --device webgpu.",
   });
 }

@@ -77,7 +77,7 @@ export function checkFeeds(program: ProgramFacts, feeds: Readonly<Record<string,
     const data = Object.hasOwn(feeds, name) ? feeds[name] : undefined;
     if (data === undefined) {
       throw new DeitError(
-        `program "${program.name}": input "${name}" is missing; it wants ${describe(type)}`,
+        `program "${program.name}": input "${name}" is missing; expected ${describe(type)}`,
         { code: "program/feeds" },
       );
     }
@@ -125,7 +125,7 @@ export function checkState(program: Program, name: string, length: number | unde
   }
   if (length !== elementCount(type.shape)) {
     throw new DeitError(
-      `program "${program.name}": state "${name}" has ${length} elements; the program wants ${describe(type)}, ${elementCount(type.shape)} elements`,
+      `program "${program.name}": state "${name}" has ${length} elements; the program expects ${describe(type)}, ${elementCount(type.shape)} elements`,
       { code: "program/state" },
     );
   }

@@ -176,7 +176,7 @@ function failure(reason: string, version: string): DeviceError {
     `the CUDA provider of ONNX Runtime ${version} could not be fetched: ${reason}`,
     {
       code: "device/cuda-not-fetched",
-      hint: "Check the disk (2 GB are wanted) and the network, and start the same command again.",
+      hint: "Check the disk (2 GB are needed) and the network, and start the same command again.",
     },
   );
 }

@@ -40,7 +40,7 @@ export function memoryWarning(
 ): string | undefined {
   const needed = state + batch;
   if (needed <= available) return undefined;
-  return `a step wants about ${gibibytes(needed)} of memory, and ${gibibytes(available)} are free. ${memoryAdvice(sizes)}`;
+  return `a step needs about ${gibibytes(needed)} of memory, and ${gibibytes(available)} are free. ${memoryAdvice(sizes)}`;
 }
 
 /** What would make a step smaller, the cheapest first. */
@@ -54,7 +54,7 @@ export function memoryAdvice({ batchSize, accumulationSteps, recompute, precisio
     ...(precision === "float32" ? ["--precision float16 on a graphics card"] : []),
     "a smaller --input-size or --model",
   ];
-  return `To want less: ${changes.join("; ")}.`;
+  return `To need less: ${changes.join("; ")}.`;
 }
 
 /** The same error with advice in the words of a run's options, when it is one of memory. `saved`: in the midst of a run. */
@@ -70,7 +70,7 @@ export function withMemoryAdvice(
     `the memory of ${error.device} is not enough for a batch of ${sizes.batchSize}: ${message}`,
     {
       code: "device/out-of-memory",
-      hint: `${memoryAdvice(sizes)}${saved ? " What was saved stays: --recompute and --precision may be added to the same command, and it goes on." : ""}`,
+      hint: `${memoryAdvice(sizes)}${saved ? " The saved state is kept: add --recompute or --precision to the same command to resume with less." : ""}`,
       cause: error,
       outOfMemory: true,
     },

@@ -171,7 +171,7 @@ test("images that are gone are said, with the way on; an export is checked with 
   const out = join(root, "from-noise.onnx");
   const exported = await runCommand(["export", run, "--format", "onnx", "--out", out, "--json"]);
   expect(exported.code, exported.err).toBe(0);
-  expect(exported.err).toMatch(/cannot be opened any more/);
+  expect(exported.err).toMatch(/can no longer be opened/);
   expect(exported.err).toMatch(/checked with noise/);
   expect(JSON.parse(exported.out)).not.toHaveProperty("comparisons.0.acc1");
   const found = await runCommand(["eval", run, "--data-path", `${photos}-elsewhere`, "--json", ...ON]);

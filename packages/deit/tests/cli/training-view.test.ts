@@ -72,7 +72,7 @@ describe("training without a terminal", () => {
       "deit_w64d4_patch4_32: 208,074 parameters; cpu, 2 threads",
       "900 images to train, 125 held out to validate, 3 classes; 100 steps an epoch, 12 epochs; run folder runs/a",
       "repeated augmentation: an epoch shows 300 different images, several times each",
-      "going on from epoch 3, step 7",
+      "resuming from epoch 3, step 7",
       "epoch 3/12 48%  loss 2.345, 512 images/s, 3 min 20 s left",
       "epoch 3/12 96%  loss 2.345, 512 images/s, 3 min 20 s left",
       "epoch  3/12  loss 2.000  val 1.500  top-1  45.60 % (57 of 125)  34 s  best",

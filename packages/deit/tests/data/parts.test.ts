@@ -129,7 +129,7 @@ describe("folders of parts", () => {
     expect((await opened(path)).notes).toMatch(/notes beside TRAIN left out/);
   });
 
-  it("stops and asks where classes and parts cannot be told apart", async () => {
+  it("stops and asks where classes and parts cannot be determined apart", async () => {
     const folds = await temporaryFolder();
     for (const fold of ["1", "2", "3"]) await writeClasses(join(folds, fold), { cat: 1, dog: 1 });
     const error = await failure(openDatasets({ dataPath: folds }));

@@ -405,7 +405,7 @@ describe("refused", () => {
       const opened = openCache({ folder: path });
       await expect(opened).rejects.toThrow(ConfigError);
       await expect(opened).rejects.toThrow(
-        `${path} cannot keep the teacher's answers: there is a file in its way.\nGive a folder that can be written to, or leave out --teacher-cache.`,
+        `${path} cannot keep the teacher's answers: a file of that name is in the way.\nGive a folder that can be written to, or leave out --teacher-cache.`,
       );
     }
   });
@@ -414,7 +414,7 @@ describe("refused", () => {
     const own = await keyFolder();
     await rename(own, `${own}.aside`);
     await writeFile(own, "");
-    await expect(openCache()).rejects.toThrow("there is a file in its way");
+    await expect(openCache()).rejects.toThrow("a file of that name is in the way");
   });
   test("a key that was changed by hand", async () => {
     await (await filled()).close();

@@ -45,7 +45,7 @@ describe("the report for people", () => {
       "deit 1.0.0, Node 24.0.0, ONNX Runtime not found",
       "",
       "  FAIL  cpu     broken",
-      "                to mend it: npm ci",
+      "                fix: npm ci",
       "  warn  webgpu  no loader",
       "  -     cuda    not installed",
       "",

@@ -46,7 +46,7 @@ test.each([
     code: "download/damaged",
     message: expect.stringMatching(reason),
   });
-  await expect(failed).rejects.toThrow(`${url}: what came is no file of weights: `);
+  await expect(failed).rejects.toThrow(`${url}: the downloaded file does not hold weights: `);
   await expect(failed).rejects.toThrow("The download was deleted.");
   expect(await readdir(dirname(pulledWeightsFile(url)))).toEqual([]);
   answer = (_, response) => void response.end(weights);

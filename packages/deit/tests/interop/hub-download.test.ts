@@ -206,7 +206,7 @@ describe("a download", () => {
   test("that is damaged leaves nothing behind but an error", async () => {
     hub.damage = (bytes) => bytes.map((byte, i) => (i === 5000 ? byte ^ 1 : byte));
     expect(await message(locateCheckpoint("timm/tiny"))).toMatch(
-      /model\.safetensors: the file that came is damaged \(its sha256 is not [0-9a-f]{64} but [0-9a-f]{64}\)\nThe download was deleted/,
+      /model\.safetensors: the downloaded file is damaged \(its sha256 is not [0-9a-f]{64} but [0-9a-f]{64}\)\nThe download was deleted/,
     );
     expect(
       (await readdir(cache("models--timm--tiny", "blobs"))).filter((name) => name.startsWith(sha256(tiny))),
@@ -276,7 +276,7 @@ describe("what cannot be had is said with what helps:", () => {
   test("offline", async () => {
     vi.stubEnv("HF_HUB_OFFLINE", "1");
     expect(await message(locateCheckpoint("timm/tiny"))).toMatch(
-      /^timm\/tiny is not in the Hub's cache, .*hub, and HF_HUB_OFFLINE forbids to fetch it\nUnset HF_HUB_OFFLINE, or copy models--timm--tiny/,
+      /^timm\/tiny is not in the Hub's cache, .*hub, and HF_HUB_OFFLINE does not allow to download it\nUnset HF_HUB_OFFLINE, or copy models--timm--tiny/,
     );
     expect(hub.requests).toEqual([]);
     vi.stubEnv("HF_HUB_OFFLINE", "0");
@@ -319,14 +319,14 @@ describe("what cannot be had is said with what helps:", () => {
       /names "\.\.\/\.\.\/x\.safetensors", which is not beside it/,
     );
     expect(await message(locateCheckpoint("org/gone"))).toMatch(
-      /^org\/gone names model-1\.safetensors, which it has not\nThe repository is incomplete/,
+      /^org\/gone names model-1\.safetensors, which it does not have\nThe repository is incomplete/,
     );
   });
 
   test("a cache folder that is a file", async () => {
     await writeFile(cache(), "");
     expect(await message(locateCheckpoint("timm/tiny"))).toMatch(
-      /^the cache folder .*hub cannot be written \(ENOTDIR\)\nMend its permissions, or set HF_HUB_CACHE to another folder/,
+      /^the cache folder .*hub cannot be written \(ENOTDIR\)\nChange its permissions, or set HF_HUB_CACHE to another folder/,
     );
   });
 

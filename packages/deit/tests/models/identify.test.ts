@@ -77,7 +77,7 @@ test.each(["vit_w0d2h1_patch8_32", "vit_w64d2_patch8_32", "vit_w64d2h1_patch8", 
   },
 );
 
-describe("what cannot be told", () => {
+describe("what cannot be determined", () => {
   const dims = dimsOf(
     modelOf("x", { ...createDeit("deit_tiny_patch16_224").config, embedDim: 96, numHeads: 2 }),
   );

@@ -129,7 +129,7 @@ describe.each(devices)("runtime on %s", (device) => {
     const x = filled(4, 1);
     const rate = Float32Array.of(1);
     await expect(program.run({ x })).rejects.toThrow(
-      'program "momentum": input "rate" is missing; it wants float32 []',
+      'program "momentum": input "rate" is missing; expected float32 []',
     );
     await expect(program.run({ x: filled(3, 1), rate })).rejects.toThrow(
       'input "x" is float32 [4], 4 elements; got 3',
@@ -157,7 +157,7 @@ describe.each(devices)("runtime on %s", (device) => {
     );
     await runtime.setState("m", filled(5, 1));
     await expect(program.run(feeds)).rejects.toThrow(
-      'state "m" has 5 elements; the program wants float32 [4]',
+      'state "m" has 5 elements; the program expects float32 [4]',
     );
     await expect(program.run(feeds)).rejects.toMatchObject({ code: "program/state" });
     expect(await runtime.getState("w")).toEqual(filled(4, 1));

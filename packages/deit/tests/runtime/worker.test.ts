@@ -47,7 +47,7 @@ describe("a worker that dies", () => {
       expect(result.reason).toBeInstanceOf(DeviceError);
       expect(String(result.reason)).toContain(`the webgpu worker ended with work pending: ${reason}`);
     }
-    await expect(program.run({ x: ones })).rejects.toThrow("the webgpu runtime cannot be used any more");
+    await expect(program.run({ x: ones })).rejects.toThrow("the webgpu runtime can no longer be used");
     expect(await runtime.close()).toEqual([]);
   });
 
@@ -69,7 +69,7 @@ describe("close", () => {
     const [settled] = await Promise.all([Promise.allSettled(pending), runtime.close()]);
     expect(settled.every(({ status }) => status === "rejected")).toBe(true);
     await expect(program.run({ x: ones })).rejects.toThrow(
-      "the cpu runtime cannot be used any more: it was closed",
+      "the cpu runtime can no longer be used: it was closed",
     );
     await expect(runtime.load(accumulate("cpu", 4))).rejects.toThrow(DeviceError);
     expect(await runtime.close()).toEqual([]);

@@ -67,7 +67,7 @@ test("one Ctrl-C, heard twice, saves and exits with 130; the same command goes o
   const { code, out } = await second.ended;
   expect([code, second.said()]).toEqual([
     0,
-    expect.stringMatching(new RegExp(`going on from epoch ${counters.epoch + 1}, step \\d`)),
+    expect.stringMatching(new RegExp(`resuming from epoch ${counters.epoch + 1}, step \\d`)),
   ]);
   expect(JSON.parse(out)).toMatchObject({ run: path, epochs: 40, last: { epoch: 39 } });
   expect((await readFile(join(path, "log.jsonl"), "utf8")).trim().split("\n")).toHaveLength(40);
@@ -80,7 +80,7 @@ test("a run that was killed goes on, and SIGTERM saves as Ctrl-C does", async ()
   first.child.kill("SIGKILL");
   expect((await first.ended).code).toBeNull();
   const second = deit(words(path, 5000));
-  await second.says(/going on from epoch \d+/);
+  await second.says(/resuming from epoch \d+/);
   second.child.kill("SIGTERM"); // what batch systems send
   expect((await second.ended).code).toBe(130);
   expect(second.said()).toContain("stopped and saved in");

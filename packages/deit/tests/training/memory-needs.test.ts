@@ -52,10 +52,10 @@ describe("what a batch of DeiT-Ti at 224 wants", () => {
 describe("advice", () => {
   test("names what is not there yet", () => {
     expect(memoryAdvice(options)).toBe(
-      "To want less: --recompute (the same numbers); --batch-size 32 --accumulation-steps 2 (as many images an update); --precision float16 on a graphics card; a smaller --input-size or --model.",
+      "To need less: --recompute (the same numbers); --batch-size 32 --accumulation-steps 2 (as many images an update); --precision float16 on a graphics card; a smaller --input-size or --model.",
     );
     expect(memoryAdvice({ ...options, recompute: true, precision: "float16", batchSize: 1 })).toBe(
-      "To want less: a smaller --input-size or --model.",
+      "To need less: a smaller --input-size or --model.",
     );
   });
 
@@ -63,7 +63,7 @@ describe("advice", () => {
     const plan = { state: 2 ** 30, batch: 5 * 2 ** 30 };
     expect(memoryWarning(plan, { available: 7 * 2 ** 30, sizes: options })).toBeUndefined();
     expect(memoryWarning(plan, { available: 4 * 2 ** 30, sizes: options })).toMatch(
-      /^a step wants about 6\.0 GiB of memory, and 4\.0 GiB are free\. To want less: --recompute/,
+      /^a step needs about 6\.0 GiB of memory, and 4\.0 GiB are free\. To need less: --recompute/,
     );
   });
 
@@ -78,7 +78,7 @@ describe("advice", () => {
     const advised = withMemoryAdvice(full, options);
     expect(advised).toBeInstanceOf(DeviceError);
     expect((advised as DeviceError).message).toMatch(
-      /^the memory of webgpu is not enough for a batch of 64: program failed\nTo want less: /,
+      /^the memory of webgpu is not enough for a batch of 64: program failed\nTo need less: /,
     );
   });
 });
@@ -96,9 +96,9 @@ test("a batch that does not fit, in a run of two steps, ends the run with advice
     },
   );
   await expect(running).rejects.toThrow(
-    /the memory of cpu is not enough for a batch of 1: .*Failed to allocate memory.*\nTo want less: --recompute .* What was saved stays/s,
+    /the memory of cpu is not enough for a batch of 1: .*Failed to allocate memory.*\nTo need less: --recompute .* The saved state is kept/s,
   );
-  expect(warnings.join("\n")).toMatch(/a step wants about \S+ GiB of memory/);
+  expect(warnings.join("\n")).toMatch(/a step needs about \S+ GiB of memory/);
   expect((await stat(join(outputDir, "state.safetensors"))).size).toBeGreaterThan(1000);
   expect((await readState(join(outputDir, "state.safetensors"))).counters["step"]).toBe(0);
 });

@@ -52,7 +52,7 @@ test("the third of four steps finds no memory: two are counted and saved, and th
     onEvent: (event) => void (event.type === "step" && told.push(event.step)),
   });
   await expect(running).rejects.toThrow(
-    /memory of webgpu is not enough for a batch of 2: .*What was saved stays/s,
+    /memory of webgpu is not enough for a batch of 2: .*The saved state is kept/s,
   );
   expect(told).toEqual([1, 2, 3, 4, 5, 6]);
   expect((await readState(join(root, "scarce", "state.safetensors"))).counters["step"]).toBe(6);

@@ -39,13 +39,13 @@ const DATA_OPTIONS: readonly TrainOptionName[] = [
 ];
 
 export function addBenchCommand(program: Command): void {
-  const bench = program.command("bench").description("Measure how fast this machine is.");
+  const bench = program.command("bench").description("Benchmark this machine.");
   const add = (name: string, description: string, options: readonly TrainOptionName[]): Command => {
     const command = bench.command(name).description(description);
     addSchemaFlags(command, options, { groups: false, defaults: false });
     return command
       .addOption(
-        new Option("--rounds <N>", "timed rounds, of which the median counts (default: 15)").argParser(
+        new Option("--rounds <N>", "timed rounds; the median is reported (default: 15)").argParser(
           wholeNumber("rounds"),
         ),
       )
@@ -69,7 +69,7 @@ export function addBenchCommand(program: Command): void {
 
 function addProfile(command: Command): Command {
   return command
-    .option("--profile", "tell which operations take the time instead (--rounds: profiled runs, default 5)")
+    .option("--profile", "profile the operations instead (--rounds: profiled runs, default 5)")
     .option("--out <FILE>", "with --profile: keep ONNX Runtime's file, for ui.perfetto.dev");
 }
 

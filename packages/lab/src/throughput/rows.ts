@@ -19,7 +19,7 @@ export interface ThroughputRow {
   /** [height, width]. */
   readonly inputSize: readonly [number, number];
   readonly parameters: number;
-  /** Of the paper's model for one image, whatever shortcuts a program takes; null where they cannot be told. */
+  /** Of the paper's model for one image, whatever shortcuts a program takes; null where they cannot be determined. */
   readonly macs: number | null;
   /** Where the weights come from; null: they are random, and there is no accuracy. */
   readonly weights: string | null;

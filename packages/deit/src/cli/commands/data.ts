@@ -20,10 +20,10 @@ const DATASETS = ["cifar10", "cifar100"] as const;
 type DatasetName = (typeof DATASETS)[number];
 
 export function addDataCommand(program: Command): void {
-  const data = program.command("data").description("Get a dataset, or look at one.");
+  const data = program.command("data").description("Download, inspect, check, pack and preview datasets.");
   data
     .command("pull")
-    .description("Download a dataset into the user's cache folder; checks it, goes on where it stopped.")
+    .description("Download a dataset into the user's cache folder; verified, and resumed where it stopped.")
     .argument("<dataset>", DATASETS.join(" | "))
     .option("--output-dir <DIR>", "another folder than the cache")
     .option("--json", "print the result as one JSON document")
@@ -31,20 +31,18 @@ export function addDataCommand(program: Command): void {
     .action(runPull);
   data
     .command("info")
-    .description(
-      "Show what a dataset or a folder of images holds: classes, broken images, exact copies, what is left out.",
-    )
+    .description("Show the contents of a dataset: classes, broken images, exact copies, skipped files.")
     .argument("<dataset>", `a folder of images, or ${DATASETS.join(" | ")}`)
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExamples:\n  deit data info ./photos\n  deit data info cifar10")
     .action(runInfo);
   data
     .command("pack")
-    .description("Write a dataset as Parquet shards, to copy elsewhere: classes and split stay.")
+    .description("Write a dataset with its classes and split as Parquet shards, to copy to another machine.")
     .argument("<dataset>", `a folder of images, or ${DATASETS.join(" | ")}`)
-    .requiredOption("--output-dir <DIR>", "the shards' folder; --data-path reads it")
+    .requiredOption("--output-dir <DIR>", "folder for the shards; --data-path reads it")
     .addOption(
-      new Option("--shard-size <N>", "MiB of images in a shard (default: 256)").argParser(
+      new Option("--shard-size <N>", "size of a shard in MiB (default: 256)").argParser(
         wholeNumber("shard-size"),
       ),
     )
@@ -64,7 +62,7 @@ async function runPull(name: string, flags: { outputDir?: string; json?: true })
   if (!isKnown(name)) {
     throw new ConfigError("dataset", `unknown dataset ${name}: expected ${DATASETS.join(" or ")}`, {
       code: "data/not-named",
-      hint: didYouMean(name, DATASETS) || "A folder of images needs no pull.",
+      hint: didYouMean(name, DATASETS) || "A folder of images needs no download.",
     });
   }
   const { pullDataset } = await import("../../data/download/download-dataset.ts");

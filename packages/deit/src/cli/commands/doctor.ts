@@ -12,12 +12,15 @@ export function addDoctorCommand(program: Command): void {
   program
     .command("doctor")
     .description("Check devices and dependencies, and how to fix what is missing.")
-    .option("--install-cuda", "fetch ONNX Runtime's CUDA provider (linux x64, some hundred MB), then try it")
+    .option(
+      "--install-cuda",
+      "download and test ONNX Runtime's CUDA provider (Linux x64, several hundred MB)",
+    )
     .option("--json", "print the result as one JSON document")
     .addHelpText(
       "after",
       `
-Every device proves itself with a tiny training step. Exits with 1 only where nothing can run.
+Each device is tested with a tiny training step. Exits with 1 only if nothing can run.
 
 Examples:
   deit doctor
@@ -52,7 +55,7 @@ export function reportText({ versions, auto, checks }: DoctorReport, colours: Co
   const width = Math.max(...checks.map(({ name }) => name.length));
   const line = ({ name, status, found, fix }: Check): string =>
     `  ${paint[status](MARKS[status].padEnd(4))}  ${name.padEnd(width)}  ${found}` +
-    (fix === undefined ? "" : `\n  ${" ".repeat(4 + width)}    to mend it: ${fix}`);
+    (fix === undefined ? "" : `\n  ${" ".repeat(4 + width)}    fix: ${fix}`);
   return [
     `${bold(`deit ${versions.deit}`)}, Node ${versions.node}, ONNX Runtime ${versions.onnxRuntime ?? "not found"}`,
     "",
@@ -100,7 +103,7 @@ async function runInstall(flags: { json?: true }): Promise<void> {
     `the CUDA provider is installed, and nothing runs on it yet: ${trial.message}${lacking}`,
     {
       code: "device/unusable",
-      hint: "It wants an NVIDIA driver, CUDA 12 and cuDNN 9 on the machine that it runs on; deit doctor says how to get them.",
+      hint: "It needs an NVIDIA driver, CUDA 12 and cuDNN 9 on this machine; deit doctor says how to get them.",
     },
   );
 }

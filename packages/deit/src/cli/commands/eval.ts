@@ -34,30 +34,28 @@ export function addEvalCommand(program: Command): void {
   const command = program
     .command("eval")
     .description(
-      "Measure trained models: accuracy, precision, recall, F1, loss, calibration, confusions, wrong images.",
+      "Evaluate trained models: accuracy, precision, recall, F1, loss, calibration, confusions, wrong images.",
     )
     .argument("<checkpoint...>", `${CHECKPOINT_KINDS}; name=… names it`)
-    .addOption(
-      new Option("--split <NAME>", "which images of the dataset (default: val)").choices(["val", "train"]),
+    .addOption(new Option("--split <NAME>", "split of the dataset (default: val)").choices(["val", "train"]))
+    .option(
+      "--images <N>",
+      "evaluate N random images, stratified by class (default: all)",
+      wholeNumber("images"),
     )
-    .option("--images <N>", "N random images, classes in proportion (default: all)", wholeNumber("images"))
-    .option("--topk <N...>", "accuracy among the N best answers, besides 1 and 5", eachWholeNumber)
-    .option("--real <FILE>", "ReaL's labels of ImageNet's validation images (real.json)")
-    .option("--restrict-classes", "only classes that the images are of can be answered")
+    .option("--topk <N...>", "also report top-N accuracy, besides top-1 and top-5", eachWholeNumber)
+    .option("--real <FILE>", "ReaL labels of ImageNet's validation images (real.json)")
+    .option("--restrict-classes", "restrict answers to the classes of the images")
     .option("--per-class", "precision, recall and F1 of every class")
     .option(
       "--confusions <N>",
-      "most frequent mistakes that are shown (default: 5)",
+      "number of most frequent mistakes to show (default: 5)",
       wholeNumber("confusions", 0),
     )
-    .option(
-      "--wrong <N>",
-      "wrong images listed, the largest loss first (--json: 20)",
-      wholeNumber("wrong", 0),
-    )
-    .option("--confusion-matrix", "the whole confusion matrix, with --json")
-    .option("--resamples <N>", "of the bootstrap (default: 2000)", wholeNumber("resamples"))
-    .option("--out <DIR>", "write results, every answer, the confusion matrix and a page")
+    .option("--wrong <N>", "list N wrong images, largest loss first (--json: 20)", wholeNumber("wrong", 0))
+    .option("--confusion-matrix", "include the whole confusion matrix in --json")
+    .option("--resamples <N>", "bootstrap resamples (default: 2000)", wholeNumber("resamples"))
+    .option("--out <DIR>", "folder for results, all answers, the confusion matrix and an HTML page")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
   addPreprocessingFlags(command);
@@ -65,11 +63,11 @@ export function addEvalCommand(program: Command): void {
     .addHelpText(
       "after",
       `
-A run folder knows its images, and which of them it never trained on; of several
-runs, those that all held back are measured. Several checkpoints answer the same
-images, with the classes of the first and a crop of their own; --json then
+A run folder records which images it held out: by default these are evaluated; of
+several runs, those that all of them held out. Several checkpoints are evaluated on
+the same images, with the classes of the first, each with its own crop; --json then
 prints { "models": [what one alone would print, …], "differences": […] }.
-Folders are classes by name, by WordNet's ids (ImageNet) or by number (ImageNet-V2).
+Class folders are matched by name, by WordNet id (ImageNet) or by number (ImageNet-V2).
 
 Examples:
   deit eval runs/photos-deit_w64d4_patch4_32

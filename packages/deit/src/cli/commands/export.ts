@@ -44,12 +44,12 @@ export function addExportCommand(program: Command): void {
     .description("Write a model for other programs: transformers.js, ONNX Runtime, timm, Hugging Face.")
     .argument("<checkpoint>", CHECKPOINT_KINDS)
     .addOption(new Option("--format <NAME>", "for what").choices(FORMATS).default("transformers-js"))
-    .option("--output-dir <DIR>", "the folder to make (default: CHECKPOINT-FORMAT)")
-    .option("--out <FILE>", "the file to make, of onnx and safetensors")
-    .option("--images <N>", "images to check with, at most (default: 200)", wholeNumber("images"))
+    .option("--output-dir <DIR>", "output folder (default: CHECKPOINT-FORMAT)")
+    .option("--out <FILE>", "output file, for onnx and safetensors")
+    .option("--images <N>", "largest number of images for the check (default: 200)", wholeNumber("images"))
     .option("--opset <N>", "version of the ONNX operators: 20 to 23 (default: 20)", wholeNumber("opset"))
-    .option("--preprocessing", "of onnx: take whole images, uint8, and prepare them inside")
-    .option("--overwrite", "replace what is there")
+    .option("--preprocessing", "onnx: include preprocessing; the model then takes whole uint8 images")
+    .option("--overwrite", "replace existing files")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
   addPreprocessingFlags(command);
@@ -57,8 +57,8 @@ export function addExportCommand(program: Command): void {
     .addHelpText(
       "after",
       `
-Every export is reloaded, run on images and compared with the model before it is
-called done: on a run's own validation images, or those of --data-path.
+Every export is reloaded and compared with the original model on images before it is
+kept: on the run's validation images, or on those of --data-path.
 
 Examples:
   deit export runs/photos-deit_tiny_patch16_224          a folder for transformers.js

@@ -6,21 +6,21 @@ export function addFinetuneCommand(program: Command): void {
   const command = program
     .command("finetune")
     .description("Fine-tune a pretrained model on a folder of images.")
-    .argument("[source]", "folder of images, recipe (by name or file), or run folder to continue");
+    .argument("[source]", "folder of images, recipe (name or file), or run folder to resume");
   asTrainingCommand(command, { help: HELP, finetuning: true });
 }
 
 const HELP = `
-Without --finetune it starts from DeiT-Ti as its authors released it, which is fetched
-once (23 MB, Hugging Face Hub); deit models --pretrained lists the others.
-The model is the checkpoint's; size, epochs and class weights are chosen for the
-images, the rest suits a short fine-tuning (--print-config shows it). Positions are
-interpolated for another size, a plain checkpoint becomes a distilled model and back
-with --model, and a head of other classes starts fresh.
+Without --finetune it starts from the authors' DeiT-Ti, which is downloaded once (23 MB,
+Hugging Face Hub); deit models --pretrained lists other weights. Model, image size,
+epochs and class weights are chosen from the checkpoint and your data (--print-config
+shows every option). Position embeddings are interpolated for another image size;
+--model turns a plain checkpoint into a distilled model, or back; a head for other
+classes is initialised anew.
 
 Examples:
   deit finetune ./photos                            pretrained DeiT-Ti
-  deit finetune ./photos --finetune runs/other      go on from a run of yours
+  deit finetune ./photos --finetune runs/other      start from your own run
   deit finetune ./photos --finetune facebook/deit-small-patch16-224
   deit finetune ./photos --input-size 384 --sched constant --lr 1e-5
   deit finetune ./photos --trainable head --lr 1e-3             linear probe

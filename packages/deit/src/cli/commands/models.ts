@@ -8,11 +8,11 @@ import { coloursFor, createOutput } from "../output.ts";
 export function addModelsCommand(program: Command): void {
   program
     .command("models")
-    .description("List the models, or the weights that were released for them.")
-    .argument("[pattern]", "only names with this in them; * stands for anything")
+    .description("List models, or their pretrained weights.")
+    .argument("[pattern]", "only names that contain this; * matches anything")
     .option(
       "--pretrained",
-      "list released weights: published accuracy, size, where from, and whether they are here",
+      "list pretrained weights: published accuracy, size, source, and whether they are on this machine",
     )
     .option("--json", "print the result as one JSON document")
     .addHelpText(
@@ -39,7 +39,7 @@ async function runModels(
   if (flags.pretrained) {
     const weights = await releasedWeights(models.map(({ name }) => name));
     if (weights.length === 0) {
-      throw new ConfigError("pattern", `no weights are released for ${pattern}`, {
+      throw new ConfigError("pattern", `there are no pretrained weights for ${pattern}`, {
         code: "model/unknown-name",
         hint: "deit models --pretrained lists those that are.",
       });
@@ -111,7 +111,7 @@ function describeWeights(weights: readonly ReleasedWeights[]): string {
   const there = weights.filter(({ here }) => here.length > 0).length;
   return [
     ...blocks,
-    `${dim("A Hub id or a file's address stands wherever a checkpoint does, and is fetched once:")}\n  deit finetune ./photos --finetune facebook/deit-small-patch16-224`,
+    `${dim("A Hub id or a URL can stand for any checkpoint, and is downloaded once:")}\n  deit finetune ./photos --finetune facebook/deit-small-patch16-224`,
     there > 0 ? green(`${there} of ${weights.length} are on this machine.`) : "None is on this machine yet.",
   ].join("\n\n");
 }

@@ -41,7 +41,7 @@ export function addPredictCommand(program: Command): void {
     .argument("<checkpoint>", CHECKPOINT_KINDS)
     .argument(
       "<image...>",
-      "image files, folders (searched through), quoted globs, addresses; - reads them from standard input",
+      "image files, folders (searched recursively), quoted globs, URLs; - reads them from standard input",
     )
     .addOption(new Option("--topk <N>", "answers per image").argParser(wholeNumber("topk")).default(5))
     .addOption(
@@ -49,9 +49,9 @@ export function addPredictCommand(program: Command): void {
         .argParser(scoreFrom)
         .default(0),
     )
-    .option("--csv", "print a table: file,label,score,label_2,score_2,… and a line for each image")
-    .option("--out <FILE>", "write that table to a file")
-    .option("--sheet <FILE>", "draw the images with their answers: .html, .png, .jpg or .webp")
+    .option("--csv", "print CSV, one row per image: file,label,score,label_2,score_2,…")
+    .option("--out <FILE>", "write the CSV to a file")
+    .option("--sheet <FILE>", "write a sheet of the images with their answers: .html, .png, .jpg or .webp")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
   addPreprocessingFlags(command);
@@ -59,11 +59,11 @@ export function addPredictCommand(program: Command): void {
     .addHelpText(
       "after",
       `
-Standard input (-) holds paths and addresses, one a line, or separated by NUL as
-find -print0 writes them. Results are written as they come; the file of --out is
-there when it is whole. A sheet shows the first 300 images.
+Standard input (-) holds paths and URLs, one per line, or separated by NUL as
+find -print0 writes them. Results are printed as they are computed; the file of
+--out appears when it is complete. A sheet shows the first 300 images.
 
-Images that cannot be read are named in warnings and left out of every result.
+Images that cannot be read are reported as warnings and skipped.
 Exit codes: 0 done; 1 none can be read, or another failure; 2 wrong usage;
 3 no image has an answer of --min-score; 130 interrupted.
 
@@ -163,7 +163,7 @@ async function checkPlaces({ csv: asCsv, out, sheet, json }: PredictFlags): Prom
     if (!((await stat(folder).catch(() => undefined))?.isDirectory() ?? false))
       throw new ConfigError("out", `--out: there is no folder ${folder}`, {
         code: "files/no-folder",
-        hint: "Make it first, or name another.",
+        hint: "Create it first, or choose another.",
       });
   }
   if (sheet === undefined) return;

@@ -42,21 +42,18 @@ export function addPreviewCommand(data: Command): void {
   const command = data
     .command("preview")
     .description("Draw a sheet of training images as the model sees them, stage by stage.")
-    .argument(
-      "[source]",
-      "folder of images, recipe (by name or file) or run, as deit train takes it: its training images are shown",
-    );
+    .argument("[source]", "folder of images, recipe (name or file) or run folder, as for deit train");
   addSchemaFlags(command, OPTIONS, { groups: false });
   const number = (flag: string, words: string, standard: number): Option =>
     new Option(`--${flag} <N>`, words)
       .argParser(wholeNumber(flag, flag === "rows" ? 1 : 0))
       .default(standard);
   command
-    .option("--out <FILE>", "where the sheet goes: .html, .png, .jpg or .webp", "preview.html")
-    .addOption(number("epoch", "which epoch's images, from 0", 0))
-    .addOption(number("step", "which step of it, from 0", 0))
-    .addOption(number("rows", "how many of the batch's images", 8))
-    .option("--sample <INDEX[:COPY]>", "one image, by its number in the dataset, as it is in that epoch")
+    .option("--out <FILE>", "output file: .html, .png, .jpg or .webp", "preview.html")
+    .addOption(number("epoch", "epoch, from 0", 0))
+    .addOption(number("step", "step of the epoch, from 0", 0))
+    .addOption(number("rows", "number of images of the batch", 8))
+    .option("--sample <INDEX[:COPY]>", "one image, by its index in the dataset, as augmented in that epoch")
     .option("--json", "print every draw as one JSON document")
     .addHelpText(
       "after",

@@ -19,6 +19,6 @@ export async function showDownloads<T>(
   };
   return withInterrupt(
     (signal) => work({ onProgress, signal }),
-    () => progress.line("stopping; the same command goes on from here"),
+    () => progress.line("stopping; the same command resumes from here"),
   ).finally(() => progress.stop());
 }

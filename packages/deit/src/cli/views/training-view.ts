@@ -78,7 +78,7 @@ function startLines(event: Event<"start">): string[] {
     lines.push(
       repeats > 1
         ? `repeated augmentation: an epoch shows ${integer(uniqueImages)} different images, several times each`
-        : `an epoch shows ${integer(uniqueImages)} of them, each time others: what fills no whole update is left out`,
+        : `an epoch shows ${integer(uniqueImages)} of them, different ones each time: images that do not fill an update are skipped`,
     );
   }
   if (event.teacher !== undefined) lines.push(`teacher: ${event.teacher}`);
@@ -90,7 +90,7 @@ function startLines(event: Event<"start">): string[] {
     );
   }
   const resumed = event.resumedFrom;
-  if (resumed !== undefined) lines.push(`going on from epoch ${resumed.epoch + 1}, step ${resumed.step}`);
+  if (resumed !== undefined) lines.push(`resuming from epoch ${resumed.epoch + 1}, step ${resumed.step}`);
   return lines;
 }
 

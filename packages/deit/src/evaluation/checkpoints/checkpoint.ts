@@ -41,7 +41,7 @@ export interface Checkpoint extends AsyncDisposable {
   /** What the tensors of a vision transformer say; undefined for others. */
   readonly architecture: Architecture | undefined;
   /**
-   * The model that it was made for; undefined when that cannot be told.
+   * The model that it was made for; undefined when that cannot be determined.
    * @param inputSize [height, width] of the images, for weights whose patches make no square and that do not say it
    */
   model(options?: IdentifyCheckpointOptions): Model | undefined;

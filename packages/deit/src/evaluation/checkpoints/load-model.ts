@@ -145,7 +145,7 @@ function likelyCause({
   if (unexpected.length > 0 && unexpected.every((name) => name.startsWith("blocks.")))
     return "Its blocks are numbered with a gap: some are missing. It was cut by hand, or is one file of several (give their index).";
   if (missing.length === 0 && unexpected.length > 0)
-    return "It was trained with parts that this model has not (a decoder, another head). deit finetune starts from it without them.";
+    return "It was trained with parts that this model does not have (a decoder, another head). deit finetune starts from it without them.";
   if (missing.length > 0 && missing.every((name) => /^(?:head|head_dist|fc)\./.test(name)))
     return "It has no classifier, as after a pretraining without labels: deit finetune gives it one and trains it.";
   if (checkpoint.metadata.model === model.name)

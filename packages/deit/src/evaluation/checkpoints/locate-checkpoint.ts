@@ -71,7 +71,7 @@ async function checkWeights(part: string, url: string): Promise<void> {
     } else await (await openTensorFile(part, { sharded: false })).close();
   } catch (cause) {
     const reason = firstLine(cause).replaceAll(`${part}: `, "").replaceAll(part, "it");
-    throw new DataError(url, `${url}: what came is no file of weights: ${reason}`, {
+    throw new DataError(url, `${url}: the downloaded file does not hold weights: ${reason}`, {
       code: "download/damaged",
       hint: "The download was deleted. Check the address in a browser: a log-in page or an error may stand there.",
       cause,

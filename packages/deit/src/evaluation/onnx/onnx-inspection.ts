@@ -85,7 +85,7 @@ class Inspection {
     });
     if (REPEATING.has(node.type)) {
       throw new Refused(
-        `repeats a part of itself (${node.type}), as often as it likes`,
+        `repeats a part of itself (${node.type}) without a limit`,
         "Image classifiers need no loops: export it with them unrolled (torch.onnx.export of a traced model).",
       );
     }
@@ -228,7 +228,7 @@ function refuseSize(what: string, count: number | undefined, most: number): void
   if (count === undefined || count <= most) return;
   throw new Refused(
     `makes a value of ${count.toPrecision(3)} times ${most === MOST_TIMES ? "its input" : "one element"} (${what})`,
-    "So large a value is no image classifier's: it would take all memory.",
+    "No image classifier needs a value this large: it would take all memory.",
   );
 }
 

@@ -229,7 +229,7 @@ async function knownOutput(trial: Trial): Promise<KnownOutput> {
     };
   throw new CheckpointError(`${file} returns one number for each image, which names no class`, {
     code: "onnx/no-classifier",
-    hint: "Export it with a row of logits for each image, or end it with Sigmoid where it tells two classes apart.",
+    hint: "Export it with a row of logits for each image, or, for two classes, end it with Sigmoid.",
   });
 }
 

@@ -285,7 +285,7 @@ function unescape(text: string): string {
 function damaged(file: string, cause: unknown): FormatError {
   return new FormatError(file, "is damaged, or was changed by hand", {
     code: "run/unreadable",
-    hint: "Put it back from a copy, or delete record.json: the run then goes on with the images and classes as they are now.",
+    hint: "Put it back from a copy, or delete record.json: the run then continues with the present images and classes.",
     cause,
   });
 }

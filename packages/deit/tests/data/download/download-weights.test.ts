@@ -56,7 +56,7 @@ describe("weights with a hash in their name", () => {
   it("of another content are an error, and removed", async () => {
     const file = pulledWeightsFile(`${base}/x-00000000.pth`, cacheDir);
     expect(await message(pullWeights(`${base}/x-00000000.pth`, { cacheDir }))).toBe(
-      `${base}/x-00000000.pth: the file that came is damaged (its sha256 is not 00000000 but ${hash})\n` +
+      `${base}/x-00000000.pth: the downloaded file is damaged (its sha256 is not 00000000 but ${hash})\n` +
         "The download was deleted. Retry; if the checksum fails again, the file at this address has changed.",
     );
     expect(await readdir(dirname(file))).toEqual([]);

@@ -47,30 +47,28 @@ interface AblationFlags {
 export function addAblationCommand(analyze: Command): void {
   const ablation = analyze
     .command("ablation")
-    .description("Train variants of a recipe with several seeds, and tell which differences are found.")
+    .description("Train variants of a recipe with several seeds and test which differences are significant.")
     .argument("[recipe]", "a recipe or config file, for --vary")
     .optionsGroup("Study:")
     .option(
       "--vary <OPTION=VALUES>",
-      "values to try, such as mixup=0,0.8 (several times; each by itself)",
+      "values to try, such as mixup=0,0.8 (repeatable; one option at a time)",
       collect,
     )
-    .option("--grid", "try all combinations of what is varied")
+    .option("--grid", "try all combinations")
     .option("--table <FILE>", "a file that exports recipe and rows, or the name of one: ablation-cifar10")
-    .option("--row <NAME>", "train this row and the one it is compared with alone (several times)", collect)
+    .option("--row <NAME>", "train only this row and its baseline (repeatable)", collect)
     .addOption(new Option("--seeds <LIST>", "seeds of every row (default: 0)").argParser(seedsOf))
     .addOption(new Option("--budget <FACTOR>", "multiply every row's epochs").argParser(budgetOf))
     .addOption(
-      new Option("--teacher <NAME=CKPT>", "weights in place of a teacher of the table").argParser(named),
+      new Option("--teacher <NAME=CKPT>", "checkpoint for this teacher of the table").argParser(named),
     )
     .addOption(
-      new Option("--compare <NAME=CKPT>", "whose answers the students' are compared with, too").argParser(
-        named,
-      ),
+      new Option("--compare <NAME=CKPT>", "also compare with this checkpoint (repeatable)").argParser(named),
     )
     .option("--out <DIR>", "folder of runs and results (default: runs/ablation-NAME)")
-    .option("--jobs <N>", "trainings at a time, which share the cores (default: 1)", wholeNumber("jobs"))
-    .option("--estimate", "tell the time that it will take here; train nothing")
+    .option("--jobs <N>", "parallel trainings, which share the cores (default: 1)", wholeNumber("jobs"))
+    .option("--estimate", "estimate the time on this machine; do not train")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(
     ablation,

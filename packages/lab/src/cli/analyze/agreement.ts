@@ -27,12 +27,10 @@ export function addAgreementCommand(analyze: Command): void {
     .command("agreement")
     .description("How often models, their heads and the labels disagree (the paper's Table 4).")
     .argument("<checkpoint...>", `${CHECKPOINT_KINDS}; name=… names it`)
-    .option("--images <N>", "ask about N random images (default: all)", wholeNumber("images"))
-    .addOption(
-      new Option("--split <NAME>", "which images of the dataset (default: val)").choices(["val", "train"]),
-    )
-    .option("--restrict-classes", "only classes that the images are of can be answered")
-    .option("--resamples <N>", "of the bootstrap (default: 2000)", wholeNumber("resamples"))
+    .option("--images <N>", "use N random images (default: all)", wholeNumber("images"))
+    .addOption(new Option("--split <NAME>", "split of the dataset (default: val)").choices(["val", "train"]))
+    .option("--restrict-classes", "restrict answers to the classes of the images")
+    .option("--resamples <N>", "bootstrap resamples (default: 2000)", wholeNumber("resamples"))
     .option("--out <DIR>", "write tables, heat map, the images they disagree on, and a page")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });

@@ -37,25 +37,24 @@ export function addAttentionCommand(analyze: Command): void {
     .description("Where a transformer looks: maps of each head and layer over the image, and rollout.")
     .argument("<checkpoint>", CHECKPOINT_KINDS)
     .argument("<image...>", "image files")
-    .option("--out <DIR>", "the folder of maps and page (default: attention)")
-    .option(
-      "--layer <N,…>",
-      "these layers alone, from 1; each of their maps is a file of its own",
-      wholeNumbers("layer"),
-    )
-    .option("--head <N,…>", "the same with heads", wholeNumbers("head"))
+    .option("--out <DIR>", "folder for maps and page (default: attention)")
+    .option("--layer <N,…>", "only these layers, from 1; one file per map", wholeNumbers("layer"))
+    .option("--head <N,…>", "only these heads, from 1", wholeNumbers("head"))
     .addOption(
-      new Option("--token <NAME>", "whose attention")
+      new Option("--token <NAME>", "token whose attention is shown")
         .choices(["class", "distillation", "both"])
         .default("both", "both, where there are both"),
     )
     .addOption(
-      new Option("--head-fusion <NAME>", "what rollout takes of a layer's heads")
+      new Option("--head-fusion <NAME>", "how rollout combines the heads of a layer")
         .choices(["mean", "max", "min"] satisfies HeadFusion[])
         .default("mean"),
     )
     .addOption(
-      new Option("--discard-ratio <SHARE>", "smallest part of each layer that rollout leaves out")
+      new Option(
+        "--discard-ratio <SHARE>",
+        "fraction of the smallest attention weights that rollout discards",
+      )
         .argParser(share("discard-ratio"))
         .default(0),
     )

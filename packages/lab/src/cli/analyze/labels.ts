@@ -19,10 +19,12 @@ const OPTIONS = [...IMAGE_FLAGS, ...MODEL_FLAGS] as const;
 export function addLabelsCommand(analyze: Command): void {
   const labels = analyze
     .command("labels")
-    .description("How often a teacher decides otherwise on the crops and mixtures that students learn from.")
+    .description(
+      "How often a teacher changes its decision on the crops and mixtures that students learn from.",
+    )
     .argument("<checkpoint>", `the teacher: ${CHECKPOINT_KINDS}`)
     .option("--views <N>", "crops of every image (default: 10)", wholeNumber("views"))
-    .option("--images <N>", "look at N random images (default: all)", wholeNumber("images"))
+    .option("--images <N>", "use N random images (default: all)", wholeNumber("images"))
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(labels, OPTIONS, { groups: false, defaults: false });
   addPreprocessingFlags(labels);

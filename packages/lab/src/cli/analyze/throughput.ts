@@ -53,23 +53,23 @@ export function addThroughputCommand(analyze: Command): void {
     )
     .option(
       "--max-batch <N>",
-      "largest batch that is tried, whatever the device (default: 64; more gains nothing on a CPU)",
+      "largest batch to try, on any device (default: 64; more gains nothing on a CPU)",
       wholeNumber("max-batch"),
     )
     .option(
       "--memory <MIB>",
-      "what a batch may take of this machine's memory (default: four fifths of what is free)",
+      "memory that a batch may take (default: four fifths of what is free)",
       wholeNumber("memory"),
     )
     .option("--runs <N>", "timed runs of each model (default: 30)", wholeNumber("runs"))
     .option(
       "--rounds <N>",
-      "what the runs are split over; each round goes through all models (default: 5)",
+      "rounds over which the runs are split; each measures all models (default: 5)",
       wholeNumber("rounds"),
     )
-    .option("--paper", "draw the paper's Table 5 beside it")
+    .option("--paper", "also draw the paper's Table 5")
     .addOption(
-      new Option("--size-by <WHAT>", "what the area of a point stands for (default: parameters)").choices([
+      new Option("--size-by <WHAT>", "what the area of a point shows (default: parameters)").choices([
         "parameters",
         "memory",
       ]),

@@ -23,10 +23,10 @@ const OPTIONS = [...IMAGE_FLAGS, ...MODEL_FLAGS, ...PASS_FLAGS] as const;
 export function addTokensCommand(analyze: Command): void {
   const command = analyze
     .command("tokens")
-    .description("How alike class and distillation token are by layer, and what each attends to (§4).")
+    .description("Similarity of class and distillation token by layer, and what each attends to (§4).")
     .argument("<checkpoint>", CHECKPOINT_KINDS)
-    .option("--images <N>", "look at N random images (default: all)", wholeNumber("images"))
-    .option("--out <DIR>", "write figures, tokens.csv, tokens.json and a page there")
+    .option("--images <N>", "use N random images (default: all)", wholeNumber("images"))
+    .option("--out <DIR>", "folder for figures, tokens.csv, tokens.json and an HTML page")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
   addPreprocessingFlags(command);
