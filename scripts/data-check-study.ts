@@ -58,8 +58,11 @@ async function labelStudy(checkpoint: string, folder: string): Promise<void> {
   const all = { data, width, labels: truth, numClasses: train.classes.length };
   const alike = nearestClasses(all);
   const rows: (string | number)[][] = [];
-  for (const kind of ["random", "look-alike"] as const) {
-    for (const seed of seedsOf(10)) {
+  const head = "errors,seed,images,planted,agreeing,listed,found,recall,precision,recall_at_50,seconds".split(
+    ",",
+  );
+  for (const seed of seedsOf(10)) {
+    for (const kind of ["random", "look-alike"] as const) {
       const { labels, changed } = changeLabels(
         all,
         createRandom(seed, "label errors", kind),
@@ -92,11 +95,8 @@ async function labelStudy(checkpoint: string, folder: string): Promise<void> {
       ]);
       console.log(rows.at(-1)?.join(" "));
     }
+    await writeFile(join(results, "label-errors.csv"), csv([head, ...rows])); // what is done is kept
   }
-  const head = "errors,seed,images,planted,agreeing,listed,found,recall,precision,recall_at_50,seconds".split(
-    ",",
-  );
-  await writeFile(join(results, "label-errors.csv"), csv([head, ...rows]));
 }
 
 /** The largest share of `changed` among the first rows of a ranking of which half are changed. */

@@ -7,6 +7,7 @@ import type { Command } from "commander";
 import { kebabCase } from "../config/names.ts";
 import { printable } from "../printable.ts";
 import { addDataCommand } from "./commands/data.ts";
+import { addDistillCommand } from "./commands/distill.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addEvalCommand } from "./commands/eval.ts";
 import { addExportCommand } from "./commands/export.ts";
@@ -49,6 +50,7 @@ export function createProgram(lab?: Lab): Command {
     .exitOverride();
   addTrainCommand(program);
   addFinetuneCommand(program);
+  addDistillCommand(program);
   addEvalCommand(program);
   addPredictCommand(program);
   addExportCommand(program);
@@ -87,6 +89,7 @@ export function overview(): string {
 const START: readonly (readonly [command: string, what: string])[] = [
   ["deit train ./photos", "your images, a folder per class"],
   ["deit finetune ./photos", "the same from pretrained weights"],
+  ["deit distill ./images --teacher-path T", "images without classes, taught by a model"],
   ["deit train quickstart", "CIFAR-10, a few minutes"],
   ["deit predict RUN cat.jpg", "classify images"],
   ["deit eval RUN --data-path ./photos", "measure its accuracy"],

@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { loadRecipe } from "../config/recipe.ts";
 import { resolveTrainOptions } from "../config/resolve.ts";
+import type { TrainOptions } from "../config/schema.ts";
 import type { DataOptions } from "../data/open.ts";
 import type { RecordedImages } from "../data/recorded-images.ts";
 
@@ -23,12 +24,22 @@ export type RunData = Required<Omit<DataOptions, "recorded">>;
  * @throws ConfigError for a damaged one
  */
 export async function runData(path: string): Promise<RunData | undefined> {
+  const options = await recordedOptions(path);
+  if (options === undefined) return undefined;
+  const { dataPath, dataSet, valSplit, holdOut, seed, numTrain } = options;
+  return { dataPath, dataSet, valSplit, holdOut, seed, numTrain };
+}
+
+/** The checkpoint that taught such a run; undefined where none did. */
+export async function runTeacher(path: string): Promise<string | undefined> {
+  return (await recordedOptions(path))?.teacherPath ?? undefined;
+}
+
+async function recordedOptions(path: string): Promise<TrainOptions | undefined> {
   const file = join(runFolder(path), RUN_OPTIONS_FILE);
   const isRun = (await stat(file).catch(() => undefined))?.isFile() ?? false;
   if (!isRun) return undefined;
-  const { options } = resolveTrainOptions([await loadRecipe(file)]);
-  const { dataPath, dataSet, valSplit, holdOut, seed, numTrain } = options;
-  return { dataPath, dataSet, valSplit, holdOut, seed, numTrain };
+  return resolveTrainOptions([await loadRecipe(file)]).options;
 }
 
 /** The images that the run in that place kept a list of; undefined where there is none. @throws FormatError for a damaged list */

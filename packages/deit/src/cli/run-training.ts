@@ -2,7 +2,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { TrainingPlan } from "../training/plan.ts";
-import type { DataOptions } from "../data/open.ts";
 import type { Selection } from "../evaluation/metrics/share.ts";
 import {
   countOf,
@@ -16,6 +15,8 @@ import { duration, facts, integer, mebibytes, short } from "./views/text-format.
 import { withInterrupt } from "./interrupt.ts";
 import type { Output } from "./output.ts";
 import { RUN_EXPORT, runImages } from "./run-options.ts";
+import type { TeacherLabels } from "../distillation/label-images.ts";
+import { teacherFacts, truthOf } from "./teach.ts";
 import { trainingView } from "./views/training-view.ts";
 import type { TrainingView } from "./views/training-view.ts";
 import { shellWord } from "../printable.ts";
@@ -46,11 +47,18 @@ export async function runEstimate(plan: TrainingPlan, output: Output): Promise<v
   );
 }
 
+interface RunOptions {
+  readonly exports: boolean | undefined;
+  readonly byDefault: boolean;
+  /** Of a student without true labels: its teacher's, and a folder that has true ones. */
+  readonly taught?: { readonly labels: TeacherLabels; readonly labelled: string | undefined } | undefined;
+}
+
 /** Trains, then writes the report; exports where that is asked for, and where an older state of the run was exported. */
 export async function runTraining(
   plan: TrainingPlan,
   output: Output,
-  { exports: asked, byDefault }: { exports: boolean | undefined; byDefault: boolean },
+  { exports: asked, byDefault, taught }: RunOptions,
 ): Promise<void> {
   const exports = asked ?? (byDefault || existsSync(join(plan.run.folder, RUN_EXPORT)));
   const { train } = await import("../training/train.ts");
@@ -65,24 +73,29 @@ export async function runTraining(
   const result = await withInterrupt(work, onFirst).finally(view.stop);
   const report = await writeReport(result.run, view, output).finally(view.stop);
   const exported = exports
-    ? await writeExport(result.run, plan.data, { view, output, selection: result.selection }).finally(
-        view.stop,
-      )
+    ? await writeExport(result.run, plan, { view, output, selection: result.selection }).finally(view.stop)
     : null;
-  output.result({ ...result, report, ...(exports && { exported }) }, () =>
+  const labelled = taught?.labelled;
+  const teacher = plan.teacher?.path ?? "";
+  const truth =
+    labelled === undefined ? undefined : await truthOf(labelled, { run: result.run, teacher, output });
+  const measure = taught ? "agreement with the teacher" : "top-1";
+  const about = taught && { teacher: taught.labels, ...(truth && { truth }) };
+  output.result({ ...result, report, ...(exports && { exported }), ...about }, () =>
     [
-      `${result.imagesPerSecond > 0 ? `trained ${result.model} in ${duration(result.seconds)}` : `${result.model} is trained`}: ${figureText(result.best, result.selection)}`,
+      `${result.imagesPerSecond > 0 ? `trained ${result.model} in ${duration(result.seconds)}` : `${result.model} is trained`}: ${figureText(result.best, result.selection, measure)}`,
       facts([
         ["chosen", describeSelection(result.selection)],
         [
           "last epoch",
-          result.selection.rule === "best" ? figureText(result.last, result.selection) : undefined,
+          result.selection.rule === "best" ? figureText(result.last, result.selection, measure) : undefined,
         ],
         ["right in five", classes > 5 ? `${result.best.acc5.toFixed(2)} %` : undefined],
         ["images/s", result.imagesPerSecond > 0 ? short(result.imagesPerSecond) : undefined],
         ["run folder", result.run],
         ["report", report ?? undefined],
         ["for transformers.js", exported ?? undefined],
+        ...(taught ? teacherFacts(taught.labels, truth) : []),
       ]),
       "",
       "Next:",
@@ -94,11 +107,15 @@ export async function runTraining(
 }
 
 /** `top-1 90.91 % (10 of 11; 95 % interval 62.3 to 98.4 %) on held-out images, epoch 40` */
-function figureText({ correct, images, epoch }: EpochResult, { heldOut }: Selection): string {
+function figureText(
+  { correct, images, epoch }: EpochResult,
+  { heldOut }: Selection,
+  measure: string,
+): string {
   const share = { correct, images };
   // What a model learned from says nothing of other images: no interval either.
   const figure = heldOut > 0 ? describeShare(share) : `${percentText(share)} (${countOf(share)})`;
-  return `top-1 ${figure} on ${imagesText({ heldOut })}, epoch ${epoch + 1}`;
+  return `${measure} ${figure} on ${imagesText({ heldOut })}, epoch ${epoch + 1}`;
 }
 
 /** Path of the page on the run. That none can be made is no failure of the training, which is done and saved: null. */
@@ -120,7 +137,7 @@ async function writeReport(run: string, view: TrainingView, output: Output): Pro
 /** Path of the folder for transformers.js, made of the best model. As the report: that there is none is no failure. */
 async function writeExport(
   run: string,
-  data: DataOptions,
+  { data, teacher }: Pick<TrainingPlan, "data" | "teacher">,
   { view, output, selection }: { view: TrainingView; output: Output; selection: Selection },
 ): Promise<string | null> {
   const { exportModel } = await import("../export/export.ts");
@@ -136,6 +153,7 @@ async function writeExport(
           recorded: await runImages(run),
           ofRun: true,
           selection,
+          teacher: teacher?.path,
           overwrite: true,
           signal,
           onEvent: ({ type, message }) =>

@@ -10,9 +10,11 @@ import { createOutput } from "./output.ts";
 import { fetchCheckpoint } from "./fetch-checkpoint.ts";
 import { addShortHelp } from "./help.ts";
 import { runEstimate, runTraining } from "./run-training.ts";
+import { teachersLabels } from "./teach.ts";
+import type { DistillFlags } from "./teach.ts";
 import { addMissingFlags, addSchemaFlags, flagLayer } from "./schema-flags.ts";
 
-interface TrainingFlags {
+interface TrainingFlags extends DistillFlags {
   estimate?: true;
   printConfig?: true;
   jsonSchema?: true;
@@ -24,6 +26,8 @@ interface TrainingCommand {
   readonly help: string;
   /** From a pretrained checkpoint, also where none is named. */
   readonly finetuning: boolean;
+  /** On images without classes, by a teacher's answers. */
+  readonly distilling?: boolean;
 }
 
 /** What --help shows; --help-all shows the rest. */
@@ -36,7 +40,10 @@ const SHOWN: ReadonlySet<string> = new Set(
 );
 
 /** Adds flags and action to a command whose one argument is the source of options. */
-export function asTrainingCommand(command: Command, { help, finetuning }: TrainingCommand): void {
+export function asTrainingCommand(
+  command: Command,
+  { help, finetuning, distilling = false }: TrainingCommand,
+): void {
   addSchemaFlags(command, TRAIN_OPTION_NAMES, finetuning ? { others: FINETUNE_DEFAULTS_SHOWN } : {});
   addMissingFlags(command);
   command.optionsGroup("Output:");
@@ -62,7 +69,17 @@ export function asTrainingCommand(command: Command, { help, finetuning }: Traini
       }
       const { chooseOptions, isChosen } = await import("../training/choose-options.ts");
       const given = flagLayer(command);
-      const resolved = await chooseOptions({ source, given, finetuning, fetch: fetchCheckpoint });
+      const labels =
+        distilling && source !== undefined && !(await isRun(source))
+          ? await teachersLabels(source, flags, { command, output })
+          : undefined;
+      const resolved = await chooseOptions({
+        source: labels?.folder ?? source,
+        given,
+        finetuning: finetuning && !flags.randomWeights,
+        distilling,
+        fetch: fetchCheckpoint,
+      });
       const { options, sources, notes, chosen } = resolved;
       notes.forEach(output.warn);
       chosen.forEach(output.note);
@@ -76,8 +93,14 @@ export function asTrainingCommand(command: Command, { help, finetuning }: Traini
       const plan = planTraining(options, resolved);
       await fetchWeights(plan);
       if (flags.estimate) return runEstimate(plan, output);
-      return runTraining(plan, output, { exports: flags.export, byDefault: isChosen(resolved) });
+      const taught = labels && { labels, labelled: flags.labelled };
+      return runTraining(plan, output, { exports: flags.export, byDefault: isChosen(resolved), taught });
     });
+}
+
+async function isRun(folder: string): Promise<boolean> {
+  const { isRunFolder } = await import("../training/run/run-folder.ts");
+  return isRunFolder(folder);
 }
 
 /** What a run starts and learns from. One that goes on has its own weights, and needs its teacher only. */

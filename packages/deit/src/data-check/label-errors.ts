@@ -41,6 +41,8 @@ export interface LabelCheck {
 
 /** L2 penalty of the regression on standardised features; of 0.001 to 0.1 the one that found most planted errors. */
 const PENALTY = 3e-2;
+/** Largest element of the gradient at which a fit is good enough to tell one class from another. */
+const TOLERANCE = 3e-4;
 const FOLDS = 5;
 /** A label is suspected when another class is so many times as probable. */
 const RATIO = 3;
@@ -65,7 +67,7 @@ export async function findLabelErrors(
     const known = rows((row) => fold[row] !== f);
     const asked = rows((row) => fold[row] === f);
     if (known.labels.length > 0 && asked.labels.length > 0) {
-      const logits = logitsOf(asked, fitLogistic(known, { l2: PENALTY }));
+      const logits = logitsOf(asked, fitLogistic(known, { l2: PENALTY, tolerance: TOLERANCE }));
       for (const [i, row] of asked.rows.entries())
         verdicts.push(
           verdictOf(row, labels[row] ?? 0, logits.subarray(i * numClasses, (i + 1) * numClasses)),

@@ -18,17 +18,20 @@ export type Weights = Float64Array;
 /** Pairs of steps and gradients that the curvature is estimated from. */
 const MEMORY = 10;
 const MOST_STEPS = 300;
-/** Of the gradient's largest element. */
+/** Of the gradient's largest element, where nothing else is asked for. */
 const TOLERANCE = 1e-5;
 
-/** Fits from `start`, or from zeros. */
-export function fitLogistic(rows: Rows, { l2, start }: { l2: number; start?: Weights }): Weights {
+/** Fits from `start`, or from zeros, until no element of the gradient is above `tolerance`. */
+export function fitLogistic(
+  rows: Rows,
+  { l2, start, tolerance = TOLERANCE }: { l2: number; start?: Weights; tolerance?: number },
+): Weights {
   const size = (rows.width + 1) * rows.numClasses;
   let weights = start ? Float64Array.from(start) : new Float64Array(size);
   let { loss, gradient } = objective(rows, weights, l2);
   const pairs: { s: Float64Array; y: Float64Array; rho: number }[] = [];
   for (let iteration = 0; iteration < MOST_STEPS; iteration++) {
-    if (gradient.every((g) => Math.abs(g) < TOLERANCE)) break;
+    if (gradient.every((g) => Math.abs(g) < tolerance)) break;
     const direction = twoLoop(gradient, pairs);
     const slope = dot(direction, gradient);
     let rate = pairs.length === 0 ? 1 / Math.max(1, Math.sqrt(dot(gradient, gradient))) : 1;

@@ -23,6 +23,7 @@ import { answersOfPrepared, comparePrepared } from "./prepared.ts";
 import { quantizedModel } from "./quantized.ts";
 import { areWhole, takeSample } from "./sample.ts";
 import { staged } from "./staging.ts";
+import { taughtBy } from "./teacher-licence.ts";
 import { checkTimmFolder } from "./timm.ts";
 import type { Sample } from "./sample.ts";
 import { answersOfPipeline, loadTransformersJs, PRECISIONS } from "./transformers-js.ts";
@@ -47,6 +48,8 @@ export interface ExportOptions extends DataOptions {
   readonly ofRun?: boolean | undefined;
   /** How the weights were chosen, where the images are those that this was done with; for the model card. */
   readonly selection?: Selection | undefined;
+  /** The checkpoint that taught the model, for the model card. */
+  readonly teacher?: string | undefined;
   /** Images to check with, at most. */
   readonly images?: number;
   /** Of onnx: version of the operators, and whether images are prepared inside. */
@@ -224,6 +227,7 @@ async function writeTransformersJs(context: Context): Promise<Comparison[]> {
     comparisons,
     calibratedWith: int8.calibratedWith,
     figure,
+    taughtBy: context.options.teacher === undefined ? undefined : await taughtBy(context.options.teacher),
     name: title,
     folder: name,
   });

@@ -10,6 +10,7 @@ import {
 } from "../evaluation/metrics/share.ts";
 import { countParameters } from "../models/registry.ts";
 import { markdownText, oneLine, printable, printableJson } from "../printable.ts";
+import type { TaughtBy } from "./teacher-licence.ts";
 import { VERSION } from "../version.ts";
 import type { Comparison } from "./check.ts";
 import { classNames } from "./weights.ts";
@@ -25,6 +26,8 @@ export interface ModelCardOptions {
   readonly calibratedWith: number | undefined;
   /** Name of the image of the confusion matrix, in the same folder. */
   readonly figure: string | undefined;
+  /** Undefined for a model without a teacher. */
+  readonly taughtBy?: TaughtBy | undefined;
   /** Name under which it might be published. */
   readonly name: string;
   /** Name of its folder. */
@@ -41,7 +44,8 @@ const HUB_DATASETS: Readonly<Record<string, string>> = {
 const NAMED = 50;
 
 export function modelCard(options: ModelCardOptions): string {
-  const { loaded, dataName, selection, comparisons, calibratedWith, figure, name, folder } = options;
+  const { loaded, dataName, selection, comparisons, calibratedWith, figure, taughtBy, name, folder } =
+    options;
   const { model } = loaded;
   const classes = classNames(loaded);
   const [height, width] = model.config.inputSize;
@@ -88,8 +92,17 @@ export function modelCard(options: ModelCardOptions): string {
       ? "The int8 file finds the ranges of its activations in every run."
       : `The ranges of the int8 file's activations are those of ${calibratedWith} training images.`,
     ...(figure === undefined ? [] : ["", `![confusion matrix](${figure})`]),
+    ...(taughtBy === undefined ? [] : ["", "## Teacher", "", teacherText(taughtBy)]),
     ...(loaded.metadata.classes === undefined ? [] : ["", "## Classes", "", shortList(classes)]),
   ].join("\n")}\n`;
+}
+
+function teacherText({ name, licence }: TaughtBy): string {
+  const stated =
+    licence === undefined
+      ? "Its files state no licence: find out what it allows before you publish this model."
+      : `Its licence: ${markdownText(licence)}.`;
+  return `This model learnt from the answers of ${markdownText(name)}. ${stated}`;
 }
 
 /** The result of model.onnx as the Hub shows it beside the card. */

@@ -5,6 +5,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { distillDefaults } from "../config/distill-defaults.ts";
 import { finetuneDefaults, fittingSize } from "../config/finetune-defaults.ts";
 import { firstRunDefaults, guessRate } from "../config/first-run.ts";
 import { loadRecipe } from "../config/recipe.ts";
@@ -40,12 +41,15 @@ export interface ChooseRequest {
   readonly images?: GivenImages | undefined;
   /** From a pretrained checkpoint, also where none is named. */
   readonly finetuning?: boolean;
+  /** The labels are a teacher's, which goes on teaching. */
+  readonly distilling?: boolean;
   /** Brings a checkpoint onto this machine. */
   readonly fetch?: FetchCheckpoint;
 }
 
 const FIRST_RUN = "first run";
 const FINETUNING = "fine-tuning";
+const DISTILLING = "distilling";
 
 /** Whether model and length of the run were left to us. */
 export function isChosen({ sources }: ResolvedOptions): boolean {
@@ -61,6 +65,7 @@ export async function chooseOptions({
   given,
   images,
   finetuning = false,
+  distilling = false,
   fetch = fetchSilently,
 }: ChooseRequest): Promise<ChosenOptions> {
   const from = await sourceLayer(source);
@@ -70,13 +75,26 @@ export async function chooseOptions({
   if (!namesImages(resolved.options)) return { ...resolved, chosen: [], continues: false };
   const isOpen = from.kind !== "recipe" && resolved.sources.model === "default";
   const isFinetuning = finetuning || (isOpen && resolved.options.finetune !== null);
-  if (!isFinetuning && !isOpen) return inFreeFolder({ ...resolved, chosen: [], continues: false }, images);
+  const taught = (model: string): Layer => ({
+    source: DISTILLING,
+    spelling: "key",
+    values: distilling ? distillDefaults(createModel(model).config) : {},
+  });
+  if (!isFinetuning && !isOpen) {
+    const plain = resolveTrainOptions([taught(resolved.options.model), ...layers]);
+    return inFreeFolder({ ...plain, chosen: [], continues: false }, images);
+  }
   const suitable = await (isFinetuning
     ? finetuneChoice(resolved, { fetch, images })
     : firstRunChoice(resolved, images));
   const recorded = await recordedChoice(suitable, resolved);
   const layer = { source: isFinetuning ? FINETUNING : FIRST_RUN, spelling: "key" } as const;
-  const found = resolveTrainOptions([{ ...layer, values: recorded ?? suitable }, ...layers]);
+  const values = { ...(recorded ?? suitable) };
+  const found = resolveTrainOptions([
+    { ...layer, values },
+    taught(String(given.values["model"] ?? values["model"])),
+    ...layers,
+  ]);
   const { model, inputSize, epochs, finetune, outputDir } = found.options;
   const what =
     recorded !== undefined

@@ -13,7 +13,7 @@ import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
 import { createProgress } from "../views/progress-line.ts";
 import { addPreprocessingFlags, preprocessingOptions } from "../preprocessing-flags.ts";
-import { runData, runFolder, runImages } from "../run-options.ts";
+import { runData, runFolder, runImages, runTeacher } from "../run-options.ts";
 import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
@@ -109,14 +109,15 @@ async function runExport(checkpoint: string, flags: ExportFlags, command: Comman
 /** Where a run has its images from, parted as it was. */
 async function ownImages(
   checkpoint: string,
-): Promise<DataOptions & Pick<ExportOptions, "ofRun" | "selection">> {
+): Promise<DataOptions & Pick<ExportOptions, "ofRun" | "selection" | "teacher">> {
   const run = await runData(checkpoint);
   if (run === undefined) return {};
   // Of the last weights or the averaged ones nothing was chosen.
   const isBest = basename(checkpoint) === "best.safetensors" || runFolder(checkpoint) === checkpoint;
   const { readSelection } = await import("../../training/run/run-selection.ts");
   const selection = isBest ? await readSelection(runFolder(checkpoint)) : undefined;
-  return { ...run, recorded: await runImages(checkpoint), selection, ofRun: true };
+  const teacher = await runTeacher(checkpoint);
+  return { ...run, recorded: await runImages(checkpoint), selection, teacher, ofRun: true };
 }
 
 /** @throws ConfigError for a folder where a file is made, and the other way round */

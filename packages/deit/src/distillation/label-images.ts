@@ -1,0 +1,156 @@
+/**
+ * A teacher's decisions as labels: images without classes become a dataset that can be trained on, with the teacher's classes
+ * or some of them. Where it is unsure is written down, for a person to look at. Node only.
+ */
+import { join, relative, resolve } from "node:path";
+import { didYouMean } from "../config/names.ts";
+import { openFiles } from "../data/unlabelled-images.ts";
+import { imagesBelow } from "../data/image-files.ts";
+import { ConfigError, DataError } from "../errors.ts";
+import type { Classifier } from "../evaluation/classifier.ts";
+import { openClassifier } from "../evaluation/classifier.ts";
+import type { EvaluateHooks } from "../evaluation/logits.ts";
+import { mainLogits } from "../evaluation/metrics/metrics.ts";
+import { makeFolder, writeFileAtomic } from "../formats/atomic-file.ts";
+import { csv } from "../formats/csv.ts";
+import { matchClasses } from "../models/match-classes.ts";
+import type { TeacherRequest } from "./distillation-request.ts";
+
+export interface LabelImagesOptions {
+  /** A folder of images, with or without folders in it; their names mean nothing. */
+  readonly images: string;
+  readonly teacher: Omit<TeacherRequest, "cache">;
+  /** The teacher's classes to choose among; undefined: all. */
+  readonly classes?: readonly string[] | undefined;
+  /** Where the labels are written; made where there is none. */
+  readonly folder: string;
+  /** Threads that decode; default one a core. */
+  readonly workers?: number | null | undefined;
+}
+
+export interface TeacherLabels {
+  /** A dataset: labels.csv and classes.json. */
+  readonly folder: string;
+  /** The images that the teacher is unsure of, the least sure first. */
+  readonly doubts: string;
+  readonly teacher: string;
+  readonly images: number;
+  readonly unsure: number;
+  readonly classes: readonly string[];
+  /** Classes of which the teacher finds at least one image. */
+  readonly found: number;
+}
+
+/** An image is unsure when the second class is at least this part as probable as the first. */
+const UNSURE = 1 / 3;
+
+/**
+ * Asks the teacher once about every image, as it prepares images itself.
+ * @throws ConfigError for classes that the teacher has not; DataError for a folder without images, or too many broken ones
+ */
+export async function labelImages(
+  { images, teacher, classes: wanted, folder, workers }: LabelImagesOptions,
+  hooks: EvaluateHooks = {},
+): Promise<TeacherLabels> {
+  const { files } = await imagesBelow(images);
+  if (files.length === 0)
+    throw new DataError(images, `${images} holds no images`, {
+      code: "data/no-images",
+      hint: "Name a folder of images; they may lie in folders inside it.",
+    });
+  const { path, model, inputSize, weights, mean, std } = teacher;
+  const preprocessing = { mean, std };
+  await using classifier = await openClassifier(path, { model, inputSize, weights, preprocessing });
+  for (const note of classifier.notes) hooks.onEvent?.({ type: "warning", message: `teacher: ${note}` });
+  const { order, classes } = chosenClasses(classifier, wanted);
+  const rows: Decision[] = [];
+  const pass = classifier.answers(openFiles({ kind: "files", files }), { ...hooks, workers, order });
+  for await (const { logits, size, samples, readable } of pass) {
+    for (let row = 0; row < size; row++) {
+      const file = files[samples[row] ?? -1];
+      if (file === undefined || !readable(row)) continue;
+      rows.push(decisionOf(file, mainLogits(logits, { row, numClasses: classes.length })));
+    }
+  }
+  await makeFolder(folder, { what: "the teacher's labels" });
+  const place = (file: string): string => relative(resolve(folder), resolve(file)).replaceAll("\\", "/");
+  const labels = rows.map(({ file, first }) => [place(file), first]);
+  await writeFileAtomic(join(folder, "labels.csv"), csv([["file", "class_index"], ...labels]));
+  await writeFileAtomic(join(folder, "classes.json"), `${JSON.stringify(classes, null, 1)}\n`);
+  const doubts = join(folder, "unsure.csv");
+  const unsure = rows
+    .filter(({ probability, secondProbability }) => secondProbability >= UNSURE * probability)
+    .toSorted((a, b) => a.probability - a.secondProbability - (b.probability - b.secondProbability));
+  const head = ["file", "class", "probability", "second_class", "second_probability"];
+  const lines = unsure.map(({ file, first, second, probability, secondProbability }) => [
+    file,
+    classes[first] ?? "",
+    probability.toFixed(4),
+    classes[second] ?? "",
+    secondProbability.toFixed(4),
+  ]);
+  await writeFileAtomic(doubts, csv([head, ...lines]));
+  return {
+    folder,
+    doubts,
+    teacher: classifier.name,
+    images: rows.length,
+    unsure: unsure.length,
+    classes,
+    found: new Set(rows.map(({ first }) => first)).size,
+  };
+}
+
+/** What a teacher says of an image. */
+interface Decision {
+  readonly file: string;
+  readonly first: number;
+  readonly second: number;
+  readonly probability: number;
+  readonly secondProbability: number;
+}
+
+function decisionOf(file: string, logits: Float32Array): Decision {
+  let [first, second] = [0, -1];
+  for (let k = 1; k < logits.length; k++) {
+    const at = (index: number): number => logits[index] ?? -Infinity;
+    if (at(k) > at(first)) [first, second] = [k, first];
+    else if (at(k) > at(second)) second = k;
+  }
+  const max = logits[first] ?? 0;
+  const sum = logits.reduce((total, logit) => total + Math.exp(logit - max), 0);
+  return {
+    file,
+    first,
+    second,
+    probability: 1 / sum,
+    secondProbability: Math.exp((logits[second] ?? -Infinity) - max) / sum,
+  };
+}
+
+function chosenClasses(
+  { name, numClasses, classes, labels }: Classifier,
+  wanted: readonly string[] | undefined,
+): { order: Int32Array | undefined; classes: readonly string[] } {
+  if (wanted === undefined) return { order: undefined, classes: labels };
+  const refuse = (problem: string, hint: string): ConfigError =>
+    new ConfigError("classes", problem, { code: "model/other-classes", hint });
+  if (wanted.length < 2 || new Set(wanted).size < wanted.length)
+    throw refuse(
+      `--classes ${wanted.join(",")}: expected at least two different classes`,
+      "Name them with commas between.",
+    );
+  if (classes === undefined)
+    throw refuse(
+      `the teacher ${name} does not name its ${numClasses} classes`,
+      "Leave out --classes: the student learns all of them.",
+    );
+  const match = matchClasses({ numClasses, classes }, { numClasses: wanted.length, classes: wanted });
+  if ("order" in match && match.unlike === undefined) return { order: match.order, classes: wanted };
+  const missing = "missing" in match ? match.missing : wanted;
+  throw refuse(
+    `the teacher ${name} has no class ${missing.slice(0, 3).join(", ")}`,
+    didYouMean(missing[0] ?? "", classes) ||
+      `It has ${numClasses} classes: ${classes.slice(0, 5).join(", ")}, …`,
+  );
+}
