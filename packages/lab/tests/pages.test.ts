@@ -73,13 +73,13 @@ const at = (name: string): string => join(root, `${name}.safetensors`);
 const models = (): string[] => [at("plain"), at("distilled")];
 const few = () => ({ dataPath: photos, resamples: 20, ...CPU });
 
-/** What is asked of a page. A figure is there in both themes, and one of them is shown. */
+/** What is asked of a page. One drawing of a figure serves both themes. */
 const LOOK = `({
   wider: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   words: document.body.innerText.split(/\\s+/).length,
   background: getComputedStyle(document.body).backgroundColor,
   figures: [...document.querySelectorAll(".figure")].filter((figure) => figure.querySelector("svg")).map((figure) =>
-    [...figure.querySelectorAll(":scope > div > svg")].map((svg) => [svg.getBoundingClientRect(), svg.width.baseVal.value])
+    [...figure.querySelectorAll(":scope > svg")].map((svg) => [svg.getBoundingClientRect(), svg.width.baseVal.value])
       .filter(([{ width, height }]) => width > 0 || height > 0)
       .map(([{ width, height }, drawn]) => ({ width, height, drawn }))),
   images: [...document.images].every(({ complete, naturalWidth }) => complete && naturalWidth > 0),

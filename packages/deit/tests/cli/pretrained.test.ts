@@ -76,7 +76,7 @@ describe("deit models --pretrained", () => {
     const none = await deit(["models", "--pretrained", "regnety_002*"]);
     expect([none.code, none.err]).toEqual([
       2,
-      expect.stringMatching(/no weights are released for regnety_002\*/),
+      expect.stringMatching(/there are no pretrained weights for regnety_002\*/),
     ]);
   });
 });
@@ -113,7 +113,7 @@ describe("deit finetune alone", () => {
     const { code, out, err } = await deit(["finetune", photos]);
     expect([code, out]).toEqual([1, ""]);
     expect(err).toMatch(
-      /^error: the pretrained deit_tiny_patch16_224 is not on this machine, and could not be fetched:\n {2}- timm\/.* HF_HUB_OFFLINE forbids .*\n {2}Give weights that you have \(--finetune model\.safetensors\), train without any \(deit train\), or put the file there: .*checkpoints.deit_tiny_patch16_224-a1311bcf\.pth/,
+      /^error: the pretrained deit_tiny_patch16_224 is not on this machine, and could not be fetched:\n {2}- timm\/.* HF_HUB_OFFLINE does not allow .*\n {2}Give weights that you have \(--finetune model\.safetensors\), train without any \(deit train\), or put the file there: .*checkpoints.deit_tiny_patch16_224-a1311bcf\.pth/,
     );
   });
 });

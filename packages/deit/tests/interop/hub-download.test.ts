@@ -217,7 +217,7 @@ describe("a download", () => {
   test("that never comes whole is an error that keeps what came", async () => {
     hub.cuts.push(100, 0, 0, 0);
     expect(await message(locateCheckpoint("timm/tiny"))).toMatch(
-      /resolve\/0123.*\/model\.safetensors: .*\nCheck the network and try again: what has come is kept/,
+      /resolve\/0123.*\/model\.safetensors: .*\nCheck the network and try again: the part already downloaded is kept/,
     );
     expect((await stat(cache("models--timm--tiny", "blobs", `${sha256(tiny)}.incomplete`))).size).toBe(100);
   });
@@ -259,7 +259,7 @@ describe("who asks", () => {
   test("is told of a token that is none, which goes nowhere", async () => {
     vi.stubEnv("HF_TOKEN", "secret");
     const error = await locateCheckpoint("timm/tiny").catch((cause: unknown) => String(cause));
-    expect(error).toMatch(/what HF_TOKEN holds is no token of the Hub: they begin with hf_\nMend it/);
+    expect(error).toMatch(/what HF_TOKEN holds is no token of the Hub: they begin with hf_\nFix it/);
     expect(error).not.toContain("secret");
     expect(hub.requests).toEqual([]);
   });
@@ -358,7 +358,7 @@ describe.skipIf(!canMountSmallDisk())("a disk", () => {
       execFileSync("mount", ["-o", "remount,ro", disk.path]);
       vi.stubEnv("HF_HUB_CACHE", disk.path);
       expect(await message(locateCheckpoint("timm/tiny"))).toMatch(
-        /cannot be written.*\nMend its permissions/,
+        /cannot be written.*\nChange its permissions/,
       );
     } finally {
       disk.unmount();
