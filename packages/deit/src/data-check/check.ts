@@ -7,6 +7,8 @@ import { setImmediate } from "node:timers/promises";
 import type { Dataset } from "../data/dataset.ts";
 import type { DataOptions } from "../data/open.ts";
 import { openDatasets } from "../data/open.ts";
+import type { BrokenImage } from "../data/read-each.ts";
+import { spreadOver } from "../data/read-each.ts";
 import { takeSubset } from "../data/subset.ts";
 import { fittingSize } from "../config/finetune-defaults.ts";
 import type { Classifier, OpenClassifierOptions } from "../evaluation/classifier.ts";
@@ -19,7 +21,7 @@ import type { CheckFeatures, CopyPair } from "./copies.ts";
 import { copyProblems, findCopies } from "./copies.ts";
 import type { LabelCheck } from "./label-errors.ts";
 import { findLabelErrors } from "./label-errors.ts";
-import type { BrokenImage, Looked } from "./look.ts";
+import type { Looked } from "./look.ts";
 import { lookAt } from "./look.ts";
 import { groupsOf } from "./neighbours.ts";
 import type { CheckedImage, DataCheck, ImageProblem } from "./problems.ts";
@@ -35,9 +37,6 @@ export interface CheckDataOptions
   readonly workers?: number | null | undefined;
 }
 
-/** Images that are looked at, at most: of more, so many spread over the dataset. */
-const MOST = 20_000;
-
 /** @throws DataError, and what `openClassifier` throws; ConfigError for a checkpoint that is no vision transformer */
 export async function checkData(
   { checkpoint: given, workers, dataPath = null, dataSet, ...model }: CheckDataOptions,
@@ -50,7 +49,7 @@ export async function checkData(
   const parts = [
     { part: "train" as const, dataset: opened.train },
     ...(opened.validation ? [{ part: "val" as const, dataset: opened.validation }] : []),
-  ].map(spreadOver);
+  ].map(partToCheck);
   const total = parts.reduce((sum, { dataset }) => sum + dataset.length, 0);
   const all = parts.reduce((sum, { whole }) => sum + whole.length, 0);
   if (total < all) warn(`${total} of ${all} images are looked at, spread over the dataset`);
@@ -99,9 +98,10 @@ interface PartOf {
   readonly dataset: Dataset;
 }
 
-function spreadOver({ part, dataset }: PartOf): PartOf & { whole: Dataset } {
-  if (dataset.length <= MOST) return { part, dataset, whole: dataset };
-  const indices = Array.from({ length: MOST }, (_, i) => Math.floor((i * dataset.length) / MOST));
+/** All of a dataset, or the images of a large one that a check looks at. */
+function partToCheck({ part, dataset }: PartOf): PartOf & { whole: Dataset } {
+  const indices = spreadOver(dataset.length);
+  if (indices.length === dataset.length) return { part, dataset, whole: dataset };
   return { part, dataset: takeSubset(dataset, { rule: "indices", indices }), whole: dataset };
 }
 

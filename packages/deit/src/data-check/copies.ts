@@ -1,5 +1,6 @@
 /** Copies among images: files that are the same byte for byte, and the same photo cropped, scaled, mirrored or compressed again. Pure. */
-import type { BrokenImage, Looked } from "./look.ts";
+import type { BrokenImage } from "../data/read-each.ts";
+import type { Looked } from "./look.ts";
 import { matchOf, SAME_PHOTO } from "./near-copies.ts";
 import type { Match } from "./near-copies.ts";
 import { groupsOf, nearestPairs } from "./neighbours.ts";

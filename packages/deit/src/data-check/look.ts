@@ -1,9 +1,9 @@
 /** One look at every image of a dataset: what can be said of each by itself, and what is needed to compare it with others. */
-import { createHash } from "node:crypto";
 import { resize } from "../augmentation/resize.ts";
 import type { RgbImage } from "../augmentation/rgb-image.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { DataError, firstLine } from "../errors.ts";
+import type { BrokenImage, ReadImage } from "../data/read-each.ts";
+import { readEach } from "../data/read-each.ts";
 import { COARSE, FINE } from "./near-copies.ts";
 import type { Thumbnail } from "./near-copies.ts";
 import type { GreyImage } from "./sharpness.ts";
@@ -21,51 +21,28 @@ export interface Looked {
   readonly thumbnail: Thumbnail;
 }
 
-export interface BrokenImage {
-  readonly problem: string;
-}
-
 /** Shorter side at which sharpness is judged: about what a model sees. Smaller images are judged as they are. */
 const JUDGED = 224;
-const IN_FLIGHT = 4;
 
 /** Looks at the images of a dataset at these places, in their order. */
 export async function lookAt(
   dataset: Dataset,
   indices: readonly number[],
-  { onImage = () => {}, signal }: { onImage?: () => void; signal?: AbortSignal | undefined } = {},
+  hooks: { onImage?: () => void; signal?: AbortSignal | undefined } = {},
 ): Promise<(Looked | BrokenImage)[]> {
-  const found: (Looked | BrokenImage)[] = [];
-  const places = indices.entries();
-  const work = async (): Promise<void> => {
-    for (const [place, index] of places) {
-      signal?.throwIfAborted();
-      found[place] = await lookAtOne(dataset, index);
-      onImage();
-    }
-  };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, work));
-  return found;
+  return readEach(dataset, indices, lookAtOne, hooks);
 }
 
-async function lookAtOne(dataset: Dataset, index: number): Promise<Looked | BrokenImage> {
-  try {
-    const bytes = await dataset.encoded?.(index);
-    const image = await dataset.read(index);
-    const judged = greyOf(image, JUDGED);
-    return {
-      width: image.width,
-      height: image.height,
-      hash: bytes && createHash("sha256").update(bytes).digest("hex"),
-      blur: blurOf(judged),
-      contrast: deviation(judged.data),
-      thumbnail: { coarse: greyOf(image, COARSE), fine: greyOf(image, FINE) },
-    };
-  } catch (error) {
-    if (error instanceof DataError || (error instanceof Error && "syscall" in error))
-      return { problem: firstLine(error) };
-    throw error;
-  }
+function lookAtOne({ image, hash }: ReadImage): Looked {
+  const judged = greyOf(image, JUDGED);
+  return {
+    width: image.width,
+    height: image.height,
+    hash,
+    blur: blurOf(judged),
+    contrast: deviation(judged.data),
+    thumbnail: { coarse: greyOf(image, COARSE), fine: greyOf(image, FINE) },
+  };
 }
 
 /** Grey values with a shorter side of at most `side` pixels, for `COARSE` and `FINE` of exactly that. */

@@ -1,6 +1,7 @@
 /** What a check of a dataset finds, and what it proposes to do about it. Pure. */
 import type { RgbImage } from "../augmentation/rgb-image.ts";
-import type { BrokenImage, Looked } from "./look.ts";
+import type { BrokenImage } from "../data/read-each.ts";
+import type { Looked } from "./look.ts";
 
 /** An image that was looked at. */
 export interface CheckedImage {

@@ -1,7 +1,6 @@
 /** Looks at every image of datasets once: which cannot be read, and which are exact copies of others. */
-import { createHash } from "node:crypto";
-import { DataError, firstLine } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
+import { readEach, spreadOver } from "./read-each.ts";
 
 export interface ImageProblem {
   readonly image: string;
@@ -25,10 +24,6 @@ export interface ImageCheck {
   readonly copies: readonly Copies[];
 }
 
-/** Images that are looked at of each dataset: of a larger one, so many spread over it. */
-const MAX_CHECKED = 20_000;
-const IN_FLIGHT = 4;
-
 /** @param parts datasets by the names of their parts */
 export async function checkImages(
   parts: Readonly<Record<string, Dataset | undefined>>,
@@ -37,35 +32,26 @@ export async function checkImages(
     signal,
   }: { onProgress?: (done: number, total: number) => void; signal?: AbortSignal | undefined } = {},
 ): Promise<ImageCheck> {
-  const named = Object.entries(parts).flatMap(([part, dataset]) => (dataset ? [{ part, dataset }] : []));
-  const total = named.reduce((sum, { dataset }) => sum + Math.min(dataset.length, MAX_CHECKED), 0);
+  const named = Object.entries(parts).flatMap(([part, dataset]) =>
+    dataset ? [{ part, dataset, indices: spreadOver(dataset.length) }] : [],
+  );
+  const total = named.reduce((sum, { indices }) => sum + indices.length, 0);
   const broken: ImageProblem[] = [];
   const byHash = new Map<string, { image: string; part: string; label: number }[]>();
   let checked = 0;
-  for (const { part, dataset } of named) {
-    const indices = spread(dataset.length);
-    const look = async (): Promise<void> => {
-      for (let next = indices.next(); next.done !== true; next = indices.next()) {
-        signal?.throwIfAborted();
-        const index = next.value;
-        const image = `${part}: ${dataset.describe(index)}`;
-        try {
-          const bytes = await dataset.encoded?.(index);
-          await dataset.read(index);
-          if (bytes !== undefined) {
-            const hash = createHash("sha256").update(bytes).digest("base64");
-            const same = byHash.get(hash) ?? [];
-            same.push({ image, part, label: dataset.labels[index] ?? -1 });
-            byHash.set(hash, same);
-          }
-        } catch (error) {
-          if (!(error instanceof DataError) && !isOfFile(error)) throw error;
-          broken.push({ image, problem: firstLine(error) });
-        }
-        onProgress(++checked, total);
+  const onImage = (): void => onProgress(++checked, total);
+  for (const { part, dataset, indices } of named) {
+    const found = await readEach(dataset, indices, ({ hash }) => ({ hash }), { onImage, signal });
+    for (const [place, index] of indices.entries()) {
+      const look = found[place] ?? { hash: undefined };
+      const image = `${part}: ${dataset.describe(index)}`;
+      if ("problem" in look) broken.push({ image, problem: look.problem });
+      else if (look.hash !== undefined) {
+        const same = byHash.get(look.hash) ?? [];
+        same.push({ image, part, label: dataset.labels[index] ?? -1 });
+        byHash.set(look.hash, same);
       }
-    };
-    await Promise.all(Array.from({ length: IN_FLIGHT }, look));
+    }
   }
   return {
     checked,
@@ -99,13 +85,4 @@ export function checkLines({ broken, copies }: ImageCheck): string[] {
     );
   }
   return lines;
-}
-
-function* spread(length: number): Generator<number> {
-  const count = Math.min(length, MAX_CHECKED);
-  for (let i = 0; i < count; i++) yield Math.floor((i * length) / count);
-}
-
-function isOfFile(error: unknown): boolean {
-  return error instanceof Error && "syscall" in error;
 }

@@ -10,7 +10,7 @@ import { ConfigError, DataError } from "../errors.ts";
 import type { Classifier } from "../evaluation/classifier.ts";
 import { openClassifier } from "../evaluation/classifier.ts";
 import type { EvaluateHooks } from "../evaluation/logits.ts";
-import { mainLogits } from "../evaluation/metrics/metrics.ts";
+import { mainLogits, topPredictions } from "../evaluation/metrics/metrics.ts";
 import { makeFolder, writeFileAtomic } from "../formats/atomic-file.ts";
 import { csv } from "../formats/csv.ts";
 import { matchClasses } from "../models/match-classes.ts";
@@ -111,20 +111,13 @@ interface Decision {
 }
 
 function decisionOf(file: string, logits: Float32Array): Decision {
-  let [first, second] = [0, -1];
-  for (let k = 1; k < logits.length; k++) {
-    const at = (index: number): number => logits[index] ?? -Infinity;
-    if (at(k) > at(first)) [first, second] = [k, first];
-    else if (at(k) > at(second)) second = k;
-  }
-  const max = logits[first] ?? 0;
-  const sum = logits.reduce((total, logit) => total + Math.exp(logit - max), 0);
+  const [first, second] = topPredictions(logits, { topk: 2 });
   return {
     file,
-    first,
-    second,
-    probability: 1 / sum,
-    secondProbability: Math.exp((logits[second] ?? -Infinity) - max) / sum,
+    first: first?.index ?? 0,
+    second: second?.index ?? -1,
+    probability: first?.score ?? 1,
+    secondProbability: second?.score ?? 0,
   };
 }
 

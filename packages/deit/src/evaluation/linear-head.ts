@@ -37,9 +37,12 @@ export function fitLinearHead(
   { numClasses, l2, start }: { numClasses: number; l2: number; start?: Weights | undefined },
 ): LinearHead {
   const { width } = features;
-  const { mean, scale } = momentsOf(features);
-  const rows = standardiser(features, numClasses)(features);
-  const solution = fitLogistic(rows, { l2, ...(start && { start }) });
+  const moments = momentsOf(features);
+  const { mean, scale } = moments;
+  const solution = fitLogistic(standardiserBy(moments, numClasses)(features), {
+    l2,
+    ...(start && { start }),
+  });
   const weight = new Float32Array(numClasses * width);
   const bias = new Float32Array(numClasses);
   for (let k = 0; k < numClasses; k++) {
@@ -88,8 +91,11 @@ export function countRight(rows: Rows, weights: Weights, top: number): number {
 
 /** Standardises by the mean and deviation of these images, feature by feature. */
 export function standardiser(features: LabelledFeatures, numClasses: number): Standardise {
-  const { width } = features;
-  const { mean, scale } = momentsOf(features);
+  return standardiserBy(momentsOf(features), numClasses);
+}
+
+function standardiserBy({ mean, scale }: Moments, numClasses: number): Standardise {
+  const width = mean.length;
   return ({ data, labels }, take = () => true) => {
     const rows = [...labels.keys()].filter(take);
     const values = new Float64Array(rows.length * width);
@@ -102,7 +108,12 @@ export function standardiser(features: LabelledFeatures, numClasses: number): St
 }
 
 /** Mean, and 1 / deviation, by feature. */
-function momentsOf({ data, width, labels }: LabelledFeatures): { mean: Float64Array; scale: Float64Array } {
+interface Moments {
+  readonly mean: Float64Array;
+  readonly scale: Float64Array;
+}
+
+function momentsOf({ data, width, labels }: LabelledFeatures): Moments {
   const n = labels.length;
   const mean = new Float64Array(width);
   const deviation = new Float64Array(width);

@@ -43,16 +43,6 @@ class AblationInterruptedError extends DeitError {
   }
 }
 
-/** The log of a run that has all its epochs and a result; undefined for others. */
-export async function finishedLog(
-  folder: string,
-  epochs: number,
-): Promise<readonly EpochRecord[] | undefined> {
-  if (!(await isRunFolder(folder))) return undefined;
-  const { log } = await readRun(folder);
-  return isWhole(log, epochs) ? log : undefined;
-}
-
 function isWhole(log: readonly EpochRecord[], epochs: number): boolean {
   return log.length >= epochs && log.at(-1)?.test_acc1 !== undefined;
 }
