@@ -15,7 +15,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PACKAGE = join(ROOT, "packages/deit");
 const RUNTIME = "onnxruntime-node";
 
-interface Manifest {
+export interface Manifest {
   readonly version: string;
   readonly files: readonly string[];
   readonly dependencies: Readonly<Record<string, string>>;
@@ -39,15 +39,7 @@ export interface PackRequest {
 export async function packProgram({ out, platform }: PackRequest): Promise<string> {
   const stage = await mkdtemp(join(tmpdir(), "deit-pack-"));
   try {
-    const { scripts: _, ...manifest } = await manifestOf(PACKAGE);
-    for (const name of manifest.files) {
-      if (name === "dist") continue;
-      const source = [PACKAGE, ROOT].map((folder) => join(folder, name)).find((path) => existsSync(path));
-      if (source !== undefined) await cp(source, join(stage, name), { recursive: true });
-    }
-    const compiler = join(ROOT, "node_modules/typescript/bin/tsc");
-    const project = ["-p", join(PACKAGE, "tsconfig.build.json"), "--outDir", join(stage, "dist")];
-    execFileSync(process.execPath, [compiler, ...project], { stdio: "inherit" });
+    const manifest = await stageProgram(stage);
     const runtime = await bundleRuntime(stage, platform);
     // npm takes a bundled package to be complete: what it needs is asked for by the package around it.
     const dependencies = { ...manifest.dependencies, ...runtime.dependencies, [RUNTIME]: runtime.version };
@@ -66,6 +58,21 @@ export async function packProgram({ out, platform }: PackRequest): Promise<strin
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
+}
+
+/** Builds deit-ts into an empty folder, as it is packed, without ONNX Runtime. Returns its manifest, which is written, too. */
+export async function stageProgram(stage: string): Promise<Manifest> {
+  const { scripts: _, ...manifest } = await manifestOf(PACKAGE);
+  for (const name of manifest.files) {
+    if (name === "dist") continue;
+    const source = [PACKAGE, ROOT].map((folder) => join(folder, name)).find((path) => existsSync(path));
+    if (source !== undefined) await cp(source, join(stage, name), { recursive: true });
+  }
+  const compiler = join(ROOT, "node_modules/typescript/bin/tsc");
+  const project = ["-p", join(PACKAGE, "tsconfig.build.json"), "--outDir", join(stage, "dist")];
+  execFileSync(process.execPath, [compiler, ...project], { stdio: "inherit" });
+  await writeManifest(stage, manifest);
+  return manifest;
 }
 
 /** Copies the installed ONNX Runtime into the package, without its scripts. Returns its manifest. */

@@ -3,28 +3,22 @@
  * plain JavaScript with the example of the README. Built into a folder of its own, so that dist/ stays as it is.
  */
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
+import type { Manifest } from "../../../../scripts/pack.ts";
+import { stageProgram } from "../../../../scripts/pack.ts";
 import { VERSION } from "../../src/version.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { writePhotos } from "../training/photos.ts";
 
 const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
-const PACKAGE = join(ROOT, "packages/deit");
 const require = createRequire(import.meta.url);
 const TSC = join(dirname(require.resolve("typescript/package.json")), "bin/tsc");
 const run = promisify(execFile);
-
-interface Manifest {
-  readonly version: string;
-  readonly files: readonly string[];
-  readonly dependencies: Readonly<Record<string, string>>;
-}
 
 /** The block of README.md between its markers. */
 async function readmeExample(): Promise<string> {
@@ -41,20 +35,9 @@ let packed: readonly string[] = [];
 beforeAll(async () => {
   const folder = await temporaryFolder();
   app = join(folder, "app");
-  manifest = JSON.parse(await readFile(join(PACKAGE, "package.json"), "utf8")) as Manifest;
   const stage = join(folder, "stage");
   await mkdir(stage);
-  for (const name of ["package.json", ...manifest.files.filter((file) => file !== "dist")]) {
-    const source = [PACKAGE, ROOT].map((folder) => join(folder, name)).find((path) => existsSync(path));
-    if (source !== undefined) await cp(source, join(stage, name), { recursive: true });
-  }
-  await run(process.execPath, [
-    TSC,
-    "-p",
-    join(PACKAGE, "tsconfig.build.json"),
-    "--outDir",
-    join(stage, "dist"),
-  ]);
+  manifest = await stageProgram(stage);
   const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", folder], {
     cwd: stage,
   });
