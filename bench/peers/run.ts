@@ -30,6 +30,8 @@ const { values: options } = parseArgs({
     out: { type: "string", default: `${root}results/peers.csv` },
   },
 });
+/** Options that make a row what it is. */
+const RECORDED = ["model", "batch-size", "threads", "rounds", "seconds", "busy", "tasks", "systems"] as const;
 const settings: Settings = {
   model: options.model,
   python: options.python,
@@ -85,7 +87,8 @@ function report(task: string, busy: number, rates: Rounds): void {
     console.log(
       `${name.padEnd(16)} ${middle.padStart(8)} images/s   ours/this ${ratio.padStart(7)}   ${peakRssMiB?.toFixed(0) ?? ""} MiB   ${version}`,
     );
-    const rounds = `--rounds ${options.rounds} --seconds ${options.seconds}`;
+    const given = { ...options, busy: String(busy) };
+    const words = RECORDED.map((name) => `--${name} ${given[name]}`).join(" ");
     const row = [
       new Date().toISOString(),
       task,
@@ -102,7 +105,7 @@ function report(task: string, busy: number, rates: Rounds): void {
       cpu[0]?.model ?? "",
       cpu.length,
       load.toFixed(2),
-      `node bench/peers/run.ts ${rounds} --tasks ${options.tasks} --systems ${options.systems}`,
+      `node bench/peers/run.ts ${words}`,
       busy,
       peakRssMiB?.toFixed(0) ?? "",
     ];
