@@ -13,6 +13,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "forks",
+    // Every core: the default leaves one to the process that only reports.
+    maxWorkers: "100%",
     env: { NODE_COMPILE_CACHE },
   },
 });

@@ -284,6 +284,12 @@ const shapes: OpCase[] = [
   opCase("sum", "two axes", [floats([2, 3, 4])], ([x]) => ops.sum(x, [0, -1])),
   opCase("sum", "a scalar", [floats([])], ([x]) => ops.sum(x)),
   opCase("total", "a matrix", [floats([2, 3])], ([x]) => ops.total(x)),
+  opCase("sumOfSquares", "a vector", [floats([7])], ([x]) => ops.sumOfSquares(x), {
+    reference: ([x]) => ops.total(ops.mul(x, x)),
+  }),
+  opCase("sumOfSquares", "a matrix", [floats([2, 3])], ([x]) => ops.sumOfSquares(x), {
+    reference: ([x]) => ops.total(ops.mul(x, x)),
+  }),
   opCase("sumTo", "leading axes", [floats([2, 4, 3])], ([x]) => ops.sumTo(x, [3])),
   opCase("sumTo", "axes of one", [floats([2, 4, 3])], ([x]) => ops.sumTo(x, [2, 1, 3])),
   opCase("sumTo", "both", [floats([2, 4, 3])], ([x]) => ops.sumTo(x, [4, 1])),
