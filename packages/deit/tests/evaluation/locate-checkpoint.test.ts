@@ -52,11 +52,11 @@ describe("a Hub id", () => {
     await expect(locateCheckpoint("timm/nothing")).rejects.toThrow(
       /HF_HUB_OFFLINE does not allow to download it/,
     );
-    for (const path of ["./nothing", "timm/nothing.safetensors", "src/nothing", "a/b/c"])
+    for (const path of ["./nothing", "timm/nothing.safetensors", "packages/nothing", "a/b/c"])
       await expect(locateCheckpoint(path)).rejects.toThrow(
         /^there is no checkpoint .*\nGive a \.safetensors/,
       );
-    await expect(locateCheckpoint("hf-hub:src/nothing")).rejects.toThrow(/HF_HUB_OFFLINE/);
+    await expect(locateCheckpoint("hf-hub:packages/nothing")).rejects.toThrow(/HF_HUB_OFFLINE/);
   });
 
   test("has an owner and a name, and perhaps a revision", () => {
