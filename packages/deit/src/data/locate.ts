@@ -1,36 +1,29 @@
 /** What kind of dataset a folder is, and which parts of it are for training and which for validation. */
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { DataError } from "../errors.ts";
 import { findCifar } from "./cifar.ts";
-import { findColumn, LABEL_COLUMNS } from "./tables/columns.ts";
-import type { CsvSource } from "./tables/listed-images.ts";
 import type { DatasetSource } from "./dataset.ts";
-import { imageFinder, imageRoot } from "./tables/find-images.ts";
 import { type Entry, visibleEntries } from "./image-files.ts";
 import { isImageName, list } from "./image-names.ts";
-import { areIndices, type LabelsCsvSource } from "./tables/labels-csv.ts";
-import { isListing, LABELS_FILE, type Listing, listingHeadings, readListing } from "./tables/listing.ts";
-import { type ParquetSource, parquetParts } from "./tables/parquet.ts";
+import { type Located, PARTS, partsAre, withNotes } from "./located.ts";
 import { type Part, partOf, partsOf } from "./split-names.ts";
+import { isListing } from "./tables/listing.ts";
+import {
+  fromListing,
+  hasLabels,
+  listingIn,
+  locateTables,
+  partsOfListing,
+  partsOfParquet,
+  sourceOfListing,
+} from "./tables/locate-tables.ts";
 
-export interface Located {
-  /** Images that belong to no part: no split was made. */
-  readonly all?: DatasetSource;
-  readonly train?: DatasetSource;
-  /** What is for validation; else what is for testing. */
-  readonly validation?: DatasetSource;
-  /** Only where there are validation images, too: never used in training. */
-  readonly test?: DatasetSource;
-  /** What was assumed, and what is left out. */
-  readonly notes?: readonly string[];
-}
+export type { Located } from "./located.ts";
 
 export interface LocateOptions {
   /** Folders that may be classes or parts are classes (--data-set folder). Otherwise they are refused. */
   readonly asClasses?: boolean;
 }
-
-const PARTS = ["train", "validation", "test"] as const;
 
 /** Folders inside one another that hold nothing else, as an archive makes them. */
 const MAX_NESTING = 4;
@@ -95,33 +88,6 @@ async function isDataset(path: string, fewestFolders = 1): Promise<boolean> {
   return folders.length >= fewestFolders
     ? !entries.some(isImage)
     : entries.some(({ name }) => isListing(name) || /\.parquet$/i.test(name));
-}
-
-function withNotes(located: Located, notes: readonly string[]): Located {
-  const all = [...(located.notes ?? []), ...notes];
-  return all.length === 0 ? located : { ...located, notes: all };
-}
-
-/** Sources by part; a test part serves for validation where there is no other. */
-function partsAre(
-  sources: Partial<Record<Part, DatasetSource>>,
-  { where, name, notes = [] }: { where: string; name: (part: Part) => string; notes?: readonly string[] },
-): Located {
-  const { train, validation, test } = sources;
-  const said = [...notes];
-  if (train !== undefined && validation === undefined && test !== undefined)
-    said.push(`${where} has no validation images: ${name("test")} is used for validation`);
-  if (train !== undefined && validation !== undefined && test !== undefined)
-    said.push(`${name("test")} is left out: training never sees it`);
-  const measured = validation ?? test;
-  return withNotes(
-    {
-      ...(train && { train }),
-      ...(measured && { validation: measured }),
-      ...(validation && test && { test }),
-    },
-    said,
-  );
 }
 
 /** Folders of parts beside one another: all folders are, or some are and what stands beside them is left out. */
@@ -216,164 +182,13 @@ async function sourceIn(path: string): Promise<DatasetSource> {
   const listing = listingIn(entries);
   if (listing !== undefined) {
     const file = join(path, listing);
-    if (await hasLabels(file)) return listingSource(file, await read(file));
+    if (await hasLabels(file)) return sourceOfListing(file);
   }
   const folders = entries.filter(({ isFolder }) => isFolder);
   const [only] = folders;
   if (only && folders.length === 1 && !entries.some(isImage) && (await isDataset(join(path, only.name))))
     return sourceIn(join(path, only.name));
   return { kind: "folder", path };
-}
-
-/** The list that stands for a folder. */
-function listingIn(entries: readonly Entry[]): string | undefined {
-  const files = entries.filter(({ isFolder }) => !isFolder).map(({ name }) => name);
-  for (const usual of ["metadata.csv", "metadata.jsonl", LABELS_FILE]) {
-    const found = files.find((name) => name.toLowerCase() === usual);
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-async function fromListing(path: string, folders: number): Promise<Located | { notListed: string }> {
-  if (folders === 0) return partsOfListing(path);
-  if (!(await hasLabels(path))) return { notListed: `${path} has no column of classes and is not used` };
-  const note = `${path} says the classes; the folders beside it do not`;
-  return withNotes(await partsOfListing(path), folders > 1 ? [note] : []);
-}
-
-async function hasLabels(path: string): Promise<boolean> {
-  return basename(path) === LABELS_FILE || findColumn(await listingHeadings(path), LABEL_COLUMNS) >= 0;
-}
-
-async function read(path: string): Promise<Listing> {
-  const folder = join(path, "..");
-  const finder = imageFinder(basename(path) === LABELS_FILE ? await imageRoot(folder) : folder);
-  return readListing(path, async (file) => (await finder.find(file)) !== undefined);
-}
-
-/** Sources of which a part may be taken. */
-type RowsSource = CsvSource | LabelsCsvSource | ParquetSource;
-
-function listingSource(path: string, listing: Listing): RowsSource {
-  if (basename(path) === LABELS_FILE && areIndices(listing.rows))
-    return { kind: "labels-csv", path: join(path, "..") };
-  return { kind: "csv", path };
-}
-
-async function partsOfListing(path: string): Promise<Located> {
-  const listing = await read(path);
-  const source = listingSource(path, listing);
-  return listing.parts === undefined ? { all: source } : byPart(source, path, listing.parts);
-}
-
-async function partsOfParquet(source: ParquetSource): Promise<Located> {
-  const [first = ""] = source.files;
-  const parts = await parquetParts(source);
-  return parts === undefined ? { all: source } : byPart(source, first, parts);
-}
-
-function byPart(source: RowsSource, path: string, parts: readonly (Part | undefined)[]): Located {
-  const sources: Partial<Record<Part, DatasetSource>> = {};
-  for (const part of new Set(parts)) if (part !== undefined) sources[part] = { ...source, part };
-  const count = (part: Part): number => parts.filter((other) => other === part).length;
-  const counts = PARTS.filter((part) => count(part) > 0).map((part) => `${part} ${count(part)}`);
-  const ofTest = sources.validation ? " (left out: training never sees it)" : " (used for validation)";
-  const { notes: _, ...located } = partsAre(sources, { where: path, name: (part) => part });
-  return withNotes(located, [
-    `${basename(path)} names parts: ${counts.join(", ")}${sources.train && sources.test ? ofTest : ""}`,
-  ]);
-}
-
-/** Parquet files by the part that their names begin with, or train.csv with its validation file. */
-async function locateTables(path: string, entries: readonly Entry[]): Promise<Located | undefined> {
-  const files = entries.filter(({ isFolder }) => !isFolder).map(({ name }) => name);
-  const parquet = files.filter((name) => /\.parquet$/i.test(name));
-  if (parquet.length === 0) {
-    const nested = entries.some(({ name, isFolder }) => name === "data" && isFolder);
-    const inside = nested ? await visibleEntries(join(path, "data")) : [];
-    if (inside.some(({ name }) => /\.parquet$/i.test(name))) return locateTables(join(path, "data"), inside);
-    return locateLists(path, files);
-  }
-  checkShards(path, parquet);
-  const at = (names: readonly string[]): ParquetSource => ({
-    kind: "parquet",
-    files: names.map((name) => join(path, name)),
-  });
-  // train-00000-of-00002.parquet, 0000.parquet, birds_test.parquet
-  const stemOf = (name: string): string =>
-    name.replace(/(?:[-_.]\d+(?:-of-\d+)?)?(?:[-.][0-9a-f]{16})?\.parquet$/i, "");
-  const named = partsOf([...new Set(parquet.map(stemOf))]);
-  const stem = (name: string): Part | undefined =>
-    named.get(stemOf(name)) ?? partOf(name.split(/[-.]/, 1)[0] ?? "");
-  if (parquet.every((name) => stem(name) === undefined)) return partsOfParquet(at(parquet));
-  const sources: Partial<Record<Part, DatasetSource>> = {};
-  for (const part of PARTS) {
-    const names = parquet.filter((name) => stem(name) === part);
-    if (names.length > 0) sources[part] = at(names);
-  }
-  const left = parquet.filter((name) => stem(name) === undefined);
-  return partsAre(sources, {
-    where: path,
-    name: (part) => `${part}-*.parquet`,
-    notes: left.length === 0 ? [] : [`${path}: ${list(left)} left out`],
-  });
-}
-
-/** Files that count themselves are all there. @throws DataError naming one that is not */
-function checkShards(path: string, names: readonly string[]): void {
-  const counted = new Map<string, [start: string, count: string]>();
-  for (const name of names) {
-    const [shard, start = "", count = ""] = /^(.*?)\d{5}-of-(\d{5})/.exec(name) ?? [];
-    if (shard !== undefined) counted.set(shard, [start, count]);
-  }
-  for (const [there, [start, count]] of counted) {
-    for (let i = 0; i < Number(count); i++) {
-      const shard = `${start}${String(i).padStart(5, "0")}-of-${count}`;
-      if (counted.has(shard)) continue;
-      throw new DataError(path, `${path} has ${there}, but no ${shard}`, {
-        code: "data/missing-file",
-        hint: "A download or a pack was cut off: do it again, or get that file.",
-      });
-    }
-  }
-}
-
-/** train.csv with val.csv or test.csv, as they may be called; a test file without classes is left out. */
-async function locateLists(path: string, files: readonly string[]): Promise<Located | undefined> {
-  const lists = files.filter((name) => isListing(name));
-  const stem = (name: string): string => name.replace(/\.[a-z]+$/i, "");
-  const parts = partsOf(lists.map(stem));
-  const named = lists.map((name) => ({ name, part: parts.get(stem(name)) }));
-  const train = named.find(({ part }) => part === "train");
-  if (train === undefined) return undefined;
-  const notes: string[] = [];
-  const sources: Partial<Record<Part, DatasetSource>> = {};
-  const names = new Map<Part, string>();
-  for (const part of PARTS) {
-    const [found, ...others] = named.filter((file) => file.part === part);
-    if (found === undefined) continue;
-    if (others.length > 0)
-      notes.push(`${path}: ${list(others.map(({ name }) => name))} left out, beside ${found.name}`);
-    const file = join(path, found.name);
-    const headings = part === "train" ? [] : await listingHeadings(file);
-    if (
-      headings.length > 0 &&
-      headings.every((name) => findColumn([name], LABEL_COLUMNS) < 0) &&
-      part === "test"
-    ) {
-      const trains = await listingHeadings(join(path, train.name));
-      if (headings.length < trains.length) {
-        notes.push(`${file} has no column of classes, and is left out`);
-        continue;
-      }
-    }
-    sources[part] = { kind: "csv", path: file };
-    names.set(part, found.name);
-  }
-  if (Object.keys(sources).length === 1)
-    return withNotes(await partsOfListing(join(path, train.name)), notes);
-  return partsAre(sources, { where: path, name: (part) => join(path, names.get(part) ?? part), notes });
 }
 
 /** Classes that are looked into: those of a large dataset are alike. */

@@ -5,8 +5,8 @@
  */
 import type { FileHandle } from "node:fs/promises";
 import { FormatError } from "../errors.ts";
-import type { Pickled } from "./pickle.ts";
-import { PickledTensor, readPickle } from "./pickle.ts";
+import { readPickle } from "./pickle.ts";
+import { type Pickled, PickledTensor } from "./pickled-values.ts";
 import type { Tensor, TensorDType } from "./safetensors.ts";
 import { toFloat32 } from "./safetensors.ts";
 import { DTYPE_BYTES, MAX_NAME_BYTES, MAX_TENSORS } from "./safetensors-header.ts";
