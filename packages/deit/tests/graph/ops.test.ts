@@ -14,8 +14,8 @@ import { sizeOf } from "../../src/graph/shape.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { devices, sharedRuntime } from "../helpers/devices.ts";
 import { seededTensor } from "../helpers/seeded.ts";
-import type { OpCase } from "./cases.ts";
-import { cases, titleOf } from "./cases.ts";
+import { type OpCase, titleOf } from "./cases/op-case.ts";
+import { cases } from "./cases.ts";
 import { expectClose, feedsFor } from "./compare.ts";
 
 /**

@@ -12,7 +12,8 @@ import { compile } from "../../src/graph/program.ts";
 import { sizeOf } from "../../src/graph/shape.ts";
 import { sharedRuntime } from "../helpers/devices.ts";
 import { seededTensor } from "../helpers/seeded.ts";
-import { cases, titleOf } from "./cases.ts";
+import { titleOf } from "./cases/op-case.ts";
+import { cases } from "./cases.ts";
 import { expectClose, feedsFor } from "./compare.ts";
 
 const x = input("x", "float32", [4, 3]);
