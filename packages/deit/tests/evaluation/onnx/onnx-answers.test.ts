@@ -1,90 +1,27 @@
-/** What foreign models return: logits, probabilities of every form, one number, and what is no answer at all. */
+/** What ONNX files of any maker answer, whatever their last steps. */
 import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { openTeacher } from "../../../src/distillation/teacher.ts";
 import { openClassifier } from "../../../src/evaluation/classifier.ts";
 import { predict } from "../../../src/evaluation/predict.ts";
-import { writeCheckpoint } from "../../../src/formats/safetensors-file.ts";
-import { createModel } from "../../../src/models/registry.ts";
-import { initialVectors, modelLayout, unpackTensors } from "../../../src/nn/parameters.ts";
-import { createRandom } from "../../../src/random.ts";
-import { temporaryFolder } from "../../data/temporary.ts";
-import { sharedRuntime } from "../../helpers/devices.ts";
-import type { GraphFile, Step } from "../../helpers/onnx-graph.ts";
-import { floats, graphFile, integers } from "../../helpers/onnx-graph.ts";
+import type { Step } from "../../helpers/onnx-graph.ts";
+import { floats, integers } from "../../helpers/onnx-graph.ts";
 
-const MATRIX = [
-  [3, -1, 0.5],
-  [-2, 2, 1],
-  [0.5, 0.5, -3],
-];
-const COLUMN = [[4], [-4], [1]];
-
-let root = "";
-let count = 0;
-beforeAll(async () => {
-  root = await temporaryFolder();
-});
-
-async function write(file: GraphFile, classes?: readonly string[]): Promise<string> {
-  const path = join(root, `${count++}.onnx`);
-  const metadata = classes && { classes: JSON.stringify(classes) };
-  await writeFile(path, graphFile({ ...file, ...(metadata && { metadata }) }));
-  return path;
-}
-
-const IMAGES = 5;
-const random = createRandom(1);
-const pixels = Uint8Array.from({ length: IMAGES * 3 }, () => random.integer(256)).reduce<number[]>(
-  (all, value) => [...all, ...Array.from({ length: 64 }, () => value)],
-  [],
-);
-const mean: readonly [number, number, number] = [0, 0, 0];
-const std: readonly [number, number, number] = [1, 1, 1];
-
-/** The scores [n, K] of the matrix, in float64. */
-function scores(matrix: readonly (readonly number[])[]): number[][] {
-  return Array.from({ length: IMAGES }, (_, row) => {
-    const means = [0, 1, 2].map((channel) => (pixels[(row * 3 + channel) * 64] ?? 0) / 255);
-    return (matrix[0] ?? []).map((_, k) => means.reduce((sum, x, i) => sum + x * (matrix[i]?.[k] ?? 0), 0));
-  });
-}
-
-function softmax(row: readonly number[]): number[] {
-  const exp = row.map(Math.exp);
-  const total = exp.reduce((sum, value) => sum + value, 0);
-  return exp.map((value) => value / total);
-}
-
-/** What the opened file's logits are as probabilities, and its notes. */
-async function answered(
-  file: string,
-): Promise<{ shares: number[][]; notes: readonly string[]; labels: readonly string[] }> {
-  await using classifier = await openClassifier(file, {
-    device: "cpu",
-    preprocessing: { mean, std, cropRatio: 1 },
-  });
-  const { class: logits } = await classifier.logits(Uint8Array.from(pixels));
-  const { numClasses, notes, labels } = classifier;
-  const shares = Array.from({ length: IMAGES }, (_, i) =>
-    softmax([...logits.subarray(i * numClasses, (i + 1) * numClasses)]),
-  );
-  return { shares, notes, labels };
-}
-
-function expectClose(found: readonly number[][], expected: readonly number[][], off = 1e-5): void {
-  expect(found.length).toBe(expected.length);
-  for (const [i, row] of expected.entries())
-    for (const [k, value] of row.entries())
-      expect(Math.abs((found[i]?.[k] ?? NaN) - value)).toBeLessThan(off);
-}
-
-const last = (...steps: Step[]): Step[] => [["Softmax", ["scores"], "p", { axis: 1 }], ...steps];
-const FLOAT16 = 10;
-const DOUBLE = 11;
+import {
+  MATRIX,
+  COLUMN,
+  write,
+  mean,
+  std,
+  scores,
+  softmax,
+  answered,
+  expectClose,
+  last,
+  FLOAT16,
+  DOUBLE,
+} from "./linear-classifiers.ts";
 
 describe("a row for each image", () => {
   test.each<[string, Step[], number?]>([
@@ -268,127 +205,6 @@ describe("one number for each image", () => {
       message: expect.stringMatching(/returns one number for each image, which names no class/),
     });
   });
-});
-
-describe("no answers", () => {
-  test.each<[string, GraphFile, string]>([
-    [
-      "infinite",
-      {
-        matrix: [
-          [1e38, 0],
-          [1e38, 0],
-          [1e38, 0],
-        ],
-        tail: [["Mul", ["scores", "scores"], "answers"]],
-      },
-      "onnx/not-finite",
-    ],
-    [
-      "no number",
-      {
-        matrix: MATRIX,
-        tail: [
-          ["Sub", ["scores", "scores"], "z"],
-          ["Div", ["z", "z"], "answers"],
-        ],
-      },
-      "onnx/not-finite",
-    ],
-    [
-      "minus infinity",
-      {
-        matrix: MATRIX,
-        tail: [
-          ["Sub", ["scores", "scores"], "z"],
-          ["Log", ["z"], "answers"],
-        ],
-      },
-      "onnx/not-finite",
-    ],
-    ["more classes than said", { matrix: MATRIX, columns: 2 }, "onnx/wrong-output"],
-    ["fewer classes than said", { matrix: MATRIX, columns: 10 }, "onnx/wrong-output"],
-    [
-      "one row for all images",
-      { matrix: MATRIX, tail: [["ReduceMean", ["scores"], "answers", { axes: [0], keepdims: 1 }]] },
-      "onnx/wrong-output",
-    ],
-    [
-      "one row for all images, whose length the file leaves open",
-      {
-        matrix: MATRIX.map((row) => [...row, ...row, ...row, ...row]),
-        columns: "k",
-        tail: [["ReduceMean", ["scores"], "answers", { axes: [0], keepdims: 1 }]],
-      },
-      "onnx/wrong-output",
-    ],
-    [
-      "[classes, batch]",
-      { matrix: MATRIX, tail: [["Transpose", ["scores"], "answers", { perm: [1, 0] }]] },
-      "onnx/wrong-output",
-    ],
-    [
-      "relative to the other images of a batch",
-      {
-        matrix: MATRIX,
-        tail: [
-          ["ReduceMean", ["scores"], "mean", { axes: [0], keepdims: 1 }],
-          ["Sub", ["scores", "mean"], "answers"],
-        ],
-      },
-      "onnx/wrong-output",
-    ],
-  ])("%s, on every path", async (_, model, code) => {
-    const file = await write(model);
-    const options = { device: "cpu", preprocessing: { mean, std, cropRatio: 1 } } as const;
-    const asked = async (): Promise<unknown> => {
-      await using classifier = await openClassifier(file, options);
-      return await classifier.logits(Uint8Array.from(pixels));
-    };
-    await expect(asked()).rejects.toMatchObject({ code });
-    const taught = async (): Promise<unknown> => {
-      const request = { path: file, model: undefined, weights: undefined, inputSize: undefined, mean, std };
-      const student = { numClasses: 3, classes: undefined };
-      const { source } = await openTeacher(request, { student: student, warn: () => {} });
-      if (!("load" in source)) throw new Error("a teacher of neither kind");
-      const answer = await source.load(await sharedRuntime("cpu"), { batchSize: 5 });
-      return answer(Float32Array.from(pixels, (value) => value / 255));
-    };
-    if (model.columns === undefined && (model.matrix[0]?.length ?? 0) === 3)
-      await expect(taught()).rejects.toMatchObject({ code });
-  });
-});
-
-test("the largest scores alone are refused", async () => {
-  const constants = [integers("two", [2])];
-  const tail: Step[] = [["TopK", ["scores", "two"], "answers"]];
-  const file = await write({ matrix: MATRIX, tail, constants, columns: 2 });
-  await expect(openClassifier(file)).rejects.toMatchObject({
-    code: "onnx/no-classifier",
-    message: expect.stringMatching(/returns the largest scores alone \(TopK\)/),
-  });
-});
-
-test("a model of ours whose arithmetic overflows", async () => {
-  const model = createModel("deit_w64d4_patch4_32", { numClasses: 3 });
-  const vectors = initialVectors(modelLayout(model), createRandom(0));
-  const tensors = unpackTensors(modelLayout(model), vectors);
-  for (const name of ["norm.weight", "head.weight"])
-    for (const i of tensors.get(name)?.data.keys() ?? []) tensors.get(name)?.data.fill(1e30, i, i + 1);
-  const path = join(root, "overflows.safetensors");
-  await writeCheckpoint(path, { tensors, metadata: { model: model.name, classes: '["a","b","c"]' } });
-  const code = "checkpoint/not-finite-answers";
-  const asked = async (): Promise<unknown> => {
-    await using classifier = await openClassifier(path, { device: "cpu" });
-    return await classifier.logits(new Uint8Array(3 * 32 * 32).map((_, i) => i % 251));
-  };
-  await expect(asked()).rejects.toMatchObject({ code });
-  const classified = async (): Promise<unknown> => {
-    await using classifier = await openClassifier(path, { device: "cpu" });
-    const data = new Uint8Array(3 * 40 * 40).map((_, i) => i % 251);
-    return await classifier.classify({ data, width: 40, height: 40 });
-  };
-  await expect(classified()).rejects.toMatchObject({ code });
 });
 
 test("a teacher without a mean is told by the teacher's flags", async () => {

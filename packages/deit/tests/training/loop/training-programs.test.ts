@@ -1,27 +1,12 @@
-/**
- * The programs of training: ten steps of a small distilled DeiT against PyTorch and timm, recorded by
- * tests/golden/training/record.py; and the forms of a step against each other.
- */
-import { readFileSync } from "node:fs";
+/** Forms of a step of training against each other. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { evaluationProgram } from "../../../src/evaluation/evaluation-program.ts";
 import type { ProgramOptions } from "../../../src/evaluation/evaluation-program.ts";
-import { input } from "../../../src/graph/graph.ts";
-import { add, mul } from "../../../src/graph/ops.ts";
 import type { Program } from "../../../src/graph/program.ts";
-import { jointLogits } from "../../../src/models/heads.ts";
-import type { Model } from "../../../src/models/registry.ts";
-import { createDeit, createModel, modelOf } from "../../../src/models/registry.ts";
+import { createDeit, modelOf } from "../../../src/models/registry.ts";
 import { DROP_PATH_INPUT } from "../../../src/nn/context.ts";
 import type { Layout } from "../../../src/nn/parameters.ts";
-import {
-  createLayout,
-  decayGroups,
-  initialVectors,
-  packTensors,
-  unpackTensors,
-  zeroVectors,
-} from "../../../src/nn/parameters.ts";
+import { initialVectors, packTensors, unpackTensors, zeroVectors } from "../../../src/nn/parameters.ts";
 import { adamW } from "../../../src/optim/adamw.ts";
 import { createRandom } from "../../../src/random.ts";
 import type { Executable, Runtime, TensorData } from "../../../src/runtime/runtime.ts";
@@ -32,174 +17,14 @@ import {
   stepProgram,
   trainingState,
 } from "../../../src/training/loop/training-programs.ts";
-import type { Task } from "../../../src/training/task.ts";
 import { softTargetCrossEntropy } from "../../../src/nn/losses.ts";
 import { classification } from "../../../src/training/task.ts";
 import { smoothTargets } from "../../../src/training/loop/step-feeds.ts";
 import { expectClose } from "../../graph/compare.ts";
 import { danglingNames, graphOf, repeatedNodes } from "../../graph/parse.ts";
 import { sharedRuntime } from "../../helpers/devices.ts";
-import type { PackedTensor } from "../../helpers/seeded.ts";
-import { seededImages, seededLabels, seededParameter, seededTensor, unpack } from "../../helpers/seeded.ts";
 
-interface Run {
-  readonly losses: readonly { loss: number; class: number; distillation: number }[];
-  readonly gradientNorms: readonly number[];
-  readonly evalLogits: PackedTensor;
-  readonly tensors: Readonly<
-    Record<string, { norm: number; moved: number; at: readonly number[]; values: readonly number[] }>
-  >;
-}
-
-const file = new URL("../../golden/training/ten-steps.json", import.meta.url);
-const golden: Run & {
-  batchSize: number;
-  classes: number;
-  lr: number;
-  weightDecay: number;
-  smoothing: number;
-  float64: Run;
-} = JSON.parse(readFileSync(file, "utf8"));
-
-const NORMALISATION = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
-
-function layoutOf(model: Model, maxLength?: number): Layout {
-  return createLayout(model.parameters, {
-    groupOf: decayGroups(model.noWeightDecay),
-    ...(maxLength !== undefined && { maxLength }),
-  });
-}
-
-/** ½ CE(class head, smoothed) + ½ CE(distillation head, labels): what was recorded. */
-const bothHeads: Task = ({ heads, targets }) => {
-  const byClass = softTargetCrossEntropy(heads.class, targets);
-  const distillation = softTargetCrossEntropy(
-    heads.distillation ?? heads.class,
-    input("labels", "float32", targets.shape),
-  );
-  return { loss: mul(add(byClass, distillation), 0.5), class: byClass, distillation };
-};
-
-/** The model, on an input of images that are normalised already. */
-function onNormalised(model: Model, batchSize: number): Model {
-  const images = input("normalised", "float32", [batchSize, 3, ...model.config.inputSize]);
-  return { ...model, forward: (_, scope, context) => model.forward(images, scope, context) };
-}
-
-async function setVectors(
-  runtime: Runtime,
-  kind: string,
-  vectors: Readonly<Record<string, Float32Array>>,
-): Promise<void> {
-  for (const [name, data] of Object.entries(vectors)) await runtime.setState(`${kind}.${name}`, data);
-}
-
-async function getVectors(
-  runtime: Runtime,
-  kind: string,
-  { vectors }: Layout,
-): Promise<Record<string, Float32Array>> {
-  const result: Record<string, Float32Array> = {};
-  for (const { name } of vectors) result[name] = await runtime.getState(`${kind}.${name}`);
-  return result;
-}
-
-/** `hyper.<vector>` of a step, counted from 1. */
-function hyperOf(
-  layout: Layout,
-  { optimizer }: TrainingOptions,
-  step: number,
-  lr: number,
-): Record<string, Float32Array> {
-  return Object.fromEntries(
-    layout.vectors.map(({ name, group }) => [
-      `hyper.${name}`,
-      Float32Array.from(optimizer.hyper(step, lr, group)),
-    ]),
-  );
-}
-
-describe("ten steps on the CPU", () => {
-  const { batchSize, classes, lr, weightDecay, smoothing } = golden;
-  const model = onNormalised(createModel("deit_w64d4_distilled_patch4_32"), batchSize);
-  const layout = layoutOf(model);
-  const training: TrainingOptions = { task: bothHeads, optimizer: adamW({ weightDecay }) };
-  let runtime: Runtime;
-
-  beforeAll(async () => {
-    runtime = await sharedRuntime("cpu");
-  });
-
-  test("equal PyTorch's: losses, gradient norms, weights, and the logits after them", async () => {
-    const options: ProgramOptions = {
-      model,
-      layout,
-      batchSize,
-      target: runtime.target,
-      normalisation: NORMALISATION,
-    };
-    const start = new Map(
-      model.parameters.map(({ name, shape }) => [name, { shape, data: seededParameter(name, shape, 64) }]),
-    );
-    await setVectors(runtime, "W", packTensors(layout, start));
-    for (const slot of training.optimizer.slots) await setVectors(runtime, slot, zeroVectors(layout));
-    const step = await runtime.load(stepProgram(options, training));
-    const images = (s: number): Float32Array =>
-      seededTensor(`images.${s}`, batchSize * 3 * 32 * 32, seededImages);
-
-    for (const [s, expected] of golden.losses.entries()) {
-      const labels = seededLabels(batchSize, classes, 11 * s);
-      const results = await step.run({
-        normalised: images(s),
-        targets: smoothTargets(labels, classes, smoothing),
-        labels: smoothTargets(labels, classes, 0),
-        ...hyperOf(layout, training, s + 1, lr),
-      });
-      // PyTorch's own float32 and float64 runs differ by up to 1e-6.
-      for (const [name, value] of Object.entries(expected)) {
-        expectClose(results[name], [value], { tolerance: 3e-6, name: `${name} of step ${s}` });
-      }
-      expectClose(results["gradNorm"], [golden.gradientNorms[s] ?? Number.NaN], {
-        tolerance: 1e-5,
-        name: `gradNorm of step ${s}`,
-      });
-    }
-    await step.release();
-
-    const trained = unpackTensors(layout, await getVectors(runtime, "W", layout));
-    expect([...trained.keys()].toSorted()).toEqual(Object.keys(golden.tensors).toSorted());
-    for (const [name, { norm, moved, at, values }] of Object.entries(golden.float64.tensors)) {
-      const data = trained.get(name)?.data ?? new Float32Array();
-      expectClose([Math.hypot(...data)], [norm], { tolerance: 1e-5, name: `norm of ${name}` });
-      // The keys' bias has no gradient: PyTorch moves it by the sign of rounding errors, we leave it.
-      const isKeyBias = (index: number): boolean => name.endsWith("qkv.bias") && index >= 64 && index < 128;
-      if (!name.endsWith("qkv.bias")) {
-        const change = data.map((x, i) => x - (start.get(name)?.data[i] ?? Number.NaN));
-        expectClose([Math.hypot(...change)], [moved], {
-          tolerance: 2e-3,
-          name: `distance that ${name} moved`,
-        });
-      }
-      for (const [i, index] of at.entries()) {
-        if (isKeyBias(index)) continue;
-        // AdamW turns tiny gradients into whole steps of 1e-3, so a rounding error may move an element by a part of one.
-        expect(
-          Math.abs((data[index] ?? Number.NaN) - (values[i] ?? Number.NaN)),
-          `${name}[${index}]`,
-        ).toBeLessThan(1e-4);
-      }
-    }
-
-    const evaluation = evaluationProgram({
-      ...options,
-      model: { ...model, forward: (...it) => ({ class: jointLogits(model.forward(...it)) }) },
-    });
-    const executable = await runtime.load(evaluation);
-    const { class: logits } = await executable.run({ normalised: images(0) });
-    await executable.release();
-    expectClose(logits, unpack(golden.float64.evalLogits), { tolerance: 2e-4, name: "logits" });
-  });
-});
+import { getVectors, hyperOf, layoutOf, NORMALISATION, onNormalised, setVectors } from "./step-state.ts";
 
 describe("forms of a step", () => {
   const BATCH = 4;
