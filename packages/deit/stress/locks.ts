@@ -7,7 +7,15 @@ import type { PartResult } from "./report.ts";
 
 const LONGEST_WAIT = 5000;
 
-export async function stressLocks({ seconds, seed }: { seconds: number; seed: number }): Promise<PartResult> {
+export async function stressLocks({
+  seconds,
+  seed,
+  onFault = () => {},
+}: {
+  seconds: number;
+  seed: number;
+  onFault?: (text: string) => void;
+}): Promise<PartResult> {
   const folder = await mkdtemp(join(tmpdir(), "deit-locks-"));
   try {
     const path = join(folder, "lock");
@@ -17,6 +25,7 @@ export async function stressLocks({ seconds, seed }: { seconds: number; seed: nu
       ...(longestWait > LONGEST_WAIT ? [`one waited ${longestWait} ms`] : []),
       ...left.map((name) => `${name} is left over`),
     ];
+    faults.forEach((fault) => onFault(fault));
     return { count: entered, faults, worstSeconds: longestWait / 1000, worstBytes: undefined };
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -71,7 +71,7 @@ const PARTS: Readonly<Record<string, () => Promise<void>>> = {
     }
   },
   async locks() {
-    await keep("locks", await stressLocks({ seconds: countOr(600), seed }));
+    await keep("locks", await stressLocks({ seconds: countOr(600), seed, onFault }));
   },
   async soak() {
     const [minutes, images] = [Number(values.minutes), countOr(200_000)];

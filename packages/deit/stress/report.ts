@@ -29,6 +29,9 @@ const COLUMNS = [
 ] as const;
 const TABLE = fileURLToPath(new URL("../../../results/reliability.csv", import.meta.url));
 
+/** When the run began: a checkout may have moved on when it ends. */
+const VERSION = commit();
+
 interface Part {
   readonly part: string;
   readonly seed: number;
@@ -44,9 +47,8 @@ export async function record(
 ): Promise<void> {
   const text = await readFile(table, "utf8").catch(() => csv([COLUMNS]));
   const rows: Record<string, string>[] = parse(text, { columns: true });
-  const version = commit();
   const before = more
-    ? rows.findLast((row) => row["part"] === part && row["version"] === version)
+    ? rows.findLast((row) => row["part"] === part && row["version"] === VERSION)
     : undefined;
   const row = before ?? { seed: String(seed), count: "0", faults: "0", worst_seconds: "0", worst_mb: "" };
   if (before === undefined) rows.push(row);
@@ -54,7 +56,7 @@ export async function record(
     worstBytes === undefined ? undefined : Math.max(Number(row["worst_mb"]), Math.round(worstBytes / 1e6));
   Object.assign(row, {
     date: new Date().toISOString().slice(0, 10),
-    version,
+    version: VERSION,
     part,
     count: String(Number(row["count"]) + count),
     faults: String(Number(row["faults"]) + faults.length),
@@ -67,7 +69,7 @@ export async function record(
   await writeFile(table, csv([COLUMNS, ...cells]));
 }
 
-/** Of the sources; with + when they were changed since. */
+/** Of the sources that run; with + when they were changed since. */
 function commit(): string {
   try {
     const git = (...args: string[]): string => execFileSync("git", args, { encoding: "utf8" }).trim();

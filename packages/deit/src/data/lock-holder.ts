@@ -46,8 +46,16 @@ export async function isAlive(holder: Holder): Promise<boolean> {
 /** Start of a process from /proc (clock ticks since boot); "dead" for one that ended but was not yet collected. */
 async function startTimeOf(pid: number): Promise<string | null> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
-  if (stat === null) return null;
-  // The name in parentheses may hold anything; the fields after it are state (3rd), …, start time (22nd).
+  return stat === null ? null : startTimeIn(stat);
+}
+
+/**
+ * From the text of /proc/PID/stat. The first thread of a killed process is a zombie at once; others may be within a call
+ * that still writes or removes a file, and until they have ended, too, the process is not dead.
+ */
+export function startTimeIn(stat: string): string | null {
+  // The name in parentheses may hold anything; the fields after it are state (3rd), …, threads (20th), …, start time (22nd).
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" || fields[0] === "X" ? "dead" : (fields[19] ?? null);
+  const hasEnded = /^[ZX]$/.test(fields[0] ?? "") && Number(fields[17]) <= 1;
+  return hasEnded ? "dead" : (fields[19] ?? null);
 }

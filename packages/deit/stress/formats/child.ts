@@ -1,4 +1,7 @@
-/** Reads damaged files, one seed after another, and tells its parent of each: the parent ends what hangs. */
+/**
+ * Reads damaged files, one seed after another, and tells its parent of each: the parent ends what hangs, and starts another
+ * process when this one has kept so much of what it has freed that a file's own memory could not be told.
+ */
 import type { Outcome } from "./try.ts";
 import { specimens, tryMutant } from "./try.ts";
 
@@ -16,6 +19,8 @@ export type Message =
   | { readonly outcome: Outcome }
   | { readonly unhandled: string };
 
+/** Freed memory that the process has not given back counts as the next file's: less than one may take, in bytes. */
+const MOST_KEPT = 600e6;
 const { root, from, to, kind = "" } = JSON.parse(process.argv[2] ?? "") as Range;
 const say = (message: Message): void => void process.send?.(message);
 process.on("unhandledRejection", (error) =>
@@ -23,8 +28,11 @@ process.on("unhandledRejection", (error) =>
 );
 process.on("warning", ({ name, message }) => say({ unhandled: `${name}: ${message}` })); // Node prints them
 const all = (await specimens(root)).filter((specimen) => specimen.kind.includes(kind));
+const base = process.memoryUsage.rss();
 for (let seed = from; seed < to; seed++) {
   say({ at: seed });
-  say({ outcome: await tryMutant(root, seed, all) });
+  const { bytes, ...outcome } = await tryMutant(root, seed, all);
+  say({ outcome: { ...outcome, bytes: Math.max(0, bytes - base) } });
+  if (process.memoryUsage.rss() > base + MOST_KEPT) break;
 }
 process.disconnect();

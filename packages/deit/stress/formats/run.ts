@@ -1,6 +1,7 @@
 /**
  * Damaged files of every format that is read, each made from its own seed. A fault is an error without a code (which would be
- * printed as a stack trace), a rejection that nobody handles, a process that ends, more than 10 s or more than 1 GB.
+ * printed as a stack trace), a rejection that nobody handles, a process that ends, more than 10 s or more than 1 GB above
+ * what the process held when it began.
  */
 import { fork } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -87,7 +88,7 @@ export async function stressFormats({
     );
     clearTimeout(timer);
     await rm(root, { recursive: true, force: true });
-    if (ended === 0) break;
+    if (ended === 0) continue;
     fault(
       `seed ${next}: ${isStuck ? `says nothing for ${SILENCE_MS / 1000} s` : `the process ended with ${String(ended)}`}`,
     );

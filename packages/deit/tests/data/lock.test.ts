@@ -4,6 +4,7 @@ import { readdir, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
+import { startTimeIn } from "../../src/data/lock-holder.ts";
 import { tryLock, withLock } from "../../src/data/lock.ts";
 import { createRandom } from "../../src/random.ts";
 import { contendForLock } from "../helpers/lock-contest.ts";
@@ -127,4 +128,13 @@ describe("tryLock", () => {
     if ("release" in lock) await lock.release();
     expect(await readdir(folder)).toEqual([]);
   });
+});
+
+test("a killed process is dead when all its threads have ended: one of them may yet remove a file", () => {
+  const stat = (state: string, threads: number): string =>
+    `12 (no) de) ${state} 1 2 3 0 -1 4 5 6 7 0 3 2 4 0 20 0 ${threads} 0 141450 0 0`;
+  expect(startTimeIn(stat("S", 11))).toBe("141450");
+  expect(startTimeIn(stat("Z", 2))).toBe("141450");
+  expect(startTimeIn(stat("Z", 1))).toBe("dead");
+  expect(startTimeIn(stat("X", 0))).toBe("dead");
 });
