@@ -4,7 +4,7 @@ import { completePreprocessing, DEIT_PREPROCESSING } from "../augmentation/prepr
 import { ConfigError } from "../errors.ts";
 import { openCheckpoint } from "../evaluation/checkpoints/checkpoint.ts";
 import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
-import { PRETRAINED } from "../models/pretrained.ts";
+import { PRETRAINED, pretrainedOf } from "../models/pretrained.ts";
 import type { ModelOptions } from "../models/registry.ts";
 import { createModel as describeModel } from "../models/registry.ts";
 import { checkTensors } from "../nn/check-tensors.ts";
@@ -15,8 +15,9 @@ import { writeCheckpoint } from "../formats/safetensors-file.ts";
 
 export interface CreateModelOptions extends ModelOptions {
   /**
-   * true: the weights that DeiT's authors released for this model, fetched once. A string: any checkpoint of such a model
-   * (file, run or model folder, Hub id, address). Default: random weights.
+   * true: the weights that are released for this model, fetched once; the first of several (`deit models --pretrained`). A
+   * string: any checkpoint of such a model (file, run or model folder, Hub id, address, "deit3_small_patch16_224.fb_in22k_ft_in1k").
+   * Default: random weights.
    */
   readonly pretrained?: boolean | string | undefined;
   /** Names of the classes by index; `numClasses` is then their number. */
@@ -53,7 +54,11 @@ export async function createModel(
     model,
     tensors: unpackTensors(layout, vectors),
     metadata: known === undefined ? {} : { classes: known },
-    preprocessing: completePreprocessing(model.config.inputSize, checkpoint?.preprocessing),
+    preprocessing: completePreprocessing(
+      model.config.inputSize,
+      checkpoint?.preprocessing,
+      model.preprocessing,
+    ),
     file: checkpoint?.path ?? name,
     notes,
   };
@@ -96,9 +101,9 @@ export async function saveModel(
 
 /** @throws ConfigError where there are no released weights */
 function releaseOf(name: string): string {
-  if (PRETRAINED.some(({ model }) => model === name)) return name;
+  if (pretrainedOf(name) !== undefined) return name;
   throw new ConfigError("pretrained", `there are no released weights of ${name}`, {
     code: "checkpoint/not-found",
-    hint: `There are of ${PRETRAINED.map(({ model }) => model).join(", ")}. Or name a checkpoint: { pretrained: "weights.safetensors" }.`,
+    hint: `There are of ${[...new Set(PRETRAINED.map(({ model }) => model))].join(", ")}. Or name a checkpoint: { pretrained: "weights.safetensors" }.`,
   });
 }

@@ -35,7 +35,7 @@ export function attentionReadout(headFusion: HeadFusion): Readout {
   };
 }
 
-/** Outputs `rows` [B, L, h, p, N], the attention of the p tokens before the patches, and `fused` [B, L, N, N]. */
+/** Outputs `rows` [B, L, h, p, N], the attention of the p tokens that heads read, and `fused` [B, L, N, N]. */
 export function mapOutputs(
   { attention, model }: Pick<Intermediates, "attention" | "model">,
   headFusion: HeadFusion,
@@ -59,17 +59,19 @@ export interface ReadMapsOptions {
   readonly grid: readonly [number, number];
   readonly layers: number;
   readonly headsPerLayer: number;
-  /** All tokens before the patches that the model has. */
+  /** All tokens that the model's heads read. */
   readonly tokens: readonly TokenName[];
+  /** Register tokens between these and the patches. Default 0. */
+  readonly registers?: number | undefined;
   readonly discardRatio?: number;
 }
 
 /** The outputs of {@link attentionReadout} for one image, token by token. */
 export function readMaps(
   outputs: Readonly<Record<string, TensorData>>,
-  { grid, layers, headsPerLayer, tokens: has, discardRatio = 0 }: ReadMapsOptions,
+  { grid, layers, headsPerLayer, tokens: has, registers = 0, discardRatio = 0 }: ReadMapsOptions,
 ): TokenAttention[] {
-  const prefix = has.length;
+  const prefix = has.length + registers;
   const tokens = prefix + grid[0] * grid[1];
   const rows = floatsOf(outputs, "rows");
   const fused = floatsOf(outputs, "fused");
@@ -77,11 +79,11 @@ export function readMaps(
     fused.subarray(index * tokens * tokens, (index + 1) * tokens * tokens);
   const rolled = rollout(
     Array.from({ length: layers }, (_, index) => layer(index)),
-    { rows: prefix, tokens, discardRatio },
+    { rows: has.length, tokens, discardRatio },
   );
   return has.map((token, at) => {
     const row = (index: number, head: number): Float32Array => {
-      const start = ((index * headsPerLayer + head) * prefix + at) * tokens;
+      const start = ((index * headsPerLayer + head) * has.length + at) * tokens;
       return rows.slice(start, start + tokens);
     };
     const all = Array.from({ length: layers }, (_, index) =>

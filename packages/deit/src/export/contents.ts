@@ -80,7 +80,16 @@ export function settingsText(content: object): string {
 
 /** @throws ConfigError for convnets: those names and configurations are of transformers */
 function transformerOf({ model }: Pick<LoadedModel, "model">, format: string): VisionTransformerConfig {
-  if (model.transformer !== undefined) return model.transformer;
+  const { transformer, name } = model;
+  if (transformer !== undefined) {
+    const { layerScale, registers = 0, patchPositions = false, pooling } = transformer;
+    if (layerScale === undefined && registers === 0 && !patchPositions && pooling !== "average")
+      return transformer;
+    throw new ConfigError("format", `transformers has no classifier like ${name}`, {
+      code: "export/no-counterpart",
+      hint: "Its ViTs have neither LayerScale nor registers nor a head on averaged patches. Use --format onnx, timm or safetensors.",
+    });
+  }
   throw new ConfigError("format", `${model.name} is a convnet: --format ${format} is for transformers`, {
     code: "export/no-counterpart",
     hint: "Use --format onnx or safetensors.",

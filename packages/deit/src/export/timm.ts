@@ -11,11 +11,11 @@ import type { TimmModel } from "../formats/huggingface.ts";
 import { parseFields } from "../formats/json-fields.ts";
 import { openSafetensors } from "../formats/safetensors-file.ts";
 import type { Model } from "../models/registry.ts";
-import { createModel, modelOf } from "../models/registry.ts";
+import { createModel, listModels, modelOf } from "../models/registry.ts";
 import type { VisionTransformerConfig } from "../models/vision-transformer.ts";
 
-/** timm's DeiTs with one head and with two; ours of other sizes are the smallest, changed. */
-const DEITS: readonly string[] = [
+/** timm's names of transformers; ours of other sizes are the smallest DeiT, changed. */
+const NAMED: readonly string[] = [
   "deit_tiny_patch16_224",
   "deit_small_patch16_224",
   "deit_base_patch16_224",
@@ -24,6 +24,12 @@ const DEITS: readonly string[] = [
   "deit_small_distilled_patch16_224",
   "deit_base_distilled_patch16_224",
   "deit_base_distilled_patch16_384",
+  ...listModels("deit3_")
+    .map(({ name }) => name)
+    .filter((name) => name !== "deit3_medium_patch16_384"),
+  ...listModels("vit_")
+    .map(({ name }) => name)
+    .filter((name) => !name.includes("_avg_")),
 ];
 /** All of the paper's; those of ours for small images have a stem without a stride, which timm cannot make. */
 const REGNETS = /^regnety_\d{3}$/;
@@ -33,9 +39,10 @@ export function timmModel(model: Model): TimmModel {
   const { name, transformer } = model;
   if (transformer !== undefined) {
     const { embedDim, depth, numHeads, mlpRatio, patchSize, inputSize, distilled } = transformer;
+    const { layerScale, registers = 0, patchPositions = false, pooling } = transformer;
     const smallest = distilled ? "deit_tiny_distilled_patch16_224" : "deit_tiny_patch16_224";
     return {
-      architecture: DEITS.includes(name) ? name : smallest,
+      architecture: NAMED.includes(name) ? name : smallest,
       args: {
         img_size: [...inputSize],
         patch_size: patchSize,
@@ -43,6 +50,10 @@ export function timmModel(model: Model): TimmModel {
         depth,
         num_heads: numHeads,
         mlp_ratio: mlpRatio,
+        ...(layerScale !== undefined && { init_values: layerScale }),
+        ...(registers > 0 && { reg_tokens: registers }),
+        ...(patchPositions && { no_embed_class: true }),
+        ...(pooling === "average" && { global_pool: "avg" }),
       },
       numFeatures: embedDim,
       firstConv: "patch_embed.proj",
@@ -75,6 +86,10 @@ const CONFIG = z.strictObject({
       depth: whole,
       num_heads: whole,
       mlp_ratio: z.number().positive(),
+      init_values: z.number().optional(),
+      reg_tokens: whole.optional(),
+      no_embed_class: z.literal(true).optional(),
+      global_pool: z.literal("avg").optional(),
     })
     .optional(),
   label_names: z.array(z.string()),
@@ -118,7 +133,7 @@ function madeByTimm(config: z.infer<typeof CONFIG>): Model | undefined {
   const { architecture, num_classes: numClasses, model_args: args } = config;
   const [, ...own] = config.pretrained_cfg.input_size;
   if (REGNETS.test(architecture)) return createModel(architecture, { numClasses, inputSize: own });
-  if (!DEITS.includes(architecture)) return undefined;
+  if (!NAMED.includes(architecture)) return undefined;
   const { transformer } = createModel(architecture, { numClasses });
   if (transformer === undefined) return undefined;
   return modelOf(architecture, {
@@ -130,6 +145,10 @@ function madeByTimm(config: z.infer<typeof CONFIG>): Model | undefined {
       depth: args.depth,
       numHeads: args.num_heads,
       mlpRatio: args.mlp_ratio,
+      ...(args.init_values !== undefined && { layerScale: args.init_values }),
+      ...(args.reg_tokens !== undefined && { registers: args.reg_tokens }),
+      ...(args.no_embed_class && { patchPositions: true }),
+      ...(args.global_pool && { pooling: "average" as const }),
     }),
   });
 }
@@ -137,5 +156,6 @@ function madeByTimm(config: z.infer<typeof CONFIG>): Model | undefined {
 function sameDims(a: VisionTransformerConfig | undefined, b: VisionTransformerConfig | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   const keys = ["embedDim", "depth", "numHeads", "mlpRatio", "patchSize", "distilled", "numClasses"] as const;
-  return keys.every((key) => a[key] === b[key]) && a.inputSize.join() === b.inputSize.join();
+  const later = ["layerScale", "registers", "patchPositions", "pooling"] as const;
+  return [...keys, ...later].every((key) => a[key] === b[key]) && a.inputSize.join() === b.inputSize.join();
 }

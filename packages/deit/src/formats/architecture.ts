@@ -19,6 +19,14 @@ export interface Architecture {
   readonly heads: readonly ("head" | "head_dist")[];
   /** 0 without a head. */
   readonly numClasses: number;
+  /** Present where the model has them: factors on both branches of the blocks. */
+  readonly layerScale?: true;
+  /** How many register tokens. */
+  readonly registers?: number;
+  /** Whether patches alone have positions. */
+  readonly patchPositions?: true;
+  /** Whether the head reads the mean of the patches. */
+  readonly pooling?: "average";
   /** Patches that the position embeddings are for. */
   readonly numPatches: number;
   /** [height, width] in pixels, when those patches make a square. */
@@ -41,12 +49,15 @@ export function architectureOf(tensors: Shapes): Architecture | undefined {
   const [hidden = 0, mlpDim] = dims("blocks.0.mlp.fc1.weight", 2);
   if (embedDim === undefined || patchSize === undefined) return undefined;
   const distilled = tensors.has("dist_token");
-  const numPatches = tokens - (distilled ? 2 : 1);
+  const [, registers = 0] = dims("reg_token", 3);
+  const layerScale = tensors.has("blocks.0.ls1.gamma");
+  const patchPositions = hasPatchPositions(tokens, { distilled, registers, layerScale });
+  const numPatches = tokens - (patchPositions ? 0 : registers + (distilled ? 2 : 1));
   const fits =
     channels === 3 &&
     patchWidth === patchSize &&
     tensors.has("cls_token") &&
-    tensors.has("norm.weight") &&
+    tensors.has("norm.weight") !== tensors.has("fc_norm.weight") &&
     numPatches > 0 &&
     stacked === 3 * embedDim &&
     [positionDim, attentionDim, mlpDim].every((dim) => dim === embedDim);
@@ -62,6 +73,10 @@ export function architectureOf(tensors: Shapes): Architecture | undefined {
     patchSize,
     mlpRatio: hidden / embedDim,
     distilled,
+    ...(layerScale && { layerScale }),
+    ...(registers > 0 && { registers }),
+    ...(patchPositions && { patchPositions }),
+    ...(tensors.has("fc_norm.weight") && { pooling: "average" as const }),
     heads,
     numClasses: dims(`${heads[0] ?? "head"}.weight`, 2)[0] ?? 0,
     numPatches,
@@ -69,16 +84,26 @@ export function architectureOf(tensors: Shapes): Architecture | undefined {
   };
 }
 
-/** Parts that a DeiT does not have and that change its output, by the names of their tensors. */
+/**
+ * Whether position embeddings are the patches' alone, as in DeiT III and timm's models with registers: unless their number
+ * without the other tokens makes a square. Of oblong images the number does not tell (DINOv2 without registers is then
+ * taken for a DeiT III).
+ */
+function hasPatchPositions(
+  tokens: number,
+  { distilled, registers, layerScale }: { distilled: boolean; registers: number; layerScale: boolean },
+): boolean {
+  if (distilled || (registers === 0 && !layerScale)) return false;
+  const others = tokens - registers - 1;
+  return others <= 0 || !Number.isInteger(Math.sqrt(others));
+}
+
+/** Parts that are not supported and that change a model's output, by the names of their tensors. */
 const DEPARTURES: readonly (readonly [RegExp, string])[] = [
-  [
-    /\b(?:ls[12]\.gamma|layer_scale[12]?\.|lambda_[12]$|gamma_[12]$)/,
-    "LayerScale (DeiT III, CaiT, BEiT, DINOv2)",
-  ],
-  [/\b(?:reg_token|register_tokens)$/, "register tokens"],
+  [/\bblocks_token_only\./, "class attention (CaiT)"],
+  [/\b(?:layer_scale[12]?\.|lambda_[12]$|gamma_[12]$)/, "factors that are not as LayerScale's"],
   [/\brelative_position_bias_table$|\brel_pos_bias\b/, "relative position biases (BEiT)"],
   [/\bpre_logits\./, "a representation layer before the head (pre_logits)"],
-  [/^fc_norm\./, "a head on averaged patches (fc_norm; MAE, BEiT)"],
   [/\bnorm_pre\.|\bpre_layrnorm\./, "a normalisation before the blocks (CLIP)"],
   [/\battn\.(?:q|k)_norm\./, "normalised queries and keys"],
   [/\bmlp\.(?:w12|fc1_g|weights_in)\b/, "a gated MLP"],

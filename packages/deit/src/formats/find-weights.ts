@@ -32,7 +32,7 @@ const ANCHORS: readonly { readonly anchor: string; readonly companion: string; r
   {
     anchor: "embeddings.patch_embeddings.projection.weight",
     companion: "embeddings.cls_token",
-    inner: /(?:^|(?<=\.))(?:vit|deit)\.$/, // Hugging Face's classifier stands outside of it
+    inner: /(?:^|(?<=\.))(?:vit|deit|dinov2|dinov2_with_registers)\.$/, // Hugging Face's classifier stands outside of it
   },
   { anchor: "layer1.0.conv1.weight", companion: "conv1.weight" }, // ResNet
   { anchor: "s1.b1.conv1.conv.weight", companion: "stem.conv.weight" }, // RegNetY

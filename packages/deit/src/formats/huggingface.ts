@@ -28,6 +28,10 @@ export interface DescribedModel {
   readonly numClasses: number;
 }
 
+/** Model types of transformers that are read. */
+const MODEL_TYPES = ["vit", "deit", "dinov2", "dinov2_with_registers"] as const;
+type ModelType = (typeof MODEL_TYPES)[number];
+
 /**
  * The content of config.json. Plain models are `vit`, distilled ones `deit` with both heads, as the official
  * repositories have it; transformers.js picks its class by `model_type`, Python by `architectures`.
@@ -95,9 +99,11 @@ const TRANSFORMERS = z.object({
   hidden_size: count(65_536),
   num_hidden_layers: count(1000),
   num_attention_heads: count(4096),
-  intermediate_size: count(1_048_576),
+  intermediate_size: count(1_048_576).optional(),
+  mlp_ratio: z.number().positive().max(64).optional(),
+  use_swiglu_ffn: z.boolean().default(false),
   hidden_act: z.string(),
-  layer_norm_eps: z.number().positive().max(1).default(1e-12), // transformers' default
+  layer_norm_eps: z.number().positive().max(1).optional(),
   image_size: side,
   patch_size: side,
   num_channels: z.literal(3).default(3),
@@ -121,22 +127,29 @@ export function readHuggingFaceConfig(
     { file },
   );
   if (kind.model_type === undefined && kind.architecture !== undefined) return readTimm(text, file);
-  if (kind.model_type !== "vit" && kind.model_type !== "deit") {
+  const modelType = MODEL_TYPES.find((type) => type === kind.model_type);
+  if (modelType === undefined) {
     const given =
       kind.model_type === undefined
         ? "says no model_type"
         : `is of a ${JSON.stringify(kind.model_type.slice(0, 40))} model`;
-    throw new FormatError(file, `${given}; "vit" or "deit" was expected`, {
-      code: "checkpoint/unknown-model",
-      hint: "DeiTs and plain vision transformers are read. As a teacher, any classifier works as an .onnx file.",
-    });
+    throw new FormatError(
+      file,
+      `${given}; ${MODEL_TYPES.map((type) => JSON.stringify(type)).join(", ")} were expected`,
+      {
+        code: "checkpoint/unknown-model",
+        hint: "DeiTs and plain vision transformers are read. As a teacher, any classifier works as an .onnx file.",
+      },
+    );
   }
-  return readTransformers(text, file, kind.model_type);
+  return readTransformers(text, file, modelType);
 }
 
-function readTransformers(text: string, file: string, modelType: "vit" | "deit"): HuggingFaceConfig {
+function readTransformers(text: string, file: string, modelType: ModelType): HuggingFaceConfig {
   const fields = parseFields(text, TRANSFORMERS, { file });
-  const { hidden_size: embedDim, num_attention_heads: numHeads, layer_norm_eps: layerNormEps } = fields;
+  const { hidden_size: embedDim, num_attention_heads: numHeads } = fields;
+  // transformers' defaults
+  const layerNormEps = fields.layer_norm_eps ?? (modelType.startsWith("dinov2") ? 1e-6 : 1e-12);
   const [patchSize, patchWidth] = fields.patch_size;
   const reject = (message: string, hint: string): never => {
     throw new FormatError(file, message, { code: "checkpoint/damaged-settings", hint });
@@ -149,6 +162,11 @@ function readTransformers(text: string, file: string, modelType: "vit" | "deit")
   }
   if (patchSize !== patchWidth)
     reject(`its patches are ${patchSize}×${patchWidth}`, "DeiTs have square patches.");
+  if (fields.use_swiglu_ffn)
+    reject("it has a gated MLP (use_swiglu_ffn)", "DINOv2 S and B have a plain one.");
+  const isDino = modelType.startsWith("dinov2");
+  const mlpRatio = isDino ? (fields.mlp_ratio ?? 4) : (fields.intermediate_size ?? 0) / embedDim;
+  if (mlpRatio === 0) reject("its intermediate_size is missing", "The file is damaged.");
   if (embedDim % numHeads !== 0)
     reject(`${numHeads} heads do not divide the width ${embedDim}`, "The file is damaged.");
   const classes = fields.id2label && labelsByIndex(fields.id2label, file);
@@ -165,7 +183,7 @@ function readTransformers(text: string, file: string, modelType: "vit" | "deit")
       embedDim,
       depth: fields.num_hidden_layers,
       numHeads,
-      mlpRatio: fields.intermediate_size / embedDim,
+      mlpRatio,
       patchSize,
       distilled: modelType === "deit",
     },
@@ -238,7 +256,7 @@ export interface TimmModel {
   /** A name that `timm.list_models()` has. */
   readonly architecture: string;
   /** Arguments of timm's model that differ from the name's, or say it again. */
-  readonly args: Readonly<Record<string, number | readonly number[]>>;
+  readonly args: Readonly<Record<string, number | string | boolean | readonly number[]>>;
   /** Width of what the head sees. */
   readonly numFeatures: number;
   readonly firstConv: string;

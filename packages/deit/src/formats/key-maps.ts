@@ -1,12 +1,14 @@
 /**
- * The names of a DeiT's tensors: timm's (which are the reference's and ours), and Hugging Face's for `vit` and `deit`,
- * whose queries, keys and values are three matrices where timm stacks them into one. No shapes of models are known
- * here (architecture.ts), and unknown names are left as they are, so that loading reports them.
+ * The names of a model's tensors: timm's (which are the reference's and ours), those of the authors of DeiT III and DINOv2,
+ * and Hugging Face's for `vit`, `deit` and `dinov2`, whose queries, keys and values are three matrices where timm stacks them
+ * into one. No shapes of models are known here (architecture.ts), and unknown names are left as they are, so that loading
+ * reports them.
  */
 import { CheckpointError, FormatError } from "../errors.ts";
 import type { WeightsChoice } from "./find-weights.ts";
 import { findWeights } from "./find-weights.ts";
 import type { FloatTensor, Tensor } from "./safetensors.ts";
+import { fromFloat32 } from "./safetensors.ts";
 import { DTYPE_BYTES } from "./safetensors-header.ts";
 import type { TensorFile, TensorInfo } from "./tensor-source.ts";
 
@@ -60,9 +62,25 @@ const FROM_INSIDE: ReadonlyMap<string, string> = new Map([
   ["attention.o_proj", "attn.proj"],
   ["mlp.fc1", "mlp.fc1"],
   ["mlp.fc2", "mlp.fc2"],
+  // of dinov2, and dinov2_with_registers
+  ["norm1", "norm1"],
+  ["norm2", "norm2"],
 ]);
+/** Whole names of dinov2 and dinov2_with_registers, inside a block and outside. */
+const FACTORS: ReadonlyMap<string, string> = new Map([
+  ["layer_scale1.lambda1", "ls1.gamma"],
+  ["layer_scale2.lambda1", "ls2.gamma"],
+]);
+const REGISTERS = "embeddings.register_tokens";
 /** Of the base model's pooler and of masked pre-training: no classifier reads them. */
 const IDLE = /^(?:pooler\.dense\.|decoder\.|embeddings\.(?:mask_token|position_ids)$)/;
+/** The authors' names for timm's: of DeiT III and of DINOv2. */
+const AUTHORS: readonly (readonly [RegExp, string])[] = [
+  [/^(blocks\.\d+)\.gamma_([12])$/, "$1.ls$2.gamma"],
+  [/^register_tokens$/, "reg_token"],
+];
+/** Of DINOv2's pre-training. */
+const AUTHORS_IDLE = "mask_token";
 
 /**
  * The file's model under timm's names, whichever of timm's, the reference's or Hugging Face's it has, under whatever
@@ -88,11 +106,13 @@ export function timmView(
   for (const [name, stored] of bare) {
     const info = file.tensors.get(stored);
     if (info === undefined) continue;
-    if (names === "huggingface" && IDLE.test(withoutModelType(name))) {
+    const isIdle = names === "huggingface" ? IDLE.test(withoutModelType(name)) : name === AUTHORS_IDLE;
+    if (isIdle && names !== "unknown") {
       ignored.push(stored);
       continue;
     }
-    const timm = names === "huggingface" ? (timmName(name) ?? name) : name;
+    const timm =
+      names === "huggingface" ? (timmName(name) ?? name) : names === "timm" ? authorsName(name) : name;
     const rival = origins.get(timm)?.parts[0];
     if (rival !== undefined) throw ambiguous(file.path, timm, rival, stored);
     origins.set(timm, { ...info, parts: [stored] });
@@ -100,20 +120,65 @@ export function timmView(
   if (names === "huggingface") stackQueriesKeysValues(file.path, origins);
   if (names !== "unknown" && addZeroBiases(origins))
     notes.push("its queries, keys and values have no biases (qkv_bias false): zeros, which is the same");
-  return { ...view(file, origins), names, ignored, notes };
+  return { ...withPatchPositions(view(file, origins)), names, ignored, notes };
+}
+
+/** timm's name of a tensor of the authors' files; timm's own stay. */
+function authorsName(name: string): string {
+  const found = AUTHORS.find(([pattern]) => pattern.test(name));
+  return found === undefined ? name : name.replace(...found);
+}
+
+/**
+ * With registers timm has positions for patches alone; the authors and transformers have one for the class token, too, which
+ * is added to that token here, as timm does it. Other files stay as they are.
+ */
+function withPatchPositions(file: TensorFile): TensorFile {
+  const [token, positions] = [file.tensors.get("cls_token"), file.tensors.get("pos_embed")];
+  const [, rows = 0, width = 0] = positions?.shape ?? [];
+  const isWithClass = Number.isInteger(Math.sqrt(rows - 1)) && rows > 1;
+  if (!file.tensors.has("reg_token") || token === undefined || positions === undefined || !isWithClass)
+    return file;
+  const shape = [1, rows - 1, width];
+  const readFloat32: TensorFile["readFloat32"] = async (name) => {
+    if (name !== "cls_token" && name !== "pos_embed") return file.readFloat32(name);
+    const { data } = await file.readFloat32("pos_embed");
+    if (name === "pos_embed") return { shape, data: data.slice(width) };
+    const own = await file.readFloat32(name);
+    return { ...own, data: own.data.map((value, i) => value + (data[i] ?? 0)) };
+  };
+  const isChanged = (name: string): boolean => name === "cls_token" || name === "pos_embed";
+  return {
+    ...file,
+    tensors: new Map(
+      [...file.tensors].map(([name, info]) => [
+        name,
+        isChanged(name) ? { dtype: "F32" as const, shape: name === "pos_embed" ? shape : info.shape } : info,
+      ]),
+    ),
+    readFloat32,
+    read: async (name) => (isChanged(name) ? fromFloat32(await readFloat32(name)) : file.read(name)),
+  };
 }
 
 function namesOf(names: ReadonlyMap<string, unknown>): TimmView["names"] {
   if (names.has("patch_embed.proj.weight")) return "timm";
   const theirs = `${OUTSIDE["patch_embed.proj"]}.weight`;
-  return ["", "vit.", "deit."].some((prefix) => names.has(prefix + theirs)) ? "huggingface" : "unknown";
+  return ["", ...MODEL_TYPES].some((prefix) => names.has(prefix + theirs)) ? "huggingface" : "unknown";
 }
 
-const withoutModelType = (name: string): string => name.replace(/^(?:vit|deit)\./, "");
+const MODEL_TYPES = ["vit.", "deit.", "dinov2.", "dinov2_with_registers."] as const;
+
+const withoutModelType = (name: string): string =>
+  name.slice(MODEL_TYPES.find((type) => name.startsWith(type))?.length ?? 0);
 
 /** timm's name of a Hugging Face tensor, with `attn.q` and so on for the parts of `attn.qkv`. */
 function timmName(name: string): string | undefined {
   const bare = withoutModelType(name);
+  if (bare === REGISTERS) return "reg_token";
+  const [, block, factor = ""] = /^encoder\.layer\.(0|[1-9][0-9]{0,5})\.(.+)$/.exec(bare) ?? [];
+  const scale = block === undefined ? undefined : FACTORS.get(factor);
+  if (scale !== undefined) return `blocks.${block}.${scale}`;
   const [, module = bare, kind = ""] = /^(.+)(\.weight|\.bias)$/.exec(bare) ?? [];
   const [, index, rest = ""] = /^(?:encoder\.layer|layers)\.(0|[1-9][0-9]{0,5})\.(.+)$/.exec(module) ?? [];
   const timm = index === undefined ? FROM_OUTSIDE.get(module) : FROM_INSIDE.get(rest);

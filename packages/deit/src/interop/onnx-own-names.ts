@@ -40,7 +40,10 @@ export function ownWeights(edit: OnnxEdit, file: string): NamedWeights {
     put(`${name}.bias`, linear?.bias);
   };
 
-  for (const [i, token] of tokens.entries()) put(["cls_token", "dist_token"][i] ?? "token", token);
+  const registers = tokens.filter((token) => (dimsOf(token)[0] ?? 1) > 1);
+  const single = tokens.filter((token) => !registers.includes(token));
+  for (const [i, token] of single.entries()) put(["cls_token", "dist_token"][i] ?? "token", token);
+  for (const token of registers) put("reg_token", token, [1, dimsOf(token)[0] ?? 0, width]);
   put("pos_embed", positions, [1, dimsOf(positions)[0] ?? 0, width]);
   put("patch_embed.proj.weight", patches.weight, [width, 3, patch, patch]);
   put("patch_embed.proj.bias", patches.bias);

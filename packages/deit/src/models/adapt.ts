@@ -7,6 +7,7 @@ import type { ParameterSpec } from "../nn/parameters.ts";
 import type { Model } from "./model.ts";
 import { patchGrid } from "./patch-embed.ts";
 import { interpolatePositions } from "./positions.ts";
+import { prefixTokens } from "./vision-transformer.ts";
 
 /** Names and shapes of a checkpoint. */
 export type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
@@ -37,7 +38,7 @@ export function adaptation(
   const there = from.get(name)?.shape;
   if (name === "pos_embed" && there !== undefined) {
     const isSame = sameShape(there, shape);
-    return !isSame || isOtherGrid(model, grid)
+    return !isSame || isOtherGrid(model, grid) || prefixOf(from, there, grid) !== wantedPrefix(model)
       ? positions({ model, from, grid }, there)
       : { source: name, convert: asItIs, ...takenAs({ model, grid }) };
   }
@@ -70,7 +71,25 @@ function takenAs({
   };
 }
 
-/** Rows of class and distillation token, then one a patch. */
+/** Rows of a checkpoint's position embeddings before those of the patches. */
+function prefixOf(
+  from: Shapes,
+  [, tokens = 0]: readonly number[],
+  grid: readonly [number, number] | undefined,
+): number {
+  const registers = from.get("reg_token")?.shape[1] ?? 0;
+  const all = registers + (from.has("dist_token") ? 2 : 1);
+  if (registers === 0 && !from.has("blocks.0.ls1.gamma")) return all;
+  if (grid !== undefined && grid[0] * grid[1] === tokens) return 0;
+  if (grid !== undefined && grid[0] * grid[1] === tokens - all) return all;
+  return squareGrid(tokens - all) === undefined ? 0 : all;
+}
+
+function wantedPrefix({ transformer }: Model): number {
+  return transformer === undefined || transformer.patchPositions ? 0 : prefixTokens(transformer);
+}
+
+/** Rows of class and distillation token, where they have positions, then one a patch. */
 function positions(
   { model, from, grid }: { model: Model; from: Shapes; grid?: readonly [number, number] | undefined },
   there: readonly number[],
@@ -79,31 +98,28 @@ function positions(
   const width = config?.embedDim;
   if (config === undefined || width === undefined || there.length !== 3 || there[2] !== width)
     return undefined;
-  const prefix = from.has("dist_token") ? 2 : 1;
+  const prefix = prefixOf(from, there, grid);
   const patches = (there[1] ?? 0) - prefix;
   const old = grid !== undefined && grid[0] * grid[1] === patches ? grid : squareGrid(patches);
   if (old === undefined) return undefined;
   const to = patchGrid(config.inputSize, config.patchSize);
-  const wanted = config.distilled ? 2 : 1;
+  const wanted = wantedPrefix(model);
   const notes = [
     ...(old.join() === to.join()
       ? []
       : [`pos_embed is interpolated from ${old.join(" × ")} to ${to.join(" × ")} patches`]),
-    ...(prefix === wanted
-      ? []
-      : [
-          wanted === 2
-            ? "the distillation token's position starts as a copy of the class token's"
-            : "the distillation token's position is left out",
-        ]),
+    ...(prefix === wanted ? [] : [prefixNote(prefix, wanted)]),
   ];
   return {
     source: "pos_embed",
     ...(notes.length > 0 && { note: notes.join("; ") }),
     convert: (data) => {
-      const patchRows = interpolatePositions(data, { prefix, from: old, to });
+      const patchRows = interpolatePositions(data, {
+        ...{ prefix, from: old, to },
+        antialias: config.resampling === "antialias",
+      });
       if (prefix === wanted) return patchRows;
-      const cls = patchRows.subarray(0, width);
+      const cls = prefix === 0 ? new Float32Array(width) : patchRows.subarray(0, width);
       const rest = patchRows.subarray(prefix * width);
       const result = new Float32Array((wanted + to[0] * to[1]) * width);
       for (let row = 0; row < wanted; row++) result.set(cls, row * width);
@@ -111,6 +127,16 @@ function positions(
       return result;
     },
   };
+}
+
+function prefixNote(prefix: number, wanted: number): string {
+  if (wanted < prefix)
+    return wanted === 0
+      ? "positions of tokens that are no patches are left out"
+      : "the distillation token's position is left out";
+  return prefix === 0
+    ? "positions of tokens that are no patches start at 0"
+    : "the distillation token's position starts as a copy of the class token's";
 }
 
 function squareGrid(patches: number): [number, number] | undefined {

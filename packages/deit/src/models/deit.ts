@@ -1,8 +1,8 @@
 /** The DeiTs by name: Table 1's Ti, S, B and their distilled forms, and small ones for 32-pixel images. */
 import { ConfigError } from "../errors.ts";
-import type { ModelFamily, ModelOptions } from "./model.ts";
+import type { ModelOptions } from "./model.ts";
 import { inputSizeOf } from "./model.ts";
-import type { VisionTransformer, VisionTransformerConfig } from "./vision-transformer.ts";
+import type { TransformerFamily, VisionTransformer, VisionTransformerConfig } from "./vision-transformer.ts";
 import { modelOf } from "./vision-transformer.ts";
 
 /** What distinguishes a registered model; the rest is shared by all DeiTs. */
@@ -43,16 +43,20 @@ const NAMES: readonly string[] = Object.keys(PRESETS).flatMap((pattern) => [
 
 /** The registered DeiT of that name. @throws ConfigError when there is none */
 export function createDeit(name: string, options: ModelOptions = {}): VisionTransformer {
+  return modelOf(name, configOf(name, options));
+}
+
+function configOf(name: string, options: ModelOptions): VisionTransformerConfig {
   const preset = PRESETS[name.replace("_distilled", "").replace(/_patch/, "*_patch")];
   if (preset === undefined) throw new ConfigError("model", `no DeiT ${name}`, { code: "model/unknown-name" });
   const { size, classes, ...dims } = preset;
-  return modelOf(name, {
+  return {
     ...dims,
     mlpRatio: 4,
     distilled: name.includes("_distilled_"),
     numClasses: options.numClasses ?? classes,
     inputSize: inputSizeOf(options, size),
-  });
+  };
 }
 
-export const deits: ModelFamily = { names: NAMES, create: createDeit };
+export const deits: TransformerFamily = { names: NAMES, config: configOf, create: createDeit };

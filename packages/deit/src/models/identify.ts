@@ -4,20 +4,22 @@
  */
 import { ConfigError } from "../errors.ts";
 import { sizeOf } from "../graph/shape.ts";
-import { createDeit, deits } from "./deit.ts";
-import { dimensionName, USUAL_CLASSES } from "./dimension-names.ts";
+import { dimensionName, laterParts, USUAL_CLASSES } from "./dimension-names.ts";
 import type { VisionTransformer } from "./vision-transformer.ts";
 import { modelOf } from "./vision-transformer.ts";
 import type { Model } from "./model.ts";
 import { patchGrid } from "./patch-embed.ts";
-import { createModel, listModels } from "./registry.ts";
+import { CONVNETS, createModel } from "./registry.ts";
+import { createTransformer, TRANSFORMERS } from "./transformers.ts";
 import type { VisionTransformerConfig } from "./vision-transformer.ts";
 
 /** What the shapes of weights say (formats/architecture.ts). */
 export interface ModelDimensions extends Pick<
   VisionTransformerConfig,
-  "embedDim" | "depth" | "patchSize" | "mlpRatio" | "distilled"
+  "embedDim" | "depth" | "patchSize" | "mlpRatio" | "distilled" | "registers" | "patchPositions" | "pooling"
 > {
+  /** Whether both branches of the blocks are scaled by channel. */
+  readonly layerScale?: boolean | undefined;
   /** 0 without a head. */
   readonly numClasses: number;
   readonly numPatches: number;
@@ -27,6 +29,8 @@ export interface ModelDimensions extends Pick<
 
 /** What is known besides the shapes. */
 export interface IdentifyOptions {
+  /** A name by a config.json, "vit_small_patch16_224": which of several registered models with these tensors it is. */
+  readonly name?: string | undefined;
   /** By a config.json; shapes do not tell. */
   readonly numHeads?: number | undefined;
   /** [height, width] of the images that the weights are for, when their patches make no square. */
@@ -39,7 +43,7 @@ export interface IdentifyOptions {
 const HEAD_DIM = 64;
 
 /**
- * The model whose tensors have these dimensions: the registered DeiT (of its own size where two differ in that alone)
+ * The model whose tensors have these dimensions: the registered one (of its own size where two differ in that alone)
  * with the classes and the input of the weights, else one of these very dimensions, with heads 64 wide.
  * @throws ConfigError when the number of heads or the input's size cannot be determined
  */
@@ -47,20 +51,22 @@ export function identifyModel(dims: ModelDimensions, options: IdentifyOptions = 
   const { embedDim, depth, patchSize, mlpRatio, distilled } = dims;
   const inputSize = inputSizeOf(dims, options);
   const classes = dims.numClasses > 0 ? dims.numClasses : options.numClasses;
-  const candidates = deits.names
-    .map((name) => createDeit(name))
-    .filter(
-      ({ config }) =>
-        config.embedDim === embedDim &&
-        config.depth === depth &&
-        config.patchSize === patchSize &&
-        config.mlpRatio === mlpRatio &&
-        config.distilled === distilled &&
-        (options.numHeads ?? config.numHeads) === config.numHeads,
-    );
+  const fitting = TRANSFORMERS.map((family) =>
+    family.names
+      .map((name) => ({ name, config: family.config(name, {}) }))
+      .filter(
+        ({ config }) =>
+          sameTensors(config, dims) && (options.numHeads ?? config.numHeads) === config.numHeads,
+      ),
+  );
+  const candidates =
+    fitting.find((family) => family.some(({ name }) => name === options.name)) ??
+    fitting.find((family) => family.length > 0) ??
+    [];
   const registered =
     candidates.find(({ config }) => config.inputSize.join() === inputSize.join()) ?? candidates[0];
-  if (registered !== undefined) return createDeit(registered.name, { numClasses: classes, inputSize });
+  const model = registered && createTransformer(registered.name, { numClasses: classes, inputSize });
+  if (model !== undefined) return model;
 
   const numHeads = options.numHeads ?? embedDim / HEAD_DIM;
   if (!Number.isInteger(numHeads) || embedDim % numHeads !== 0) {
@@ -73,8 +79,26 @@ export function identifyModel(dims: ModelDimensions, options: IdentifyOptions = 
       hint: "Keep the config.json that belongs to them beside them.",
     });
   }
-  const dimensions = { embedDim, depth, numHeads, patchSize, mlpRatio, distilled, inputSize };
+  const dimensions = {
+    ...{ embedDim, depth, numHeads, patchSize, mlpRatio, distilled, inputSize },
+    ...laterParts(dims),
+  };
   return modelOf(dimensionName(dimensions), { ...dimensions, numClasses: classes ?? USUAL_CLASSES });
+}
+
+/** Whether a registered model has all parts that the shapes say, and no other. */
+function sameTensors(config: VisionTransformerConfig, dims: ModelDimensions): boolean {
+  return (
+    config.embedDim === dims.embedDim &&
+    config.depth === dims.depth &&
+    config.patchSize === dims.patchSize &&
+    config.mlpRatio === dims.mlpRatio &&
+    config.distilled === dims.distilled &&
+    (config.layerScale !== undefined) === (dims.layerScale ?? false) &&
+    (config.registers ?? 0) === (dims.registers ?? 0) &&
+    (config.patchPositions ?? false) === (dims.patchPositions ?? false) &&
+    (config.pooling ?? "token") === (dims.pooling ?? "token")
+  );
 }
 
 /** The size that the position embeddings are for. */
@@ -118,10 +142,8 @@ export function identifyConvnets(
 ): readonly Model[] {
   const names = [...tensors.keys()].filter((name) => !name.endsWith(".num_batches_tracked"));
   const shapeOf = (name: string): readonly number[] | undefined => tensors.get(name)?.shape;
-  return listModels()
-    .filter(({ name }) => !deits.names.includes(name))
-    .toSorted((a, b) => sizeOf(b.inputSize) - sizeOf(a.inputSize))
-    .map(({ name }) => createModel(name))
+  return CONVNETS.map((name) => createModel(name))
+    .toSorted((a, b) => sizeOf(b.config.inputSize) - sizeOf(a.config.inputSize))
     .filter(({ parameters }) => parameters.length === names.length)
     .flatMap(({ name, classWeight }) => {
       const numClasses = shapeOf(classWeight)?.[0] ?? 0;
@@ -141,6 +163,8 @@ export function assumptionsOf(found: VisionTransformer | readonly Model[]): stri
       : `its tensors are those of ${first} and of ${others.join()}, which differ in a stride: assumed ${first} (--model ${others[0]} takes the other)`;
   }
   const { embedDim, numHeads } = found.config;
-  if (embedDim / numHeads === HEAD_DIM && deits.names.includes(found.name)) return undefined;
+  const isRegistered = TRANSFORMERS.some(({ names }) => names.includes(found.name));
+  if (isRegistered && (embedDim / numHeads === HEAD_DIM || found.config.layerScale !== undefined))
+    return undefined;
   return `its tensors do not say how many attention heads they have: assumed ${numHeads}, ${embedDim / numHeads} wide (a config.json beside it would say)`;
 }

@@ -16,6 +16,15 @@ export interface ModelConfig {
   readonly distilled: boolean;
 }
 
+/** How images are prepared for a model's published weights, where that is not as for DeiT's. */
+export interface ModelPreprocessing {
+  /** Of pixels scaled to [0, 1], a channel each. */
+  readonly mean?: readonly [number, number, number] | undefined;
+  readonly std?: readonly [number, number, number] | undefined;
+  /** Side of the input by that of the resized image. */
+  readonly cropRatio?: number | undefined;
+}
+
 /** A model that can be traced: what training, evaluation and export need of it. */
 export interface Model {
   readonly name: string;
@@ -30,6 +39,9 @@ export interface Model {
   readonly macs: number;
   /** Parameters that weight decay leaves alone, besides vectors and biases. */
   readonly noWeightDecay: readonly string[];
+  readonly preprocessing?: ModelPreprocessing | undefined;
+  /** Side in pixels that its weights are measured and fine-tuned at, where that is not the size of their positions. */
+  readonly usualSize?: number | undefined;
   /** The weight whose rows are the classes. */
   readonly classWeight: string;
   /** Stochastic depth's rate of every residual branch. */

@@ -10,6 +10,11 @@ export interface PositionGrids {
   /** [rows, columns] of patches. */
   readonly from: readonly [number, number];
   readonly to: readonly [number, number];
+  /**
+   * As timm's resample_abs_pos_embed: a filter that grows with the step between places, so that a smaller grid is an average
+   * (interpolate(antialias=True), whose cubic has a = −½). Default: the reference's.
+   */
+  readonly antialias?: boolean | undefined;
 }
 
 /**
@@ -18,7 +23,7 @@ export interface PositionGrids {
  */
 export function interpolatePositions(
   positions: Float32Array,
-  { prefix, from, to }: PositionGrids,
+  { prefix, from, to, antialias = false }: PositionGrids,
 ): Float32Array {
   const [rows, columns] = from;
   const width = positions.length / (prefix + rows * columns);
@@ -30,7 +35,9 @@ export function interpolatePositions(
   }
   const result = new Float32Array((prefix + to[0] * to[1]) * width);
   result.set(positions.subarray(0, prefix * width));
-  const [vertical, horizontal] = [taps(rows, to[0]), taps(columns, to[1])];
+  const isSame = rows === to[0] && columns === to[1];
+  const along = antialias && !isSame ? filteredTaps : taps;
+  const [vertical, horizontal] = [along(rows, to[0]), along(columns, to[1])];
   for (const [y, [firstRow, rowWeights]] of vertical.entries()) {
     for (const [x, [firstColumn, columnWeights]] of horizontal.entries()) {
       const target = (prefix + y * to[1] + x) * width;
@@ -58,16 +65,33 @@ function taps(from: number, to: number): [number, readonly number[]][] {
   });
 }
 
+/** The same with a filter as wide as two old places, or two new ones where these are farther apart; weights sum to 1. */
+function filteredTaps(from: number, to: number): [number, readonly number[]][] {
+  const scale = Math.max(from / to, 1);
+  return Array.from({ length: to }, (_, i) => {
+    const centre = ((i + 0.5) * from) / to;
+    const first = Math.max(0, Math.trunc(centre - 2 * scale + 0.5));
+    const end = Math.min(from, Math.trunc(centre + 2 * scale + 0.5));
+    const weights = Array.from({ length: end - first }, (__, j) => {
+      const x = Math.abs((first + j + 0.5 - centre) / scale);
+      return x < 1 ? near(x, -0.5) : x < 2 ? far(x, -0.5) : 0;
+    });
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    return [first, weights.map((weight) => weight / total)];
+  });
+}
+
+/** PyTorch's without antialiasing. */
 const A = -0.75;
 
 /** Cubic convolution within one place of the centre. */
-function near(x: number): number {
-  return ((A + 2) * x - (A + 3)) * x * x + 1;
+function near(x: number, a = A): number {
+  return ((a + 2) * x - (a + 3)) * x * x + 1;
 }
 
 /** And from one to two places. */
-function far(x: number): number {
-  return ((A * x - 5 * A) * x + 8 * A) * x - 4 * A;
+function far(x: number, a = A): number {
+  return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
 }
 
 function clamp(index: number, length: number): number {

@@ -1,12 +1,12 @@
-/** The models by name: DeiTs, and the convnets that teach them. */
+/** The models by name: vision transformers, and the convnets that teach them. */
 import { didYouMean } from "../config/names.ts";
 import { ConfigError } from "../errors.ts";
-import { deits } from "./deit.ts";
 import { createByDimensions } from "./dimension-names.ts";
 import type { Model, ModelFamily, ModelOptions } from "./model.ts";
 import { countParameters } from "./model.ts";
 import { regnets } from "./regnet.ts";
 import { resnets } from "./resnet.ts";
+import { TRANSFORMERS } from "./transformers.ts";
 
 export { createDeit } from "./deit.ts";
 export { modelOf } from "./vision-transformer.ts";
@@ -14,7 +14,9 @@ export type { VisionTransformer } from "./vision-transformer.ts";
 export { countParameters } from "./model.ts";
 export type { Model, ModelConfig, ModelOptions } from "./model.ts";
 
-const FAMILIES: readonly ModelFamily[] = [deits, regnets, resnets];
+const FAMILIES: readonly ModelFamily[] = [...TRANSFORMERS, regnets, resnets];
+/** Names of those that are no transformers. */
+export const CONVNETS: readonly string[] = [...regnets.names, ...resnets.names];
 const OPTIONS: readonly string[] = ["numClasses", "inputSize"];
 const NAMES: readonly string[] = FAMILIES.flatMap(({ names }) => names);
 
@@ -31,6 +33,11 @@ export function createModel(name: string, options: ModelOptions = {}): Model {
     });
   }
   return family.create(name, options);
+}
+
+/** Whether a registered model has this name, or it in its name. */
+export function isModelName(part: string): boolean {
+  return NAMES.some((name) => name.includes(part));
 }
 
 /** @throws ConfigError for an option that there is not */

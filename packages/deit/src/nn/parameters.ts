@@ -22,6 +22,7 @@ import { trainableGroups } from "./trainable.ts";
 /** How a parameter starts. `truncNormal` is cut at ±2 (absolute), so at 100 σ for DeiT's 0.02. */
 export type Initializer =
   | { readonly kind: "zeros" | "ones" }
+  | { readonly kind: "constant"; readonly value: number }
   | { readonly kind: "normal" | "truncNormal"; readonly std: number }
   | { readonly kind: "uniform"; readonly bound: number };
 
@@ -82,6 +83,9 @@ export function initialize(target: Float32Array, { name, initializer }: Paramete
       return;
     case "ones":
       target.fill(1);
+      return;
+    case "constant":
+      target.fill(initializer.value);
       return;
     case "normal":
       for (let i = 0; i < target.length; i++) target[i] = stream.normal(0, initializer.std);

@@ -1,6 +1,6 @@
 /** What a fine-tuning starts from when nothing is named: DeiT-Ti, from wherever it is or can be had. */
 import { locateCheckpoint, pretrainedPlace } from "../evaluation/checkpoints/locate-checkpoint.ts";
-import { PRETRAINED } from "../models/pretrained.ts";
+import { pretrainedOf } from "../models/pretrained.ts";
 
 const MODEL = "deit_tiny_patch16_224";
 
@@ -13,7 +13,7 @@ export async function fetchSilently(given: string): Promise<void> {
 
 /** @throws DataError that says what to do, when it is neither on this machine nor to be had */
 export async function defaultCheckpoint(fetch: FetchCheckpoint): Promise<string> {
-  const released = PRETRAINED.find(({ model }) => model === MODEL);
+  const released = pretrainedOf(MODEL);
   if (released === undefined) throw new Error(`${MODEL} has no pretrained weights`);
   const otherwise =
     "Give weights that you have (--finetune model.safetensors), train without any (deit train), or ";

@@ -37,17 +37,30 @@ test("a grid that is no square leaves the size open; no head means no classes", 
   expect(found?.inputSize).toBeUndefined();
 });
 
+test("parts of later models", () => {
+  const found = (changes: Record<string, readonly number[]>, from = tiny): unknown =>
+    architectureOf(shapes({ ...from, ...changes }));
+  const scaled = { "blocks.0.ls1.gamma": [192] };
+  const square = { numPatches: 196, inputSize: [224, 224] };
+  expect(found(scaled)).toMatchObject({ layerScale: true, ...square });
+  expect(found(scaled)).not.toHaveProperty("patchPositions");
+  expect(found({ ...scaled, pos_embed: [1, 196, 192] })).toMatchObject({ patchPositions: true, ...square });
+  const registers = { reg_token: [1, 4, 192] };
+  expect(found({ ...registers, pos_embed: [1, 196, 192] })).toMatchObject({
+    registers: 4,
+    patchPositions: true,
+  });
+  expect(found({ ...registers, pos_embed: [1, 201, 192] })).toMatchObject({ registers: 4, ...square });
+  const averaged = found({ "fc_norm.weight": [192] }, without("norm.weight", "norm.bias"));
+  expect(averaged).toMatchObject({ pooling: "average", ...square });
+});
+
 describe("no DeiT", () => {
   test.each<[string, Record<string, readonly number[]>, RegExp]>([
-    [
-      "DeiT III",
-      { ...tiny, "blocks.0.ls1.gamma": [192] },
-      /vision transformer with LayerScale .*blocks.0.ls1.gamma/,
-    ],
-    ["CaiT", { ...tiny, "blocks.0.gamma_1": [192] }, /LayerScale/],
-    ["registers", { ...tiny, reg_token: [1, 4, 192] }, /register tokens/],
+    ["CaiT", { ...tiny, "blocks_token_only.0.norm1.weight": [192] }, /class attention \(CaiT\)/],
+    ["BEiT", { ...tiny, "blocks.0.gamma_1": [192] }, /factors that are not as LayerScale's/],
     ["a representation layer", { ...tiny, "pre_logits.fc.weight": [192, 192] }, /representation layer/],
-    ["MAE", { ...without("norm.weight", "norm.bias"), "fc_norm.weight": [192] }, /averaged patches/],
+    ["two last norms", { ...tiny, "fc_norm.weight": [192] }, /do not fit each other/],
     [
       "BEiT",
       { ...tiny, "blocks.0.attn.relative_position_bias_table": [732, 12] },

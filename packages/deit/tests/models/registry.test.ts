@@ -42,6 +42,40 @@ const TABLE: Readonly<Record<string, readonly [parameters: number, gmacs?: strin
   deit_w128d6_distilled_patch4_32: [1_207_444],
   deit_w192d6_patch4_32: [2_693_578],
   deit_w192d6_distilled_patch4_32: [2_695_892],
+  // timm's counts, with 1000 classes (tests/golden/vits)
+  deit3_small_patch16_224: [22_059_496],
+  deit3_small_patch16_384: [22_205_416],
+  deit3_medium_patch16_224: [38_849_512],
+  deit3_medium_patch16_384: [39_044_072],
+  deit3_base_patch16_224: [86_585_320],
+  deit3_base_patch16_384: [86_877_160],
+  deit3_large_patch16_224: [304_374_760],
+  deit3_large_patch16_384: [304_763_880],
+  deit3_huge_patch14_224: [632_126_440],
+  vit_small_patch14_dinov2: [22_441_192],
+  vit_base_patch14_dinov2: [87_348_712],
+  vit_small_patch14_reg4_dinov2: [22_442_344],
+  vit_base_patch14_reg4_dinov2: [87_351_016],
+  vit_tiny_patch16_224: [5_717_416],
+  vit_tiny_avg_patch16_224: [5_717_416],
+  vit_tiny_patch16_384: [5_790_376],
+  vit_tiny_avg_patch16_384: [5_790_376],
+  vit_small_patch16_224: [22_050_664],
+  vit_small_avg_patch16_224: [22_050_664],
+  vit_small_patch16_384: [22_196_584],
+  vit_small_avg_patch16_384: [22_196_584],
+  vit_base_patch16_224: [86_567_656],
+  vit_base_avg_patch16_224: [86_567_656],
+  vit_base_patch16_384: [86_859_496],
+  vit_base_avg_patch16_384: [86_859_496],
+  vit_small_patch32_224: [22_878_952],
+  vit_small_avg_patch32_224: [22_878_952],
+  vit_small_patch32_384: [22_915_432],
+  vit_small_avg_patch32_384: [22_915_432],
+  vit_base_patch32_224: [88_224_232],
+  vit_base_avg_patch32_224: [88_224_232],
+  vit_base_patch32_384: [88_297_192],
+  vit_base_avg_patch32_384: [88_297_192],
   // GMACs as timm counts them: three digits are published
   regnety_002: [3_162_996, "0.200"],
   regnety_004: [4_344_144, "0.402"],
@@ -76,7 +110,7 @@ describe("registered models", () => {
     expect(summary?.parameters).toBe(parameters);
     if (gmacs !== undefined) expect(summary?.gmacs.toFixed(gmacs.split(".")[1]?.length)).toBe(gmacs);
     expect(summary?.distilled).toBe(name.includes("distilled"));
-    if (name.startsWith("deit")) expect(summary?.inputSize[0]).toBe(Number(name.split("_").at(-1)));
+    if (/^(?:deit|vit.*_\d+$)/.test(name)) expect(summary?.inputSize[0]).toBe(Number(name.split("_").at(-1)));
   });
 
   test.each(Object.entries(shapes))(
@@ -201,7 +235,7 @@ describe("createModel", () => {
 
 describe("listModels", () => {
   test.each([
-    ["tiny*384", ["deit_tiny_patch16_384", "deit_tiny_distilled_patch16_384"]],
+    ["deit_tiny*384", ["deit_tiny_patch16_384", "deit_tiny_distilled_patch16_384"]],
     ["W96", ["deit_w96d6_patch4_32", "deit_w96d6_distilled_patch4_32"]],
     ["deit.tiny", []],
     ["base*distilled*224", ["deit_base_distilled_patch16_224"]],

@@ -53,8 +53,10 @@ export interface AttentionSource {
   readonly grid: readonly [number, number];
   readonly layers: number;
   readonly headsPerLayer: number;
-  /** All tokens before the patches that the model has. */
+  /** All tokens that the model's heads read. */
   readonly tokens: readonly TokenName[];
+  /** Register tokens between these and the patches. */
+  readonly registers: number;
   readonly headFusion: HeadFusion;
   readonly discardRatio: number;
 }
@@ -91,6 +93,7 @@ export async function attentionMaps(
     layers: config.depth,
     headsPerLayer: config.numHeads,
     tokens: tokenNames(config),
+    registers: config.registers ?? 0,
     headFusion,
     discardRatio,
   };

@@ -27,9 +27,10 @@ export const TOKEN_STATISTICS: Readout = { name: "tokens", outputs: tokenStatist
 function tokenStatistics({ model, attention, states, final }: Intermediates): Record<string, Value> {
   const config = requireTransformer(model);
   const tokens = tokenNames(config).length;
-  const { distilled } = config;
+  const { distilled, registers = 0 } = config;
   const places = geometry(config);
-  const layers = attention.map((p) => layerStatistics(p, { tokens, distilled, ...places }));
+  const first = tokens + registers;
+  const layers = attention.map((p) => layerStatistics(p, { tokens, first, distilled, ...places }));
   const stacked = Object.keys(layers[0] ?? {}).map((name) => [
     name,
     stack(layers.flatMap((layer) => layer[name] ?? [])),
@@ -48,19 +49,25 @@ function tokenStatistics({ model, attention, states, final }: Intermediates): Re
   };
 }
 
-/** p: [B, h, N, N] of one layer. */
+/** p: [B, h, N, N] of one layer; `first`: the first patch. */
 function layerStatistics(
   p: Value,
-  { tokens, distilled, places, distances }: { tokens: number; distilled: boolean } & Geometry,
+  {
+    tokens,
+    first,
+    distilled,
+    places,
+    distances,
+  }: { tokens: number; first: number; distilled: boolean } & Geometry,
 ): Record<string, Value> {
   const asked = slice(p, { axis: 2, end: tokens }); // [B, h, p, N]
-  const toPatches = slice(asked, { axis: 3, start: tokens });
+  const toPatches = slice(asked, { axis: 3, start: first });
   const patchMass = sum(toPatches, -1, { keepDims: true });
   const share = div(toPatches, maximum(patchMass, TINY)); // adds up to 1 over the patches
   const moments = matmul(share, places); // [B, h, p, 3]: means of y, x, y² + x²
   const moment = (index: number): Value => slice(moments, { axis: 3, start: index, end: index + 1 });
   const variance = sub(moment(2), add(mul(moment(0), moment(0)), mul(moment(1), moment(1))));
-  const between = slice(slice(p, { axis: 2, start: tokens }), { axis: 3, start: tokens }); // [B, h, M, M]
+  const between = slice(slice(p, { axis: 2, start: first }), { axis: 3, start: first }); // [B, h, M, M]
   const far = div(sum(mul(between, distances), -1), maximum(sum(between, -1), TINY));
   const of = (index: number): Value => slice(share, { axis: 2, start: index, end: index + 1 });
   const flat = (x: Value): Value => reshape(x, x.shape.slice(0, -1));

@@ -99,6 +99,7 @@ export function createAsker(loaded: LoadedModel, runtime: Runtime): Asker {
         layers: config.depth,
         headsPerLayer: config.numHeads,
         tokens: tokenNames(config),
+        registers: config.registers,
       });
       const heads = tokenNames(config).map((head) => [head, outputs[head] as Float32Array] as const);
       return { features: outputs["features"] as Float32Array, logits: Object.fromEntries(heads), attention };

@@ -71,5 +71,6 @@ export function lossesOf({ student, taught, teacher, label, tau, lambda }: LossR
 
 /** Number of a model's tokens before its patches. */
 export function prefixOf(model: Parameters<typeof requireTransformer>[0]): number {
-  return tokenNames(requireTransformer(model)).length;
+  const config = requireTransformer(model);
+  return tokenNames(config).length + (config.registers ?? 0);
 }

@@ -61,12 +61,17 @@ async function runModels(
 
 /** What `deit models --pretrained --json` prints for each. */
 interface ReleasedWeights {
+  readonly name: string;
   readonly model: string;
-  /** Published, on ImageNet's validation set, percent. */
+  /** Published by `source`, on ImageNet's validation set, percent; null where it is not. */
   readonly acc1: number;
-  readonly acc5: number;
+  readonly acc5: number | null;
   readonly inputSize: number;
-  readonly role: "student" | "teacher";
+  readonly source: string;
+  /** What was measured, and what the weights were made from, where that is not the file's classifier and ImageNet-1k alone. */
+  readonly measured: string | null;
+  readonly data: string | null;
+  readonly role: "student" | "teacher" | "features";
   /** Of float32 weights; files are a little larger. */
   readonly bytes: number;
   readonly url: string;
@@ -82,31 +87,39 @@ async function releasedWeights(names: readonly string[]): Promise<ReleasedWeight
   const { findCheckpoint } = await import("../../evaluation/checkpoints/locate-checkpoint.ts");
   return Promise.all(
     PRETRAINED.filter(({ model }) => names.includes(model)).map(async (weights) => {
-      const { model, acc1, acc5, inputSize, url, hubIds, role = "student" } = weights;
+      const { name, model, acc1, acc5 = null, inputSize, source, url, hubIds, role = "student" } = weights;
+      const { measured = null, data = null } = weights;
       const numbers = createModel(model).parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
       const found = await Promise.all([...hubIds, url].map(findCheckpoint));
       const here = found.filter((file) => file !== undefined);
-      return { model, acc1, acc5, inputSize, role, bytes: 4 * numbers, url, hubIds, here };
+      const figures = { acc1, acc5, inputSize, source, measured, data };
+      return { name, model, ...figures, role, bytes: 4 * numbers, url, hubIds, here };
     }),
   );
 }
 
 function describeWeights(weights: readonly ReleasedWeights[]): string {
   const { bold, dim, green } = coloursFor(process.stdout);
-  const blocks = weights.map(({ model, acc1, acc5, inputSize, role, bytes, url, hubIds, here }) =>
-    [
-      `${bold(model)}${role === "teacher" ? "  the teacher" : ""}`,
-      facts([
-        [
-          "ImageNet",
-          `top-1 ${acc1.toFixed(1)} %, top-5 ${acc5.toFixed(1)} %, at ${inputSize} pixels (published)`,
-        ],
-        ["size", `${Math.round(bytes / 1e6)} MB`],
-        ["on the Hub", hubIds.join(", ")],
-        ["file", url],
-        ...here.map((file, i) => [i === 0 ? "here" : "", file] as const),
-      ]),
-    ].join("\n"),
+  const blocks = weights.map(
+    ({ name, acc1, acc5, inputSize, source, measured, data, role, bytes, ...places }) => {
+      const { url, hubIds, here } = places;
+      const figures = [
+        `top-1 ${acc1.toFixed(1)} %`,
+        ...(acc5 === null ? [] : [`top-5 ${acc5.toFixed(1)} %`]),
+      ];
+      const what = measured === null ? "" : `, ${measured}`;
+      return [
+        `${bold(name)}${{ teacher: "  the teacher", features: "  features, no classifier", student: "" }[role]}`,
+        facts([
+          ["ImageNet", `${figures.join(", ")}, at ${inputSize} pixels${what} (${source})`],
+          ...(data === null ? [] : [["trained on", data] as const]),
+          ["size", `${Math.round(bytes / 1e6)} MB`],
+          ["on the Hub", hubIds.join(", ")],
+          ["file", url],
+          ...here.map((file, i) => [i === 0 ? "here" : "", file] as const),
+        ]),
+      ].join("\n");
+    },
   );
   const there = weights.filter(({ here }) => here.length > 0).length;
   return [

@@ -19,12 +19,13 @@ import { readModelSettings } from "../../formats/model-settings.ts";
 import { decodePreprocessing } from "../../formats/preprocessing-metadata.ts";
 import { openTensorFile } from "../../formats/tensor-file.ts";
 import { ConfigError } from "../../errors.ts";
+import type { ModelPreprocessing } from "../../models/model.ts";
 import type { Model, ModelOptions } from "../../models/registry.ts";
 import { createModel } from "../../models/registry.ts";
 import { assumptionsOf, identifyConvnets, identifyModel } from "../../models/identify.ts";
 import { repositoryOf } from "../../interop/hub-cache.ts";
 import { openOnnxWeights } from "../../interop/onnx-weights.ts";
-import { findPretrained } from "../../models/pretrained.ts";
+import { findPretrained, pretrainedOf } from "../../models/pretrained.ts";
 import { locateCheckpoint } from "./locate-checkpoint.ts";
 
 export interface Checkpoint extends AsyncDisposable {
@@ -77,8 +78,10 @@ export async function openCheckpoint(
     // Our own files say it all; a config.json beside them may belong to another model.
     const settings = own.model === undefined ? await readModelSettings(path) : undefined;
     const config = settings?.config && readHuggingFaceConfig(settings.config.text, settings.config);
-    const isOfficial = findPretrained(repositoryOf(path) ?? given) !== undefined;
-    const beside = settings && preprocessingOf(settings, { isOfficial });
+    const release = findPretrained(repositoryOf(path) ?? given) ?? pretrainedOf(given);
+    const isOfficial = release !== undefined;
+    const ofRelease = release && createModel(release.model).preprocessing;
+    const beside = settings && preprocessingOf(settings, { isOfficial, ofRelease });
     const inside = decodePreprocessing(file.metadata, { file: path });
     const preprocessing = mergePreprocessing(inside, beside?.preprocessing);
     const { mean, std } = preprocessing;
@@ -100,7 +103,8 @@ export async function openCheckpoint(
           inputSize: metadata.inputSize,
         });
       if (architecture === undefined) return convnets[0];
-      return identifyModel(architecture, { numHeads, inputSize, numClasses: config?.numClasses });
+      const name = config?.architecture ?? release?.model;
+      return identifyModel(architecture, { numHeads, inputSize, numClasses: config?.numClasses, name });
     };
     return {
       path,
@@ -221,12 +225,13 @@ function ownModel(name: string, path: string, options: ModelOptions): Model {
  */
 function preprocessingOf(
   { preprocessing, hasProcessor, notes }: ModelSettings,
-  { isOfficial }: { isOfficial: boolean },
+  { isOfficial, ofRelease }: { isOfficial: boolean; ofRelease: ModelPreprocessing | undefined },
 ): Pick<ModelSettings, "preprocessing" | "notes"> {
   if (!isOfficial) return { preprocessing, notes };
-  if (!hasProcessor) return { preprocessing: mergePreprocessing(preprocessing, DEIT_PREPROCESSING), notes };
+  if (!hasProcessor)
+    return { preprocessing: mergePreprocessing(preprocessing, ofRelease, DEIT_PREPROCESSING), notes };
   return {
-    preprocessing: DEIT_PREPROCESSING,
+    preprocessing: mergePreprocessing(ofRelease, DEIT_PREPROCESSING),
     notes: [
       "images are prepared as these weights were trained and measured, not as its preprocessor_config.json says",
     ],

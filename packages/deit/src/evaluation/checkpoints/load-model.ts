@@ -68,7 +68,7 @@ export async function loadModel(
   check(tensors, { model, file, checkpoint, isNamed: name !== undefined });
   checkFinite(tensors, file);
   const said = mergePreprocessing(given, checkpoint.preprocessing);
-  const preprocessing = completePreprocessing(model.config.inputSize, said);
+  const preprocessing = completePreprocessing(model.config.inputSize, said, model.preprocessing);
   const assumed = checkpoint.isSure ? undefined : describeAssumed(file, { said, used: preprocessing });
   const other = size === undefined ? describeOtherSize(file, { said, used: preprocessing }) : undefined;
   notes.push(...[assumed, other].filter((note) => note !== undefined));
@@ -85,7 +85,7 @@ function modelFor(
 ): Model {
   if (own !== undefined && inputSize === undefined) return own;
   if (own?.transformer !== undefined && inputSize !== undefined)
-    return modelOf(own.name, { ...own.transformer, inputSize });
+    return modelOf(own.name, { ...own.transformer, inputSize }, own);
   const size = { inputSize: inputSize ?? metadata.inputSize };
   const { classWeight } = own ?? createModel(name, size);
   const numClasses = file.tensors.get(classWeight)?.shape[0] ?? metadata.classes?.length;

@@ -15,8 +15,8 @@ import { isOffline } from "../../interop/hub-access.ts";
 import type { HubId } from "../../interop/hub-cache.ts";
 import { cachedWeights, parseHubId } from "../../interop/hub-cache.ts";
 import type { PretrainedWeights } from "../../models/pretrained.ts";
-import { PRETRAINED } from "../../models/pretrained.ts";
-import { listModels } from "../../models/registry.ts";
+import { pretrainedOf } from "../../models/pretrained.ts";
+import { isModelName } from "../../models/registry.ts";
 import { inspectOnnx } from "../onnx/onnx-inspection.ts";
 import { shellWord } from "../../printable.ts";
 
@@ -33,7 +33,7 @@ export async function locateCheckpoint(given: string, options: LocateOptions = {
   if (found !== undefined) return found.isDirectory() ? inFolder(given, options) : given;
   if (isAddress(given))
     return pullWeights(given, { ...options, check: async (part) => checkWeights(part, given) });
-  const released = PRETRAINED.find(({ model }) => model === given);
+  const released = pretrainedOf(given);
   if (released !== undefined)
     return locateCheckpoint(
       await pretrainedPlace(released, async (place) => void (await locateCheckpoint(place, options))),
@@ -41,7 +41,7 @@ export async function locateCheckpoint(given: string, options: LocateOptions = {
     );
   const id = await hubId(given);
   if (id === undefined) {
-    if (listModels(given).length > 0)
+    if (isModelName(given))
       throw new DataError(given, `${given} is a model without pretrained weights`, {
         code: "checkpoint/not-found",
         hint: "Give a file or a run folder with weights of it; deit models --pretrained lists models with weights.",
@@ -82,9 +82,7 @@ async function checkWeights(part: string, url: string): Promise<void> {
 /** Whether a checkpoint is named by something else than a place on this machine: an address, a Hub id, a model's name. */
 export async function isElsewhere(given: string): Promise<boolean> {
   if ((await stat(given).catch(() => undefined)) !== undefined) return false;
-  return (
-    isAddress(given) || PRETRAINED.some(({ model }) => model === given) || (await hubId(given)) !== undefined
-  );
+  return isAddress(given) || pretrainedOf(given) !== undefined || (await hubId(given)) !== undefined;
 }
 
 /**
@@ -93,7 +91,7 @@ export async function isElsewhere(given: string): Promise<boolean> {
  * @throws DataError when there is none
  */
 export async function pretrainedPlace(
-  { model, hubIds, url }: PretrainedWeights,
+  { name, hubIds, url }: PretrainedWeights,
   fetch: (place: string) => Promise<void>,
   { otherwise = "" }: { otherwise?: string } = {},
 ): Promise<string> {
@@ -109,8 +107,8 @@ export async function pretrainedPlace(
     }
   }
   throw new DataError(
-    model,
-    `the pretrained ${model} is not on this machine, and could not be fetched:\n${reasons.map((reason) => `- ${reason}`).join("\n")}`,
+    name,
+    `the pretrained ${name} is not on this machine, and could not be fetched:\n${reasons.map((reason) => `- ${reason}`).join("\n")}`,
     {
       code: "checkpoint/not-found",
       hint: `${otherwise ? `${otherwise}put` : "Put"} the file there: ${pulledWeightsFile(url)}`,
