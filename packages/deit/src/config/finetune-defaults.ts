@@ -18,6 +18,8 @@ export interface FinetuneFacts {
   readonly distilled: boolean;
   readonly mean: readonly [number, number, number];
   readonly std: readonly [number, number, number];
+  /** Side of the input by that of the resized image, where the checkpoint or its model says one. */
+  readonly cropRatio?: number | undefined;
   /** Multiply-accumulates of its forward pass at that size. */
   readonly macs: number;
   readonly cores: number;
@@ -66,7 +68,7 @@ export const FINETUNE_DEFAULTS_SHOWN = {
   epochs: `${MIN_EPOCHS} to ${MAX_EPOCHS}, by images and cores`,
   mean: "the checkpoint's",
   std: "the checkpoint's",
-  evalCropRatio: "0.875; 1 for small images",
+  evalCropRatio: "the checkpoint's, else 0.875; 1 for small images",
   classWeights: "balanced where the largest class has twice the images of the smallest",
   valSplit: `0.1; 0.2 of fewer than ${FEW} images`,
   distillationType: "none; labels for a distilled model",
@@ -85,6 +87,7 @@ export function finetuneDefaults(facts: FinetuneFacts): TrainInput {
     scale: [...ALWAYS.scale],
     mean: [...facts.mean],
     std: [...facts.std],
+    ...(facts.cropRatio !== undefined && { evalCropRatio: facts.cropRatio }),
     // images smaller than what the model sees have no margin to cut off
     ...(facts.medianSize < Math.max(...inputSize) && { evalCropRatio: 1 }),
     classWeights: imbalance >= UNBALANCED ? "balanced" : "none",

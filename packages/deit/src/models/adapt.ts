@@ -115,7 +115,9 @@ function positions(
     ...(notes.length > 0 && { note: notes.join("; ") }),
     convert: (data) => {
       const patchRows = interpolatePositions(data, {
-        ...{ prefix, from: old, to },
+        prefix,
+        from: old,
+        to,
         antialias: config.resampling === "antialias",
       });
       if (prefix === wanted) return patchRows;

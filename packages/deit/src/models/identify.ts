@@ -80,7 +80,13 @@ export function identifyModel(dims: ModelDimensions, options: IdentifyOptions = 
     });
   }
   const dimensions = {
-    ...{ embedDim, depth, numHeads, patchSize, mlpRatio, distilled, inputSize },
+    embedDim,
+    depth,
+    numHeads,
+    patchSize,
+    mlpRatio,
+    distilled,
+    inputSize,
     ...laterParts(dims),
   };
   return modelOf(dimensionName(dimensions), { ...dimensions, numClasses: classes ?? USUAL_CLASSES });

@@ -5,6 +5,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { mergePreprocessing } from "../augmentation/preprocessing.ts";
 import { distillDefaults } from "../config/distill-defaults.ts";
 import { finetuneDefaults, fittingSize } from "../config/finetune-defaults.ts";
 import { firstRunDefaults, guessRate } from "../config/first-run.ts";
@@ -203,9 +204,14 @@ async function finetuneChoice(
   const size = options.inputSize === null ? undefined : inputSizeOf({ inputSize: options.inputSize }, 0);
   const model =
     sources.model === "default" ? checkpoint.expectModel({ inputSize: size }) : createModel(options.model);
-  const { mean, std } = { ...options, ...checkpoint.metadata };
+  const { mean = options.mean, std = options.std } = mergePreprocessing(
+    checkpoint.metadata,
+    model.preprocessing,
+  );
   const patchSize = model.transformer?.patchSize ?? 1;
-  const inputSize = size ?? fittingSize(model.config.inputSize, { medianSize: survey.medianSize, patchSize });
+  const { usualSize: usual } = model;
+  const own = usual === undefined ? model.config.inputSize : ([usual, usual] as const);
+  const inputSize = size ?? fittingSize(own, { medianSize: survey.medianSize, patchSize });
   const chosen = finetuneDefaults({
     ...survey,
     mean,
@@ -213,6 +219,7 @@ async function finetuneChoice(
     model: model.name,
     inputSize,
     distilled: model.config.distilled,
+    cropRatio: checkpoint.preprocessing.cropRatio ?? model.preprocessing?.cropRatio,
     macs: createModel(model.name, { inputSize }).macs,
     cores: options.threads ?? availableParallelism(),
   });

@@ -148,7 +148,7 @@ describe("tensors that do not fit are listed shortly, with what may be the cause
     [
       "a part of DeiT III",
       file(new Map([...weights, ...zeros("blocks.0.ls1.gamma")])),
-      /a vision transformer with LayerScale .*\nDeiTs and plain/,
+      /no vit_w64d4h1_ls_patch4_32: .*\n {2}missing: blocks.0.ls2.gamma/,
     ],
     [
       "a ResNet",

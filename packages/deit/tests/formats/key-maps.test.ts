@@ -239,14 +239,14 @@ describe("what stands around names", () => {
     const extra = new Map([
       ...theirs,
       ...zeros({
-        "deit.encoder.layer.0.layer_scale1.lambda1": [4],
+        "deit.encoder.layer.0.layer_scale3.lambda1": [4],
         n_averaged: [],
         "deit.encoder.layer.07.norm": [1],
       }),
     ]);
     const added = [...timmView(memoryFile(extra)).tensors.keys()].filter((name) => !timm.has(name));
     expect(added).toEqual([
-      "deit.encoder.layer.0.layer_scale1.lambda1",
+      "deit.encoder.layer.0.layer_scale3.lambda1",
       "n_averaged",
       "deit.encoder.layer.07.norm",
     ]);
