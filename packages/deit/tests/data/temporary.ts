@@ -3,17 +3,12 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import sharp, { type Sharp } from "sharp";
-import { afterAll } from "vitest";
+import { afterFile } from "../../../../tests/setup/after-file.ts";
 import { generate, type Kind } from "../augmentation/generated.ts";
-
-const made: string[] = [];
-afterAll(async () => {
-  await Promise.all(made.map(async (path) => rm(path, { recursive: true, force: true })));
-});
 
 export async function temporaryFolder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "deit-data-"));
-  made.push(path);
+  afterFile(async () => rm(path, { recursive: true, force: true }));
   return path;
 }
 

@@ -1,64 +1,20 @@
 /**
  * Every operation of cases.ts: the float64 interpreter against equal expressions, gradients against central
- * differences in float64, and every device's values and gradients against the interpreter's.
+ * differences in float64, and the CPU's values and gradients against the interpreter's; those of WebGPU
+ * are in ops-webgpu.slow.test.ts.
  */
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { gradient } from "../../src/graph/gradient.ts";
 import type { Target, Value } from "../../src/graph/graph.ts";
 import { input, operands } from "../../src/graph/graph.ts";
 import { evaluate } from "../../src/graph/interpreter.ts";
 import * as ops from "../../src/graph/ops.ts";
 import { lower } from "../../src/graph/passes/lower.ts";
-import { compile } from "../../src/graph/program.ts";
-import { sizeOf } from "../../src/graph/shape.ts";
-import type { Runtime } from "../../src/runtime/runtime.ts";
-import { devices, sharedRuntime } from "../helpers/devices.ts";
-import { seededTensor } from "../helpers/seeded.ts";
-import { type OpCase, titleOf } from "./cases/op-case.ts";
+import { sharedRuntime } from "../helpers/devices.ts";
+import { titleOf } from "./cases/op-case.ts";
 import { cases } from "./cases.ts";
-import { expectClose, feedsFor } from "./compare.ts";
-
-/**
- * Of the largest element: float32 rounds to 6e-8, sums here have up to 60 terms, and WGSL allows exp, tanh and
- * division a few units more.
- */
-const DEVICE_TOLERANCE = 4e-6;
-
-interface Traced {
-  readonly inputs: readonly Value[];
-  readonly outputs: readonly Value[];
-  /** Gradients of Σ output · weight by the float inputs. */
-  readonly gradients: readonly Value[];
-  readonly feeds: Readonly<Record<string, ArrayLike<number>>>;
-}
-
-/** A case's graph, with the loss that its gradients are taken of. */
-function trace({
-  inputs: given,
-  build,
-  gradient: differentiate,
-}: OpCase): Traced & { loss: Value | undefined } {
-  const inputs = given.map(({ dtype, shape }, i) => input(`x${i}`, dtype, shape));
-  const feeds: Record<string, ArrayLike<number>> = Object.fromEntries(
-    given.map(({ data }, i) => [`x${i}`, data]),
-  );
-  const outputs = listOf(build(operands(inputs)));
-  if (differentiate === false) return { inputs, outputs, gradients: [], feeds, loss: undefined };
-  const weighted = outputs.map((value, i) => {
-    feeds[`weight${i}`] = seededTensor(`weight ${i}`, sizeOf(value.shape), { offset: 0, scale: 2 });
-    return ops.sum(ops.mul(value, input(`weight${i}`, "float32", value.shape)));
-  });
-  const loss = weighted.reduce((total, term) => ops.add(total, term));
-  return { inputs, outputs, gradients: gradient(loss, floatsOf(inputs)), feeds, loss };
-}
-
-function listOf(values: Value | readonly Value[]): readonly Value[] {
-  return "node" in values ? [values] : values;
-}
-
-function floatsOf<T extends { readonly dtype: string }>(values: readonly T[]): T[] {
-  return values.filter(({ dtype }) => dtype === "float32");
-}
+import { expectClose } from "./compare.ts";
+import { casesOn, expectSameOnDevice, floatsOf, listOf, trace, type Traced } from "./trace-case.ts";
 
 test("no operation is without a case", () => {
   const covered = new Set(cases.map(({ op }) => op));
@@ -132,29 +88,10 @@ function centralDifferences(loss: Value, feeds: Traced["feeds"], name: string): 
   });
 }
 
-describe.each(devices)("%s equals the interpreter", (device) => {
-  let runtime: Runtime;
-  beforeAll(async () => {
-    runtime = await sharedRuntime(device);
-  });
-
-  const supported = cases.filter((it) => it.devices?.includes(device) ?? true);
-  test.each(supported.map((it) => [titleOf(it), it] as const))("%s", async (_, it) => {
-    const { outputs, gradients, feeds } = trace(it);
-    const named = Object.fromEntries([
-      ...outputs.map((value, i) => [`y${i}`, value] as const),
-      ...gradients.map((value, i) => [`gradient${i}`, value] as const),
-    ]);
-    const program = compile({ name: titleOf(it), target: runtime.target, outputs: named });
-    const executable = await runtime.load(program);
-    const results = await executable.run(feedsFor(program, feeds));
-    await executable.release();
-    const expected = evaluate(Object.values(named), feeds);
-    for (const [i, [name, { shape, dtype }]] of Object.entries(named).entries()) {
-      expect(program.outputs[name]).toEqual({ shape, dtype });
-      expectClose(results[name], expected[i], { tolerance: it.tolerance ?? DEVICE_TOLERANCE, name });
-    }
-  });
+describe("the CPU equals the interpreter", () => {
+  test.each(casesOn("cpu"))("%s", async (op, group) =>
+    expectSameOnDevice(await sharedRuntime("cpu"), op, group),
+  );
 });
 
 describe("gradients where there is no derivative", () => {

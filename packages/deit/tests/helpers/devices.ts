@@ -3,7 +3,7 @@
  * `describe.each(devices)`, with one runtime a device shared by the tests of a file.
  */
 
-import { afterAll } from "vitest";
+import { afterFile } from "../../../../tests/setup/after-file.ts";
 import { createRuntime } from "../../src/runtime/node.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { useWebgpuDriver } from "../runtime/webgpu-driver.ts";
@@ -24,10 +24,9 @@ export function sharedRuntime(device: "cpu" | "webgpu"): Promise<Runtime> {
   if (known !== undefined) return known;
   const runtime = createRuntime({ device, threads: 1 });
   runtimes.set(device, runtime);
+  afterFile(async () => {
+    runtimes.delete(device);
+    await (await runtime).close();
+  });
   return runtime;
 }
-
-afterAll(async () => {
-  for (const runtime of runtimes.values()) await (await runtime).close();
-  runtimes.clear();
-});

@@ -1,4 +1,4 @@
-/** The model's shortcuts, contexts and heads, in float64. (Against timm: timm.test.ts.) */
+/** The model's shortcuts, contexts and heads, in float64. (Against timm: timm.slow.test.ts.) */
 import { describe, expect, test } from "vitest";
 import { gradient } from "../../src/graph/gradient.ts";
 import type { Value } from "../../src/graph/graph.ts";

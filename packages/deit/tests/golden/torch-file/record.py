@@ -1,4 +1,4 @@
-"""Small files of torch.save, for tests/formats/torch-file.test.ts.
+"""Small files of torch.save, for tests/formats/torch-file.slow.test.ts.
 
     pip install torch numpy && python tests/golden/torch-file/record.py
 

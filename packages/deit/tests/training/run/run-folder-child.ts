@@ -1,5 +1,5 @@
 /**
- * A stand-in for training, killed by run-folder.test.ts: opens or resumes the folder given, prints "ready",
+ * A stand-in for training, killed by run-folder.slow.test.ts: opens or resumes the folder given, prints "ready",
  * then saves epoch after epoch (every number of epoch e's state is e + 1) until it is killed.
  */
 import { openRunFolder } from "../../../src/training/run/run-folder.ts";

@@ -1,4 +1,4 @@
-/** Training in a process of its own, killed by resume.test.ts: prints a line when the first step is about to come. */
+/** Training in a process of its own, killed by resume.slow.test.ts: prints a line when the first step is about to come. */
 import type { TrainOptions } from "../../../src/config/schema.ts";
 import { train } from "../photos.ts";
 
