@@ -8,6 +8,7 @@ import type { Reporter, TestModule } from "vitest/node";
 /** Of processor time, of all threads and processes of a file. */
 const LIMIT_SECONDS = 8;
 
+// oxlint-disable-next-line import/no-default-export -- the form that vitest asks for
 export default class SlowFiles implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const timed = modules.map((module) => ({ module, seconds: module.meta().processorSeconds ?? 0 }));
