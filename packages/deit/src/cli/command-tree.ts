@@ -15,6 +15,7 @@ import { addFinetuneCommand } from "./commands/finetune.ts";
 import { addModelsCommand } from "./commands/models.ts";
 import { addPredictCommand } from "./commands/predict.ts";
 import { addReportCommand } from "./commands/report.ts";
+import { addServeCommand } from "./commands/serve.ts";
 import { addTrainCommand } from "./commands/train.ts";
 import { WideCommand } from "./help.ts";
 import type { Lab } from "./lab.ts";
@@ -54,6 +55,7 @@ export function createProgram(lab?: Lab): Command {
   addEvalCommand(program);
   addPredictCommand(program);
   addExportCommand(program);
+  addServeCommand(program);
   addReportCommand(program);
   addModelsCommand(program);
   addDataCommand(program);
@@ -94,6 +96,7 @@ const START: readonly (readonly [command: string, what: string])[] = [
   ["deit predict RUN cat.jpg", "classify images"],
   ["deit eval RUN --data-path ./photos", "measure its accuracy"],
   ["deit export RUN", "a folder that transformers.js loads"],
+  ["deit serve RUN", "HTTP for apps"],
 ];
 const MORE: typeof START = [
   ["deit models", "list the models"],

@@ -33,6 +33,8 @@ export interface Classifier extends AsyncDisposable {
   readonly transform: EvaluationTransformOptions;
   /** What the user should know of it, a sentence each. */
   readonly notes: readonly string[];
+  /** Images of each batch of an ONNX file that takes no others; undefined: any number. */
+  readonly batchSize: number | undefined;
   /** A model of this package with its weights, or a foreign ONNX file. */
   readonly source: LoadedModel | OnnxModel;
 
@@ -57,8 +59,11 @@ export interface Classifier extends AsyncDisposable {
    * @throws ConfigError for an ONNX file that was not opened with `intermediates`
    */
   intermediates(images: Images, readout: Readout, options?: PassOptions): AsyncGenerator<ReadoutBatch>;
-  /** Logits [n, K] of every head for n images that are prepared already: bytes [n, 3, H, W]. */
-  logits(pixels: Uint8Array): Promise<HeadLogits>;
+  /**
+   * Logits [n, K] of every head for n images that are prepared already: bytes [n, 3, H, W]. `batchSize`: so many at a time,
+   * the last padded; default: parts of 32, 8 and 1.
+   */
+  logits(pixels: Uint8Array, options?: { readonly batchSize?: number | undefined }): Promise<HeadLogits>;
   /** Writes an image as the model takes it, bytes [3, H, W], to `target` (default a new array) at `offset`. */
   prepare(image: RgbImage, target?: Uint8Array, offset?: number): Uint8Array;
   /** Puts the model on its device ahead of the first question, for batches of a size (default 1). */

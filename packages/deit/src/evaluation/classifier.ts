@@ -198,6 +198,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
     preprocessing,
     transform,
     notes: source.notes,
+    batchSize: fixed,
     source,
     classify,
     answers,
@@ -227,7 +228,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
       return { data, width, labels: Int32Array.from(found) };
     },
     intermediates: pass,
-    async logits(pixels) {
+    async logits(pixels, { batchSize } = {}) {
       const n = pixels.length / rowBytes;
       if (!Number.isInteger(n) || n === 0)
         throw new DeitError(`${pixels.length} bytes are no images of ${rowBytes} bytes each`, {
@@ -236,7 +237,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
         });
       const executable = evaluator(EVALUATION);
       const heads: Record<string, Float32Array> = {};
-      for (const { from, rows } of partsOf(n, BATCH, fixed)) {
+      for (const { from, rows } of partsOf(n, BATCH, fixed ?? batchSize)) {
         let images = pixels.subarray(from * rowBytes, (from + rows) * rowBytes);
         if (images.length < rows * rowBytes) {
           const padded = new Uint8Array(rows * rowBytes);
@@ -260,15 +261,15 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
   };
 }
 
-/** n images in parts of few sizes, as each is a program with weights of its own, or of the only one that a file takes; the last may be padded. */
+/** n images in parts of few sizes, as each is a program with weights of its own, or all of one size; the last may be padded. */
 function* partsOf(
   n: number,
   most: number,
-  fixed: number | undefined,
+  one: number | undefined,
 ): Generator<{ readonly from: number; readonly rows: number }> {
   for (let from = 0; from < n;) {
     const left = n - from;
-    const rows = fixed ?? Math.min(most, left >= BATCH ? BATCH : left >= SOME ? 8 : 1);
+    const rows = one ?? Math.min(most, left >= BATCH ? BATCH : left >= SOME ? 8 : 1);
     yield { from, rows };
     from += rows;
   }

@@ -6,7 +6,7 @@ import type { Command } from "commander";
 import { ConfigError } from "../../errors.ts";
 import type { ImagePredictions } from "../../evaluation/predict.ts";
 import { CHECKPOINT_KINDS, fetchCheckpoint } from "../fetch-checkpoint.ts";
-import { integer } from "../views/text-format.ts";
+import { counted } from "../views/text-format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { namesOnInput } from "../named-on-input.ts";
 import { createOutput } from "../output.ts";
@@ -137,7 +137,7 @@ async function runPredict(
   } finally {
     for (const sink of sinks) await sink.discard();
   }
-  if (out !== undefined) output.note(`table of ${counted(answered)}: ${out}`);
+  if (out !== undefined) output.note(`table of ${counted(answered, "image")}: ${out}`);
   if (minScore > 0 && reaching === 0) throw new QuietExit(EXIT.noneReach);
 }
 
@@ -177,7 +177,7 @@ async function drawSheet(
   { checkpoint, output, answered }: { checkpoint: string; output: Output; answered: number },
 ): Promise<void> {
   const { writePredictionSheet } = await import("../../preview/prediction-sheet.ts");
-  const total = counted(answered);
+  const total = counted(answered, "image");
   const shown = await writePredictionSheet(resolve(file), results, {
     title: `What ${basename(resolve(checkpoint))} sees`,
     most: MOST_SHOWN,
@@ -197,8 +197,4 @@ function scoreFrom(text: string): number {
       code: "options/value",
     },
   );
-}
-
-function counted(count: number): string {
-  return `${integer(count)} ${count === 1 ? "image" : "images"}`;
 }

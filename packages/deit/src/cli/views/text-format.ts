@@ -49,6 +49,11 @@ export function table(
   return rows.map((row) => row.map(pad).join("  ").trimEnd()).join("\n");
 }
 
+/** `1 request`, `2,000 requests`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${integer(count)} ${count === 1 ? one : many}`;
+}
+
 /** `name  value` lines. */
 export function facts(pairs: readonly (readonly [name: string, value: string | undefined])[]): string {
   return table(pairs.flatMap(([name, value]) => (value === undefined ? [] : [[`  ${name}`, value]])));
