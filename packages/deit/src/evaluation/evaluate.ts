@@ -16,6 +16,7 @@ export async function evaluate(
     total,
     joint,
     metrics,
+    share,
   }: {
     executable: Evaluator;
     loader: Loader;
@@ -24,18 +25,25 @@ export async function evaluate(
     joint?: JointRule;
     /** Measured besides. */
     metrics?: Metrics | undefined;
+    /** Of several processes that share the batches: the numbers of each batch in order, given those of one's own. */
+    share?: ((own: readonly Float64Array[]) => Promise<readonly Float64Array[]>) | undefined;
   },
   { onEvent, signal }: EvaluateHooks = {},
 ): Promise<EvaluationMetrics> {
   const meter = new EvaluationMeter({ numClasses, ...(joint && { joint }) });
   const own = metrics && new AnswerCollector(metrics, numClasses);
+  // Sums of batches are added up at the end, so that losses do not depend on who has evaluated which batch.
+  const parts: Float64Array[] = [];
   let done = 0;
   for await (const { logits, labels, size } of streamAnswers(executable, loader)) {
-    meter.add(logits, labels);
+    const part = new EvaluationMeter(meter);
+    part.add(logits, labels);
+    parts.push(part.numbers());
     own?.add(logits, labels);
     done += size;
     onEvent?.({ type: "evaluate", done, total });
     signal?.throwIfAborted();
   }
+  meter.replace(share ? await share(parts) : parts);
   return { ...meter.result(), ...(own && { own: own.result() }) };
 }

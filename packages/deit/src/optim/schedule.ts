@@ -48,15 +48,18 @@ export interface ScheduleFlags {
   readonly decayRate: number;
 }
 
-/** The learning rate over a run, by epoch and update of the epoch, given how many updates an epoch has. */
-export function scheduleOf(flags: ScheduleFlags): (updatesPerEpoch: number) => Schedule {
+/**
+ * The learning rate over a run, by epoch and update of the epoch, given how many updates an epoch has, and of how many
+ * batches an update is where several processes share it.
+ */
+export function scheduleOf(
+  flags: ScheduleFlags,
+): (updatesPerEpoch: number, batchesPerUpdate?: number) => Schedule {
   const { epochs, warmupEpochs, warmupLr, minLr, sched, schedUnit, decayEpochs, decayRate } = flags;
-  const lr = flags.unscaleLr
-    ? flags.lr
-    : scaleLearningRate(flags.lr, flags.batchSize * flags.accumulationSteps);
-  // A constant is a cosine between equal ends, so that it has its warm-up, too.
-  const shape = { lr, epochs, warmupEpochs, warmupLr, minLr: sched === "constant" ? lr : minLr };
-  return (updatesPerEpoch) => {
+  return (updatesPerEpoch, batchesPerUpdate = flags.accumulationSteps) => {
+    const lr = flags.unscaleLr ? flags.lr : scaleLearningRate(flags.lr, flags.batchSize * batchesPerUpdate);
+    // A constant is a cosine between equal ends, so that it has its warm-up, too.
+    const shape = { lr, epochs, warmupEpochs, warmupLr, minLr: sched === "constant" ? lr : minLr };
     if (sched === "step") return stepDecayByEpoch({ ...shape, decayEpochs, decayRate });
     if (schedUnit === "epoch") return cosineByEpoch(shape);
     return cosineByStep({ ...shape, stepsPerEpoch: updatesPerEpoch });

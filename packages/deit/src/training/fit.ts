@@ -11,6 +11,7 @@ import type { Selection } from "../evaluation/metrics/share.ts";
 import type { Model } from "../models/registry.ts";
 import type { Layout } from "../nn/parameters.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
+import type { Ranks } from "../ranks/ranks.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { TrainEvent } from "./loop/events.ts";
 import { loadPrograms } from "./loop/load-programs.ts";
@@ -22,6 +23,7 @@ import type { EpochResult, SelectionRule } from "./run/best-epoch.ts";
 import { epochResults, selectionOf, selectionRule } from "./run/best-epoch.ts";
 import type { Progress } from "./loop/run-progress.ts";
 import { clearGradients, restoreProgress } from "./loop/run-progress.ts";
+import { spreadState } from "./loop/spread-state.ts";
 import type { ModelOwner } from "./run/run-models.ts";
 import { repairModels } from "./run/run-models.ts";
 import type { RunStore } from "./run/run-store.ts";
@@ -88,6 +90,8 @@ export interface FitParts {
   readonly openCache?: (() => Promise<(AnswerCache & AsyncDisposable) | undefined>) | undefined;
   /** Bytes that are free on the device; undefined: not known. */
   readonly freeMemory?: number | undefined;
+  /** The processes that share the batches of every update, `plan.batches` saying which part is this one's; undefined: none. */
+  readonly ranks?: Ranks | undefined;
 }
 
 /**
@@ -100,7 +104,7 @@ export async function fit(
 ): Promise<TrainResult> {
   const start = performance.now();
   const { plan, model, layout, optimizer, runtime, images, validationImages, run, teacher } = parts;
-  const { heldOut = validationImages } = parts;
+  const { heldOut = validationImages, ranks } = parts;
   checkMetricNames(parts.metrics ?? {});
   const rule = parts.selection ?? selectionRule(plan.loop, heldOut);
   const { classes } = images;
@@ -108,7 +112,9 @@ export async function fit(
   // 1. Models and device in line with the saved state, or with the start of a run.
   const { cropRatio = 0.875 } = plan.evaluation;
   const owner = { run, model, layout, classes, normalisation: plan.normalisation, cropRatio };
-  const progress = await restore(owner, { runtime, optimizer, initial });
+  const restored = await restore(owner, { runtime, optimizer, initial });
+  const state = { runtime, layout, optimizer };
+  const progress = ranks ? await spreadState(ranks, state, restored) : restored;
   const { epochs } = plan.loop;
   const result = (imagesPerSecond: number): TrainResult => ({
     run: run.path,
@@ -136,7 +142,7 @@ export async function fit(
   const tight = available === undefined ? undefined : memoryWarning(memory, { available, sizes });
   if (tight !== undefined) warn(tight);
   if (executables.apply) await clearGradients({ runtime, layout });
-  const { uniqueImages, repeats, steps } = planBatches(plan.batches, images.length);
+  const { uniqueImages, repeats, steps, accumulationSteps } = planBatches(plan.batches, images.length);
   onEvent({
     type: "start",
     run: run.path,
@@ -165,7 +171,8 @@ export async function fit(
     progress,
     onEvent,
     signal,
-    schedule: plan.schedule(steps / plan.batches.accumulationSteps),
+    ranks,
+    schedule: plan.schedule(steps / accumulationSteps, accumulationSteps),
     classWeights: classWeightsOf(plan.targets, images),
   });
   return result(imagesPerSecond);

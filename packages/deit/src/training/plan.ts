@@ -46,8 +46,8 @@ export interface TrainingPlan {
   readonly teacher: TeacherRequest | undefined;
   /** With the average of the weights, where it is kept; before a loss scale. */
   readonly optimizer: Optimizer;
-  /** Learning rate by epoch and update of the epoch, given the updates of an epoch. */
-  readonly schedule: (updatesPerEpoch: number) => Schedule;
+  /** Learning rate by epoch and update of the epoch, given the updates of an epoch and the batches of an update. */
+  readonly schedule: (updatesPerEpoch: number, batchesPerUpdate?: number) => Schedule;
   readonly loop: LoopSettings;
   readonly machine: MachineSettings;
   readonly run: RunSettings;
@@ -69,6 +69,8 @@ export interface MachineSettings {
   readonly threads: number | null;
   /** Threads that prepare images; null: by the number of cores. */
   readonly workers: number | null;
+  /** Cores for both, where this process has not all of them. */
+  readonly cores?: number | undefined;
   readonly precision: "float32" | "float16" | "auto";
   readonly recompute: boolean;
   /** Steps that the device gets together; null: as many as suit it. */

@@ -63,14 +63,15 @@ export async function prepare(
   const { model, layout } = buildModel(plan.model, classes.length);
   const student = { numClasses: classes.length, classes };
   const teacher = plan.teacher && (await teacherOf(plan.teacher, { plan, model, given, student, warn }));
-  const { device, threads, workers } = plan.machine;
-  const runtime = await createRuntime({ device, ...(threads !== null && { threads }) });
+  const { device, workers, cores } = plan.machine;
+  const threads = plan.machine.threads ?? cores;
+  const runtime = await createRuntime({ device, ...(threads !== undefined && { threads }) });
   const loaders = createLoaders(plan, {
     training: images,
     validation,
     size: model.config.inputSize,
     first: given.transform,
-    pool: (dataset) => workerPool(workersFor(dataset, workers)),
+    pool: (dataset) => workerPool(workersFor(dataset, workers, cores)),
   });
   const close = async (): Promise<void> => {
     await Promise.all([loaders.training.close(), loaders.validation.close(), runtime.close()]);

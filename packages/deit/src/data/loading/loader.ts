@@ -24,9 +24,9 @@ export interface Batch {
 
 export interface Loader {
   readonly batchSize: number;
-  /** Batches of an epoch. */
+  /** Batches of an epoch, those of all processes together. */
   readonly steps: number;
-  /** The batches of an epoch, from step `from` on. Throws DataError when too many images are broken. */
+  /** This process's batches of an epoch, from step `from` on. Throws DataError when too many images are broken. */
   epoch(epoch: number, options?: { from?: number }): AsyncIterable<Batch>;
   /** Ends the workers. */
   close(): Promise<void>;
@@ -100,15 +100,17 @@ export function createLoader({
       maker ??= pool ? pool.open(dataset, transform) : createInline(dataset, transform, first);
       const { make } = maker;
       const ahead: Promise<MadeBatch>[] = [];
-      let begun = from;
+      const own = Array.from({ length: Math.max(0, steps - from) }, (_, i) => from + i).filter(plan.isOwn);
+      let begun = 0;
       const begin = (): void => {
-        while (begun < steps && ahead.length < prefetch) {
-          const made = make({ epoch, seed, mode, samples: plan.at(epoch, begun++), rows: batchSize });
+        while (begun < own.length && ahead.length < prefetch) {
+          const samples = plan.at(epoch, own[begun++] ?? 0);
+          const made = make({ epoch, seed, mode, samples, rows: batchSize });
           made.catch(() => undefined); // reported when its turn comes
           ahead.push(made);
         }
       };
-      for (let step = from; step < steps; step++) {
+      for (const step of own) {
         begin();
         const made = await ahead.shift();
         if (made === undefined) return;

@@ -11,7 +11,11 @@ function isInMemory(source: DatasetSource): boolean {
 }
 
 /** None for what is in memory, and for decoded images in memory, which this thread prepares faster than any model learns; else one per core. */
-export function workersFor(dataset: Dataset, workers?: number | null): number {
+export function workersFor(
+  dataset: Dataset,
+  workers?: number | null,
+  cores: number = availableParallelism(),
+): number {
   if (isInMemory(dataset.source)) return 0;
-  return workers ?? (dataset.decodes ? Math.min(MOST_WORKERS, availableParallelism()) : 0);
+  return workers ?? (dataset.decodes ? Math.min(MOST_WORKERS, cores) : 0);
 }

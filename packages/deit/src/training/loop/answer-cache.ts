@@ -45,13 +45,14 @@ async function cacheKey({
   images,
   device,
 }: AnswerCacheSetup): Promise<object> {
-  const { seed, batchSize, repeats } = plan.batches;
+  const { seed, batchSize, repeats, accumulationSteps } = plan.batches;
   return {
     version: VERSION,
     device,
     teacher: { hash, name, inputSize, normalisation, order: order && [...order] },
     images: { source: images.source, name: images.name, hash: await hashImages(images) },
-    plan: { seed, batchSize, repeats },
+    // Of an update of one batch as ever, so that answers kept by older versions serve.
+    plan: { seed, batchSize, repeats, ...(accumulationSteps > 1 && { accumulationSteps }) },
     transform: { ...plan.images.transform, size: student.config.inputSize },
     mixup: plan.images.mixup,
     normalisation: plan.normalisation,

@@ -32,7 +32,7 @@ export function createLoaders(
     pool?: (dataset: Dataset) => BatchPool | undefined;
   },
 ): RunLoaders {
-  const { batchSize } = plan.batches;
+  const { batchSize, process } = plan.batches;
   return {
     training: createLoader({
       dataset: training,
@@ -44,7 +44,12 @@ export function createLoaders(
     validation: createLoader({
       dataset: validation,
       transform: { ...plan.evaluation, size },
-      plan: createPlan({ mode: "evaluation", length: validation.length, batchSize }),
+      plan: createPlan({
+        mode: "evaluation",
+        length: validation.length,
+        batchSize,
+        ...(process && { process }),
+      }),
       pool: pool(validation),
     }),
   };

@@ -5,17 +5,22 @@
 import { evaluate } from "../../evaluation/evaluate.ts";
 import { tellWarnings } from "../../evaluation/logits.ts";
 import type { EvaluationMetrics } from "../../evaluation/metrics/metrics.ts";
+import { METER_NUMBERS } from "../../evaluation/metrics/metrics.ts";
 import type { Metrics } from "../../evaluation/own-metrics.ts";
+import type { Ranks } from "../../ranks/ranks.ts";
+import { gatherParts } from "../../ranks/ranks.ts";
 import type { Executable } from "../../runtime/runtime.ts";
 import { isDone, isSavedAfter, isValidated, stepsTogether } from "./cadence.ts";
 import type { EpochFacts, Results } from "./epoch-record.ts";
 import { epochRecord, meanLosses, noteBest } from "./epoch-record.ts";
 import type { RunLoaders } from "./loaders.ts";
+import { NonFiniteError } from "./events.ts";
 import { epochEvent, stalledEvent, stepEvent } from "./loop-events.ts";
 import type { Executables } from "./load-programs.ts";
 import { nextEpoch } from "./run-progress.ts";
 import type { SavingParts } from "./saving.ts";
 import { Saving } from "./saving.ts";
+import { ownBatches, shareUpdates } from "./share-update.ts";
 import { Speed, Stopwatch } from "./speed.ts";
 import { inGroups, runSteps } from "./step-groups.ts";
 import type { StepParts } from "./steps.ts";
@@ -31,6 +36,8 @@ export interface LoopParts extends StepParts, SavingParts {
   readonly metrics?: Metrics | undefined;
   /** Aborting saves after the current steps and throws InterruptedError. */
   readonly signal: AbortSignal | undefined;
+  /** The processes that share the batches of every update; undefined: this one alone. */
+  readonly ranks: Ranks | undefined;
 }
 
 /** A loop that runs. */
@@ -65,30 +72,42 @@ export async function runEpochs(parts: LoopParts): Promise<{ imagesPerSecond: nu
 
 /** The steps of one epoch that are still to do. */
 async function trainEpoch(loop: Loop): Promise<void> {
-  const { executables, loaders, settings, sizes, progress, signal, steps, saving, speed, waiting } = loop;
+  const { executables, loaders, settings, sizes, progress, signal, steps, saving, speed, waiting, ranks } =
+    loop;
   const { steps: total } = loaders.training;
   const largest = executables.group?.count ?? 1;
-  if (signal?.aborted) await saving.stop();
+  const batches = sizes.accumulationSteps;
+  const { program } = executables.batch;
+  const share = ranks && shareUpdates({ ...loop, ranks, program, batches });
+  if (ranks === undefined && signal?.aborted) await saving.stop();
   waiting.reset();
   steps.teaching.reset();
   if (progress.step >= total) return; // it was left within its validation
-  const batches = loaders.training.epoch(progress.epoch, { from: progress.step });
+  const loaded = loaders.training.epoch(progress.epoch, { from: progress.step });
   waiting.start();
-  for await (const group of inGroups(batches, ({ step }) =>
-    stepsTogether(settings, { step, steps: total, largest }),
+  for await (const group of inGroups(loaded, ({ step }) =>
+    ranks
+      ? ownBatches(step, { batches, ...ranks })
+      : stepsTogether(settings, { step, steps: total, largest }),
   )) {
     waiting.stop();
     speed.start();
-    const { results, failure } = await runSteps(executables, steps.feeds(group), group.length);
+    const own = await runSteps(executables, steps.feeds(group), group.length);
+    const shared = await share?.(own, {
+      stop: signal?.aborted ?? false,
+      save: ranks?.rank === 0 && saving.isDueAt(progress.step + batches),
+    });
+    const { results, failure } = shared ?? own;
     speed.stop(results.length);
     for (const outputs of results) {
       const done = await steps.finish(progress.step, outputs).catch(async (error) => saving.fail(error));
       loop.onEvent(stepEvent(loop, done));
     }
     if (failure !== undefined) await saving.fail(failure.error);
-    const isUpdate = progress.step % sizes.accumulationSteps === 0; // accumulated gradients are not saved
-    if (isUpdate && signal?.aborted) await saving.stop();
-    if (isUpdate && progress.step < total && saving.isDue) await saving.save();
+    const isUpdate = progress.step % batches === 0; // accumulated gradients are not saved
+    if (isUpdate && (shared ? shared.stop : signal?.aborted)) await saving.stop();
+    const isDue = isUpdate && progress.step < total && (shared?.save ?? saving.isDueAt(progress.step));
+    if (isDue) await saving.save();
     waiting.start();
   }
   speed.pause();
@@ -96,19 +115,35 @@ async function trainEpoch(loop: Loop): Promise<void> {
 
 /** @throws NonFiniteError when the weights have become useless without a step having shown it */
 async function validate(loop: Loop): Promise<Results> {
-  const { executables, loaders, model, validationImages: total, metrics, onEvent, signal, steps } = loop;
+  const { executables, loaders, model, validationImages: total, metrics, onEvent, steps, ranks } = loop;
   const { numClasses } = model.config;
+  const signal = ranks === undefined ? loop.signal : undefined; // ranks stop together, after it
+  const { steps: count } = loaders.validation;
+  const share =
+    ranks && ((own: readonly Float64Array[]) => gatherParts(ranks, own, { count, length: METER_NUMBERS }));
   const measure = async (executable: Executable): Promise<EvaluationMetrics> =>
-    evaluate({ executable, loader: loaders.validation, numClasses, total, metrics }, { onEvent, signal });
+    evaluate(
+      { executable, loader: loaders.validation, numClasses, total, metrics, share },
+      { onEvent, signal },
+    );
   try {
     const trained = await measure(executables.evaluate);
     steps.checkFinite({ metric: "test_loss", value: trained.loss, step: loaders.training.steps - 1 });
-    if (executables.evaluateAverage === undefined) return { trained };
-    return { trained, averaged: await measure(executables.evaluateAverage) };
+    const average = executables.evaluateAverage;
+    const results = { trained, ...(average && { averaged: await measure(average) }) };
+    if (ranks !== undefined && (await wantStop(ranks, loop.signal))) await loop.saving.stop();
+    return results;
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return loop.saving.stop();
-    throw error;
+    throw error instanceof NonFiniteError ? (ranks?.shared(error) ?? error) : error;
   }
+}
+
+/** Whether one of the ranks was asked to stop. */
+async function wantStop(ranks: Ranks, signal: AbortSignal | undefined): Promise<boolean> {
+  const asked = Float64Array.of(Number(signal?.aborted ?? false));
+  await ranks.sum([asked]);
+  return asked[0] !== 0;
 }
 
 /** Logs and saves the epoch that was just trained, and goes on to the next. */

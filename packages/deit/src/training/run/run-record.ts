@@ -46,6 +46,8 @@ export interface RunIdentity {
   readonly program: ProgramForm;
   /** The epoch from which on the record was kept, in runs that began without one. */
   readonly since?: number | undefined;
+  /** Batches of an update, in a run that began as several processes: so many they stay, however many share them. */
+  readonly updateBatches?: number | undefined;
 }
 
 /** What a saved state has to fit. */
@@ -60,6 +62,7 @@ export interface RunParts {
   readonly opened: PartedImages;
   readonly selection: RunIdentity["selection"];
   readonly program: ProgramForm;
+  readonly updateBatches?: number | undefined;
 }
 
 const FORMAT = "deit-run/1";
@@ -78,6 +81,7 @@ const schema = z.looseObject({
   selection: z.enum(["best", "last"]),
   program: z.looseObject({ model: z.string(), vectors: z.record(z.string(), count) }),
   since: count.optional(),
+  updateBatches: count.min(1).optional(),
 });
 
 /** Letters of images.txt. */
@@ -89,7 +93,7 @@ const PARTS: ReadonlyMap<string, ImagePart> = new Map(
 /** Replaces the record of a run folder. Returns the run's identity. */
 export async function writeRecord(
   folder: string,
-  { opened, selection, program }: RunParts,
+  { opened, selection, program, updateBatches }: RunParts,
   { run = randomUUID(), since }: { run?: string | undefined; since?: number | undefined } = {},
 ): Promise<RunIdentity> {
   const ownValidation = !opened.automaticSplit && opened.validation !== undefined;
@@ -106,6 +110,7 @@ export async function writeRecord(
     selection,
     program,
     ...(since !== undefined && { since }),
+    ...(updateBatches !== undefined && { updateBatches }),
   };
   // record.json comes last: with it the record is whole.
   await rm(join(folder, RECORD_FILES.record), { force: true });
@@ -200,6 +205,17 @@ export async function readRecordedImages(folder: string): Promise<RecordedImages
 export async function imagesToResume(folder: string): Promise<RecordedImages | undefined> {
   if (!(await isThere(join(folder, "state.safetensors")))) return undefined;
   return (await readRecordedImages(folder)) ?? classesOfModels(folder);
+}
+
+/**
+ * Batches of an update of the run in a folder that is gone on with; undefined where it has none saved, or where its options
+ * say it.
+ */
+export async function updateBatchesToResume(
+  folder: string,
+): Promise<{ readonly recorded: number | undefined } | undefined> {
+  if (!(await isThere(join(folder, "state.safetensors")))) return undefined;
+  return { recorded: (await readRecord(folder))?.updateBatches };
 }
 
 async function classesOfModels(folder: string): Promise<RecordedImages | undefined> {

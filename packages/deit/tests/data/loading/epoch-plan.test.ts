@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { planBatches, createPlan, sampleRandom } from "../../../src/data/loading/epoch-plan.ts";
+import { ownBatches } from "../../../src/training/loop/share-update.ts";
 import { createRandom } from "../../../src/random.ts";
 
 function epochOf(plan: ReturnType<typeof createPlan>, epoch: number): { index: number; copy: number }[] {
@@ -55,12 +56,14 @@ describe("training", () => {
     const order = createRandom(3, "shuffle", 5).permutation(length);
     const dealt = Array.from({ length: length * repeats }, (_, i) => order[Math.floor(i / repeats)]);
     const plans = Array.from({ length: size }, (_, rank) =>
-      createPlan({ ...options, process: { rank, size } }),
+      createPlan({ ...options, accumulationSteps: size, process: { rank, size } }),
     );
+    const ownSamples = (plan: (typeof plans)[number]): ReturnType<typeof epochOf> =>
+      Array.from({ length: plan.steps }, (_, step) => (plan.isOwn(step) ? plan.at(5, step) : [])).flat();
     const seen = new Set<number>();
     for (const [rank, plan] of plans.entries()) {
-      const samples = epochOf(plan, 5);
-      expect(plan.steps).toBe(Math.floor(length / (batchSize * size)));
+      const samples = ownSamples(plan);
+      expect(plan.steps).toBe(size * Math.floor(length / (batchSize * size)));
       expect(samples.map(({ index }) => index)).toEqual(
         dealt.filter((_, i) => i % size === rank).slice(0, samples.length),
       );
@@ -69,7 +72,7 @@ describe("training", () => {
     }
     expect(seen.size).toBe(plans[0]?.uniqueImages);
     // every copy of an image is drawn once, on whichever process
-    const copies = plans.flatMap((plan) => epochOf(plan, 5)).map(({ index, copy }) => `${index}.${copy}`);
+    const copies = plans.flatMap(ownSamples).map(({ index, copy }) => `${index}.${copy}`);
     expect(new Set(copies).size).toBe(copies.length);
   });
 
@@ -102,6 +105,17 @@ describe("evaluation", () => {
     expect(epochOf(plan, 4)).toEqual(Array.from({ length: 23 }, (_, index) => ({ index, copy: 0 })));
     expect(plan.at(0, 2).length).toBe(3);
   });
+
+  it("every image belongs to one process", () => {
+    const plans = [0, 1].map((rank) =>
+      createPlan({ length: 23, batchSize: 5, mode: "evaluation", process: { rank, size: 2 } }),
+    );
+    const steps = plans.map((plan) => [0, 1, 2, 3, 4].filter((step) => plan.isOwn(step)));
+    expect(steps).toEqual([
+      [0, 2, 4],
+      [1, 3],
+    ]);
+  });
 });
 
 describe("with accumulation", () => {
@@ -116,11 +130,23 @@ describe("with accumulation", () => {
     expect(() => plan.at(0, 2)).toThrow(RangeError);
   });
 
-  it("the samples are those of the same step without it", () => {
+  it("the samples of an update are those of the same steps without it, dealt to its batches", () => {
     const [plain, accumulated] = [1, 2].map((accumulationSteps) =>
-      planBatches({ ...settings, accumulationSteps }, 31),
+      planBatches({ ...settings, repeats: 3, accumulationSteps }, 31),
     );
-    for (const step of [0, 1]) expect(accumulated?.at(3, step)).toEqual(plain?.at(3, step));
+    const samples = [0, 1].flatMap((step) => plain?.at(3, step) ?? []);
+    for (const step of [0, 1])
+      expect(accumulated?.at(3, step)).toEqual(samples.filter((_, i) => i % 2 === step));
+  });
+
+  it("processes share the batches of an update evenly, or nearly so", () => {
+    const owners = [0, 1].map((rank) =>
+      planBatches({ ...settings, accumulationSteps: 3, process: { rank, size: 2 } }, 48),
+    );
+    expect([0, 1, 2, 3, 4, 5].map((step) => owners.findIndex((plan) => plan.isOwn(step)))).toEqual([
+      0, 1, 0, 0, 1, 0,
+    ]);
+    expect([0, 1, 3, 4].map((step) => ownBatches(step, { batches: 3, size: 2 }))).toEqual([2, 1, 2, 1]);
   });
 
   it("more images an update than there are is an error", () => {
