@@ -11,8 +11,11 @@ import type { TeacherFunction } from "../distillation/teacher-function.ts";
 import { FUNCTION } from "../distillation/teacher-function.ts";
 import { ConfigError } from "../errors.ts";
 import type { Metrics } from "../evaluation/own-metrics.ts";
+import { joinRanks } from "../ranks/mpi-ranks.ts";
+import type { RankGroup } from "../ranks/mpi-ranks.ts";
 import type { ChooseRequest } from "../training/choose-options.ts";
 import { chooseOptions } from "../training/choose-options.ts";
+import { chooseTogether, ranksToStart } from "../training/choose-together.ts";
 import type { GivenParts } from "../training/given-parts.ts";
 import type { TrainingPlan } from "../training/plan.ts";
 import { planTraining } from "../training/plan.ts";
@@ -139,20 +142,38 @@ function refuseBoth(
   });
 }
 
-async function planned({ choose, given }: Request): Promise<{
+async function planned(
+  { choose, given }: Request,
+  ranks?: RankGroup,
+): Promise<{
   readonly plan: TrainingPlan;
   readonly given: GivenParts;
   readonly warnings: readonly string[];
   readonly notes: readonly string[];
 }> {
-  const chosen = await chooseOptions(choose);
+  const chosen = await chooseTogether(ranks, { source: choose.source, layer: choose.given }, async () =>
+    chooseOptions(choose),
+  );
   requireImages(chosen.options);
   return { plan: planTraining(chosen.options, chosen), given, warnings: chosen.notes, notes: chosen.chosen };
 }
 
 async function run(request: Request, hooks: TrainHooks = {}): Promise<TrainResult> {
-  const { plan, given, warnings, notes } = await planned(request);
+  const ranks = await joinRanks();
+  if (ranks === undefined) refuseRanks(request.choose.given.values["ranks"]);
+  const { plan, given, warnings, notes } = await planned(request, ranks);
+  if (ranks !== undefined && ranks.rank > 0) return trainRun(plan, hooks, given, ranks);
   for (const message of warnings) hooks.onEvent?.({ type: "warning", message });
   for (const message of notes) hooks.onEvent?.({ type: "note", message });
-  return trainRun(plan, hooks, given);
+  return trainRun(plan, hooks, given, ranks);
+}
+
+/** @throws ConfigError for several ranks in a program that was started once */
+function refuseRanks(asked: unknown): void {
+  const ranks = ranksToStart(asked, undefined);
+  if (ranks === undefined) return;
+  throw new ConfigError("ranks", `ranks is ${ranks}, and this program was started once`, {
+    code: "ranks/no-launcher",
+    hint: `Start it as several processes, which find each other: mpirun -n ${ranks} node PROGRAM.`,
+  });
 }

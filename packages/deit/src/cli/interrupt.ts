@@ -1,9 +1,10 @@
 /**
- * Ctrl-C, SIGTERM (batch systems send it before they kill) and SIGHUP (the terminal closed): the first asks the work to save
+ * Ctrl-C, SIGTERM and SIGUSR2 (batch systems send one of them before they kill, and MPI launchers pass on the last) and SIGHUP (the terminal closed): the first asks the work to save
  * and stop. A second Ctrl-C or SIGTERM ends the process at once. By then nothing listens for them, so that the system ends
  * it, also where it computes in native code and would not hear. SIGHUP never does: one closed terminal sends several.
  */
-const STOPPING = ["SIGINT", "SIGTERM"] as const;
+const STOPPING: readonly NodeJS.Signals[] =
+  process.platform === "win32" ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGUSR2"];
 
 /**
  * What comes so soon after the first signal is the same wish again: npx passes on the Ctrl-C that the terminal has sent to

@@ -1,4 +1,5 @@
 /** One invocation of the command line: words in, exit code out. Everything it says goes to the process's streams. */
+import { launchOf } from "../ranks/launcher.ts";
 import { labFor } from "./lab.ts";
 import { createProgram, normaliseFlags, overview, packageVersion } from "./command-tree.ts";
 import { EXIT, reportError } from "./report-error.ts";
@@ -10,6 +11,9 @@ export async function run(words: readonly string[]): Promise<number> {
     else await createProgram(await labFor(words)).parseAsync(normaliseFlags(words), { from: "user" });
     return EXIT.done;
   } catch (error) {
-    return reportError(error, { version: packageVersion() });
+    const report = (): number => reportError(error, { version: packageVersion() });
+    if (launchOf(process.env) === undefined) return report();
+    const { endRank } = await import("./rank-end.ts");
+    return endRank(error, report);
   }
 }

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { TrainingPlan } from "../training/plan.ts";
+import type { RankGroup } from "../ranks/mpi-ranks.ts";
 import type { Selection } from "../evaluation/metrics/share.ts";
 import {
   countOf,
@@ -51,6 +52,8 @@ interface RunOptions {
   readonly exports: boolean | undefined;
   readonly byDefault: boolean;
   /** Of a student without true labels: its teacher's, and a folder that has true ones. */
+  /** The processes that train together, of which the first one shows and writes. */
+  readonly ranks?: RankGroup | undefined;
   readonly taught?: { readonly labels: TeacherLabels; readonly labelled: string | undefined } | undefined;
 }
 
@@ -58,19 +61,27 @@ interface RunOptions {
 export async function runTraining(
   plan: TrainingPlan,
   output: Output,
-  { exports: asked, byDefault, taught }: RunOptions,
+  { exports: asked, byDefault, taught, ranks }: RunOptions,
 ): Promise<void> {
   const exports = asked ?? (byDefault || existsSync(join(plan.run.folder, RUN_EXPORT)));
   const { train } = await import("../training/train.ts");
+  if (ranks !== undefined && ranks.rank > 0) {
+    await withInterrupt(
+      async (signal) => train(plan, { signal }, {}, ranks),
+      () => {},
+    );
+    return ranks.leave();
+  }
   const view = trainingView(output);
   let classes = 0;
   const onEvent: typeof view.show = (event) => {
     if (event.type === "start") ({ classes } = event);
     view.show(event);
   };
-  const work = (signal: AbortSignal): ReturnType<typeof train> => train(plan, { onEvent, signal });
+  const work = (signal: AbortSignal): ReturnType<typeof train> => train(plan, { onEvent, signal }, {}, ranks);
   const onFirst = (): void => view.line("stopping after this step, then saving (Ctrl-C again ends at once)");
   const result = await withInterrupt(work, onFirst).finally(view.stop);
+  await ranks?.leave(); // what follows is work for one
   const report = await writeReport(result.run, view, output).finally(view.stop);
   const exported = exports
     ? await writeExport(result.run, plan, { view, output, selection: result.selection }).finally(view.stop)

@@ -6,7 +6,15 @@ import { optionsToYaml, optionsWithSources } from "../config/print.ts";
 import { requireImages } from "../config/resolve.ts";
 import { TRAIN_OPTION_NAMES, trainJsonSchema } from "../config/schema.ts";
 import type { TrainingPlan } from "../training/plan.ts";
+import { DeitError } from "../errors.ts";
+import { launchOf } from "../ranks/launcher.ts";
+import type { Launch } from "../ranks/launcher.ts";
+import type { RankGroup } from "../ranks/mpi-ranks.ts";
+import { fromFirst } from "../ranks/ranks.ts";
+import { chooseTogether, ranksToStart } from "../training/choose-together.ts";
 import { createOutput } from "./output.ts";
+import type { Output } from "./output.ts";
+import { EXIT, QuietExit } from "./report-error.ts";
 import { fetchCheckpoint } from "./fetch-checkpoint.ts";
 import { addShortHelp } from "./help.ts";
 import { runEstimate, runTraining } from "./run-training.ts";
@@ -67,22 +75,32 @@ export function asTrainingCommand(
         process.stdout.write(`${JSON.stringify(trainJsonSchema(), null, 2)}\n`);
         return;
       }
-      const { chooseOptions, isChosen } = await import("../training/choose-options.ts");
       const given = flagLayer(command);
-      const labels =
-        distilling && source !== undefined && !(await isRun(source))
-          ? await teachersLabels(source, flags, { command, output })
-          : undefined;
-      const resolved = await chooseOptions({
-        source: labels?.folder ?? source,
-        given,
-        finetuning: finetuning && !flags.randomWeights,
-        distilling,
-        fetch: fetchCheckpoint,
+      const launch = launchOf(process.env);
+      const isTraining = !(flags.printConfig ?? flags.estimate);
+      if (!isTraining && launch !== undefined && launch.rank > 0) return; // rank 0 answers
+      const asked = isTraining ? ranksToStart(given.values["ranks"], launch) : undefined;
+      if (asked !== undefined) return start(asked, output);
+      const ranks = isTraining && launch !== undefined ? await join(launch) : undefined;
+      const { chooseOptions, isChosen } = await import("../training/choose-options.ts");
+      const resolved = await chooseTogether(ranks, { source, layer: given }, async () => {
+        const labels =
+          distilling && source !== undefined && !(await isRun(source))
+            ? await teachersLabels(source, flags, { command, output })
+            : undefined;
+        const found = await chooseOptions({
+          source: labels?.folder ?? source,
+          given,
+          finetuning: finetuning && !flags.randomWeights,
+          distilling,
+          fetch: fetchCheckpoint,
+        });
+        return { ...found, labels };
       });
-      const { options, sources, notes, chosen } = resolved;
-      notes.forEach(output.warn);
-      chosen.forEach(output.note);
+      const { options, sources, notes, chosen, labels } = resolved;
+      const isFirst = ranks === undefined || ranks.rank === 0;
+      if (isFirst) notes.forEach(output.warn);
+      if (isFirst) chosen.forEach(output.note);
       const { planTraining } = await import("../training/plan.ts");
       if (flags.printConfig) {
         planTraining(options, resolved); // a model that is none and flags that contradict each other are said here, too
@@ -90,11 +108,18 @@ export function asTrainingCommand(
         return;
       }
       requireImages(options);
+      const recorded = isTraining ? ranksToStart(options.ranks, launch) : undefined;
+      if (recorded !== undefined) return start(recorded, output);
       const plan = planTraining(options, resolved);
-      await fetchWeights(plan);
+      await fetchWeights(plan, ranks);
       if (flags.estimate) return runEstimate(plan, output);
       const taught = labels && { labels, labelled: flags.labelled };
-      return runTraining(plan, output, { exports: flags.export, byDefault: isChosen(resolved), taught });
+      return runTraining(plan, output, {
+        exports: flags.export,
+        byDefault: isChosen(resolved),
+        taught,
+        ranks,
+      });
     });
 }
 
@@ -103,8 +128,38 @@ async function isRun(folder: string): Promise<boolean> {
   return isRunFolder(folder);
 }
 
+/** This command again, as several ranks. */
+async function start(ranks: number, output: Output): Promise<void> {
+  const { startRanks } = await import("../ranks/start-ranks.ts");
+  const [, file = "", ...words] = process.argv;
+  const code = await startRanks(ranks, [file, ...words], {
+    onStop: () => output.note("stopping after this step, then saving (Ctrl-C again ends at once)"),
+  });
+  if (code !== EXIT.done) throw new QuietExit(code);
+}
+
+/** The other ranks. What hinders them all is said by the first. */
+async function join(launch: Launch): Promise<RankGroup | undefined> {
+  const { joinRanks } = await import("../ranks/mpi-ranks.ts");
+  try {
+    return await joinRanks();
+  } catch (error) {
+    throw launch.rank > 0 && error instanceof DeitError ? new QuietExit(EXIT.failed) : error;
+  }
+}
+
 /** What a run starts and learns from. One that goes on has its own weights, and needs its teacher only. */
-async function fetchWeights({ finetune, teacher, run }: TrainingPlan): Promise<void> {
+async function fetchWeights(plan: TrainingPlan, ranks: RankGroup | undefined): Promise<void> {
+  if (ranks === undefined) return fetchOwn(plan);
+  // Rank 0 first: then the others on its machine find what it has fetched.
+  await fromFirst(ranks, async () => {
+    await fetchOwn(plan);
+    return null;
+  });
+  if (ranks.rank > 0) await fetchOwn({ ...plan, finetune: undefined });
+}
+
+async function fetchOwn({ finetune, teacher, run }: TrainingPlan): Promise<void> {
   if (teacher !== undefined) await fetchCheckpoint(teacher.path);
   if (finetune === undefined) return;
   const { isRunFolder } = await import("../training/run/run-folder.ts");

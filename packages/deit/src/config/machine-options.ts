@@ -35,6 +35,17 @@ export const MACHINE_OPTIONS = {
     aliases: ["num-workers"],
     help: "threads that read and augment images; the result does not depend on it",
   }),
+  ranks: option(count.nullable().default(null), {
+    group: "Machine",
+    value: "N",
+    nullMeans: "1, or as many as mpirun starts",
+    help: "processes on this machine that train together, started with mpirun; each computes batches of --batch-size images, an update takes those of all (docs/scaling.md)",
+  }),
+  rankTimeout: option(positive.default(60), {
+    group: "Machine",
+    value: "SECONDS",
+    help: "with several ranks: end them all when one has waited for another for so long",
+  }),
 
   outputDir: option(text.nullable().default(null), {
     group: "Run folder",

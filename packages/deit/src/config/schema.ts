@@ -37,6 +37,8 @@ export const MAY_DIFFER_ON_RESUME: readonly TrainOptionName[] = [
   "precision",
   "recompute",
   "workers",
+  "ranks",
+  "rankTimeout",
   "teacherCache",
   "teacherCacheGib",
   "saveEvery",

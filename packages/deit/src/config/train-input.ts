@@ -192,6 +192,10 @@ export type TrainInput = {
   readonly recompute?: boolean | undefined;
   /** Threads that read and augment images; the result does not depend on it. Default: by the number of cores. */
   readonly workers?: number | null | undefined;
+  /** Processes on this machine that train together, started with mpirun; each computes batches of `batchSize` images, an update takes those of all (docs/scaling.md). Default: 1, or as many as mpirun starts. */
+  readonly ranks?: number | null | undefined;
+  /** With several ranks: end them all when one has waited for another for so long. Default: 60. */
+  readonly rankTimeout?: number | undefined;
 
   // Run folder.
   /** Folder for weights, log and report; the same command again resumes its run. Default: runs/DATA-MODEL. */

@@ -31,8 +31,9 @@ export const MISSING_OPTIONS: Readonly<Record<string, MissingOption>> = {
   resume: { off: ["none", ""], instead: "Start again with the same --output-dir: that resumes." },
   "start-epoch": { off: [0], instead: "Start again with the same --output-dir: that resumes." },
   eval: { ...switchedOff, instead: "Use: deit eval CKPT --data-path DIR" },
-  distributed: switchedOff,
-  "world-size": { off: [1] },
+  distributed: { ...switchedOff, instead: "Use: mpirun -n 4 deit train …, or --ranks 4" },
+  "world-size": { off: [1], instead: "Use: mpirun -n 4 deit train …, or --ranks 4" },
+  "sync-bn": { ...switchedOff, instead: "Each rank has the batch statistics of its own images." },
 };
 
 /** Flags of the reference without a meaning here: their presence changes nothing, and the user is told so. */
@@ -44,10 +45,10 @@ export const MEANINGLESS_OPTIONS: Readonly<Record<string, { boolean?: true; list
     },
     "use-volta32": { boolean: true, reason: "it was for one kind of graphics card" },
     "pin-mem": { boolean: true, reason: "there is no pinned memory to choose" },
-    nodes: { reason: "there is one process; see --accumulation-steps" },
-    ngpus: { reason: "there is one process; see --accumulation-steps" },
-    "dist-eval": { boolean: true, reason: "there is one process" },
-    "dist-url": { reason: "there is one process" },
+    nodes: { reason: "mpirun or srun says it; see docs/scaling.md" },
+    ngpus: { reason: "mpirun or srun says it, or --ranks; see docs/scaling.md" },
+    "dist-eval": { boolean: true, reason: "ranks share every evaluation" },
+    "dist-url": { reason: "ranks find each other through MPI" },
     "model-ema-force-cpu": { boolean: true, reason: "the average is kept where the model is trained" },
     "cooldown-epochs": { reason: "the reference ignores it, too" },
     "patience-epochs": { reason: "it belongs to the plateau schedule" },

@@ -2,7 +2,7 @@
  * Several processes that train one model, as the loop sees them. All calls but `name` are collective: every rank makes the
  * same ones in the same order. Knows no MPI and no Node; mpi-ranks.ts is the implementation.
  */
-import { DeitError } from "../errors.ts";
+import { ConfigError, DeitError } from "../errors.ts";
 
 /** Numbers that ranks exchange in place. */
 export type Numbers = Float32Array | Float64Array;
@@ -56,13 +56,16 @@ export async function fromFirst<T>(ranks: Ranks | undefined, find: () => Promise
   if (ranks === undefined) return find();
   const found = ranks.rank === 0 ? await find().then(ok, failed) : undefined;
   const message = found?.isFailure
-    ? { error: describe(found.error) }
+    ? { error: describe(found.error), isUsage: found.error instanceof ConfigError }
     : { value: (found?.value ?? null) as Message };
   const [first] = await ranks.gather(ranks.rank === 0 ? message : null, { patience: Infinity });
   if (found?.isFailure) throw ranks.shared(found.error);
   if (found !== undefined) return found.value;
-  const { error, value } = first as { error?: string; value?: T };
-  if (error !== undefined) throw ranks.shared(new DeitError(error, { code: "ranks/failed" }));
+  const { error, isUsage, value } = first as { error?: string; isUsage?: boolean; value?: T };
+  if (error !== undefined) {
+    const details = { code: "ranks/failed" } as const;
+    throw ranks.shared(isUsage ? new ConfigError("", error, details) : new DeitError(error, details));
+  }
   return value as T;
 }
 

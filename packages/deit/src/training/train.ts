@@ -43,7 +43,7 @@ export async function train(
   asked: TrainingPlan,
   { onEvent: tell = () => {}, signal }: TrainHooks = {},
   given: GivenParts = {},
-  ranks: RankGroup | undefined = undefined,
+  ranks?: RankGroup,
 ): Promise<TrainResult> {
   const start = performance.now();
   const isFirst = ranks === undefined || ranks.rank === 0;

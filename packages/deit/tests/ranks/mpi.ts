@@ -40,9 +40,9 @@ interface StartOptions {
   readonly ranks: number;
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Called once with the launcher. */
-  readonly onStart?: (child: ChildProcess) => void;
+  readonly onStart?: ((child: ChildProcess) => void) | undefined;
   /** What is called with all that was written to stderr so far, whenever more comes. */
-  readonly onOutput?: (text: string, child: ChildProcess) => void;
+  readonly onOutput?: ((text: string, child: ChildProcess) => void) | undefined;
 }
 
 /** Node with these words, as so many ranks. */
