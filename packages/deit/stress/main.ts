@@ -5,6 +5,7 @@
  *     npm run test:stress -- formats           100,000 damaged files of every format that is read
  *     npm run test:stress -- kills             300 SIGKILLs of training, exports, downloads, packing, predictions
  *     npm run test:stress -- locks             ten minutes of four processes that compete for a lock and are killed
+ *     npm run test:stress -- ranks             50 ranks of training over MPI, killed at random moments
  *     npm run test:stress -- soak --photos DIR two hours of training and 200,000 predictions, whose memory is flat
  *
  * --seed N     another seed (default 0); what a seed finds is found again
@@ -19,6 +20,7 @@ import { CASES } from "./kills/cases.ts";
 import { stressKills } from "./kills/run.ts";
 import { stressLocks } from "./locks.ts";
 import type { PartResult } from "./report.ts";
+import { stressRanks } from "./ranks.ts";
 import { record } from "./report.ts";
 import { soak } from "./soak.ts";
 
@@ -72,6 +74,9 @@ const PARTS: Readonly<Record<string, () => Promise<void>>> = {
   },
   async locks() {
     await keep("locks", await stressLocks({ seconds: countOr(600), seed, onFault }));
+  },
+  async ranks() {
+    await keep("ranks", await stressRanks({ count: countOr(50), seed, onFault }));
   },
   async soak() {
     const [minutes, images] = [Number(values.minutes), countOr(200_000)];

@@ -95,8 +95,13 @@ export async function runContent(
     last: await hash("last.safetensors"),
     best: await hash("best.safetensors"),
     ema: await hash("ema.safetensors"),
-    log: log.map((record) => ({ ...record, seconds: 0, waiting_seconds: 0 })),
+    log: log.map((record) => withoutTimes(record)),
   };
+}
+
+function withoutTimes(record: EpochRecord): EpochRecord {
+  const entries = Object.entries(record).filter(([name]) => name !== "exchange_seconds");
+  return { ...(Object.fromEntries(entries) as EpochRecord), seconds: 0, waiting_seconds: 0 };
 }
 
 /** Trains by all options of a run. */

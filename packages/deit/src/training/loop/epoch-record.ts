@@ -53,6 +53,8 @@ export interface EpochFacts {
   readonly seconds: number;
   /** Part of `seconds` in which the model waited for images. */
   readonly waitingSeconds: number;
+  /** Part of `seconds` from a rank's last batch of an update to the sum of all gradients; undefined in one process. */
+  readonly exchangeSeconds: number | undefined;
   /** A teacher beside the student, and the part of `seconds` that the student waited for it. */
   readonly teacher: { readonly answers: TeacherAnswers; readonly seconds: number } | undefined;
   /** Where the loss is scaled. */
@@ -75,6 +77,7 @@ export function epochRecord(results: Results | undefined, facts: EpochFacts): Ep
     n_parameters: facts.parameters,
     seconds: facts.seconds,
     waiting_seconds: facts.waitingSeconds,
+    ...(facts.exchangeSeconds !== undefined && { exchange_seconds: facts.exchangeSeconds }),
     ...(teacher && { teacher_seconds: teacher.seconds }),
     ...(cache && { teacher_hits: cache.hits, teacher_misses: cache.misses }),
     ...(scaling && { skipped_updates: scaling.skipped }),

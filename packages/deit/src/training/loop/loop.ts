@@ -47,6 +47,8 @@ interface Loop extends LoopParts {
   readonly speed: Speed;
   /** How long the model has waited for images. */
   readonly waiting: Stopwatch;
+  /** How long its gradients have waited for the other ranks, and been summed. */
+  readonly exchange: Stopwatch;
 }
 
 /** Trains from where `progress` stands to the last epoch. @throws InterruptedError, NonFiniteError, DataError */
@@ -54,7 +56,14 @@ export async function runEpochs(parts: LoopParts): Promise<{ imagesPerSecond: nu
   const { settings, progress, loaders, onEvent } = parts;
   const steps = await Steps.open(parts, parts.runtime);
   const speed = new Speed(loaders.training.batchSize);
-  const loop: Loop = { ...parts, steps, saving: new Saving(parts), speed, waiting: new Stopwatch() };
+  const loop: Loop = {
+    ...parts,
+    steps,
+    saving: new Saving(parts),
+    speed,
+    waiting: new Stopwatch(),
+    exchange: new Stopwatch(),
+  };
   const warn = (message: string): void => onEvent({ type: "warning", message });
   const tellBroken = tellWarnings([loaders.training, loaders.validation], warn);
   const tellFull = tellFullCache(parts.executables.teacher, warn);
@@ -81,6 +90,7 @@ async function trainEpoch(loop: Loop): Promise<void> {
   const share = ranks && shareUpdates({ ...loop, ranks, program, batches });
   if (ranks === undefined && signal?.aborted) await saving.stop();
   waiting.reset();
+  loop.exchange.reset();
   steps.teaching.reset();
   if (progress.step >= total) return; // it was left within its validation
   const loaded = loaders.training.epoch(progress.epoch, { from: progress.step });
@@ -93,10 +103,12 @@ async function trainEpoch(loop: Loop): Promise<void> {
     waiting.stop();
     speed.start();
     const own = await runSteps(executables, steps.feeds(group), group.length);
+    loop.exchange.start();
     const shared = await share?.(own, {
       stop: signal?.aborted ?? false,
       save: ranks?.rank === 0 && saving.isDueAt(progress.step + batches),
     });
+    loop.exchange.stop();
     const { results, failure } = shared ?? own;
     speed.stop(results.length);
     for (const outputs of results) {
@@ -163,6 +175,7 @@ async function finishEpoch(
     parameters: loop.layout.parameters,
     seconds: (performance.now() - started) / 1000,
     waitingSeconds: loop.waiting.seconds,
+    exchangeSeconds: loop.ranks && loop.exchange.seconds,
     teacher: answers && { answers, seconds: steps.teaching.seconds },
     scaling: optimizer.lossScale && { skipped, lossScale: steps.lossScale },
   };
