@@ -146,8 +146,7 @@ export function* labelledRows(
   }
 }
 
-/** Length of `EvaluationMeter.numbers`. */
-export const METER_NUMBERS = 17;
+export const METER_NUMBERS = 16;
 
 /** Gathers batches; one meter for one pass over a dataset. */
 export class EvaluationMeter {
@@ -194,8 +193,8 @@ export class EvaluationMeter {
   /** All that was added, as METER_NUMBERS numbers, so that several processes can share a pass; see `replace`. */
   numbers(): Float64Array {
     const sums = Object.values(this.sums).flatMap(({ top1, top5, loss }) => [top1, top5, loss]);
-    const seen = [this.distilled === true, this.parameterSimilarity !== undefined].map(Number);
-    return Float64Array.of(this.images, this.similarity, this.parameterSimilarity ?? 0, ...seen, ...sums);
+    const { images, similarity, distilled = false, parameterSimilarity: own } = this;
+    return Float64Array.of(images, similarity, own ?? NaN, Number(distilled), ...sums);
   }
 
   /** Replaces what was added by what several meters were given, added up in this order. */
@@ -203,12 +202,12 @@ export class EvaluationMeter {
     this.images = 0;
     this.similarity = 0;
     for (const sums of Object.values(this.sums)) Object.assign(sums, zero());
-    for (const [images = 0, similarity = 0, parameters, isDistilled, hasParameters, ...sums] of parts) {
+    for (const [images = 0, similarity = 0, parameters = NaN, isDistilled, ...sums] of parts) {
       if (images === 0) continue;
       this.images += images;
       this.similarity += similarity;
       this.distilled = isDistilled === 1;
-      this.parameterSimilarity = hasParameters === 1 ? parameters : undefined;
+      this.parameterSimilarity = Number.isNaN(parameters) ? undefined : parameters;
       for (const [i, own] of Object.values(this.sums).entries()) {
         own.top1 += sums[3 * i] ?? 0;
         own.top5 += sums[3 * i + 1] ?? 0;
