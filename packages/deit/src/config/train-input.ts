@@ -66,17 +66,17 @@ export type TrainInput = {
   readonly seed?: number | undefined;
 
   // Optimizer.
-  /** Sgd has Nesterov momentum, momentum has plain momentum. Default: "adamw". */
-  readonly opt?: "adamw" | "sgd" | "momentum" | undefined;
+  /** Lamb: DeiT III's, which clips gradients to norm 1 unless `clipGrad` says another; sgd has Nesterov momentum, momentum has plain momentum. Default: "adamw". */
+  readonly opt?: "adamw" | "lamb" | "sgd" | "momentum" | undefined;
   /** Peak learning rate for 512 images a step, scaled to the actual number unless `unscaleLr`. Default: 0.0005. */
   readonly lr?: number | undefined;
   /** Use `lr` as given. Default: false. */
   readonly unscaleLr?: boolean | undefined;
   /** Not applied to biases, norms, class token and positions. Default: 0.05. */
   readonly weightDecay?: number | undefined;
-  /** Epsilon of AdamW. Default: 1e-8. */
+  /** Epsilon of AdamW and LAMB. Default: 1e-8. */
   readonly optEps?: number | undefined;
-  /** Decay rates of AdamW's two moments. Default: [0.9,0.999]. */
+  /** Decay rates of the two moments of AdamW and LAMB. Default: [0.9,0.999]. */
   readonly optBetas?: readonly [number, number] | undefined;
   /** Momentum of sgd and momentum. Default: 0.9. */
   readonly momentum?: number | undefined;

@@ -44,9 +44,9 @@ export const TRAINING_OPTIONS = {
     help: "random seed; the same seed gives the same run",
   }),
 
-  opt: option(z.enum(["adamw", "sgd", "momentum"]).default("adamw"), {
+  opt: option(z.enum(["adamw", "lamb", "sgd", "momentum"]).default("adamw"), {
     group: "Optimizer",
-    help: "sgd has Nesterov momentum, momentum has plain momentum",
+    help: "lamb: DeiT III's, which clips gradients to norm 1 unless --clip-grad says another; sgd has Nesterov momentum, momentum has plain momentum",
   }),
   lr: option(positive.default(5e-4), {
     group: "Optimizer",
@@ -59,11 +59,15 @@ export const TRAINING_OPTIONS = {
     value: "RATE",
     help: "not applied to biases, norms, class token and positions",
   }),
-  optEps: option(positive.default(1e-8), { group: "Optimizer", value: "X", help: "epsilon of AdamW" }),
+  optEps: option(positive.default(1e-8), {
+    group: "Optimizer",
+    value: "X",
+    help: "epsilon of AdamW and LAMB",
+  }),
   optBetas: option(z.tuple([rate, rate]).default([0.9, 0.999]), {
     group: "Optimizer",
     value: "B1 B2",
-    help: "decay rates of AdamW's two moments",
+    help: "decay rates of the two moments of AdamW and LAMB",
   }),
   momentum: option(rate.default(0.9), {
     group: "Optimizer",

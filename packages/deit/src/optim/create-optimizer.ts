@@ -1,12 +1,13 @@
 /** The optimizer of a run, from the options of the group "Optimizer" and those of the averaged weights. */
 import { adamW } from "./adamw.ts";
 import { withEma } from "./ema.ts";
+import { lamb } from "./lamb.ts";
 import type { Optimizer } from "./optimizer.ts";
 import { sgd } from "./sgd.ts";
 
 /** The options that this part is made from. */
 export interface OptimizerFlags {
-  readonly opt: "adamw" | "sgd" | "momentum";
+  readonly opt: "adamw" | "lamb" | "sgd" | "momentum";
   readonly weightDecay: number;
   readonly optBetas: readonly [number, number];
   readonly optEps: number;
@@ -16,12 +17,13 @@ export interface OptimizerFlags {
   readonly modelEmaWarmup: boolean;
 }
 
-/** AdamW or SGD, with the average of the weights where it is kept. */
+/** AdamW, LAMB or SGD, with the average of the weights where it is kept. */
 export function createOptimizer(flags: OptimizerFlags): Optimizer {
   const { opt, weightDecay, optBetas, optEps, momentum } = flags;
+  const adaptive = { adamw: adamW, lamb };
   const optimizer =
-    opt === "adamw"
-      ? adamW({ weightDecay, betas: optBetas, epsilon: optEps })
+    opt === "adamw" || opt === "lamb"
+      ? adaptive[opt]({ weightDecay, betas: optBetas, epsilon: optEps })
       : sgd({ weightDecay, momentum, nesterov: opt === "sgd" });
   if (!flags.modelEma) return optimizer;
   return withEma(optimizer, { decay: flags.modelEmaDecay, warmup: flags.modelEmaWarmup });

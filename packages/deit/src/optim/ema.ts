@@ -26,15 +26,16 @@ export function withEma(optimizer: Optimizer, options: EmaOptions): Optimizer {
   const update: NonNullable<Optimizer["average"]>["update"] = ({ average, next, hyper }) =>
     add(average, mul(sub(next, average), at(hyper, hyper.length - 1)));
   return {
-    name: optimizer.name,
+    ...optimizer,
     slots: [...optimizer.slots, EMA_SLOT],
     hyper: (step, lr, group) => [...optimizer.hyper(step, lr, group), 1 - emaDecay(step, options)],
-    update: ({ weight, grad, slots, hyper }) => {
+    update: ({ weight, grad, slots, hyper, vector }) => {
       const updated = optimizer.update({
         weight,
         grad,
         slots: slots.slice(0, -1),
         hyper: hyper.slice(0, -1),
+        vector,
       });
       const average = update({ average: at(slots, slots.length - 1), next: updated.weight, hyper });
       return { weight: updated.weight, slots: [...updated.slots, average] };

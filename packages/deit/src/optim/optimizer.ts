@@ -3,7 +3,7 @@
  * parameters is updated by a dozen operations. Its changing numbers come in as one small input a step.
  */
 import type { Value } from "../graph/graph.ts";
-import type { ParameterGroup } from "../nn/parameters.ts";
+import type { ParameterGroup, ParameterVector } from "../nn/parameters.ts";
 import type { LossScale } from "./loss-scale.ts";
 
 export interface Optimizer {
@@ -12,12 +12,15 @@ export interface Optimizer {
   readonly slots: readonly string[];
   /** The numbers of update `step` (1, 2, …) for a group, in the order that `update` reads them. */
   hyper(step: number, lr: number, group: ParameterGroup): readonly number[];
-  /** New parameters and slots from the old ones, [L] each; `hyper` are scalars. */
+  /** Largest global norm of a gradient where the run names none: part of the optimizer. Default: gradients are left alone. */
+  readonly maxNorm?: number;
+  /** New parameters and slots from the old ones, [L] each; `hyper` are scalars, `vector` says which parameters they are. */
   update(state: {
     readonly weight: Value;
     readonly grad: Value;
     readonly slots: readonly Value[];
     readonly hyper: readonly Value[];
+    readonly vector: Pick<ParameterVector, "group" | "segments">;
   }): {
     readonly weight: Value;
     readonly slots: readonly Value[];

@@ -117,7 +117,10 @@ describe("errors", () => {
     [flags({ "opt-betas": "0.9" }), "--opt-betas: got [0.9], expected two numbers"],
     [flags({ mean: ["1", "x", "3"] }), '--mean: got [1,"x",3], expected a list of numbers'],
     [flags({ scale: "1,0.1" }), "--scale: got [1,0.1], expected the smaller number first"],
-    [flags({ opt: "adam" }), '--opt: got "adam", expected one of adamw, sgd, momentum\nDid you mean adamw?'],
+    [
+      flags({ opt: "adam" }),
+      '--opt: got "adam", expected one of adamw, lamb, sgd, momentum\nDid you mean adamw?',
+    ],
     [recipe({ lr: "1e-3" }), 'lr: got "1e-3", expected a number (my.yaml)'],
     [recipe({ model: 3 }), "model: got 3, expected text (my.yaml)"],
     [recipe({ unscaleLr: "yes" }), 'unscaleLr: got "yes", expected true or false (my.yaml)'],

@@ -49,5 +49,5 @@ it("becomes a JSON Schema for editors", () => {
   expect(schema.additionalProperties).toBe(false);
   expect(Object.keys(schema.properties)).toEqual([...TRAIN_OPTION_NAMES]);
   expect(schema.properties["lr"]).toMatchObject({ default: 5e-4, exclusiveMinimum: 0, type: "number" });
-  expect(schema.properties["opt"]).toMatchObject({ enum: ["adamw", "sgd", "momentum"] });
+  expect(schema.properties["opt"]).toMatchObject({ enum: ["adamw", "lamb", "sgd", "momentum"] });
 });

@@ -87,13 +87,15 @@ test("ten steps of AdamW equal PyTorch's with timm's groups", () => {
     const grads = pack(small, layout, ({ name, shape }) =>
       seededTensor(`${name}.grad.${step}`, sizeOf(shape), { offset: 0, scale: 1 }),
     );
-    const next = layout.vectors.map(({ name, length, group }) => {
+    const next = layout.vectors.map((parameters) => {
+      const { name, length, group } = parameters;
       const vector = (kind: string): ReturnType<typeof input> => input(kind, "float32", [length]);
       const updated = optimizer.update({
         weight: vector("W"),
         grad: vector("grad"),
         slots: optimizer.slots.map(vector),
         hyper: optimizer.hyper(step + 1, lr, group).map((x) => constant(Float32Array.of(x), [])),
+        vector: parameters,
       });
       const slots = optimizer.slots.map((slot, i) => [slot, moments[i]?.[name] ?? []]);
       const results = evaluate([updated.weight, ...updated.slots], {

@@ -46,6 +46,7 @@ describe.each(devices)("on %s", (device) => {
       grad: vector("grad"),
       slots: optimizer.slots.map(vector),
       hyper,
+      vector: { group, segments: [] },
     });
     const next = Object.fromEntries(optimizer.slots.map((slot, i) => [slot, slots[i] ?? weight]));
     const program = compile({ name, target: runtime.target, outputs: {}, state: { W: weight, ...next } });

@@ -33,7 +33,13 @@ describe("the loss scale", () => {
     const grad = mul(input("grad", "float32", [length]), reshape(slice(state, { axis: 0, end: 1 }), []));
     const unscaled = mul(grad, input("inverse", "float32", []));
     const isFinite = isFiniteNorm(globalNorm([unscaled]));
-    const updated = optimizer.update({ weight, grad: unscaled, slots: [momentum], hyper: hyper.map(scalar) });
+    const updated = optimizer.update({
+      weight,
+      grad: unscaled,
+      slots: [momentum],
+      hyper: hyper.map(scalar),
+      vector: { group, segments: [] },
+    });
     const next = optimizer.lossScale?.next(state, isFinite) ?? state;
     const values = [
       next,

@@ -70,7 +70,8 @@ export function gradientsOf(step: number): Record<string, Float32Array> {
 export async function runSteps(runtime: Runtime, optimizer: Optimizer): Promise<Record<string, Tensors>[]> {
   const slots = ["W", ...optimizer.slots];
   const state: Record<string, Value> = {};
-  for (const { name, length, group } of layout.vectors) {
+  for (const parameters of layout.vectors) {
+    const { name, length, group } = parameters;
     const vector = (kind: string): Value => input(`${kind}.${name}`, "float32", [length]);
     const count = optimizer.hyper(1, 0, group).length;
     const hyper = input(`hyper.${name}`, "float32", [count]);
@@ -83,6 +84,7 @@ export async function runSteps(runtime: Runtime, optimizer: Optimizer): Promise<
         Array.from({ length: count }, () => 1),
         0,
       ).map((x) => reshape(x, [])),
+      vector: parameters,
     });
     for (const [i, value] of [weight, ...next].entries()) state[`${slots[i]}.${name}`] = value;
   }

@@ -285,8 +285,9 @@ function update(
   { optimizer, clipGrad, ahead = 1 }: TrainingOptions,
   { weights, grads, frozen }: Traced,
 ): { outputs: Record<string, Value>; state: Record<string, Value | null> } {
+  const maxNorm = clipGrad ?? optimizer.maxNorm;
   const { clipped, norm } =
-    clipGrad === undefined ? { clipped: grads, norm: globalNorm(grads) } : clipGlobalNorm(grads, clipGrad);
+    maxNorm === undefined ? { clipped: grads, norm: globalNorm(grads) } : clipGlobalNorm(grads, maxNorm);
   const state: Record<string, Value | null> = {};
   const { lossScale } = optimizer;
   const isFinite = isFiniteNorm(norm);
@@ -309,7 +310,8 @@ function update(
       weight: weights[name] ?? input(`W.${name}`, "float32", [length]),
       slots: optimizer.slots.map((slot) => input(`${slot}.${name}`, "float32", [length])),
     };
-    const { weight, slots } = optimizer.update({ ...before, grad: at(clipped, i), hyper: hyperOf(vector) });
+    const grad = at(clipped, i);
+    const { weight, slots } = optimizer.update({ ...before, grad, hyper: hyperOf(vector), vector });
     state[`W.${name}`] = unlessOverflow(weight, before.weight);
     for (const [k, slot] of optimizer.slots.entries())
       state[`${slot}.${name}`] = unlessOverflow(at(slots, k), at(before.slots, k));
