@@ -1,4 +1,4 @@
-/** Work that hears no abort, for interrupt.test.ts: minutes of native code in a worker thread or, once asked to stop, in the main one. */
+/** Work that hears no abort, for interrupt.slow.test.ts: minutes of native code in a worker thread or, once asked to stop, in the main one. */
 import { pbkdf2Sync } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";

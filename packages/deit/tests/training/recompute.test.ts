@@ -1,4 +1,4 @@
-/** --recompute: the same training, bit for bit (on WebGPU: webgpu.test.ts). What it saves is measured by `deit bench train --recompute`. */
+/** --recompute: the same training, bit for bit (on WebGPU: webgpu.slow.test.ts). What it saves is measured by `deit bench train --recompute`. */
 import { describe, expect, test } from "vitest";
 import { distillation } from "../../src/distillation/losses.ts";
 import { softTargetCrossEntropy } from "../../src/nn/losses.ts";
