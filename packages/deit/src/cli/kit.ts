@@ -13,7 +13,7 @@ export { withInterrupt } from "./interrupt.ts";
 export { makeFolder, refuseFile } from "./output-folder.ts";
 export { coloursFor, createOutput } from "./output.ts";
 export type { Output } from "./output.ts";
-export { addPreprocessingFlags, preprocessingOptions } from "./preprocessing-flags.ts";
+export { addCheckpointFlags, preprocessingOptions } from "./preprocessing-flags.ts";
 export { createProgress } from "./views/progress-line.ts";
 export type { Progress } from "./views/progress-line.ts";
 export { runDataset } from "./run-dataset.ts";

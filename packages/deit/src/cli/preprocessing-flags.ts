@@ -4,13 +4,15 @@ import type { Command } from "commander";
 import type { PartialPreprocessing } from "../augmentation/preprocessing.ts";
 import { INTERPOLATIONS } from "../augmentation/resize.ts";
 import { RESIZE_MODES } from "../augmentation/transform.ts";
+import type { TrainOptionName } from "../config/schema.ts";
 import { addSchemaFlags, givenOptions } from "./schema-flags.ts";
 
 /** Those that training has, too; `--eval-crop-ratio` is also `--crop-ratio`. */
 const SCHEMA_FLAGS = ["mean", "std", "evalCropRatio"] as const;
 
-export function addPreprocessingFlags(command: Command): void {
-  addSchemaFlags(command, SCHEMA_FLAGS, { groups: false, defaults: false });
+/** Flags of a command that opens checkpoints: training's by `names`, and those of preparing images. */
+export function addCheckpointFlags(command: Command, names: readonly TrainOptionName[]): void {
+  addSchemaFlags(command, [...names, ...SCHEMA_FLAGS], { groups: false, defaults: false });
   command
     .addOption(new Option("--interpolation <NAME>", "filter for resizing images").choices(INTERPOLATIONS))
     .addOption(

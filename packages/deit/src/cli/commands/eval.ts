@@ -8,8 +8,7 @@ import { checkpointOptions, IMAGE_FLAGS, MODEL_FLAGS, PASS_FLAGS } from "../chec
 import { CHECKPOINT_KINDS } from "../fetch-checkpoint.ts";
 import { createOutput } from "../output.ts";
 import { makeFolder } from "../output-folder.ts";
-import { addPreprocessingFlags } from "../preprocessing-flags.ts";
-import { addSchemaFlags } from "../schema-flags.ts";
+import { addCheckpointFlags } from "../preprocessing-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 import { withProgress } from "../views/with-progress.ts";
 
@@ -57,8 +56,7 @@ export function addEvalCommand(program: Command): void {
     .option("--resamples <N>", "bootstrap resamples (default: 2000)", wholeNumber("resamples"))
     .option("--out <DIR>", "folder for results, all answers, the confusion matrix and an HTML page")
     .option("--json", "print the result as one JSON document");
-  addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
-  addPreprocessingFlags(command);
+  addCheckpointFlags(command, OPTIONS);
   command
     .addHelpText(
       "after",

@@ -12,9 +12,9 @@ import { facts } from "../views/text-format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
 import { createProgress } from "../views/progress-line.ts";
-import { addPreprocessingFlags, preprocessingOptions } from "../preprocessing-flags.ts";
+import { addCheckpointFlags, preprocessingOptions } from "../preprocessing-flags.ts";
 import { runData, runFolder, runImages, runTeacher } from "../run-options.ts";
-import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
+import { givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
 const DATA_OPTIONS = ["dataPath", "dataSet", "valSplit", "seed"] as const;
@@ -51,8 +51,7 @@ export function addExportCommand(program: Command): void {
     .option("--preprocessing", "onnx: include preprocessing; the model then takes whole uint8 images")
     .option("--overwrite", "replace existing files")
     .option("--json", "print the result as one JSON document");
-  addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
-  addPreprocessingFlags(command);
+  addCheckpointFlags(command, OPTIONS);
   command
     .addHelpText(
       "after",

@@ -16,8 +16,8 @@ import { above } from "../views/prediction-output.ts";
 import { createProgress, rateMeter } from "../views/progress-line.ts";
 import { EXIT, QuietExit } from "../report-error.ts";
 import { isOutputLost } from "../streams.ts";
-import { addPreprocessingFlags, preprocessingOptions } from "../preprocessing-flags.ts";
-import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
+import { addCheckpointFlags, preprocessingOptions } from "../preprocessing-flags.ts";
+import { givenOptions } from "../schema-flags.ts";
 import { wholeNumber } from "../whole-number.ts";
 
 const OPTIONS = ["model", "inputSize", "weights", "batchSize", "device", "threads", "workers"] as const;
@@ -53,8 +53,7 @@ export function addPredictCommand(program: Command): void {
     .option("--out <FILE>", "write the CSV to a file")
     .option("--sheet <FILE>", "write a sheet of the images with their answers: .html, .png, .jpg or .webp")
     .option("--json", "print the result as one JSON document");
-  addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
-  addPreprocessingFlags(command);
+  addCheckpointFlags(command, OPTIONS);
   command
     .addHelpText(
       "after",

@@ -8,8 +8,7 @@ import {
   IMAGE_FLAGS,
   MODEL_FLAGS,
   PASS_FLAGS,
-  addPreprocessingFlags,
-  addSchemaFlags,
+  addCheckpointFlags,
   checkpointOptions,
   commandLine,
   createOutput,
@@ -33,8 +32,7 @@ export function addAgreementCommand(analyze: Command): void {
     .option("--resamples <N>", "bootstrap resamples (default: 2000)", wholeNumber("resamples"))
     .option("--out <DIR>", "write tables, heat map, the images they disagree on, and a page")
     .option("--json", "print the result as one JSON document");
-  addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
-  addPreprocessingFlags(command);
+  addCheckpointFlags(command, OPTIONS);
   command
     .addHelpText(
       "after",

@@ -7,8 +7,7 @@ import {
   ConfigError,
   CHECKPOINT_KINDS,
   MODEL_FLAGS,
-  addPreprocessingFlags,
-  addSchemaFlags,
+  addCheckpointFlags,
   coloursFor,
   commandLine,
   createOutput,
@@ -59,8 +58,7 @@ export function addAttentionCommand(analyze: Command): void {
         .default(0),
     )
     .option("--json", "print the numbers as one JSON document; files only with --out");
-  addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
-  addPreprocessingFlags(command);
+  addCheckpointFlags(command, OPTIONS);
   command
     .addHelpText(
       "after",

@@ -4,8 +4,7 @@ import {
   CHECKPOINT_KINDS,
   IMAGE_FLAGS,
   MODEL_FLAGS,
-  addPreprocessingFlags,
-  addSchemaFlags,
+  addCheckpointFlags,
   checkpointOptions,
   createOutput,
   integer,
@@ -26,8 +25,7 @@ export function addLabelsCommand(analyze: Command): void {
     .option("--views <N>", "crops of every image (default: 10)", wholeNumber("views"))
     .option("--images <N>", "use N random images (default: all)", wholeNumber("images"))
     .option("--json", "print the result as one JSON document");
-  addSchemaFlags(labels, OPTIONS, { groups: false, defaults: false });
-  addPreprocessingFlags(labels);
+  addCheckpointFlags(labels, OPTIONS);
   labels
     .addHelpText(
       "after",

@@ -4,8 +4,7 @@ import {
   CHECKPOINT_KINDS,
   IMAGE_FLAGS,
   MODEL_FLAGS,
-  addPreprocessingFlags,
-  addSchemaFlags,
+  addCheckpointFlags,
   checkpointOptions,
   createOutput,
   integer,
@@ -23,8 +22,7 @@ export function addProbeCommand(analyze: Command): void {
     )
     .argument("<checkpoint>", CHECKPOINT_KINDS)
     .option("--json", "print the result as one JSON document");
-  addSchemaFlags(probe, OPTIONS, { groups: false, defaults: false });
-  addPreprocessingFlags(probe);
+  addCheckpointFlags(probe, OPTIONS);
   probe
     .addHelpText(
       "after",

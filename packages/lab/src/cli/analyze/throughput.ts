@@ -8,8 +8,7 @@ import {
   ConfigError,
   namesImages,
   CHECKPOINT_KINDS,
-  addPreprocessingFlags,
-  addSchemaFlags,
+  addCheckpointFlags,
   commandLine,
   createOutput,
   createProgress,
@@ -76,8 +75,7 @@ export function addThroughputCommand(analyze: Command): void {
     )
     .option("--out <DIR>", "write tables, figures and a page; the same command goes on where it stopped")
     .option("--json", "print the result as one JSON document");
-  addSchemaFlags(throughput, OPTIONS, { groups: false, defaults: false });
-  addPreprocessingFlags(throughput);
+  addCheckpointFlags(throughput, OPTIONS);
   throughput
     .addHelpText(
       "after",

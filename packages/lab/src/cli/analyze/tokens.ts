@@ -6,8 +6,7 @@ import {
   IMAGE_FLAGS,
   MODEL_FLAGS,
   PASS_FLAGS,
-  addPreprocessingFlags,
-  addSchemaFlags,
+  addCheckpointFlags,
   checkpointOptions,
   commandLine,
   createOutput,
@@ -28,8 +27,7 @@ export function addTokensCommand(analyze: Command): void {
     .option("--images <N>", "use N random images (default: all)", wholeNumber("images"))
     .option("--out <DIR>", "folder for figures, tokens.csv, tokens.json and an HTML page")
     .option("--json", "print the result as one JSON document");
-  addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
-  addPreprocessingFlags(command);
+  addCheckpointFlags(command, OPTIONS);
   command
     .addHelpText(
       "after",
