@@ -51,6 +51,9 @@ export interface TrainRequest extends TrainInput {
  *     const run = await train({ dataPath: "./photos", epochs: 20 }, { onEvent, signal });
  *     const other = await train({ images: [{ image: bytes, label: "cat" }, …] });
  *
+ * In a program that an MPI launcher has started several times (`mpirun -n 2 node PROGRAM`) these processes train together:
+ * each calls it, events come and files are written in the first one.
+ *
  * @throws InterruptedError after saving, when `signal` is aborted; NonFiniteError when the loss is not finite; ConfigError,
  * DataError, DeviceError and the other kinds of DeitError for everything else that a user can fix
  */

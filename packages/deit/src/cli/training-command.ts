@@ -13,7 +13,6 @@ import type { RankGroup } from "../ranks/mpi-ranks.ts";
 import { fromFirst } from "../ranks/ranks.ts";
 import { chooseTogether, ranksToStart } from "../training/choose-together.ts";
 import { createOutput } from "./output.ts";
-import type { Output } from "./output.ts";
 import { EXIT, QuietExit } from "./report-error.ts";
 import { fetchCheckpoint } from "./fetch-checkpoint.ts";
 import { addShortHelp } from "./help.ts";
@@ -80,7 +79,7 @@ export function asTrainingCommand(
       const isTraining = !(flags.printConfig ?? flags.estimate);
       if (!isTraining && launch !== undefined && launch.rank > 0) return; // rank 0 answers
       const asked = isTraining ? ranksToStart(given.values["ranks"], launch) : undefined;
-      if (asked !== undefined) return start(asked, output);
+      if (asked !== undefined) return start(asked);
       const ranks = isTraining && launch !== undefined ? await join(launch) : undefined;
       const { chooseOptions, isChosen } = await import("../training/choose-options.ts");
       const resolved = await chooseTogether(ranks, { source, layer: given }, async () => {
@@ -109,7 +108,7 @@ export function asTrainingCommand(
       }
       requireImages(options);
       const recorded = isTraining ? ranksToStart(options.ranks, launch) : undefined;
-      if (recorded !== undefined) return start(recorded, output);
+      if (recorded !== undefined) return start(recorded);
       const plan = planTraining(options, resolved);
       await fetchWeights(plan, ranks);
       if (flags.estimate) return runEstimate(plan, output);
@@ -129,12 +128,10 @@ async function isRun(folder: string): Promise<boolean> {
 }
 
 /** This command again, as several ranks. */
-async function start(ranks: number, output: Output): Promise<void> {
+async function start(ranks: number): Promise<void> {
   const { startRanks } = await import("../ranks/start-ranks.ts");
   const [, file = "", ...words] = process.argv;
-  const code = await startRanks(ranks, [file, ...words], {
-    onStop: () => output.note("stopping after this step, then saving (Ctrl-C again ends at once)"),
-  });
+  const code = await startRanks(ranks, [file, ...words]);
   if (code !== EXIT.done) throw new QuietExit(code);
 }
 

@@ -2,6 +2,7 @@
  * Ranks over MPI. Nothing blocks: a request is begun and asked about until it is done, so that timers and signals are heard,
  * and a rank that never comes is noticed. Node only.
  */
+import { writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
 import { DeitError } from "../errors.ts";
@@ -10,6 +11,9 @@ import { launchOf } from "./launcher.ts";
 import { loadMpi } from "./mpi-library.ts";
 import type { MpiLibrary, Request } from "./mpi-library.ts";
 import type { Message, Numbers, Ranks, WaitOptions } from "./ranks.ts";
+
+/** Variable that names a file for the process number of rank 0, for whoever started the ranks on this machine. */
+export const FIRST_RANK_FILE = "DEIT_FIRST_RANK_FILE";
 
 /** Default of --rank-timeout, in seconds. */
 export const RANK_TIMEOUT = 60;
@@ -46,7 +50,7 @@ let open: RankGroup | undefined;
 export async function joinRanks(env: NodeJS.ProcessEnv = process.env): Promise<RankGroup | undefined> {
   const launch = launchOf(env);
   if (launch === undefined) return undefined;
-  joined ??= openGroup(launch);
+  joined ??= openGroup(launch, env);
   return joined;
 }
 
@@ -55,7 +59,7 @@ export function openRanks(): RankGroup | undefined {
   return open;
 }
 
-async function openGroup(launch: Launch): Promise<RankGroup> {
+async function openGroup(launch: Launch, env: NodeJS.ProcessEnv): Promise<RankGroup> {
   const mpi = loadMpi(launch.kind);
   mpi.init();
   const { rank, size } = mpi;
@@ -71,6 +75,8 @@ async function openGroup(launch: Launch): Promise<RankGroup> {
   const group = new Group(mpi, launch, { rank, size });
   open = group;
   await group.introduce();
+  const file = env[FIRST_RANK_FILE];
+  if (file !== undefined && rank === 0) await writeFile(file, String(process.pid));
   return group;
 }
 

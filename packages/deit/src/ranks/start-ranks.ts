@@ -1,9 +1,14 @@
 /** Starts a command again as several ranks on this machine, for --ranks. Node only. */
 import { spawn, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { DeitError } from "../errors.ts";
+import { FIRST_RANK_FILE } from "./mpi-ranks.ts";
 import { requireKoffi } from "./mpi-library.ts";
 
-/** Stops all ranks after their update: launchers pass it on, where they answer SIGINT and SIGTERM by killing. */
+/** Rank 0 hears it, and all ranks stop after the same update. Launchers would kill them on SIGINT and SIGTERM. */
 const STOP = "SIGUSR2";
 const STOPPING = ["SIGINT", "SIGTERM", "SIGHUP", STOP] as const;
 
@@ -18,18 +23,23 @@ const TOLD: ReadonlySet<number> = new Set([0, 1, 2, 130]);
 export async function startRanks(
   ranks: number,
   words: readonly string[],
-  { env = process.env, onStop = () => {} }: { env?: NodeJS.ProcessEnv; onStop?: () => void } = {},
+  { env = process.env }: { env?: NodeJS.ProcessEnv } = {},
 ): Promise<number> {
   const launcher = env["DEIT_MPIRUN"] ?? "mpirun";
   const flags = flagsOf(launcher);
   requireKoffi();
   const command = [...flags, "-n", String(ranks), process.execPath, ...process.execArgv, ...words];
+  const folder = await mkdtemp(join(tmpdir(), "deit-ranks-"));
+  const file = join(folder, "rank-0");
   // In a process group of its own: Ctrl-C in a terminal reaches the whole group, and launchers answer it by killing.
-  const child = spawn(launcher, command, { stdio: ["ignore", "inherit", "inherit"], env, detached: true });
+  const child = spawn(launcher, command, {
+    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...env, [FIRST_RANK_FILE]: file },
+    detached: true,
+  });
   let isStopping = false;
   const stop = (): void => {
-    child.kill(isStopping ? "SIGTERM" : STOP);
-    if (!isStopping) onStop();
+    if (isStopping || !isHeard(file)) child.kill("SIGTERM");
     isStopping = true;
   };
   for (const signal of STOPPING) process.on(signal, stop);
@@ -48,6 +58,16 @@ export async function startRanks(
     );
   } finally {
     for (const signal of STOPPING) process.removeListener(signal, stop);
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Asks the rank whose process number is in a file to stop; whether there is one. */
+function isHeard(file: string): boolean {
+  try {
+    return process.kill(Number(readFileSync(file, "utf8")), STOP);
+  } catch {
+    return false; // not yet, or not any more
   }
 }
 

@@ -34,6 +34,8 @@ export async function planOfRank(plan: TrainingPlan, ranks: RankGroup | undefine
   const machine = ranks === undefined ? plan.machine : { ...plan.machine, cores: coresHere(ranks) };
   if (ranks === undefined) return { ...plan, batches: { ...plan.batches, accumulationSteps: batches } };
   const { rank } = ranks;
+  // Each rank takes the card of its number on this machine, unless somebody has said which.
+  if (plan.machine.device === "cuda") process.env["CUDA_VISIBLE_DEVICES"] ??= String(ranks.launch.localRank);
   if (size > batches) {
     throw ranks.shared(
       new ConfigError(

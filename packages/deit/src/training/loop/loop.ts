@@ -20,6 +20,7 @@ import type { Executables } from "./load-programs.ts";
 import { nextEpoch } from "./run-progress.ts";
 import type { SavingParts } from "./saving.ts";
 import { Saving } from "./saving.ts";
+import { alignState } from "./spread-state.ts";
 import { ownBatches, shareUpdates } from "./share-update.ts";
 import { Speed, Stopwatch } from "./speed.ts";
 import { inGroups, runSteps } from "./step-groups.ts";
@@ -179,6 +180,11 @@ async function finishEpoch(
     teacher: answers && { answers, seconds: steps.teaching.seconds },
     scaling: optimizer.lossScale && { skipped, lossScale: steps.lossScale },
   };
+  if (loop.ranks !== undefined && (await alignState(loop.ranks, loop, progress)))
+    loop.onEvent({
+      type: "warning",
+      message: `the ranks' weights differed by rounding after epoch ${epoch + 1}: all go on with those of rank 0`,
+    });
   nextEpoch(progress);
   await run.appendEpoch(epochRecord(results, facts));
   // The best weights are saved whenever they come: later ones are another model's.

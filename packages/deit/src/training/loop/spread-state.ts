@@ -17,6 +17,27 @@ interface StateParts {
 /** Reading a large state takes rank 0 a while. */
 const READING_PATIENCE = 10;
 
+/**
+ * Makes the ranks alike again, should they have come apart: processors of other kinds may round an update differently.
+ * Returns whether they had.
+ */
+export async function alignState(ranks: Ranks, parts: StateParts, progress: Progress): Promise<boolean> {
+  const marks: number[] = [];
+  for (const { name } of parts.layout.vectors)
+    marks.push(fingerprint(await parts.runtime.getState(`W.${name}`)));
+  const found = await ranks.gather(marks, { patience: READING_PATIENCE });
+  const isApart = new Set(found.map((mark) => JSON.stringify(mark))).size > 1;
+  if (isApart) await spreadState(ranks, parts, progress);
+  return isApart;
+}
+
+/** FNV-1a over the bits of a vector. */
+function fingerprint({ buffer, byteOffset, length }: Float32Array): number {
+  let hash = 0x811c9dc5;
+  for (const bits of new Uint32Array(buffer, byteOffset, length)) hash = Math.imul(hash ^ bits, 0x01000193);
+  return hash;
+}
+
 /** Replaces the state of the other ranks by that of rank 0, bit for bit. Returns where rank 0 stands. */
 export async function spreadState(
   ranks: Ranks,

@@ -65,6 +65,29 @@ describe.skipIf(MPIS.length === 0)(
     );
 
     test.skipIf(openMpi === undefined)(
+      "with a teacher, whose answers they keep together",
+      async () => {
+        if (openMpi === undefined) return;
+        const teacherPath = join(root, "teacher");
+        await train(options({ epochs: 1, outputDir: teacherPath }));
+        const distilled: TrainInput = {
+          model: "deit_w64d4_distilled_patch4_32",
+          distillationType: "hard",
+          teacherPath,
+          teacherCache: join(root, "answers"),
+        };
+        const run = options(distilled);
+        const { code, stderr } = await byRanks(openMpi, 2, run);
+        expect([code, stderr]).toEqual([0, ""]);
+        const alone = await inOne({ ...distilled, accumulationSteps: 2 });
+        const { log: _log, ...models } = await runContent(run.outputDir);
+        expect(alone).toMatchObject(models);
+        expect(alone.log.map((epoch) => epoch["teacher_misses"])).toEqual([0, 0]);
+      },
+      180_000,
+    );
+
+    test.skipIf(openMpi === undefined)(
       "stopped within an epoch, gone on with by one process, then by two again",
       async () => {
         if (openMpi === undefined) return;
