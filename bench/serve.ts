@@ -162,6 +162,8 @@ async function compare(): Promise<void> {
     ...workers,
   ];
   const server = spawn(process.execPath, [main, ...words], { stdio: ["ignore", "inherit", "pipe"] });
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => process.exit(1));
+  process.once("exit", () => (server.kill(), bare.kill()));
   let said = "";
   server.stderr.on("data", (part) => (said += String(part)));
   while (!said.includes("serving on")) {

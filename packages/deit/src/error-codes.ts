@@ -169,6 +169,7 @@ export const ERROR_CODES = {
   "serve/media-type": "the content type of a request is none that a server reads",
   "serve/method": "an address of a server does not take this method",
   "serve/names": "the name or version of a model to serve is none, or stands twice",
+  "serve/no-page": "the files of the page are not installed, or not built",
   "serve/origin": "a page of another host asks a server",
   "serve/request": "a request to a server holds no image, or parameters that it does not take",
   "serve/slow-request": "a request to a server did not come in time",

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openClassifier } from "deit-ts";
 import { parseLog } from "deit-ts/web";
 import { serveStatic } from "../serve.ts";
-import type { StaticServer } from "../serve.ts";
+import type { UiServer } from "../../deit/src/serve/ui.ts";
 import { readZip } from "../src/state/zip.ts";
 import { readRun, trainInNode } from "./same-run.ts";
 import { buildPage, chromium, openPage, score, teach } from "./page.ts";
@@ -19,7 +19,7 @@ const AXE = join(dirname(createRequire(import.meta.url).resolve("axe-core/packag
 let root = "";
 let photos = "";
 let folder = "";
-let server: StaticServer;
+let server: UiServer;
 beforeAll(async () => {
   if (chromium === undefined) return;
   root = await mkdtemp(join(tmpdir(), "deit-web-"));

@@ -17,6 +17,7 @@ import { addPredictCommand } from "./commands/predict.ts";
 import { addReportCommand } from "./commands/report.ts";
 import { addServeCommand } from "./commands/serve.ts";
 import { addTrainCommand } from "./commands/train.ts";
+import { addUiCommand } from "./commands/ui.ts";
 import { WideCommand } from "./help.ts";
 import type { Lab } from "./lab.ts";
 import { addMissingCommands } from "./lab.ts";
@@ -56,6 +57,7 @@ export function createProgram(lab?: Lab): Command {
   addPredictCommand(program);
   addExportCommand(program);
   addServeCommand(program);
+  addUiCommand(program);
   addReportCommand(program);
   addModelsCommand(program);
   addDataCommand(program);
@@ -102,6 +104,7 @@ const MORE: typeof START = [
   ["deit models", "list the models"],
   ["deit data pull cifar10", "get a dataset"],
   ["deit bench train", "benchmark this machine"],
+  ["deit ui RUN", "watch runs in a browser"],
   ["deit doctor", "check devices and dependencies"],
   ["deit COMMAND --help", "all about a command"],
 ];

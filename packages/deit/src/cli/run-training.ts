@@ -20,7 +20,9 @@ import type { TeacherLabels } from "../distillation/label-images.ts";
 import { teacherFacts, truthOf } from "./teach.ts";
 import { trainingView } from "./views/training-view.ts";
 import type { TrainingView } from "./views/training-view.ts";
+import { firstLine } from "../errors.ts";
 import { shellWord } from "../printable.ts";
+import type { UiServer } from "../serve/ui.ts";
 
 /** What a run would take; nothing is trained. */
 export async function runEstimate(plan: TrainingPlan, output: Output): Promise<void> {
@@ -51,6 +53,8 @@ export async function runEstimate(plan: TrainingPlan, output: Output): Promise<v
 interface RunOptions {
   readonly exports: boolean | undefined;
   readonly byDefault: boolean;
+  /** Shown in a browser meanwhile. */
+  readonly ui?: true | undefined;
   /** Of a student without true labels: its teacher's, and a folder that has true ones. */
   /** The processes that train together, of which the first one shows and writes. */
   readonly ranks?: RankGroup | undefined;
@@ -61,7 +65,7 @@ interface RunOptions {
 export async function runTraining(
   plan: TrainingPlan,
   output: Output,
-  { exports: asked, byDefault, taught, ranks }: RunOptions,
+  { exports: asked, byDefault, taught, ranks, ui: isShown }: RunOptions,
 ): Promise<void> {
   const exports = asked ?? (byDefault || existsSync(join(plan.run.folder, RUN_EXPORT)));
   const { train } = await import("../training/train.ts");
@@ -74,13 +78,20 @@ export async function runTraining(
   }
   const view = trainingView(output);
   let classes = 0;
+  let ui: Promise<UiServer | undefined> | undefined;
   const onEvent: typeof view.show = (event) => {
-    if (event.type === "start") ({ classes } = event);
+    if (event.type === "start") {
+      ({ classes } = event);
+      if (isShown) ui ??= showRun(event.run, view);
+    }
     view.show(event);
   };
   const work = (signal: AbortSignal): ReturnType<typeof train> => train(plan, { onEvent, signal }, {}, ranks);
   const onFirst = (): void => view.line("stopping after this step, then saving (Ctrl-C again ends at once)");
-  const result = await withInterrupt(work, onFirst).finally(view.stop);
+  const result = await withInterrupt(work, onFirst).finally(async () => {
+    view.stop();
+    await (await ui)?.[Symbol.asyncDispose]();
+  });
   await ranks?.leave(); // what follows is work for one
   const report = await writeReport(result.run, view, output).finally(view.stop);
   const exported = exports
@@ -115,6 +126,19 @@ export async function runTraining(
       ...(exports ? [] : [`  deit export ${shellWord(result.run)}`]),
     ].join("\n"),
   );
+}
+
+/** The run in a browser tab, until it ends. That it cannot be shown does not stop it. */
+async function showRun(run: string, view: TrainingView): Promise<UiServer | undefined> {
+  try {
+    const { startUi } = await import("../serve/ui.ts");
+    const server = await startUi({ runs: [run], port: 0 });
+    view.line(`in a browser: ${server.runsUrl}`);
+    return server;
+  } catch (error) {
+    view.line(`--ui: the run cannot be shown: ${firstLine(error)}`);
+    return undefined;
+  }
 }
 
 /** `top-1 90.91 % (10 of 11; 95 % interval 62.3 to 98.4 %) on held-out images, epoch 40` */

@@ -27,6 +27,7 @@ interface TrainingFlags extends DistillFlags {
   jsonSchema?: true;
   json?: true;
   export?: boolean;
+  ui?: true;
 }
 
 interface TrainingCommand {
@@ -65,6 +66,7 @@ export function asTrainingCommand(
       "write the folder for transformers.js at the end (default where deit chose the options)",
     )
     .addOption(new Option("--no-export").hideHelp())
+    .option("--ui", "show the run in a browser tab while it trains (deit ui RUN)")
     .option("--json", "print the result as one JSON document")
     .addHelpOption(new Option("-h, --help", "print this help").helpGroup("Output:"))
     .addHelpText("after", help)
@@ -118,6 +120,7 @@ export function asTrainingCommand(
         byDefault: isChosen(resolved),
         taught,
         ranks,
+        ui: flags.ui,
       });
     });
 }
