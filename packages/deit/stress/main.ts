@@ -7,6 +7,7 @@
  *     npm run test:stress -- locks             ten minutes of four processes that compete for a lock and are killed
  *     npm run test:stress -- ranks             50 ranks of training over MPI, killed at random moments
  *     npm run test:stress -- soak --photos DIR two hours of training and 200,000 predictions, whose memory is flat
+ *     npm run test:stress -- serve             a server at twice the load that it was measured with, for --minutes (10)
  *
  * --seed N     another seed (default 0); what a seed finds is found again
  * --count N    files, kills, seconds of locks, or predictions
@@ -22,6 +23,7 @@ import { stressLocks } from "./locks.ts";
 import type { PartResult } from "./report.ts";
 import { stressRanks } from "./ranks.ts";
 import { record } from "./report.ts";
+import { stressServe } from "./serve.ts";
 import { soak } from "./soak.ts";
 
 const { positionals, values } = parseArgs({
@@ -33,7 +35,7 @@ const { positionals, values } = parseArgs({
     more: { type: "boolean", default: false },
     photos: { type: "string", multiple: true, default: [] },
     "data-path": { type: "string" },
-    minutes: { type: "string", default: "120" },
+    minutes: { type: "string" },
     out: { type: "string", default: "runs/soak" },
   },
 });
@@ -78,8 +80,14 @@ const PARTS: Readonly<Record<string, () => Promise<void>>> = {
   async ranks() {
     await keep("ranks", await stressRanks({ count: countOr(50), seed, onFault }));
   },
+  async serve() {
+    const minutes = Number(values.minutes ?? 10);
+    const result = await stressServe({ photos, out: values.out, minutes, seed });
+    result.faults.forEach(onFault);
+    await keep("serve", result);
+  },
   async soak() {
-    const [minutes, images] = [Number(values.minutes), countOr(200_000)];
+    const [minutes, images] = [Number(values.minutes ?? 120), countOr(200_000)];
     for (const { name, ...result } of await soak({
       dataPath: values["data-path"],
       photos,

@@ -44,6 +44,7 @@ export function runsPage(): string {
         <title>deit: runs</title>
         <style>
           ${new Html(STYLE)} .cards.charts {
+            margin-top: 16px;
             grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr));
           }
           .charts svg {
