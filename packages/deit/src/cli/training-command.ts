@@ -19,6 +19,7 @@ import { addShortHelp } from "./help.ts";
 import { runEstimate, runTraining } from "./run-training.ts";
 import { teachersLabels } from "./teach.ts";
 import type { DistillFlags } from "./teach.ts";
+import { wholeNumber } from "./whole-number.ts";
 import { addMissingFlags, addSchemaFlags, flagLayer } from "./schema-flags.ts";
 
 interface TrainingFlags extends DistillFlags {
@@ -28,6 +29,7 @@ interface TrainingFlags extends DistillFlags {
   json?: true;
   export?: boolean;
   ui?: true;
+  minutes?: number;
 }
 
 interface TrainingCommand {
@@ -42,7 +44,7 @@ interface TrainingCommand {
 const SHOWN: ReadonlySet<string> = new Set(
   [
     ...(["model", "input-size", "finetune", "val-split", "epochs", "batch-size", "lr", "seed"] as const),
-    ...(["distillation-type", "teacher-path", "device", "output-dir"] as const),
+    ...(["distillation-type", "teacher-path", "device", "output-dir", "minutes"] as const),
     ...(["estimate", "print-config", "json", "help-all", "help"] as const),
   ].map((name) => `--${name}`),
 );
@@ -54,6 +56,15 @@ export function asTrainingCommand(
 ): void {
   addSchemaFlags(command, TRAIN_OPTION_NAMES, finetuning ? { others: FINETUNE_DEFAULTS_SHOWN } : {});
   addMissingFlags(command);
+  if (finetuning && !distilling) {
+    command
+      .optionsGroup("Fine-tuning:")
+      .option(
+        "--minutes <n>",
+        "about how long to train; without --finetune the released weights that fit this time are taken (default: 10, from DeiT-Ti)",
+        wholeNumber("minutes"),
+      );
+  }
   command.optionsGroup("Output:");
   addShortHelp(command, SHOWN);
   command
@@ -94,6 +105,7 @@ export function asTrainingCommand(
           given,
           finetuning: finetuning && !flags.randomWeights,
           distilling,
+          minutes: flags.minutes,
           fetch: fetchCheckpoint,
         });
         return { ...found, labels };

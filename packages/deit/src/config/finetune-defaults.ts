@@ -23,9 +23,12 @@ export interface FinetuneFacts {
   /** Multiply-accumulates of its forward pass at that size. */
   readonly macs: number;
   readonly cores: number;
+  /** How long the run may take, by a rough guess of this machine's speed. Default 10. */
+  readonly minutes?: number | undefined;
 }
 
-const BUDGET_SECONDS = 600;
+/** What a fine-tuning takes unless it is given another time. */
+export const USUAL_MINUTES = 10;
 const MAX_EPOCHS = 20;
 const MIN_EPOCHS = 3;
 /** Multiply-accumulates a second and core in training, of a DeiT-Ti at 224 (about 7 images; three forward passes). */
@@ -76,8 +79,8 @@ export const FINETUNE_DEFAULTS_SHOWN = {
 
 export function finetuneDefaults(facts: FinetuneFacts): TrainInput {
   const { images, model, inputSize, distilled, macs, cores, imbalance } = facts;
-  const rate = (RATE / macs) * Math.min(8, Math.max(1, cores));
-  const affordable = Math.floor((BUDGET_SECONDS * rate) / Math.max(1, images));
+  const { minutes = USUAL_MINUTES } = facts;
+  const affordable = Math.floor((60 * minutes * trainingRate(macs, cores)) / Math.max(1, images));
   return {
     model,
     inputSize: [...inputSize],
@@ -96,6 +99,11 @@ export function finetuneDefaults(facts: FinetuneFacts): TrainInput {
     // both heads learn the true labels: the joint classifier is what is shipped
     ...(distilled && { distillationType: "labels" as const }),
   };
+}
+
+/** Images a second, guessed, of a model of so many multiply-accumulates: stable, so that a second start resumes. */
+export function trainingRate(macs: number, cores: number): number {
+  return (RATE / macs) * Math.min(8, Math.max(1, cores));
 }
 
 /** The checkpoint's own size; half of it for images that have no more detail than that. `medianSize`: of their shorter sides. */

@@ -59,7 +59,13 @@ export async function openClassifier(
   const isForeign = file.toLowerCase().endsWith(".onnx") && !intermediates;
   const source = await (isForeign
     ? loadOnnxModel(file, { inputSize, preprocessing })
-    : loadModel(given, { model: options.model, inputSize, weights, preprocessing }));
+    : loadModel(given, {
+        model: options.model,
+        inputSize,
+        weights,
+        preprocessing,
+        headless: intermediates,
+      }));
   return classifierOf(source, options);
 }
 

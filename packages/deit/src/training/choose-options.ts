@@ -7,7 +7,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { mergePreprocessing } from "../augmentation/preprocessing.ts";
 import { distillDefaults } from "../config/distill-defaults.ts";
-import { finetuneDefaults, fittingSize } from "../config/finetune-defaults.ts";
+import { finetuneDefaults, fittingSize, USUAL_MINUTES } from "../config/finetune-defaults.ts";
 import { firstRunDefaults, guessRate } from "../config/first-run.ts";
 import { loadRecipe } from "../config/recipe.ts";
 import type { Layer, ResolvedOptions } from "../config/resolve.ts";
@@ -22,6 +22,7 @@ import { createModel } from "../models/registry.ts";
 import { defaultCheckpoint, fetchSilently } from "./default-checkpoint.ts";
 import type { FetchCheckpoint } from "./default-checkpoint.ts";
 import { shellWord } from "../printable.ts";
+import { adviseFinetune, describeAdvice } from "./finetune-advice.ts";
 import { freeRunFolder } from "./run/free-run-folder.ts";
 import { isRunFolder, readRun, RUN_FILES } from "./run/run-folder.ts";
 
@@ -44,6 +45,11 @@ export interface ChooseRequest {
   readonly finetuning?: boolean;
   /** The labels are a teacher's, which goes on teaching. */
   readonly distilling?: boolean;
+  /**
+   * How many minutes a fine-tuning may take, by a rough guess of this machine's speed. Without a checkpoint it then starts
+   * from the released weights that fit best. Default 10, from DeiT-Ti.
+   */
+  readonly minutes?: number | undefined;
   /** Brings a checkpoint onto this machine. */
   readonly fetch?: FetchCheckpoint;
 }
@@ -67,6 +73,7 @@ export async function chooseOptions({
   images,
   finetuning = false,
   distilling = false,
+  minutes,
   fetch = fetchSilently,
 }: ChooseRequest): Promise<ChosenOptions> {
   const from = await sourceLayer(source);
@@ -85,8 +92,9 @@ export async function chooseOptions({
     const plain = resolveTrainOptions([taught(resolved.options.model), ...layers]);
     return inFreeFolder({ ...plain, chosen: [], continues: false }, images);
   }
+  const advice: string[] = [];
   const suitable = await (isFinetuning
-    ? finetuneChoice(resolved, { fetch, images })
+    ? finetuneChoice(resolved, { fetch, images, minutes, note: (line) => advice.push(line) })
     : firstRunChoice(resolved, images));
   const recorded = await recordedChoice(suitable, resolved);
   const layer = { source: isFinetuning ? FINETUNING : FIRST_RUN, spelling: "key" } as const;
@@ -105,7 +113,7 @@ export async function chooseOptions({
         : "chosen for these images";
   const size = [inputSize ?? "their own"].flat().join(" × ");
   const line = `${what}: ${model} at ${size} pixels, ${counted(epochs)} (--print-config shows all options)`;
-  return inFreeFolder({ ...found, chosen: [line], continues: false }, images);
+  return inFreeFolder({ ...found, chosen: [...(recorded ? [] : advice), line], continues: false }, images);
 }
 
 function counted(epochs: number): string {
@@ -193,13 +201,34 @@ async function firstRunChoice(
   return firstRunDefaults({ images, medianSize, imagesPerSecondEstimate: guessRate(cores) });
 }
 
+interface FinetuneRequest {
+  readonly fetch: FetchCheckpoint;
+  readonly images: GivenImages | undefined;
+  readonly minutes: number | undefined;
+  readonly note: (line: string) => void;
+}
+
+/** Notes which released weights fit the time; their name where a time is given, so that they are taken. */
+function advise(
+  { images, medianSize }: { images: number; medianSize: number },
+  { minutes: given, note, cores }: Pick<FinetuneRequest, "minutes" | "note"> & { readonly cores: number },
+): string | undefined {
+  const minutes = given ?? USUAL_MINUTES;
+  const isTaken = given !== undefined;
+  const advice = adviseFinetune({ images, medianSize, cores, minutes });
+  note(describeAdvice(advice, { minutes, cores, isTaken }));
+  return isTaken ? advice.weights.name : undefined;
+}
+
 async function finetuneChoice(
   { options, sources }: ResolvedOptions,
-  { fetch, images }: { fetch: FetchCheckpoint; images: GivenImages | undefined },
+  { fetch, images, ...time }: FinetuneRequest,
 ): Promise<TrainInput> {
-  const finetune = options.finetune ?? (await defaultCheckpoint(fetch));
-  await fetch(finetune);
+  const cores = options.threads ?? availableParallelism();
   const survey = await surveyImages({ ...options, given: images });
+  const advised = options.finetune === null ? advise(survey, { ...time, cores }) : undefined;
+  const finetune = options.finetune ?? (await defaultCheckpoint(fetch, { name: advised }));
+  await fetch(finetune);
   await using checkpoint = await openCheckpoint(finetune, { weights: options.weights ?? undefined });
   const size = options.inputSize === null ? undefined : inputSizeOf({ inputSize: options.inputSize }, 0);
   const model =
@@ -221,7 +250,8 @@ async function finetuneChoice(
     distilled: model.config.distilled,
     cropRatio: checkpoint.preprocessing.cropRatio ?? model.preprocessing?.cropRatio,
     macs: createModel(model.name, { inputSize }).macs,
-    cores: options.threads ?? availableParallelism(),
+    minutes: time.minutes,
+    cores,
   });
   return { finetune, ...chosen };
 }

@@ -1,4 +1,4 @@
-/** What a fine-tuning starts from when nothing is named: DeiT-Ti, from wherever it is or can be had. */
+/** What a fine-tuning starts from when no checkpoint is named: DeiT-Ti or other released weights, from wherever they are or can be had. */
 import { locateCheckpoint, pretrainedPlace } from "../evaluation/checkpoints/locate-checkpoint.ts";
 import { pretrainedOf } from "../models/pretrained.ts";
 
@@ -12,9 +12,12 @@ export async function fetchSilently(given: string): Promise<void> {
 }
 
 /** @throws DataError that says what to do, when it is neither on this machine nor to be had */
-export async function defaultCheckpoint(fetch: FetchCheckpoint): Promise<string> {
-  const released = pretrainedOf(MODEL);
-  if (released === undefined) throw new Error(`${MODEL} has no pretrained weights`);
+export async function defaultCheckpoint(
+  fetch: FetchCheckpoint,
+  { name = MODEL }: { name?: string | undefined } = {},
+): Promise<string> {
+  const released = pretrainedOf(name);
+  if (released === undefined) throw new Error(`${name} has no pretrained weights`);
   const otherwise =
     "Give weights that you have (--finetune model.safetensors), train without any (deit train), or ";
   return pretrainedPlace(released, fetch, { otherwise });

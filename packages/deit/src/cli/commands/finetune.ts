@@ -12,7 +12,9 @@ export function addFinetuneCommand(program: Command): void {
 
 const HELP = `
 Without --finetune it starts from the authors' DeiT-Ti, which is downloaded once (23 MB,
-Hugging Face Hub); deit models --pretrained lists other weights. Model, image size,
+Hugging Face Hub), and says which released weights fit ten minutes best, with their
+published accuracy; --minutes N takes those that fit N minutes. deit models --pretrained
+lists all: DeiT, DeiT III, DINOv2 and AugReg's vision transformers. Model, image size,
 epochs and class weights are chosen from the checkpoint and your data (--print-config
 shows every option). Position embeddings are interpolated for another image size;
 --model turns a plain checkpoint into a distilled model, or back; a head for other
@@ -21,7 +23,10 @@ classes is initialised anew.
 Examples:
   deit finetune ./photos                            pretrained DeiT-Ti
   deit finetune ./photos --finetune runs/other      start from your own run
+  deit finetune ./photos --minutes 60               the best weights for an hour
   deit finetune ./photos --finetune facebook/deit-small-patch16-224
+  deit finetune ./photos --finetune timm/deit3_small_patch16_224.fb_in22k_ft_in1k
+  deit finetune ./photos --finetune vit_small_patch14_reg4_dinov2
   deit finetune ./photos --input-size 384 --sched constant --lr 1e-5
   deit finetune ./photos --trainable head --lr 1e-3             linear probe
   deit finetune ./photos --trainable lora --lora-rank 16        low-rank adapters

@@ -10,6 +10,7 @@ import { CheckpointError } from "../../errors.ts";
 import { describeForeign } from "../../formats/architecture.ts";
 import type { ModelMetadata } from "../../formats/model-metadata.ts";
 import { LEFT_OUT } from "../../formats/find-weights.ts";
+import { sizeOf } from "../../graph/shape.ts";
 import { adaptation, gridOf } from "../../models/adapt.ts";
 import type { Model } from "../../models/registry.ts";
 import { createModel, modelOf } from "../../models/registry.ts";
@@ -36,6 +37,8 @@ export interface LoadModelOptions extends OpenCheckpointOptions {
   readonly model?: string | undefined;
   /** [height, width] or a side, when it is not the checkpoint's own: position embeddings are interpolated. */
   readonly inputSize?: number | readonly [number, number] | undefined;
+  /** Whether weights without a classifier are taken, for what their heads read: the classifier is then zeros. */
+  readonly headless?: boolean | undefined;
   /** How images are prepared, where not as the checkpoint says. */
   readonly preprocessing?: PartialPreprocessing | undefined;
 }
@@ -46,12 +49,15 @@ export interface LoadModelOptions extends OpenCheckpointOptions {
  */
 export async function loadModel(
   checkpointName: string,
-  { model: name, inputSize, weights, preprocessing: given }: LoadModelOptions = {},
+  { model: name, inputSize, weights, headless = false, preprocessing: given }: LoadModelOptions = {},
 ): Promise<LoadedModel> {
   await using checkpoint = await openCheckpoint(checkpointName, { weights });
   const { path: file, metadata } = checkpoint;
-  const size = typeof inputSize === "number" ? ([inputSize, inputSize] as const) : inputSize;
-  const own = name === undefined ? checkpoint.expectModel({ inputSize: size }) : undefined;
+  const asked = typeof inputSize === "number" ? ([inputSize, inputSize] as const) : inputSize;
+  const own = name === undefined ? checkpoint.expectModel({ inputSize: asked }) : undefined;
+  const { usualSize: usual } = own ?? {};
+  // features of images as large as their classifiers are published for, not as the positions
+  const size = asked ?? (headless && usual !== undefined ? ([usual, usual] as const) : undefined);
   const model = modelFor(checkpoint, { name: name ?? own?.name ?? "", own, inputSize: size });
   const notes: string[] = [...checkpoint.notes, ...(name === undefined ? checkpoint.assumptions : [])];
   const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
@@ -65,6 +71,8 @@ export async function loadModel(
   }
   for (const [other, { shape }] of checkpoint.file.tensors)
     if (!tensors.has(other)) tensors.set(other, { shape, data: new Float32Array() });
+  if (headless && addZeroHead(tensors, model))
+    notes.push(`${file} has no classifier: what it computes of images is used, its answers mean nothing`);
   check(tensors, { model, file, checkpoint, isNamed: name !== undefined });
   checkFinite(tensors, file);
   const said = mergePreprocessing(given, checkpoint.preprocessing);
@@ -73,6 +81,17 @@ export async function loadModel(
   const other = size === undefined ? describeOtherSize(file, { said, used: preprocessing }) : undefined;
   notes.push(...[assumed, other].filter((note) => note !== undefined));
   return { model, tensors, metadata, preprocessing, file, notes };
+}
+
+/** Zeros for the classifier of a transformer that has none; whether there were none. */
+function addZeroHead(
+  tensors: Map<string, { shape: readonly number[]; data: Float32Array }>,
+  { parameters, transformer }: Model,
+): boolean {
+  const heads = parameters.filter(({ name }) => /^head\.(?:weight|bias)$/.test(name));
+  if (transformer === undefined || heads.some(({ name }) => tensors.has(name))) return false;
+  for (const { name, shape } of heads) tensors.set(name, { shape, data: new Float32Array(sizeOf(shape)) });
+  return true;
 }
 
 function modelFor(
