@@ -23,7 +23,7 @@ export const isOurs = ({ model }: OnnxEdit): boolean => model.producerName === "
 
 /** @throws FormatError for a model that is no DeiT: a convnet's normalisations cannot be had back */
 export function ownWeights(edit: OnnxEdit, file: string): NamedWeights {
-  const { linears, tokens, positions, norm } = survey(edit);
+  const { linears, tokens, positions, norm, factors, isAveraged } = survey(edit);
   const [patches] = linears.get("patch_embed") ?? [];
   if (patches === undefined || positions === undefined || norm.length !== 2) throw noDeit(file);
   const width = dimsOf(patches.weight)[0] ?? 0;
@@ -64,8 +64,10 @@ export function ownWeights(edit: OnnxEdit, file: string): NamedWeights {
     putLinear(`blocks.${i}.mlp.fc1`, fc1);
     putLinear(`blocks.${i}.mlp.fc2`, fc2);
   }
-  put("norm.weight", norm[0]);
-  put("norm.bias", norm[1]);
+  for (const [name, factor] of factors) put(`${name}.gamma`, factor);
+  const last = isAveraged ? "fc_norm" : "norm";
+  put(`${last}.weight`, norm[0]);
+  put(`${last}.bias`, norm[1]);
   for (const [i, head] of (linears.get("") ?? []).entries()) putLinear(["head", "head_dist"][i] ?? "", head);
   return weights;
 }
@@ -77,13 +79,20 @@ function survey({ graph, constants }: OnnxEdit): {
   readonly positions: TensorProto | undefined;
   /** γ and β of the last normalisation. */
   readonly norm: readonly TensorProto[];
+  /** Of LayerScale, by the layer's name: blocks.0.ls1. */
+  readonly factors: ReadonlyMap<string, TensorProto>;
+  /** Whether the mean of the patches is what the head reads. */
+  readonly isAveraged: boolean;
 } {
   const linears = new Map<string, { weight: TensorProto; bias: TensorProto | undefined }[]>();
   const tokens: TensorProto[] = [];
   const norm: TensorProto[] = [];
+  const factors = new Map<string, TensorProto>();
   let positions: TensorProto | undefined;
+  let isAveraged = false;
   for (const node of graph.node) {
     const scope = scopeOf(node);
+    isAveraged ||= scope === "" && node.opType === "ReduceMean";
     const [tensor] = node.input.flatMap((name) => constants.get(name) ?? []);
     if (tensor === undefined) continue;
     const rank = tensor.dims.length;
@@ -93,6 +102,8 @@ function survey({ graph, constants }: OnnxEdit): {
     } else if (node.opType === "Add" && rank === 1 && scope !== "") {
       const last = linears.get(scope)?.at(-1); // queries' bias, added after the rows are grouped
       if (last !== undefined) last.bias ??= tensor;
+    } else if (node.opType === "Mul" && rank === 1 && /^blocks\.\d+\/ls[12]$/.test(scope)) {
+      factors.set(scope.replace("/", "."), tensor);
     } else if (scope === "" && node.opType === "Expand" && rank === 3) {
       tokens.push(tensor);
     } else if (scope === "" && node.opType === "Add" && rank === 3) {
@@ -101,7 +112,7 @@ function survey({ graph, constants }: OnnxEdit): {
       if (tensor.dims.join() === positions?.dims.at(-1)?.toString()) norm.push(tensor);
     }
   }
-  return { linears, tokens, positions, norm };
+  return { linears, tokens, positions, norm, factors, isAveraged };
 }
 
 function scopeOf({ name }: NodeProto): string {

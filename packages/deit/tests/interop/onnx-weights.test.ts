@@ -154,9 +154,14 @@ function furthest(a: Float32Array, b: Float32Array): number {
 describe("an exported model of ours", () => {
   const sizes = [16, [16, 24]] as const;
   test.each(
-    ["deit_w64d4_patch4_32", "deit_w64d4_distilled_patch4_32"].flatMap((name) =>
-      sizes.map((size) => [name, size] as const),
-    ),
+    [
+      "deit_w64d4_patch4_32",
+      "deit_w64d4_distilled_patch4_32",
+      "vit_w64d2h1_ls_pp_patch4_32",
+      "vit_w64d2h1_ls_reg4_pp_patch4_32",
+      "vit_w64d2h1_ls_patch4_32",
+      "vit_w64d2h1_avg_patch4_32",
+    ].flatMap((name) => sizes.map((size) => [name, size] as const)),
   )("%s for %j pixels is the same function when it is loaded", async (name, inputSize) => {
     const model = createModel(name, { numClasses: 3, inputSize });
     const bytes = exported(model);
