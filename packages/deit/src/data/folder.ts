@@ -15,8 +15,6 @@ export interface FolderSource {
   readonly path: string;
   /** Where every class has a folder for each part inside (cat/train, cat/test): images of this part only. */
   readonly part?: Part;
-  /** Folders that are no classes. */
-  readonly except?: readonly string[];
   /** The classes by index, where they are given already (by the training images, or by a model): some may be missing here. */
   readonly classes?: readonly string[];
   /** The folder of each class, where it is not called by the class's name. */
@@ -26,7 +24,7 @@ export interface FolderSource {
 /** Throws DataError for a folder that is missing or empty, for an unknown class, for one class only. */
 export async function openFolder(source: FolderSource): Promise<Dataset> {
   const { path, part } = source;
-  const names = await classFolders(source);
+  const names = await classFolders(source.path);
   if (names.length === 0) throw await noClasses(path);
   const known = source.keys ?? source.classes;
   const found: { name: string; images: readonly string[] }[] = [];
@@ -70,20 +68,14 @@ export async function openFolder(source: FolderSource): Promise<Dataset> {
 }
 
 /** Names of the folders that are classes. Throws DataError when the folder is missing. */
-export async function classFolders({
-  path,
-  except = [],
-}: Pick<FolderSource, "path" | "except">): Promise<string[]> {
-  const entries = await visibleEntries(path);
-  return entries.filter(({ name, isFolder }) => isFolder && !except.includes(name)).map(({ name }) => name);
+async function classFolders(path: string): Promise<string[]> {
+  return (await visibleEntries(path)).filter(({ isFolder }) => isFolder).map(({ name }) => name);
 }
 
 /** Those in which there is an image. */
-export async function filledFolders(
-  source: Pick<FolderSource, "path" | "except" | "part">,
-): Promise<string[]> {
+export async function filledFolders(source: Pick<FolderSource, "path" | "part">): Promise<string[]> {
   const filled: string[] = [];
-  for (const name of await classFolders(source))
+  for (const name of await classFolders(source.path))
     if ((await imagesOf(join(source.path, name), source.part)).files.length > 0) filled.push(name);
   return filled;
 }

@@ -20,7 +20,6 @@ import type { Optimizer } from "./optimizer.ts";
 export interface LossScaleOptions {
   readonly start?: number;
   readonly growth?: number;
-  readonly backoff?: number;
   /** Good updates in a row after which the scale grows. */
   readonly interval?: number;
 }
@@ -61,12 +60,7 @@ export function isFiniteNorm(norm: Value): Value {
   return lessOrEqual(norm, LARGEST_NORM);
 }
 
-function lossScale({
-  start = 65536,
-  growth = 2,
-  backoff = 0.5,
-  interval = 2000,
-}: LossScaleOptions): LossScale {
+function lossScale({ start = 65536, growth = 2, interval = 2000 }: LossScaleOptions): LossScale {
   return {
     start: [start, 0, 0],
     next(state, isFinite) {
@@ -76,7 +70,7 @@ function lossScale({
       const grown = select(isDue, minimum(mul(scale, growth), LARGEST_SCALE), scale);
       return concat(
         [
-          select(isFinite, grown, mul(scale, backoff)),
+          select(isFinite, grown, mul(scale, 0.5)),
           select(isFinite, select(isDue, 0, good), 0),
           select(isFinite, skipped, add(skipped, 1)),
         ],
