@@ -11,6 +11,9 @@ import { macs } from "../models/vision-transformer.ts";
 /** Fewer passes over the images teach a new head little more than where to begin. */
 const LEAST_EPOCHS = 5;
 
+/** DeiT III's L and H, with 24 and 32 blocks, do not fit into the memory of most machines when they train. */
+const DEEPEST = 12;
+
 export interface AdviceFacts {
   /** Training images. */
   readonly images: number;
@@ -36,7 +39,8 @@ export function adviseFinetune({ images, medianSize, cores, minutes }: AdviceFac
   const priced = PRETRAINED.filter(({ role }) => role === undefined).flatMap((weights) => {
     const family = TRANSFORMERS.find(({ names }) => names.includes(weights.model));
     if (family === undefined) return [];
-    const { patchSize } = family.config(weights.model, {});
+    const { patchSize, depth } = family.config(weights.model, {});
+    if (depth > DEEPEST) return [];
     const own = [weights.inputSize, weights.inputSize] as const;
     const inputSize = fittingSize(own, { medianSize, patchSize });
     const cost = macs(family.config(weights.model, { inputSize }));

@@ -11,7 +11,11 @@ describe("adviseFinetune", () => {
   test("takes the highest published accuracy that the time is enough for", () => {
     expect(advised()).toBe("vit_small_patch32_224.augreg_in21k_ft_in1k");
     expect(advised({ minutes: 20 })).toBe("deit3_small_patch16_224.fb_in22k_ft_in1k");
-    expect(advised({ minutes: 100_000 })).toBe("deit3_large_patch16_384.fb_in22k_ft_in1k");
+    expect(advised({ minutes: 100_000 })).toBe("deit3_base_patch16_384.fb_in22k_ft_in1k");
+  });
+
+  test("never takes L or H, which are to predict and to teach", () => {
+    expect(advised({ images: 1, minutes: 1e9 })).not.toMatch(/large|huge/);
   });
 
   test("takes the cheapest where none can see all images five times", () => {
