@@ -50,6 +50,17 @@ export function addBodyParsers(app: FastifyInstance, { maxBytes }: { maxBytes: n
   // curl --data-binary calls everything a form of a page; an image is known by its bytes.
   for (const type of [/^image\//i, "application/octet-stream", "application/x-www-form-urlencoded"])
     app.addContentTypeParser(type, bytes, (_request, body, done) => done(null, body));
+  // fetch names no type for bytes.
+  app.addContentTypeParser("*", bytes, (request, body, done) => {
+    if (request.headers["content-type"] === undefined) done(null, body);
+    else
+      done(
+        new DeitError("the content type is none that is read", {
+          code: "serve/media-type",
+          hint: HINTS["serve/media-type"]?.(maxBytes),
+        }),
+      );
+  });
   const json = { parseAs: "string", bodyLimit: Math.ceil(maxBytes / 3) * 4 + JSON_EXTRA } as const;
   app.addContentTypeParser(/^application\/(?:[\w.-]+\+)?json/i, json, (_request, body, done) =>
     done(null, body),

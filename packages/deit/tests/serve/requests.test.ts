@@ -66,6 +66,9 @@ describe("answers as the library does", () => {
   ])("to %s", async (_, headers) => {
     expectAnswer(await post(`${server.url}/models/pets/versions/1`, files.image, headers));
   });
+  test("to bytes without a type, as fetch sends them", async () => {
+    expectAnswer(await post(`${server.url}/models/pets/versions/1`, files.image));
+  });
   test("to a form", async () => {
     expectAnswer(await post(`${server.url}/models/pets/versions/1`, form()));
   });
