@@ -63,8 +63,12 @@ export async function stressRanks({
         const seconds = (ended.milliseconds - killedAfter) / 1000;
         worst = Math.max(worst, seconds);
         if (seconds > LONGEST_END) fault(`${mpi.name}: ended ${seconds.toFixed(1)} s after the kill`);
-        await sleep(200);
-        const alive = pids.filter(isAlive);
+        let alive = pids.filter(isAlive);
+        // the launcher may end while the system still takes a killed process down
+        for (let waited = 0; alive.length > 0 && waited < LONGEST_END; waited++) {
+          await sleep(1000);
+          alive = alive.filter(isAlive);
+        }
         if (alive.length > 0) fault(`${mpi.name}: ranks are left running: ${alive.join(", ")}`);
       }
       const last = await start(mpi, folder);
