@@ -2,12 +2,13 @@
  * Why hard labels (§4 and §5.2): a training crop may show another class than the image's label says, and a mixed
  * image shows two. How often does a teacher's decision change under the very augmentation that students see?
  */
-import { openClassifier } from "deit-ts";
+import { DataError, openClassifier } from "deit-ts";
 import type { Classifier, OpenClassifierOptions } from "deit-ts";
 import { createTransform, drawMixes, mixImages, openEvaluation, writePlanar } from "deit-ts/data";
 import type { EvaluationDataOptions, RgbImage, TrainTransformOptions, Transform } from "deit-ts/data";
 import { createRandom } from "deit-ts/graph";
 import { answerOf, mainLogits } from "deit-ts/models";
+import { firstLine } from "deit-ts/studies";
 import type { EvaluateHooks } from "deit-ts/studies";
 
 export interface LabelStabilityOptions
@@ -45,6 +46,7 @@ export interface MixStability {
 
 export interface LabelStability {
   readonly model: string;
+  /** Those that could be read. */
   readonly images: number;
   readonly views: readonly ViewStability[];
   readonly mixes: readonly MixStability[];
@@ -79,12 +81,19 @@ export async function measureLabelStability(
   ] as const;
   const tallies = kinds.map(() => ({ changed: 0, wrong: 0, imagesChanged: 0 }));
   const mixed = MIXES.map(() => ({ larger: 0, smaller: 0, neither: 0 }));
-  let wrong = 0;
+  let [seen, wrong] = [0, 0];
   let before: { readonly crops: readonly RgbImage[]; readonly label: number } | undefined;
   const order = createRandom(seed, "order").permutation(dataset.length).subarray(0, count);
   for (const [done, index] of order.entries()) {
     signal?.throwIfAborted();
-    const image = await dataset.read(index);
+    const image = await dataset.read(index).catch((error: unknown) => {
+      if (!(error instanceof DataError)) throw error;
+      onEvent?.({ type: "warning", message: firstLine(error) });
+      return undefined;
+    });
+    onEvent?.({ type: "evaluate", done: done + 1, total: count });
+    if (image === undefined) continue;
+    seen++;
     const label = dataset.labels[index] ?? -1;
     const crops = kinds.map(({ view: name, transform }) =>
       Array.from({ length: views }, (_, i) => view(transform, image, createRandom(seed, name, index, i))),
@@ -113,18 +122,19 @@ export async function measureLabelStability(
         tally[found === larger ? "larger" : found === smaller ? "smaller" : "neither"]++;
     }
     before = own;
-    onEvent?.({ type: "evaluate", done: done + 1, total: count });
   }
+  if (seen === 0)
+    throw new DataError(dataset.name, `no image of ${dataset.name} can be read`, { code: "data/no-images" });
   return {
     model: teacher.name,
-    images: count,
+    images: seen,
     views: [
-      { view: "whole image", changed: 0, wrong: wrong / count, imagesChanged: 0 },
+      { view: "whole image", changed: 0, wrong: wrong / seen, imagesChanged: 0 },
       ...tallies.map((tally, k) => ({
         view: kinds[k]?.view ?? "training crop",
-        changed: tally.changed / (count * views),
-        wrong: tally.wrong / (count * views),
-        imagesChanged: tally.imagesChanged / count,
+        changed: tally.changed / (seen * views),
+        wrong: tally.wrong / (seen * views),
+        imagesChanged: tally.imagesChanged / seen,
       })),
     ],
     mixes: mixed.map(({ larger, smaller, neither }, kind) => {

@@ -66,15 +66,28 @@ export async function checkImages(
   };
 }
 
-/** A line for each kind of problem; none for none. */
-export function checkLines({ broken, copies }: ImageCheck): string[] {
+/** A problem without the name of its image, where that stands beside it. */
+export function problemWords({ image, problem }: ImageProblem): string {
+  const name = image.slice(image.indexOf(": ") + 2);
+  const at = problem.indexOf(name);
+  return at < 0 ? problem : problem.slice(at + name.length).replace(/^[\s:,]+/, "");
+}
+
+/** A line for each kind of problem; none for none. `named`: broken images that are named below theirs. */
+export function checkLines({ broken, copies }: ImageCheck, { named = 0 }: { named?: number } = {}): string[] {
   const extra = copies.reduce((sum, { images }) => sum + images.length - 1, 0);
   const across = copies.filter(({ acrossParts }) => acrossParts).length;
   const otherwise = copies.filter(({ acrossClasses }) => acrossClasses).length;
   const first = copies.find(({ acrossParts, acrossClasses }) => acrossParts || acrossClasses) ?? copies[0];
   const lines: string[] = [];
   if (broken.length > 0)
-    lines.push(`${broken.length} ${broken.length === 1 ? "image" : "images"} cannot be read`);
+    lines.push(
+      `${broken.length} ${broken.length === 1 ? "image" : "images"} cannot be read`,
+      ...broken.slice(0, named).map((one) => `  ${one.image}: ${problemWords(one)}`),
+      ...(named > 0 && broken.length > named
+        ? [`  and ${broken.length - named} more; --json has them all`]
+        : []),
+    );
   if (first !== undefined) {
     const where = [
       ...(across > 0 ? [`${across} of them in training and validation both`] : []),

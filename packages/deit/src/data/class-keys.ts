@@ -1,9 +1,11 @@
 /**
  * Which folder (or label of a CSV file) is which of a model's classes: by name; by WordNet's ids, as ImageNet's folders
- * are called, whatever part of its classes is there; by number, as ImageNet-V2's are. Pure.
+ * are called, whatever part of its classes is there; by number, as ImageNet-V2's are. And what is said of classes. Pure.
  */
 import { plainName } from "../class-names.ts";
 import { DataError } from "../errors.ts";
+import type { Dataset } from "./dataset.ts";
+import { list } from "./image-names.ts";
 import { imageNetClasses } from "./imagenet-classes.ts";
 
 /** A model's classes. */
@@ -92,4 +94,41 @@ function namesOnDisk(found: readonly string[], classes: readonly string[]): stri
 
 function firstName(name: string): string {
   return plainName(name.split(",")[0] ?? name);
+}
+
+/** Classes of which no image is measured. */
+export function classNotes({
+  whole,
+  validation,
+}: Record<"whole" | "validation", Pick<Dataset, "classes" | "labels">>): string[] {
+  const measured = new Set(validation.labels);
+  const present = new Set(whole.labels);
+  const missing = whole.classes.filter((_, label) => present.has(label) && !measured.has(label));
+  if (missing.length === 0) return [];
+  return [`${missing.length} of ${present.size} classes have no validation images (${list(missing)})`];
+}
+
+/** Classes that differ in case, blanks or the encoding of letters alone: most likely one that is written in two ways. */
+export function alikeClasses(classes: readonly string[]): string[] {
+  const byPlain = Map.groupBy(classes, (name) =>
+    name
+      .normalize("NFKC")
+      .toLowerCase()
+      .replaceAll(/[\s_-]+/g, " ")
+      .trim(),
+  );
+  const alike = [...byPlain.values()].filter(({ length }) => length > 1);
+  if (alike.length === 0) return [];
+  return [
+    `classes that are written almost alike are different ones: ${alike
+      .slice(0, 3)
+      .map(
+        (names) =>
+          names.join(" and ") +
+          (new Set(names.map((name) => name.normalize())).size < names.length
+            ? " (the same letters in two encodings)"
+            : ""),
+      )
+      .join("; ")}`,
+  ];
 }

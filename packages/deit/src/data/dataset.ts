@@ -45,8 +45,10 @@ export interface Dataset {
 
 /** Files that are left out for one reason. */
 export interface LeftOut {
-  /** "not an image (.txt)", "empty folder of a class". */
+  /** "images beside the folders of classes", "classes without images". */
   readonly reason: string;
+  /** What files of a kind that is not read end in: ".txt". */
+  readonly ending?: string;
   /** Below the dataset's root. */
   readonly names: readonly string[];
 }

@@ -1,8 +1,7 @@
 /** A dataset of image files. */
-import { readFile } from "node:fs/promises";
 import { relative } from "node:path";
 import type { Dataset } from "./dataset.ts";
-import { readImageFile } from "./decoding/decode.ts";
+import { readImageBytes, readImageFile } from "./decoding/decode.ts";
 
 /** `files` are whole paths below `root`. */
 export function fileDataset({
@@ -26,7 +25,7 @@ export function fileDataset({
     length: files.length,
     labels: Int32Array.from(labels),
     read: async (index) => readImageFile(at(index)),
-    encoded: async (index) => readFile(at(index)),
+    encoded: async (index) => readImageBytes(at(index)),
     describe: (index) => relative(root, at(index)).replaceAll("\\", "/"),
   };
 }

@@ -29,10 +29,12 @@ export async function openFolder(source: FolderSource): Promise<Dataset> {
   const known = source.keys ?? source.classes;
   const found: { name: string; images: readonly string[] }[] = [];
   const passed: string[] = [];
+  const links: string[] = [];
   for (const name of known === undefined ? names : names.filter((folder) => known.includes(folder))) {
-    const { files, others } = await imagesOf(join(path, name), part);
+    const { files, ...rest } = await imagesOf(join(path, name), part);
     found.push({ name, images: files });
-    for (const other of others) passed.push(other);
+    for (const other of rest.others) passed.push(other);
+    for (const link of rest.links) links.push(link);
   }
   if (known !== undefined) await checkKnown(source, names, known);
   const present = found.filter(({ images }) => images.length > 0);
@@ -63,7 +65,7 @@ export async function openFolder(source: FolderSource): Promise<Dataset> {
     labels,
     classes,
     source,
-    leftOut: async () => leftOutOf(path, passed, empty),
+    leftOut: async () => leftOutOf(path, { passed, empty, links, beside: await imagesBeside(path) }),
   });
 }
 
@@ -86,7 +88,17 @@ async function imagesOf(folder: string, part: Part | undefined): Promise<FoundBe
   const entries = await visibleEntries(folder);
   const parts = entries.filter(({ name, isFolder }) => isFolder && partOf(name) === part);
   const found = await Promise.all(parts.map(async ({ name }) => imagesBelow(join(folder, name))));
-  return { files: found.flatMap(({ files }) => files), others: found.flatMap(({ others }) => others) };
+  return {
+    files: found.flatMap(({ files }) => files),
+    others: found.flatMap(({ others }) => others),
+    links: found.flatMap(({ links }) => links),
+  };
+}
+
+/** Names of the images in the folder itself, which are of no class. */
+async function imagesBeside(path: string): Promise<string[]> {
+  const entries = await visibleEntries(path);
+  return entries.filter(({ name, isFolder }) => !isFolder && isImageName(name)).map(({ name }) => name);
 }
 
 /** Folders of other names than the classes may be empty, but hold no images. */
@@ -99,13 +111,22 @@ async function checkKnown(
   for (const name of names.filter((folder) => !known.includes(folder)))
     if ((await imagesOf(join(path, name), part)).files.length > 0) unknown.push(name);
   if (unknown.length > 0)
-    throw new DataError(path, `${path} has folders that are no class of the model: ${list(unknown)}`, {
+    throw new DataError(path, `${path} has folders that are none of the classes: ${list(unknown)}`, {
       code: "data/unknown-class",
-      hint: `Expected some of: ${list(known)}.`,
+      hint: `Expected some of: ${list(known)} (the classes of the model, or of the training images). Rename or move the others.`,
     });
 }
 
-function leftOutOf(path: string, passed: readonly string[], empty: readonly string[]): LeftOut[] {
+interface Unused {
+  /** Files of other kinds. */
+  readonly passed: readonly string[];
+  readonly links: readonly string[];
+  /** Names of classes. */
+  readonly empty: readonly string[];
+  readonly beside: readonly string[];
+}
+
+function leftOutOf(path: string, { passed, links, empty, beside }: Unused): LeftOut[] {
   const byEnding = new Map<string, string[]>();
   for (const file of passed) {
     const ending = extname(file).toLowerCase() || "no ending";
@@ -115,12 +136,25 @@ function leftOutOf(path: string, passed: readonly string[], empty: readonly stri
   }
   return [
     ...[...byEnding].map(([ending, names]) => ({
-      reason: `of a kind that is not read (${ending}${adviceFor(ending)})`,
+      reason: `of a kind that is not read${adviceFor(ending)}`,
+      ending,
       names,
     })),
-    ...(empty.length > 0
-      ? [{ reason: `${empty.length === 1 ? "class" : "classes"} without images`, names: empty }]
-      : []),
+    ...[
+      {
+        one: "image beside the folders of classes",
+        reason: "images beside the folders of classes",
+        names: beside,
+      },
+      {
+        one: "link that leads nowhere or back up",
+        reason: "links that lead nowhere or back up",
+        names: links.map((link) => relative(path, link)),
+      },
+      { one: "class without images", reason: "classes without images", names: empty },
+    ].flatMap(({ one, reason, names }) =>
+      names.length === 0 ? [] : [{ reason: names.length === 1 ? one : reason, names }],
+    ),
   ];
 }
 
@@ -130,7 +164,7 @@ function endings(files: readonly string[]): string {
 }
 
 async function noClasses(path: string): Promise<DataError> {
-  const images = (await visibleEntries(path)).filter(({ name }) => isImageName(name)).length;
+  const images = (await imagesBeside(path)).length;
   const what = images > 0 ? `holds ${images} images, but no folders of classes` : "is empty";
   return new DataError(path, `${path} ${what}`, { code: "data/no-classes", hint: EXPECTED_FOLDER });
 }

@@ -1,6 +1,7 @@
 /** What lies in folders: entries in order, and all images below one, with what was passed over. */
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import type { Dirent } from "node:fs";
+import { readdir, realpath, stat } from "node:fs/promises";
+import { join, sep } from "node:path";
 import { DataError, firstLine } from "../errors.ts";
 import { isImageName, isJunk } from "./image-names.ts";
 
@@ -9,20 +10,36 @@ export interface Entry {
   readonly isFolder: boolean;
 }
 
-/** What stands in a folder, sorted, links followed, without hidden names and what systems leave. Throws DataError when the folder is missing. */
+/** A link that cannot be followed has no kind. */
+type AnyEntry = Omit<Entry, "isFolder"> & {
+  readonly isLink: boolean;
+  readonly isFolder: boolean | undefined;
+};
+
+/**
+ * What stands in a folder, sorted, links followed, without hidden names and what systems leave, and without links that lead
+ * nowhere. Throws DataError when the folder is missing.
+ */
 export async function visibleEntries(path: string): Promise<Entry[]> {
+  const entries = await entriesIn(path);
+  return entries.flatMap(({ name, isFolder }) => (isFolder === undefined ? [] : [{ name, isFolder }]));
+}
+
+async function entriesIn(path: string): Promise<AnyEntry[]> {
+  const entries = await read(path);
+  const visible = entries
+    .filter(({ name }) => !isJunk(name))
+    .map(async (entry) => {
+      const isLink = entry.isSymbolicLink();
+      const target = isLink ? await stat(join(path, entry.name)).catch(() => undefined) : entry;
+      return { name: entry.name, isLink, isFolder: target?.isDirectory() };
+    });
+  return (await Promise.all(visible)).toSorted(byName);
+}
+
+async function read(path: string): Promise<Dirent[]> {
   try {
-    const entries = await readdir(path, { withFileTypes: true });
-    const visible = await Promise.all(
-      entries
-        .filter(({ name }) => !isJunk(name))
-        .map(async (entry) => {
-          const isLink = entry.isSymbolicLink();
-          const target = isLink ? await stat(join(path, entry.name)).catch(() => undefined) : entry;
-          return target && { name: entry.name, isFolder: target.isDirectory() };
-        }),
-    );
-    return visible.filter((entry) => entry !== undefined).toSorted(byName);
+    return await readdir(path, { withFileTypes: true });
   } catch (cause) {
     const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
     if (code === "ENOENT")
@@ -35,6 +52,7 @@ export async function visibleEntries(path: string): Promise<Entry[]> {
       });
     throw new DataError(path, `${path} cannot be read: ${firstLine(cause)}`, {
       code: "data/unreadable",
+      hint: "Allow this user to read the folder, or move it elsewhere: images may be in it.",
       cause,
     });
   }
@@ -43,7 +61,7 @@ export async function visibleEntries(path: string): Promise<Entry[]> {
 export const EXPECTED_FOLDER =
   "Expected a folder for each class with its images inside, as photos/cat/1.jpg and photos/dog/2.jpg.";
 
-function byName(a: Entry, b: Entry): number {
+function byName(a: AnyEntry, b: AnyEntry): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
@@ -52,34 +70,45 @@ export interface FoundBelow {
   readonly files: string[];
   /** Whole paths of other files. */
   readonly others: string[];
+  /** Whole paths of links that lead nowhere, and of links to a folder that they stand in. */
+  readonly links: string[];
 }
 
-/** Depth of folders inside a class: deeper is a link that leads back up. */
+/** Depth of folders inside a class. */
 const MAX_DEPTH = 16;
 
 /** All images in a folder and its folders, in torchvision's order: folders sorted by their whole path, then files by name. */
 export async function imagesBelow(folder: string): Promise<FoundBelow> {
   const folders: { path: string; names: string[] }[] = [];
   const others: string[] = [];
+  const links: string[] = [];
   const walk = async (path: string, depth: number): Promise<void> => {
-    const entries = await visibleEntries(path);
     const names: string[] = [];
-    for (const { name, isFolder } of entries) {
-      if (isFolder) continue;
-      if (isImageName(name)) names.push(name);
-      else others.push(join(path, name));
+    const inside: string[] = [];
+    for (const { name, isFolder, isLink } of await entriesIn(path)) {
+      const whole = join(path, name);
+      if (isFolder === undefined || (isFolder && isLink && (await leadsUp(whole, path)))) links.push(whole);
+      else if (isFolder) inside.push(whole);
+      else if (isImageName(name)) names.push(name);
+      else others.push(whole);
     }
     folders.push({ path, names });
     if (depth === MAX_DEPTH)
       throw new DataError(path, `${path}: folders inside folders, ${MAX_DEPTH} deep`, {
         code: "data/too-deep",
-        hint: "A link may lead back up; remove it.",
+        hint: "Put the images into fewer folders inside one another. Links may lead from one to another in a circle.",
       });
-    for (const { name, isFolder } of entries) if (isFolder) await walk(join(path, name), depth + 1);
+    for (const whole of inside) await walk(whole, depth + 1);
   };
   await walk(folder, 0);
   const files = folders
     .toSorted((a, b) => (a.path < b.path ? -1 : 1))
     .flatMap(({ path, names }) => names.map((name) => join(path, name)));
-  return { files, others };
+  return { files, others, links };
+}
+
+/** Whether that link in a folder leads to this folder or to one that holds it. */
+async function leadsUp(link: string, folder: string): Promise<boolean> {
+  const [target, own] = await Promise.all([realpath(link), realpath(folder)]);
+  return own === target || own.startsWith(target.endsWith(sep) ? target : target + sep);
 }

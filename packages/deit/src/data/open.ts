@@ -6,13 +6,13 @@ import { ConfigError, DataError } from "../errors.ts";
 import { differingNames } from "../class-names.ts";
 import { cacheFolder } from "./download/cache-folder.ts";
 import type { KnownClasses } from "./class-keys.ts";
-import { classKeys, imageNetNames, isImageNet } from "./class-keys.ts";
+import { alikeClasses, classKeys, classNotes, imageNetNames, isImageNet } from "./class-keys.ts";
 import { CIFAR100_CLASSES, CIFAR10_CLASSES } from "./cifar-classes.ts";
 import type { CifarName } from "./cifar.ts";
-import { type Dataset, type DatasetSource, type LeftOut, openDataset } from "./dataset.ts";
+import { type Dataset, type DatasetSource, openDataset } from "./dataset.ts";
 import { takeSubset } from "./subset.ts";
 import { filledFolders } from "./folder.ts";
-import { list } from "./image-names.ts";
+import { leftOutWords } from "./image-names.ts";
 import { readClassNames } from "./tables/labels-csv.ts";
 import { locateDataset, type Located } from "./locate.ts";
 import { parquetClassNames } from "./tables/parquet.ts";
@@ -150,33 +150,6 @@ function eachOnce(onNote: KnownTo["onNote"]): (note: string) => void {
   };
 }
 
-/** Classes of which no image is measured. */
-function classNotes({ whole, validation }: { whole: Dataset; validation: Dataset }): string[] {
-  const measured = new Set(validation.labels);
-  const present = new Set(whole.labels);
-  const missing = whole.classes.filter((_, label) => present.has(label) && !measured.has(label));
-  if (missing.length === 0) return [];
-  return [`${missing.length} of ${present.size} classes have no validation images (${list(missing)})`];
-}
-
-/** Classes that differ in case or blanks alone: most likely one that is written in two ways. */
-function alikeClasses(classes: readonly string[]): string[] {
-  const byPlain = Map.groupBy(classes, (name) =>
-    name
-      .toLowerCase()
-      .replaceAll(/[\s_-]+/g, " ")
-      .trim(),
-  );
-  const alike = [...byPlain.values()].filter(({ length }) => length > 1);
-  if (alike.length === 0) return [];
-  return [
-    `classes that are written almost alike are different ones: ${alike
-      .slice(0, 3)
-      .map((names) => names.join(" and "))
-      .join("; ")}`,
-  ];
-}
-
 function isSplit(
   { validation }: { readonly validation?: unknown },
   { valSplit = 0.1, holdOut = false }: DataOptions,
@@ -251,13 +224,8 @@ async function openNoted(source: DatasetSource, onNote: KnownTo["onNote"]): Prom
   if (onNote === undefined) return dataset;
   for (const note of dataset.notes ?? []) onNote(note);
   const left = (await dataset.leftOut?.()) ?? [];
-  if (left.length > 0) onNote(`${placeOf(source)}: left out ${left.map(leftOutWords).join("; ")}`);
+  if (left.length > 0) onNote(`${placeOf(source)}: left out ${leftOutWords(left)}`);
   return dataset;
-}
-
-function leftOutWords({ reason, names }: LeftOut): string {
-  const first = names.slice(0, 3).join(", ");
-  return `${names.length} ${reason} (${first}${names.length > 3 ? ", …" : ""})`;
 }
 
 function placeOf(source: DatasetSource): string {

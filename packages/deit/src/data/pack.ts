@@ -9,7 +9,7 @@ import { basename, join } from "node:path";
 import type { SchemaElement } from "hyparquet";
 import { ByteWriter, ParquetWriter } from "hyparquet-writer";
 import sharp from "sharp";
-import { ConfigError, DataError } from "../errors.ts";
+import { ConfigError, DataError, firstLine } from "../errors.ts";
 import type { DataOptions } from "./open.ts";
 import { tryLock } from "./lock.ts";
 import { openDatasets } from "./open.ts";
@@ -21,6 +21,8 @@ export interface PackOptions extends Pick<DataOptions, "dataPath" | "dataSet"> {
   /** Bytes of images in one shard. */
   readonly shardBytes?: number;
   readonly onProgress?: (done: number, total: number) => void;
+  /** What was assumed and left out, and every image that cannot be read: a sentence each. */
+  readonly onNote?: ((note: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -37,16 +39,26 @@ const SHARD_BYTES = 256 * 2 ** 20;
 /** Of images in one row group: a reader holds so many at once. */
 const GROUP_BYTES = 16 * 2 ** 20;
 
-/** Writes the shards `train-00000-of-00002.parquet`, …, `validation-…`; without a split, `all-…`. @throws DataError, ConfigError */
+/**
+ * Writes the shards `train-00000-of-00002.parquet`, …, `validation-…`; without a split, `all-…`. Files that are empty or
+ * cannot be read are left out and named; nobody looks into the others. @throws DataError, ConfigError
+ */
 export async function packDataset(options: PackOptions): Promise<Packed> {
-  const { outputDir, shardBytes = SHARD_BYTES, onProgress = () => {}, signal, ...data } = options;
+  const {
+    outputDir,
+    shardBytes = SHARD_BYTES,
+    onProgress = () => {},
+    onNote = () => {},
+    signal,
+    ...data
+  } = options;
   const isNew = (await mkdir(outputDir, { recursive: true })) !== undefined;
   const lock = await tryLock(join(outputDir, LOCK_FILE));
   if (!("release" in lock)) throw notUsable(outputDir, "another pack is being made there");
   try {
     await clearUnfinished(outputDir);
-    const { train, validation } = await openDatasets({ ...data, valSplit: 0 });
-    return await packInto({ outputDir, shardBytes, onProgress, signal }, { train, validation });
+    const { train, validation } = await openDatasets({ ...data, valSplit: 0 }, { onNote });
+    return await packInto({ outputDir, shardBytes, onProgress, onNote, signal }, { train, validation });
   } catch (error) {
     await lock.release();
     if (isNew) await rmdir(outputDir).catch(() => {});
@@ -61,14 +73,17 @@ async function packInto(
     outputDir,
     shardBytes,
     onProgress,
+    onNote,
     signal,
-  }: Required<Pick<PackOptions, "outputDir" | "shardBytes" | "onProgress">> & Pick<PackOptions, "signal">,
+  }: Required<Pick<PackOptions, "outputDir" | "shardBytes" | "onProgress">> &
+    Pick<PackOptions, "onNote" | "signal">,
   { train, validation }: { train: Dataset; validation: Dataset | undefined },
 ): Promise<Packed> {
   const parts = validation === undefined ? { all: train } : { train, validation };
   const total = train.length + (validation?.length ?? 0);
   const [drafts, files]: [string[], string[]] = [[], []];
   let [done, bytes] = [0, 0];
+  const written = new Map<string, number>();
   try {
     for (const [part, dataset] of Object.entries(parts)) {
       const names: string[] = [];
@@ -76,17 +91,23 @@ async function packInto(
         names.push(draft);
         drafts.push(draft);
         const start = done - (part === "validation" ? train.length : 0);
-        const written = await writeShard(draft, dataset, {
+        const shard = await writeShard(draft, dataset, {
           start,
           shardBytes,
+          onBroken: (problem) => onNote?.(`${problem}: left out`),
           onImage() {
             signal?.throwIfAborted();
             onProgress(++done, total);
           },
         });
-        bytes += written.bytes;
-        if (written.end === dataset.length) break;
+        bytes += shard.bytes;
+        written.set(part, (written.get(part) ?? 0) + shard.rows);
+        if (shard.end === dataset.length) break;
       }
+      if (!written.get(part))
+        throw new DataError(dataset.name, `no image of ${dataset.name} can be read`, {
+          code: "data/no-images",
+        });
       const of = String(names.length).padStart(5, "0");
       for (const i of names.keys())
         files.push(join(outputDir, `${part}-${String(i).padStart(5, "0")}-of-${of}.parquet`));
@@ -100,8 +121,8 @@ async function packInto(
   return {
     path: outputDir,
     files,
-    images: train.length,
-    validationImages: validation?.length ?? 0,
+    images: written.get("train") ?? written.get("all") ?? 0,
+    validationImages: written.get("validation") ?? 0,
     classes: train.classes.length,
     bytes,
   };
@@ -138,19 +159,21 @@ interface ShardOptions {
   readonly start: number;
   readonly shardBytes: number;
   readonly onImage: () => void;
+  readonly onBroken: (problem: string) => void;
 }
 
 interface Row {
   readonly bytes: Uint8Array;
   readonly path: string;
+  readonly label: number;
 }
 
-/** Writes images from `start` on until the shard is full. Returns where the next one starts. */
+/** Writes images from `start` on until the shard is full. Returns where the next one starts, and how many were written. */
 async function writeShard(
   file: string,
   dataset: Dataset,
-  { start, shardBytes, onImage }: ShardOptions,
-): Promise<{ end: number; bytes: number }> {
+  { start, shardBytes, onImage, onBroken }: ShardOptions,
+): Promise<{ end: number; rows: number; bytes: number }> {
   const handle = await open(file, "w");
   try {
     const sink = new ByteWriter();
@@ -161,14 +184,24 @@ async function writeShard(
       createdBy: "deit-ts",
       kvMetadata: [{ key: "huggingface", value: JSON.stringify(hubMetadata(dataset.classes)) }],
     });
-    let [end, packed, group, groupBytes]: [number, number, Row[], number] = [start, 0, [], 0];
+    let [end, rows, packed, group, groupBytes]: [number, number, number, Row[], number] = [
+      start,
+      0,
+      0,
+      [],
+      0,
+    ];
     const flush = async (): Promise<void> => {
       if (group.length === 0) return;
-      const labels = Array.from(dataset.labels.subarray(end - group.length, end), BigInt);
       await writer.write({
         columnData: [
-          { name: "image", data: group, encoding: "PLAIN", statistics: false },
-          { name: "label", data: labels },
+          {
+            name: "image",
+            data: group.map(({ bytes, path }) => ({ bytes, path })),
+            encoding: "PLAIN",
+            statistics: false,
+          },
+          { name: "label", data: group.map(({ label }) => BigInt(label)) },
         ],
         rowGroupSize: group.length,
       });
@@ -176,23 +209,26 @@ async function writeShard(
       [group, groupBytes] = [[], 0];
     };
     while (end < dataset.length && packed < shardBytes) {
-      const bytes = await encodedImage(dataset, end);
-      if (bytes.length === 0)
-        throw new DataError(dataset.describe(end), `${dataset.describe(end)} is empty: expected an image`, {
-          code: "data/broken-image",
-        });
-      group.push({ bytes, path: basename(dataset.describe(end)) });
+      const bytes = await encodedImage(dataset, end).catch((error: unknown) => {
+        if (!(error instanceof DataError)) throw error;
+        onBroken(firstLine(error));
+        return undefined;
+      });
+      const [path, label] = [basename(dataset.describe(end)), dataset.labels[end] ?? -1];
       end++;
+      onImage();
+      if (bytes === undefined) continue;
+      group.push({ bytes, path, label });
+      rows++;
       packed += bytes.length;
       groupBytes += bytes.length;
       if (groupBytes >= GROUP_BYTES) await flush();
-      onImage();
     }
     await flush();
     await writer.finish();
     await drain(sink, handle);
     await handle.sync();
-    return { end, bytes: sink.offset };
+    return { end, rows, bytes: sink.offset };
   } finally {
     await handle.close();
   }
@@ -204,9 +240,15 @@ async function drain(sink: ByteWriter, handle: FileHandle): Promise<void> {
   sink.index = 0;
 }
 
-/** The image's own file; without one (CIFAR), a PNG, which loses nothing. */
+/** The image's own file; without one (CIFAR), a PNG, which loses nothing. @throws DataError */
 async function encodedImage(dataset: Dataset, index: number): Promise<Uint8Array> {
-  if (dataset.encoded !== undefined) return dataset.encoded(index);
+  if (dataset.encoded !== undefined) {
+    const bytes = await dataset.encoded(index);
+    if (bytes.length > 0) return bytes;
+    throw new DataError(dataset.describe(index), `${dataset.describe(index)} is empty: expected an image`, {
+      code: "data/broken-image",
+    });
+  }
   const { width, height, data } = await dataset.read(index);
   return sharp(data, { raw: { width, height, channels: 3 } })
     .png()

@@ -1,5 +1,6 @@
 /** The page's part on the images of a run: those that cannot be read, and exact copies, as `deit data info` finds them. */
 import type { Copies, ImageCheck, ImageProblem } from "../data/check-images.ts";
+import { problemWords } from "../data/check-images.ts";
 import { html, middleCut } from "../figures/html.ts";
 import type { Html } from "../figures/html.ts";
 import { counted, integer } from "./format.ts";
@@ -36,20 +37,12 @@ function brokenList(broken: readonly ImageProblem[]): Html {
   const list = (part: readonly ImageProblem[]): Html =>
     html`<ul class="files">
       ${part.map(
-        ({ image, problem }) =>
-          html`<li>${middleCut(image)}<span class="small muted">${reason(problem, image)}</span></li>`,
+        (one) => html`<li>${middleCut(one.image)}<span class="small muted">${problemWords(one)}</span></li>`,
       )}
     </ul>`;
   return html`<h3>${counted(broken.length, "image")} cannot be read</h3>
     <p class="small muted">Training replaces them by others, validation leaves them out.</p>
     ${inParts(broken, list)}`;
-}
-
-/** A message without the name of its file, which stands above it. */
-function reason(problem: string, image: string): string {
-  const name = image.slice(image.indexOf(": ") + 2);
-  const at = problem.indexOf(name);
-  return at < 0 ? problem : problem.slice(at + name.length).replace(/^[\s:,]+/, "");
 }
 
 function copiesList(copies: readonly Copies[]): Html {

@@ -39,3 +39,21 @@ it("tables line up", () => {
     ]),
   ).toBe("  a    1\n  b c  2");
 });
+
+it("tables line up under signs of two columns and of none; one very long cell widens no other row", () => {
+  const decomposed = "café".normalize("NFD");
+  expect(
+    table([
+      ["日本 🌸", "1"],
+      [decomposed, "2"],
+      ["plain", "3"],
+    ]),
+  ).toBe(`日本 🌸  1\n${decomposed}     2\nplain    3`);
+  const long = "x".repeat(200);
+  expect(
+    table([
+      [long, "1"],
+      ["a", "2"],
+    ]),
+  ).toBe(`${long}  1\n${"a".padEnd(80)}  2`);
+});

@@ -1,11 +1,12 @@
 /** What is said of images as people have them: left out, broken, copies, empty classes, one image a class. */
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { checkImages, checkLines } from "../../src/data/check-images.ts";
 import { openDatasets } from "../../src/data/open.ts";
 import { runCommand } from "../cli/run-command.ts";
-import { temporaryFolder, writeClasses, writeText } from "./temporary.ts";
+import { namedImages } from "../../src/data/unlabelled-images.ts";
+import { temporaryFolder, writeClasses, writeImage, writeText } from "./temporary.ts";
 
 async function notesOf(dataPath: string, options: object = {}): Promise<string[]> {
   const notes: string[] = [];
@@ -23,14 +24,57 @@ describe("what is said and not fatal", () => {
     await mkdir(join(path, "owl"));
     await mkdir(join(path, "rat"));
     expect(await notesOf(path)).toEqual([
-      `${path}: left out 2 of a kind that is not read (.txt) (cat/notes.txt, dog/more.TXT); 1 of a kind that is not read (.mp4) (dog/clip.mp4); 2 classes without images (owl, rat)`,
+      `${path}: left out 3 files of a kind that is not read: 2 .txt, 1 .mp4 (cat/notes.txt, dog/clip.mp4, …); 2 classes without images (owl, rat)`,
     ]);
     const { train } = await openDatasets({ dataPath: path });
     expect(train.classes).toEqual(["cat", "dog"]);
     expect((await train.leftOut?.())?.map(({ names }) => names.length)).toEqual([2, 1, 2]);
   });
 
+  it("images beside the classes, links that lead nowhere or back up", async () => {
+    const path = await temporaryFolder();
+    await writeClasses(path, { cat: 3, dog: 3 });
+    await writeImage(join(path, "loose.png"));
+    await symlink("gone.png", join(path, "cat", "gone.png"));
+    await symlink("self.png", join(path, "cat", "self.png"));
+    await symlink("..", join(path, "dog", "up"));
+    await symlink(".", join(path, "dog", "here"));
+    expect(await notesOf(path)).toEqual([
+      `${path}: left out 1 image beside the folders of classes (loose.png); 4 links that lead nowhere or back up (cat/gone.png, cat/self.png, dog/here, …)`,
+    ]);
+    const { whole } = await openDatasets({ dataPath: path });
+    expect(whole.length).toBe(6);
+    const { files } = await namedImages([path]);
+    expect(files).toHaveLength(7);
+  });
+
+  it("many kinds of files in few words", async () => {
+    const path = await temporaryFolder();
+    await writeClasses(path, { cat: 3, dog: 3 });
+    for (const ending of ["mov", "aae", "pdf", "psd", "dng", "zip", "txt"])
+      await writeText(join(path, "cat", `1.${ending}`), "");
+    await writeText(join(path, "dog", "2.txt"), "");
+    expect(await notesOf(path)).toEqual([
+      expect.stringMatching(
+        /: left out 8 files of a kind that is not read: 2 \.txt, 1 \.aae, 1 \.dng, 1 \.mov, 1 \.pdf and 2 kinds more \(.*, …\)$/,
+      ) as string,
+    ]);
+  });
+
+  it("class names that look the same in two encodings", async () => {
+    const path = await temporaryFolder();
+    await writeClasses(path, { ["café".normalize("NFC")]: 2, ["café".normalize("NFD")]: 2 });
+    expect(await notesOf(path, { valSplit: 0 })).toEqual([
+      expect.stringMatching(
+        /^classes that are written almost alike .* \(the same letters in two encodings\)$/,
+      ) as string,
+    ]);
+  });
+
   it.each([
+    "#snapshot",
+    "@Recently-Snapshot",
+    "@SynoResource",
     "@eaDir",
     "#recycle",
     "lost+found",
@@ -93,6 +137,9 @@ describe("a look at every image", () => {
     const info = JSON.parse(out) as { broken: unknown[]; copies: unknown[]; leftOut: unknown[] };
     expect([info.broken.length, info.copies.length, info.leftOut]).toEqual([1, check.copies.length, []]);
     const said = await runCommand(["data", "info", path]);
-    expect(said.out).toMatch(/train: cat\/2\.png/);
+    // below what is said of them, without their names again
+    expect(said.out).toMatch(
+      /1 image cannot be read\n {2}train: cat\/2\.png: is not a whole image: .*\n\d images are exact copies/,
+    );
   });
 });

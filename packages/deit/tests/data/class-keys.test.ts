@@ -90,7 +90,7 @@ describe("openEvaluation for a model", () => {
   test("a folder that is no class of the model is still refused by name", async () => {
     const model = { numClasses: 2, classes: ["disc", "ring"] };
     await expect(openEvaluation({ dataPath: join(root, "photos") }, { model })).rejects.toThrow(
-      /no class of the model: stripes/,
+      /none of the classes: stripes/,
     );
   });
 });

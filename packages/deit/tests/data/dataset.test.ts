@@ -97,7 +97,7 @@ describe("folder of classes", () => {
     expect([...dataset.labels]).toEqual([1, 1, 3]);
     expect(dataset.classes.length).toBe(4);
     expect((await failure(openDataset({ kind: "folder", path, classes: ["cat", "cow"] }))).message).toMatch(
-      /no class of the model: dog/,
+      /none of the classes: dog/,
     );
   });
 });
@@ -252,7 +252,7 @@ describe("finding the parts", () => {
       0, 0, 1,
     ]);
     await writeClasses(join(path, "val"), { dog: 1 });
-    expect((await failure(openDatasets({ dataPath: path }))).message).toMatch(/no class of the model: dog/);
+    expect((await failure(openDatasets({ dataPath: path }))).message).toMatch(/none of the classes: dog/);
   });
 
   it("splits a folder for evaluation as for training, whatever the model's numbers of the classes", async () => {

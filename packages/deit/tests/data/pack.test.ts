@@ -9,7 +9,7 @@ import { ConfigError } from "../../src/errors.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { openDatasets } from "../../src/data/open.ts";
 import { packDataset } from "../../src/data/pack.ts";
-import { temporaryFolder } from "./temporary.ts";
+import { temporaryFolder, writeImage } from "./temporary.ts";
 
 let root = "";
 beforeAll(async () => {
@@ -100,7 +100,7 @@ it("takes what a killed pack left for no dataset, and packs anew", async () => {
   await expect(packDataset({ dataPath: join(root, "split"), outputDir })).rejects.toThrow(/it is not empty/);
 });
 
-it("leaves nothing behind when it is stopped or an image cannot be read", async () => {
+it("leaves nothing behind when it is stopped or no image can be read; leaves out one that is empty, and says so", async () => {
   const controller = new AbortController();
   const stopped = join(root, "stopped");
   const onProgress = (done: number): void => {
@@ -117,6 +117,18 @@ it("leaves nothing behind when it is stopped or an image cannot be read", async 
     await writeFile(join(broken, name, "1.png"), "");
   }
   const outputDir = join(root, "from-broken");
-  await expect(packDataset({ dataPath: broken, outputDir })).rejects.toThrow("1.png");
+  await expect(packDataset({ dataPath: broken, outputDir })).rejects.toThrow(
+    "no image of broken can be read",
+  );
   expect(existsSync(outputDir)).toBe(false);
+  for (const name of ["a", "b"]) await writeImage(join(broken, name, "2.png"), name === "a" ? 9 : 11);
+  const notes: string[] = [];
+  const packed = await packDataset({ dataPath: broken, outputDir, onNote: (note) => void notes.push(note) });
+  expect(packed).toMatchObject({ images: 2, validationImages: 0, classes: 2 });
+  expect(notes).toEqual(
+    ["a/1.png", "b/1.png"].map((name) => `${name} is empty: expected an image: left out`),
+  );
+  const { train } = await openDatasets({ dataPath: outputDir, valSplit: 0 });
+  expect([...train.labels]).toEqual([0, 1]);
+  expect(await Promise.all([0, 1].map(async (i) => (await train.read(i)).width))).toEqual([9, 11]);
 });

@@ -164,7 +164,7 @@ describe("what is given, what was expected, how to fix it", () => {
     [
       "eval on an unknown class",
       "eval $RUN --data-path $ROOT/one",
-      [/folders that are no class of the model: only/, /Expected some of: disc, ring, stripes/],
+      [/folders that are none of the classes: only/, /Expected some of: disc, ring, stripes/],
     ],
     ["predict of no image", "predict $RUN $ROOT/note.jpg", [/note\.jpg/]],
     ["predict of an image that is not there", "predict $RUN $ROOT/nowhere.jpg", [/nowhere\.jpg/]],

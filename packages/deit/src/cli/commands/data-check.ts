@@ -12,7 +12,7 @@ import { withProgress } from "../views/with-progress.ts";
 import type { ImageProblem } from "../../data-check/problems.ts";
 import { shellWord } from "../../printable.ts";
 
-const OPTIONS = ["inputSize", "device", "threads", "workers"] as const;
+const OPTIONS = ["dataSet", "inputSize", "device", "threads", "workers"] as const;
 
 interface CheckFlags {
   checkpoint?: string;

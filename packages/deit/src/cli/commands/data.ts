@@ -4,12 +4,13 @@ import { Option } from "commander";
 import type { Command } from "commander";
 import { didYouMean } from "../../config/names.ts";
 import { parseTrainOptions } from "../../config/resolve.ts";
-import type { TrainInput } from "../../config/schema.ts";
+import type { DataOptions } from "../../data/open.ts";
 import { ConfigError } from "../../errors.ts";
 import { showDownloads } from "../views/download-view.ts";
 import { facts, integer, mebibytes } from "../views/text-format.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
+import { addSchemaFlags, givenOptions } from "../schema-flags.ts";
 import { createProgress, rateMeter } from "../views/progress-line.ts";
 import { wholeNumber } from "../whole-number.ts";
 import { addCheckCommand } from "./data-check.ts";
@@ -17,6 +18,8 @@ import { addPreviewCommand } from "./preview.ts";
 import { shellWord } from "../../printable.ts";
 
 const DATASETS = ["cifar10", "cifar100"] as const;
+const OPTIONS = ["dataSet"] as const;
+const PLAIN = { groups: false, defaults: false } as const;
 type DatasetName = (typeof DATASETS)[number];
 
 export function addDataCommand(program: Command): void {
@@ -29,17 +32,21 @@ export function addDataCommand(program: Command): void {
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExample:\n  deit data pull cifar10")
     .action(runPull);
-  data
+  const info = data
     .command("info")
     .description("Show the contents of a dataset: classes, broken images, exact copies, skipped files.")
-    .argument("<dataset>", `a folder of images, or ${DATASETS.join(" | ")}`)
+    .argument("<dataset>", `a folder of images, or ${DATASETS.join(" | ")}`);
+  addSchemaFlags(info, OPTIONS, PLAIN);
+  info
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExamples:\n  deit data info ./photos\n  deit data info cifar10")
     .action(runInfo);
-  data
+  const pack = data
     .command("pack")
     .description("Write a dataset with its classes and split as Parquet shards, to copy to another machine.")
-    .argument("<dataset>", `a folder of images, or ${DATASETS.join(" | ")}`)
+    .argument("<dataset>", `a folder of images, or ${DATASETS.join(" | ")}`);
+  addSchemaFlags(pack, OPTIONS, PLAIN);
+  pack
     .requiredOption("--output-dir <DIR>", "folder for the shards; --data-path reads it")
     .addOption(
       new Option("--shard-size <N>", "size of a shard in MiB (default: 256)").argParser(
@@ -51,6 +58,13 @@ export function addDataCommand(program: Command): void {
     .action(runPack);
   addCheckCommand(data);
   addPreviewCommand(data);
+}
+
+/** The images that are named: a known dataset, or a folder, of the kind that --data-set says. */
+function inputOf(given: string, command: Command): Pick<DataOptions, "dataPath" | "dataSet"> {
+  if (isKnown(given)) return { dataSet: given };
+  const { dataSet } = givenOptions(command, OPTIONS);
+  return { dataPath: given, ...(dataSet && { dataSet }) };
 }
 
 function isKnown(name: string): name is DatasetName {
@@ -85,6 +99,7 @@ async function runPull(name: string, flags: { outputDir?: string; json?: true })
 async function runPack(
   given: string,
   flags: { outputDir: string; shardSize?: number; json?: true },
+  command: Command,
 ): Promise<void> {
   const output = createOutput({ json: flags.json });
   const { packDataset } = await import("../../data/pack.ts");
@@ -93,10 +108,11 @@ async function runPack(
   const packed = await withInterrupt(
     (signal) =>
       packDataset({
-        ...(isKnown(given) ? { dataSet: given } : { dataPath: given }),
+        ...inputOf(given, command),
         outputDir: resolve(flags.outputDir),
         ...(flags.shardSize && { shardBytes: flags.shardSize * 2 ** 20 }),
         onProgress: (done, total) => progress.update(done, total, meter(done, total)),
+        onNote: output.warn,
         signal,
       }),
     () => progress.line("stopping; nothing is left behind"),
@@ -115,14 +131,16 @@ async function runPack(
   );
 }
 
-async function runInfo(given: string, flags: { json?: true }): Promise<void> {
+async function runInfo(given: string, flags: { json?: true }, command: Command): Promise<void> {
   const output = createOutput({ json: flags.json });
   const { openDatasets } = await import("../../data/open.ts");
   const { medianSide } = await import("../../data/survey.ts");
-  const input: TrainInput = isKnown(given) ? { dataSet: given } : { dataPath: given };
-  const { train, validation, automaticSplit } = await openDatasets(parseTrainOptions(input), {
-    onNote: output.warn,
-  });
+  const { train, validation, automaticSplit } = await openDatasets(
+    parseTrainOptions(inputOf(given, command)),
+    {
+      onNote: output.warn,
+    },
+  );
   const { checkImages, checkLines } = await import("../../data/check-images.ts");
   const progress = createProgress("looking at images");
   const meter = rateMeter("images");
@@ -153,11 +171,7 @@ async function runInfo(given: string, flags: { json?: true }): Promise<void> {
       ...(info.classes.length > MAX_CLASSES
         ? [`  and ${info.classes.length - MAX_CLASSES} classes more`]
         : []),
-      ...checkLines(check),
-      ...info.broken.slice(0, MAX_BROKEN).map(({ image, problem }) => `  ${image}: ${problem}`),
-      ...(info.broken.length > MAX_BROKEN
-        ? [`  and ${info.broken.length - MAX_BROKEN} more; --json has them all`]
-        : []),
+      ...checkLines(check, { named: MAX_BROKEN }),
     ].join("\n"),
   );
 }

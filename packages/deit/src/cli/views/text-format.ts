@@ -35,6 +35,20 @@ export function mebibytes(value: number): string {
   return value < 1024 ? `${Math.ceil(value)} MiB` : `${(value / 1024).toFixed(1)} GiB`;
 }
 
+/** Signs that take two columns of a terminal. */
+const WIDE =
+  /^(?:\p{Emoji_Presentation}|[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303e\uff01-\uff60])/u;
+const signs = new Intl.Segmenter("en", { granularity: "grapheme" });
+
+/** Columns of a terminal that a text takes. */
+function columnsOf(text: string): number {
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length;
+  return [...signs.segment(text)].reduce((sum, { segment }) => sum + (WIDE.test(segment) ? 2 : 1), 0);
+}
+
+/** Columns of a cell to which the others are set; of one that is wider its own row is longer. */
+const WIDEST = 80;
+
 /** Columns as wide as their widest cell; columns named in `right` are flushed right. */
 export function table(
   rows: readonly (readonly string[])[],
@@ -43,9 +57,12 @@ export function table(
   const widths: number[] = [];
   rows = rows.map((row) => row.map(oneLine));
   for (const row of rows)
-    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
-  const pad = (cell: string, i: number): string =>
-    right.includes(i) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0);
+    for (const [i, cell] of row.entries())
+      widths[i] = Math.max(widths[i] ?? 0, Math.min(columnsOf(cell), WIDEST));
+  const pad = (cell: string, i: number): string => {
+    const blanks = " ".repeat(Math.max(0, (widths[i] ?? 0) - columnsOf(cell)));
+    return right.includes(i) ? blanks + cell : cell + blanks;
+  };
   return rows.map((row) => row.map(pad).join("  ").trimEnd()).join("\n");
 }
 

@@ -15,9 +15,13 @@ import { inFlight } from "./pixel-budget.ts";
 
 /** Reads an image file. Throws DataError when it is missing, empty, no image, too large, damaged or cut off. */
 export async function readImageFile(path: string): Promise<RgbImage> {
-  let bytes: Uint8Array;
+  return decodeImage(await readImageBytes(path), path);
+}
+
+/** The bytes of an image file, which may be none. Throws DataError when it is missing. */
+export async function readImageBytes(path: string): Promise<Uint8Array> {
   try {
-    bytes = await readFile(path);
+    return await readFile(path);
   } catch (cause) {
     throw new DataError(path, `${path} cannot be read: ${firstLine(cause)}`, {
       code: "data/unreadable",
@@ -25,7 +29,6 @@ export async function readImageFile(path: string): Promise<RgbImage> {
       cause,
     });
   }
-  return decodeImage(bytes, path);
 }
 
 /** Pixels of the largest image that is decoded: as many as PIL decodes. */
@@ -50,7 +53,9 @@ export async function decodeImage(bytes: Uint8Array, path: string): Promise<RgbI
 /** libvips' words, but for what users often have: a web page or a text under an image's name. */
 function reasonOf(cause: unknown): string {
   const reason = firstLine(cause);
-  return /unsupported image format/.test(reason) ? "its content is in no image format that is read" : reason;
+  if (/unsupported image format/.test(reason)) return "its content is in no image format that is read";
+  // two that fail at once share the place of their reasons, and one may find it empty
+  return /^(?:Unknown error)?$/.test(reason) ? "it is damaged, or cut off" : reason;
 }
 
 /** By what the file begins with, whatever it is called. */

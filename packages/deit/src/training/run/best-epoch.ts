@@ -29,7 +29,10 @@ export interface EpochResult extends ShareReport {
   readonly weights: WeightsKind;
 }
 
-/** The epochs that a run is judged by, from its log: of each the better of the trained and the averaged weights. */
+/**
+ * The epochs that a run is judged by, from its log: of each the better of the trained and the averaged weights.
+ * `images`: where the log does not say how many were measured; those that cannot be read are not.
+ */
 export function epochResults(
   log: readonly EpochRecord[],
   { rule, images }: { rule: SelectionRule; images: number },
@@ -39,6 +42,7 @@ export function epochResults(
   let last: EpochResult = { ...none, ...shareReport({ correct: 0, images }) };
   for (const record of log) {
     const { epoch, test_acc1: trained, test_acc5: acc5 = 0, test_loss: loss = NaN } = record;
+    const { test_images: measured = images } = record;
     if (trained === undefined) continue;
     const { test_ema_acc1: averaged, test_ema_acc5: averaged5, test_ema_loss: averagedLoss } = record;
     const found =
@@ -51,7 +55,7 @@ export function epochResults(
           } as const)
         : ({ acc1: trained, acc5, loss, weights: "trained" } as const);
     const { loss: _, ...figures } = found;
-    last = { epoch, ...figures, ...shareReport(shareOf(found.acc1, images)) };
+    last = { epoch, ...figures, ...shareReport(shareOf(found.acc1, measured)) };
     if (rule === "last" || isBetter(found, best)) best = { result: last, acc1: found.acc1, loss: found.loss };
   }
   return { best: best?.result ?? last, last };

@@ -15,6 +15,8 @@ export interface EpochRecord {
   readonly train_lr: number;
   readonly test_loss?: number;
   /** Percent. */
+  /** Those that could be read. */
+  readonly test_images?: number;
   readonly test_acc1?: number;
   readonly test_acc5?: number;
   readonly n_parameters: number;

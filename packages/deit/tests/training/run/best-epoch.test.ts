@@ -48,6 +48,9 @@ test("figures carry their count, and the averaged weights count where they are b
   expect(best.best).toMatchObject({ epoch: 1, acc1: 90, weights: "averaged", correct: 9, images: 10 });
   expect(best.best.interval[0]).toBeCloseTo(59.6, 1);
   expect(best.last).toMatchObject({ epoch: 3, correct: 8 });
+  // images that cannot be read are not measured
+  const five = epochResults([record(0, 60, { test_images: 5 })], { rule: "last", images: 6 });
+  expect(five.last).toMatchObject({ correct: 3, images: 5 });
   expect(epochResults(log, { rule: "last", images: 10 }).best).toEqual(best.last);
   expect(selectionOf(log, { rule: "best", heldOut: 10 })).toEqual({ rule: "best", epochs: 3, heldOut: 10 });
 });
