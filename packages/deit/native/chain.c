@@ -36,7 +36,7 @@ typedef struct {
 
 #if defined(__x86_64__) && defined(__gnu_linux__)
 /* The best form for the processor is chosen when the library is loaded. */
-#define FOR_EVERY_PROCESSOR __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#define FOR_EVERY_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define FOR_EVERY_PROCESSOR
 #endif

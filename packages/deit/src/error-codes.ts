@@ -139,6 +139,7 @@ export const ERROR_CODES = {
   "ranks/other-options": "a rank was started with other options than rank 0",
   "ranks/other-version": "a rank runs another version of deit-ts or Node than rank 0",
   "ranks/too-many": "more ranks than an update of the run has batches",
+  "program/target": "a program was compiled for another kind of runtime",
   "recipe/not-a-recipe": "a file that is no recipe by its ending or its size",
   "recipe/not-found": "no folder, file or recipe of the given name",
   "recipe/not-options": "a recipe file that holds no options",

@@ -3,7 +3,6 @@
  * own: it is whatever its outputs reach. Nodes are immutable and checked when they are built, so a shape error
  * points at the line that wrote it. This file knows no particular operation.
  */
-import type { GraphProto } from "./generated/onnx_pb.ts";
 import type { Shape } from "./shape.ts";
 import { sizeOf } from "./shape.ts";
 import { ShapeError } from "../errors.ts";
@@ -18,9 +17,11 @@ export interface TensorType {
 
 /**
  * Where a graph is to run: it decides how composite operations are written out. `portable` is plain ONNX; `cpu8` and
- * `cpu16` are the CPU where convolutions may take their channels in blocks of so many (ops/blocked.ts).
+ * `cpu16` are the CPU where convolutions may take their channels in blocks of so many (ops/blocked.ts), with `-chains` where
+ * the runtime has our own operation for elementwise ones, too (ops/chain.ts).
  */
-export type Target = "cpu" | "cpu8" | "cpu16" | "webgpu" | "portable";
+export type Target = "cpu" | BlockedTarget | `${BlockedTarget}-chains` | "webgpu" | "portable";
+type BlockedTarget = "cpu8" | "cpu16";
 
 export function isCpu(target: Target): boolean {
   return target.startsWith("cpu");
@@ -28,7 +29,12 @@ export function isCpu(target: Target): boolean {
 
 /** Channels in a block, on targets that have blocked convolutions. */
 export function blockOf(target: Target): 8 | 16 | undefined {
-  return target === "cpu8" ? 8 : target === "cpu16" ? 16 : undefined;
+  return target.startsWith("cpu8") ? 8 : target.startsWith("cpu16") ? 16 : undefined;
+}
+
+/** Whether elementwise operations may be one of our own. */
+export function hasChains(target: Target): boolean {
+  return target.endsWith("-chains");
 }
 
 /** A tensor in the graph: output `index` of `node`. */
@@ -66,7 +72,7 @@ export interface OnnxNode {
   readonly domain?: string;
   readonly inputs?: readonly string[];
   readonly attributes?: Readonly<
-    Record<string, number | string | readonly number[] | { readonly float: number } | GraphProto>
+    Record<string, number | string | readonly number[] | { readonly float: number }>
   >;
 }
 
@@ -78,8 +84,6 @@ export interface OnnxWriter {
   int64(values: readonly number[] | number): string;
   /** Name of a scalar constant, float32 unless `dtype` says float16. */
   scalar(value: number, dtype?: DType): string;
-  /** A graph inside the node; what it reads besides its inputs is taken from around it. */
-  body(graph: { readonly inputs: readonly Value[]; readonly outputs: readonly Value[] }): GraphProto;
 }
 
 /** An operation's operands: as many as it takes. Each definition knows its own number, so none has to check. */

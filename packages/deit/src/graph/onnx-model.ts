@@ -4,16 +4,16 @@ import { DeitError } from "../errors.ts";
 import type { AttributeProto, NodeProto, TensorProto, ValueInfoProto } from "./generated/onnx_pb.ts";
 import {
   AttributeProtoSchema,
-  GraphProtoSchema,
   ModelProtoSchema,
   NodeProtoSchema,
   TensorProtoSchema,
   TensorShapeProto_DimensionSchema,
   ValueInfoProtoSchema,
 } from "./generated/onnx_pb.ts";
-import type { ConstantData, DType, Node, OnnxNode, OnnxWriter, TensorType, Value } from "./graph.ts";
+import type { ConstantData, DType, OnnxNode, OnnxWriter, TensorType, Value } from "./graph.ts";
 import { at, constantData, inputName, isInput, operands, toFloat64, topologicalOrder } from "./graph.ts";
 import { BLOCKED_DOMAIN } from "./ops/blocked.ts";
+import { CHAIN_DOMAIN } from "./ops/chain.ts";
 import { ONNX_DTYPE } from "./ops/elementwise.ts";
 import type { Shape } from "./shape.ts";
 
@@ -25,7 +25,7 @@ const [OPSET, OPSET_WITH_GELU] = [18, 20];
 const IR_VERSION = 9n;
 const LARGEST_FLOAT16 = 65504;
 /** AttributeProto.AttributeType */
-const ATTRIBUTE = { float: 1, int: 2, string: 3, graph: 5, ints: 7 } as const;
+const ATTRIBUTE = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
 export interface OnnxModelOptions {
   /** Output values by name; lowered already. */
@@ -60,60 +60,40 @@ export function onnxModel({ outputs, name, metadata = {} }: OnnxModelOptions): U
     return key;
   };
   const nameOf = (value: Value): string => names.get(value) ?? unnamed(value);
-  let written = 0;
-  /** Writes nodes that come after what they read. Constants of bodies stand in the graph around them. */
-  const write = (some: readonly Node[]): { nodes: NodeProto[]; inputs: ValueInfoProto[] } => {
-    const nodes: NodeProto[] = [];
-    const inputs: ValueInfoProto[] = [];
-    for (const node of some) {
-      const first = at(node.outputs, 0);
-      const data = constantData(first);
-      if (isInput(node)) {
-        names.set(first, inputName(node));
-        inputs.push(valueInfo(inputName(node), first));
-      } else if (data !== undefined) {
-        const key = `constant_${initializers.size}`;
-        names.set(first, key);
-        initializers.set(key, tensorProto(key, data, first.shape, first.dtype));
-      } else {
-        if (node.op.onnx === undefined)
-          throw new DeitError(`${node.op.name} was not lowered: it has no ONNX form`, {
-            code: "graph/no-form",
-          });
-        const label = `${node.op.name}_${written++}`;
-        // Only what is there for the gradient to reuse may be left out: a Split that lacks an output crashes.
-        const { differentiableOutputs: needed = node.outputs.length } = node.op;
-        for (const [i, value] of node.outputs.entries()) {
-          if (i < needed || used.has(value)) names.set(value, i === 0 ? label : `${label}.${i}`);
-        }
-        nodes.push(
-          nodeProto(node.op.onnx(operands(node.inputs), node.attributes, writer), {
-            name: node.scope === "" ? label : `${node.scope}/${label}`,
-            inputs: node.inputs.map(nameOf),
-            outputs: trimmed(node.outputs.map((value) => names.get(value) ?? "")),
-          }),
-        );
+  const writer: OnnxWriter = { name: nameOf, int64, scalar };
+
+  const nodes: NodeProto[] = [];
+  const inputs: ValueInfoProto[] = [];
+  for (const node of order) {
+    const first = at(node.outputs, 0);
+    const data = constantData(first);
+    if (isInput(node)) {
+      names.set(first, inputName(node));
+      inputs.push(valueInfo(inputName(node), first));
+    } else if (data !== undefined) {
+      const key = `constant_${initializers.size}`;
+      names.set(first, key);
+      initializers.set(key, tensorProto(key, data, first.shape, first.dtype));
+    } else {
+      if (node.op.onnx === undefined)
+        throw new DeitError(`${node.op.name} was not lowered: it has no ONNX form`, {
+          code: "graph/no-form",
+        });
+      const label = `${node.op.name}_${nodes.length}`;
+      // Only what is there for the gradient to reuse may be left out: a Split that lacks an output crashes.
+      const { differentiableOutputs: needed = node.outputs.length } = node.op;
+      for (const [i, value] of node.outputs.entries()) {
+        if (i < needed || used.has(value)) names.set(value, i === 0 ? label : `${label}.${i}`);
       }
+      nodes.push(
+        nodeProto(node.op.onnx(operands(node.inputs), node.attributes, writer), {
+          name: node.scope === "" ? label : `${node.scope}/${label}`,
+          inputs: node.inputs.map(nameOf),
+          outputs: trimmed(node.outputs.map((value) => names.get(value) ?? "")),
+        }),
+      );
     }
-    return { nodes, inputs };
-  };
-  const writer: OnnxWriter = {
-    name: nameOf,
-    int64,
-    scalar,
-    body: ({ inputs: given, outputs: results }) => {
-      const inside = topologicalOrder(results).filter(({ outputs: made }) => !names.has(at(made, 0)));
-      for (const value of inside.flatMap((node) => node.inputs)) used.add(value);
-      const { nodes } = write(inside);
-      return create(GraphProtoSchema, {
-        name: `body_${written}`,
-        node: nodes,
-        input: given.map((value) => valueInfo(nameOf(value), value)),
-        output: results.map((value) => valueInfo(nameOf(value), value)),
-      });
-    },
-  };
-  const { nodes, inputs } = write(order);
+  }
 
   // An output is a copy under its public name, unless its node's own output can carry that name.
   const results: ValueInfoProto[] = [];
@@ -150,9 +130,9 @@ export function onnxModel({ outputs, name, metadata = {} }: OnnxModelOptions): U
       },
       { domain: "com.microsoft", version: 1n },
       // Plain models must not ask for what only the CPU's own programs use.
-      ...(nodes.some(({ domain }) => domain === BLOCKED_DOMAIN)
-        ? [{ domain: BLOCKED_DOMAIN, version: 1n }]
-        : []),
+      ...[BLOCKED_DOMAIN, CHAIN_DOMAIN]
+        .filter((own) => nodes.some(({ domain }) => domain === own))
+        .map((domain) => ({ domain, version: 1n })),
     ],
     graph: { name, node: nodes, initializer: [...initializers.values()], input: inputs, output: results },
     metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
@@ -189,7 +169,6 @@ function attributeProto(name: string, value: NonNullable<OnnxNode["attributes"]>
   if (typeof value === "string") {
     return create(AttributeProtoSchema, { name, type: ATTRIBUTE.string, s: new TextEncoder().encode(value) });
   }
-  if ("$typeName" in value) return create(AttributeProtoSchema, { name, type: ATTRIBUTE.graph, g: value });
   if ("float" in value) return create(AttributeProtoSchema, { name, type: ATTRIBUTE.float, f: value.float });
   return create(AttributeProtoSchema, { name, type: ATTRIBUTE.ints, ints: value.map(BigInt) });
 }

@@ -1,10 +1,10 @@
 /** A program: a graph compiled for a target, with what a runtime must know to feed it and to keep its state. */
 import { DeitError } from "../errors.ts";
 import type { Target, TensorType, Value } from "./graph.ts";
-import { at, blockOf, inputName, isCpu, isInput, topologicalOrder } from "./graph.ts";
+import { at, hasChains, inputName, isCpu, isInput, topologicalOrder } from "./graph.ts";
 import { workingBytes } from "./memory.ts";
 import { onnxModel } from "./onnx-model.ts";
-import { byBlocks } from "./passes/by-blocks.ts";
+import { inChains } from "./passes/chains.ts";
 import { lower } from "./passes/lower.ts";
 import { simplify } from "./passes/simplify.ts";
 import type { Precision } from "./precision.ts";
@@ -24,6 +24,8 @@ export interface Program {
   readonly outputs: Readonly<Record<string, TensorType>>;
   /** State input name → output that replaces it after a run; null where it is only read. */
   readonly state: Readonly<Record<string, string | null>>;
+  /** Whether it has chains (ops/chain.ts), which only runtimes of its target know. */
+  readonly hasChains?: boolean;
   /** What its inner values take at the worst time, estimated (memory.ts); unknown for models of others. */
   readonly workingBytes?: number;
 }
@@ -63,9 +65,9 @@ export function compile({
   const values =
     precision === "float16"
       ? simplify(toFloat16(lowered, { weights: new Set(Object.keys(state)), target }))
-      : blockOf(target) === undefined
-        ? lowered
-        : byBlocks(lowered, [...Object.keys(outputs).map(() => undefined), ...updates.map(([key]) => key)]);
+      : hasChains(target)
+        ? inChains(lowered)
+        : lowered;
   const results = Object.fromEntries(keys.map((key, i) => [key, at(values, i)]));
   const inputs: Record<string, TensorType> = {};
   for (const node of topologicalOrder(values).filter(isInput)) {
@@ -90,6 +92,7 @@ export function compile({
     name,
     target,
     model: onnxModel({ outputs: results, name }),
+    ...(values !== lowered && hasChains(target) && precision === "float32" && { hasChains: true }),
     workingBytes: workingBytes(values),
     inputs,
     outputs: Object.fromEntries(Object.entries(results).map(([key, value]) => [key, typeOf(value)])),

@@ -12,7 +12,6 @@ import {
   ModelProtoSchema,
   NodeProtoSchema,
   TensorProtoSchema,
-  ValueInfoProtoSchema,
 } from "./generated/onnx_pb.ts";
 import type { TensorType } from "./graph.ts";
 import { valueInfo } from "./onnx-model.ts";
@@ -122,7 +121,13 @@ function bodyOf(graph: GraphProto, { program, updates, fed, returned }: Roles): 
       output: [inner(name)],
     }),
   );
-  const nodes = graph.node.map((node) => renamed(node, inner, program.name));
+  const nodes = graph.node.map((node): NodeProto => {
+    if (node.attribute.some(({ g }) => g !== undefined))
+      throw new DeitError(`${program.name} has a loop or a branch inside and cannot be repeated`, {
+        code: "graph/unroll",
+      });
+    return create(NodeProtoSchema, { ...node, input: node.input.map(inner), output: node.output.map(inner) });
+  });
   const next = create(NodeProtoSchema, {
     opType: "Identity",
     name: `${INNER}keep_going`,
@@ -150,31 +155,4 @@ function bodyOf(graph: GraphProto, { program, updates, fed, returned }: Roles): 
 
 function bytesOf(data: BigInt64Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-}
-
-/** The node under other names, and all in the bodies of blocks (ops/scan.ts) within it. @throws DeitError of a loop */
-function renamed(node: NodeProto, inner: (name: string) => string, program: string): NodeProto {
-  if (node.opType === "Loop")
-    throw new DeitError(`${program} has a loop inside and cannot be repeated`, { code: "graph/unroll" });
-  return create(NodeProtoSchema, {
-    ...node,
-    input: node.input.map(inner),
-    output: node.output.map(inner),
-    attribute: node.attribute.map((attribute) =>
-      attribute.g === undefined
-        ? attribute
-        : create(AttributeProtoSchema, { ...attribute, g: renamedBody(attribute.g, inner, program) }),
-    ),
-  });
-}
-
-function renamedBody(body: GraphProto, inner: (name: string) => string, program: string): GraphProto {
-  const rename = (value: ValueInfoProto): ValueInfoProto =>
-    create(ValueInfoProtoSchema, { ...value, name: inner(value.name) });
-  return create(GraphProtoSchema, {
-    ...body,
-    node: body.node.map((node) => renamed(node, inner, program)),
-    input: body.input.map(rename),
-    output: body.output.map(rename),
-  });
 }

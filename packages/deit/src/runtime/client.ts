@@ -113,8 +113,7 @@ export async function connect(port: SessionPort, facts: RuntimeFacts): Promise<R
   }
 
   try {
-    const block = await send({ type: "open", settings: { device, threads, profile } });
-    if (target === "cpu" && block !== undefined) target = `cpu${block}`;
+    target = (await send({ type: "open", settings: { device, threads, profile } })) ?? target;
   } catch (error) {
     await port.terminate();
     throw error;
@@ -129,10 +128,17 @@ export async function connect(port: SessionPort, facts: RuntimeFacts): Promise<R
       checkOpen();
       checkProgram(program);
       const { model: bytes, ...facts } = program;
-      const { name, target, inputs, outputs, state } = facts;
+      const { name, target, inputs, outputs, state, hasChains } = facts;
       const model = transfer ? bytes : detachedCopy(bytes);
       const handle = nextId;
-      await send({ type: "load", handle, program: { name, target, model, inputs, outputs, state } }, [model]);
+      await send(
+        {
+          type: "load",
+          handle,
+          program: { name, target, model, inputs, outputs, state, ...(hasChains && { hasChains }) },
+        },
+        [model],
+      );
       return executable(facts, handle);
     },
     async setState(name, value) {

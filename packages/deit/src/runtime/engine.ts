@@ -1,6 +1,6 @@
 /** The two places where state can live have one interface; the session host knows nothing else of a device. */
 
-import type { Program } from "../graph/program.ts";
+import type { Program, Target } from "../graph/program.ts";
 import type { TensorData } from "./runtime.ts";
 
 /** What a run returned: waits until it is there. */
@@ -16,8 +16,8 @@ export interface LoadedProgram {
 
 /** Sessions and state of one device. Calls come one after another, never at once. */
 export interface Engine {
-  /** Channels that convolutions may take as one block, where they can. */
-  readonly block?: 8 | 16 | undefined;
+  /** What programs may be compiled for, where that is more than the device alone says. */
+  readonly target?: Target | undefined;
   /** Whether the device computes by itself after a run was started, so that it pays to start the next before asking. */
   readonly runsAhead: boolean;
   load(program: Program): Promise<LoadedProgram>;

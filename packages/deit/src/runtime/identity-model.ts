@@ -4,15 +4,19 @@
  * blocked convolutions, and a prefix that gives a model one more, leading output. Field numbers are those of onnx.proto.
  */
 
-type Bytes = readonly number[];
+export type Bytes = readonly number[];
 
 const utf8 = new TextEncoder();
 // Lengths take one byte, or two from 128 on; every other number here is small.
 const length = (content: Bytes): Bytes =>
   content.length < 128 ? [content.length] : [(content.length & 127) | 128, content.length >> 7];
-const bytes = (field: number, content: Bytes): Bytes => [field * 8 + 2, ...length(content), ...content];
-const text = (field: number, content: string): Bytes => bytes(field, [...utf8.encode(content)]);
-const varint = (field: number, value: number): Bytes => [field * 8, value];
+export const bytes = (field: number, content: Bytes): Bytes => [
+  field * 8 + 2,
+  ...length(content),
+  ...content,
+];
+export const text = (field: number, content: string): Bytes => bytes(field, [...utf8.encode(content)]);
+export const varint = (field: number, value: number): Bytes => [field * 8, value];
 
 const FLOAT = 1;
 // ValueInfoProto{name, TypeProto{tensor_type{float, [symbolic dimension]}}}
@@ -65,7 +69,8 @@ const blockedNode = (type: string, inputs: readonly string[], output: string): B
     ...text(4, type),
     ...text(7, BLOCKED),
   ]);
-const tensor = (name: string, shape: Bytes): Bytes => [
+/** A float32 tensor by its name and shape. */
+export const shaped = (name: string, shape: Bytes): Bytes => [
   ...text(1, name),
   ...bytes(
     2,
@@ -91,10 +96,10 @@ export const blockedModel: Uint8Array = Uint8Array.from([
     ...blockedNode("ReorderInput", ["x"], "blocks"),
     ...blockedNode("Conv", ["blocks", "filter"], "y"),
     ...text(2, "blocked"),
-    ...bytes(11, tensor("x", [1, 16, 1, 2])),
-    ...bytes(11, tensor("filter", [16, 16, 1, 1])),
-    ...bytes(12, tensor("blocks", [1, 16, 1, 2])),
-    ...bytes(12, tensor("y", [1, 16, 1, 2])),
+    ...bytes(11, shaped("x", [1, 16, 1, 2])),
+    ...bytes(11, shaped("filter", [16, 16, 1, 1])),
+    ...bytes(12, shaped("blocks", [1, 16, 1, 2])),
+    ...bytes(12, shaped("y", [1, 16, 1, 2])),
   ]),
 ]);
 

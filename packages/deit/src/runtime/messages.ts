@@ -5,7 +5,7 @@
 
 import type { ErrorCode } from "../error-codes.ts";
 import { DeitError, DeviceError } from "../errors.ts";
-import type { Program } from "../graph/program.ts";
+import type { Program, Target } from "../graph/program.ts";
 import type { DeviceName, TensorData } from "./runtime.ts";
 
 /** How sessions are made; sent once, first. */
@@ -35,8 +35,7 @@ export type Request =
 
 /** What each request is answered with. */
 export interface Results {
-  /** Channels of a block, see Engine. */
-  open: 8 | 16 | undefined;
+  open: Target | undefined;
   load: undefined;
   run: Record<string, TensorData>;
   release: string | undefined;

@@ -38,7 +38,7 @@ export function createSessionHost(surroundings: Surroundings, reply: Reply): (me
   async function answer(request: Exclude<Request, { type: "run" }>): Promise<Result> {
     if (request.type === "open") {
       engine = await open(surroundings, request.settings);
-      return engine.block;
+      return engine.target;
     }
     if (request.type === "close") return releaseAll();
     if (engine === undefined) throw new DeitError("the runtime was not opened", { code: "device/ended" });

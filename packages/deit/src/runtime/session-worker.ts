@@ -5,6 +5,7 @@ import { parentPort } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
 import type { CpuTimes } from "./contention.ts";
 import type { Envelope } from "./messages.ts";
+import { loadAddon, nativeSessions } from "./native.ts";
 import { newestProfile, unsupportedNodes } from "./probe.ts";
 import { createSessionHost } from "./session-host.ts";
 
@@ -19,6 +20,7 @@ const handle = createSessionHost(
     warn: (message) => process.emitWarning(message),
     profileFile: newestProfile,
     blocks: process.arch === "x64",
+    native: nativeSessions(loadAddon()),
     cpu: { cores: availableParallelism(), now: () => performance.now(), read: cpuTimes },
   },
   (answer, transfer) => {

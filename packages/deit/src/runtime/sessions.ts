@@ -5,7 +5,7 @@
 
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { DeviceError } from "../errors.ts";
-import type { Program, TensorType } from "../graph/program.ts";
+import type { DType, Program, TensorType } from "../graph/program.ts";
 import type { CpuMonitor } from "./contention.ts";
 import type { SessionSettings } from "./messages.ts";
 import type { TensorData } from "./runtime.ts";
@@ -22,10 +22,43 @@ export interface Surroundings {
   warn?(message: string): void;
   /** Whether ONNX Runtime has convolutions over blocks of channels for this kind of processor. */
   readonly blocks?: boolean;
+  /** Sessions that know our own operations, on the CPU, where they can be had. */
+  readonly native?: NativeSessions | undefined;
   /** CPU time of all programs and of this one; where it cannot be read, threads always spin. */
   readonly cpu?: CpuMonitor;
   /** The newest file that the profiler wrote for this prefix. */
   profileFile?(prefix: string): string | undefined;
+}
+
+/** A tensor of a session of ours; `type`: the number that ONNX has for it. */
+export interface NativeTensor {
+  readonly name: string;
+  readonly type: number;
+  readonly dims: readonly number[];
+}
+
+export interface NativeSession {
+  /** Inputs and outputs in their order; blocks, and writes the results into `outputs`. */
+  run(inputs: readonly TensorData[], outputs: readonly TensorData[]): void;
+  /** Returns the profiler's file. */
+  endProfiling(): string;
+  release(): void;
+}
+
+/** Makes sessions that know our own operations (native.ts). */
+export interface NativeSessions {
+  create(
+    model: Uint8Array,
+    options: {
+      readonly threads: number;
+      /** Settings as ONNX Runtime names them: [key, value, …]. */
+      readonly config: readonly string[];
+      /** Prefix of a profile. */
+      readonly profile: string | undefined;
+      readonly inputs: readonly NativeTensor[];
+      readonly outputs: readonly NativeTensor[];
+    },
+  ): NativeSession;
 }
 
 const FATAL = 4; // ONNX Runtime also logs what it throws; the error is enough
@@ -90,6 +123,25 @@ export function sessionOptions(
       : { enableProfiling: true, profileFilePrefix: profilePrefix(profile, name) }),
   };
 }
+
+/** The settings among a session's options as ONNX Runtime's own interface takes them: [key, value, …]. */
+export function configEntries({ extra }: InferenceSession.SessionOptions): string[] {
+  const flat = (value: unknown, key: string): string[] =>
+    typeof value === "object" && value !== null
+      ? Object.entries(value).flatMap(([name, inner]) => flat(inner, key === "" ? name : `${key}.${name}`))
+      : [key, String(value)];
+  return flat(extra ?? {}, "");
+}
+
+/** Types of tensors as ONNX numbers them. */
+export const tensorNumber: Readonly<Record<DType, number>> = {
+  float32: 1,
+  uint8: 2,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+};
 
 /** Prefix of one program's profile. */
 export function profilePrefix(profile: string, program: string): string {

@@ -136,7 +136,7 @@ it("what cannot be repeated is refused", () => {
   expect(() => unrollSteps(program, 0)).toThrow("expected a whole number from 1 on");
   const nested = expect.objectContaining({
     code: "graph/unroll",
-    message: expect.stringContaining("has a loop inside"),
+    message: expect.stringContaining("has a loop or a branch inside"),
   });
   expect(() => unrollSteps(unrollSteps(program, 2), 2)).toThrow(nested);
 });

@@ -15,7 +15,7 @@ describe.each(devices)("runtime on %s", (device) => {
     const runtime = await sharedRuntime(device);
     expect(runtime.device).toBe(device);
     // On the CPU with the block of its convolutions, where it has any.
-    expect(runtime.target).toMatch(device === "cpu" ? /^cpu(8|16)?$/ : device);
+    expect(runtime.target).toMatch(device === "cpu" ? /^cpu((8|16)(-chains)?)?$/ : device);
     expect(runtime.reason).toMatch(new RegExp(`^${device}, .*\\(as asked\\)$`));
   });
 
