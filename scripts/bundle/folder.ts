@@ -37,6 +37,8 @@ export async function writeFolder({ root, out, platform, cuda, onLine }: FolderO
   const isProgram = (path: string): boolean => !/\.(?:map|d\.ts)$/.test(path);
   await cp(join(program, "dist"), join(app, "dist"), { recursive: true, filter: isProgram });
   await cp(join(program, "recipes"), join(app, "recipes"), { recursive: true });
+  const addon = join("native", `${platform.os}-${platform.cpu}.node`);
+  if (existsSync(join(program, addon))) await cp(join(program, addon), join(app, addon));
 
   const lock: { packages: Record<string, LockedPackage> } = JSON.parse(
     await readFile(join(root, "package-lock.json"), "utf8"),

@@ -12,7 +12,9 @@ const attribute = (name: string, value: number | readonly number[]): Bytes =>
   bytes(5, [
     ...text(1, name),
     ...(typeof value === "number" ? varint(3, value) : value.flatMap((each) => varint(8, each))),
-    ...[0xa0, 0x01, typeof value === "number" ? INT : INTS],
+    0xa0,
+    0x01,
+    typeof value === "number" ? INT : INTS,
   ]);
 
 /**
