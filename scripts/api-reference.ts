@@ -1,14 +1,18 @@
 /**
- * Writes docs/api.md: every name of the package's entries with its declaration and its words, from the sources. (TypeDoc and
+ * Writes docs/api.md: every name of the package's entries with its declaration and its words, from the sources; and the table
+ * of error codes in docs/errors.md. (TypeDoc and
  * API Extractor need the API of a JavaScript compiler, which TypeScript 7 does not have.) Run it after a change of an entry:
  * npm run docs:api.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { parseAst } from "rolldown/parseAst";
+import { ERROR_CODES } from "../packages/deit/src/error-codes.ts";
 
 const SOURCES = new URL("../packages/deit/src/", import.meta.url);
 export const API_FILE = fileURLToPath(new URL("../docs/api.md", import.meta.url));
+
+export const ERRORS_FILE = fileURLToPath(new URL("../docs/errors.md", import.meta.url));
 
 /** Entries, and whether types are shown whole. */
 const ENTRIES = [
@@ -136,9 +140,19 @@ export async function apiReference(): Promise<string> {
   return `${parts.join("\n\n")}\n`;
 }
 
+const ERRORS_HEAD = "| code | meaning |\n|---|---|\n";
+
+/** The rows of the table of docs/errors.md. */
+const errorRows = (): string =>
+  Object.entries(ERROR_CODES)
+    .map(([code, meaning]) => `| \`${code}\` | ${meaning} |\n`)
+    .join("");
+
 export const MARKER = "<!-- made by scripts/api-reference.ts -->\n\n";
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [hand = ""] = (await readFile(API_FILE, "utf8")).split(MARKER, 1);
   await writeFile(API_FILE, hand + MARKER + (await apiReference()));
+  const [aboutErrors = ""] = (await readFile(ERRORS_FILE, "utf8")).split(ERRORS_HEAD, 1);
+  await writeFile(ERRORS_FILE, aboutErrors + ERRORS_HEAD + errorRows());
 }
