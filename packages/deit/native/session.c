@@ -29,7 +29,7 @@ __asm__(".symver dlsym,dlsym@GLIBC_2.2.5");
 #endif
 #endif
 
-enum { MOST_TENSORS = 64, MOST_RANK = 8, FATAL = 4 };
+enum { MOST_RANK = 8, FATAL = 4 };
 
 typedef struct {
   char *name;
@@ -41,8 +41,11 @@ typedef struct {
 
 typedef struct {
   OrtSession *session;
-  size_t count[2]; /* of inputs, of outputs */
-  Tensor tensors[2][MOST_TENSORS];
+  /* Of inputs, and of outputs. */
+  size_t count[2];
+  Tensor *tensors[2];
+  const char **names[2];
+  OrtValue **values[2]; /* during a run */
 } Session;
 
 /* Of the process; worker threads that open it again get the same. */
@@ -112,8 +115,12 @@ static napi_value open_library(napi_env env, napi_callback_info info) {
 
 static void free_session(Session *session) {
   if (session->session != NULL) ORT(api, ReleaseSession)(session->session);
-  for (size_t side = 0; side < 2; side++)
+  for (size_t side = 0; side < 2; side++) {
     for (size_t i = 0; i < session->count[side]; i++) free(session->tensors[side][i].name);
+    free(session->tensors[side]);
+    free(session->names[side]);
+    free(session->values[side]);
+  }
   free(session);
 }
 
@@ -123,9 +130,13 @@ static size_t bytes_of(int type) {
 }
 
 /* Reads [{ name, type, dims }, …]. */
-static int read_tensors(napi_env env, napi_value listed, Tensor *tensors, size_t *count) {
+static int read_tensors(napi_env env, napi_value listed, Session *session, size_t side) {
   uint32_t length;
-  if (napi_get_array_length(env, listed, &length) != napi_ok || length > MOST_TENSORS) return 0;
+  if (napi_get_array_length(env, listed, &length) != napi_ok) return 0;
+  Tensor *tensors = session->tensors[side] = calloc(length + 1, sizeof *tensors);
+  session->names[side] = calloc(length + 1, sizeof **session->names);
+  session->values[side] = calloc(length + 1, sizeof **session->values);
+  if (tensors == NULL || session->names[side] == NULL || session->values[side] == NULL) return 0;
   for (uint32_t i = 0; i < length; i++) {
     Tensor *tensor = &tensors[i];
     napi_value item, dims;
@@ -144,7 +155,8 @@ static int read_tensors(napi_env env, napi_value listed, Tensor *tensors, size_t
     }
     tensor->name = text(env, property(env, item, "name"));
     if (tensor->name == NULL) return 0;
-    *count = i + 1;
+    session->names[side][i] = tensor->name;
+    session->count[side] = i + 1;
   }
   return 1;
 }
@@ -200,9 +212,8 @@ static napi_value create(napi_env env, napi_callback_info info) {
   Session *session = calloc(1, sizeof *session), **place = calloc(1, sizeof *place);
   OrtSessionOptions *options = NULL;
   if (session == NULL || place == NULL) return free(session), free(place), fail(env, "out of memory");
-  int ok = read_tensors(env, arguments[4], session->tensors[0], &session->count[0]) &&
-           read_tensors(env, arguments[5], session->tensors[1], &session->count[1]);
-  if (!ok) napi_throw_error(env, NULL, "expected at most 64 inputs and outputs with name, type and dims");
+  int ok = read_tensors(env, arguments[4], session, 0) && read_tensors(env, arguments[5], session, 1);
+  if (!ok) napi_throw_error(env, NULL, "expected inputs and outputs with name, type and at most 8 dims");
   ok = ok && !failed(env, ORT(api, CreateSessionOptions)(&options)) && !failed(env, ORT(api, SetIntraOpNumThreads)(options, threads)) &&
        !failed(env, ORT(api, SetInterOpNumThreads)(options, 1)) && !failed(env, ORT(api, DisableMemPattern)(options)) &&
        !failed(env, ORT(api, SetSessionLogSeverityLevel)(options, FATAL)) &&
@@ -225,8 +236,9 @@ static Session **session_of(napi_env env, napi_value value) {
 }
 
 /* Tensors over the memory of typed arrays. */
-static int wrap(napi_env env, napi_value arrays, const Tensor *tensors, size_t count, OrtValue **values) {
-  for (size_t i = 0; i < count; i++) {
+static int wrap(napi_env env, napi_value arrays, Session *session, size_t side) {
+  const Tensor *tensors = session->tensors[side];
+  for (size_t i = 0; i < session->count[side]; i++) {
     napi_value array;
     napi_typedarray_type kind;
     size_t length;
@@ -238,7 +250,7 @@ static int wrap(napi_env env, napi_value arrays, const Tensor *tensors, size_t c
       napi_throw_error(env, NULL, message);
       return 0;
     }
-    if (failed(env, ORT(api, CreateTensorWithDataAsOrtValue)(memory, data, tensors[i].bytes, tensors[i].dims, tensors[i].rank, tensors[i].type, &values[i])))
+    if (failed(env, ORT(api, CreateTensorWithDataAsOrtValue)(memory, data, tensors[i].bytes, tensors[i].dims, tensors[i].rank, tensors[i].type, &session->values[side][i])))
       return 0;
   }
   return 1;
@@ -250,18 +262,16 @@ static napi_value run(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   Session **place = session_of(env, arguments[0]);
   if (place == NULL) return NULL;
-  const Session *session = *place;
-  const char *names[2][MOST_TENSORS];
-  OrtValue *values[2][MOST_TENSORS] = {{0}};
-  for (size_t side = 0; side < 2; side++)
-    for (size_t i = 0; i < session->count[side]; i++) names[side][i] = session->tensors[side][i].name;
-  if (wrap(env, arguments[1], session->tensors[0], session->count[0], values[0]) &&
-      wrap(env, arguments[2], session->tensors[1], session->count[1], values[1]))
-    failed(env, ORT(api, Run)(session->session, NULL, names[0], (const OrtValue *const *)values[0], session->count[0], names[1],
-                              session->count[1], values[1]));
-  for (size_t side = 0; side < 2; side++)
-    for (size_t i = 0; i < session->count[side]; i++)
-      if (values[side][i] != NULL) ORT(api, ReleaseValue)(values[side][i]);
+  Session *session = *place;
+  if (wrap(env, arguments[1], session, 0) && wrap(env, arguments[2], session, 1))
+    failed(env, ORT(api, Run)(session->session, NULL, session->names[0], (const OrtValue *const *)session->values[0], session->count[0],
+                              session->names[1], session->count[1], session->values[1]));
+  for (size_t side = 0; side < 2; side++) {
+    for (size_t i = 0; i < session->count[side]; i++) {
+      if (session->values[side][i] != NULL) ORT(api, ReleaseValue)(session->values[side][i]);
+      session->values[side][i] = NULL;
+    }
+  }
   return NULL;
 }
 

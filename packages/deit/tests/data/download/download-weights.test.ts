@@ -120,7 +120,9 @@ it("an address of something else is refused before it is asked", async () => {
 });
 
 it("DeiT's releases have the names and hashes of the reference", () => {
-  expect(PRETRAINED.slice(0, 9).map(({ url }) => url.replace("https://dl.fbaipublicfiles.com/deit/", ""))).toEqual([
+  expect(
+    PRETRAINED.slice(0, 9).map(({ url }) => url.replace("https://dl.fbaipublicfiles.com/deit/", "")),
+  ).toEqual([
     "deit_tiny_patch16_224-a1311bcf.pth",
     "deit_small_patch16_224-cd65a155.pth",
     "deit_base_patch16_224-b5f2ef4d.pth",
