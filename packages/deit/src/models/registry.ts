@@ -50,11 +50,11 @@ function checkOptions(options: ModelOptions): void {
   });
 }
 
-/** timm and Hugging Face call DeiT's shapes vit_…, with training recipes of their own behind a dot. */
+/** timm writes which weights it means behind a dot. */
 function sameShape(name: string): string | undefined {
-  const deit = name.replace(/^vit_/, "deit_").replace(/\..*$/, "");
-  if (deit === name || !NAMES.includes(deit)) return undefined;
-  return `${deit} has the shape of ${name.replace(/\..*$/, "")}.`;
+  const model = name.replace(/\..*$/, "");
+  if (model === name || !NAMES.includes(model)) return undefined;
+  return `${model} is the model; its weights are timm/${name} for --finetune.`;
 }
 
 export interface ModelSummary {
