@@ -31,14 +31,20 @@ export function isHere(holder: Holder): boolean {
   return holder.hostname === hostname();
 }
 
-/** Whether a holder of this machine lives. */
-export async function isAlive(holder: Holder): Promise<boolean> {
+/** Whether a process of this number runs on this machine. */
+export async function isRunning(pid: number): Promise<boolean> {
   try {
-    process.kill(holder.pid, 0);
+    process.kill(pid, 0);
   } catch (error) {
     // EPERM: it is there, and another user's.
     if (!(error instanceof Error && "code" in error && error.code === "EPERM")) return false;
   }
+  return (await startTimeOf(pid)) !== "dead";
+}
+
+/** Whether a holder of this machine lives. */
+export async function isAlive(holder: Holder): Promise<boolean> {
+  if (!(await isRunning(holder.pid))) return false;
   const startTime = await startTimeOf(holder.pid);
   return startTime === null || holder.startTime === null || startTime === holder.startTime;
 }

@@ -11,7 +11,7 @@ import { copyFile, link, readdir, readFile, stat, unlink, utimes, writeFile } fr
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Holder } from "./lock-holder.ts";
-import { isAlive, isHere, parseHolder, thisProcess } from "./lock-holder.ts";
+import { isAlive, isHere, isRunning, parseHolder, thisProcess } from "./lock-holder.ts";
 
 /** A lock that this process holds. */
 export interface HeldLock {
@@ -123,7 +123,7 @@ async function isDead(
 
 /** Removes a dead lock, unless another process is about to, or it is no longer there. */
 async function removeDead(path: string, text: string, takesForeign: boolean): Promise<void> {
-  const claim = besides(path, createHash("sha256").update(text).digest("hex"));
+  const claim = besides(path, `c${createHash("sha256").update(text).digest("hex")}`);
   const mine = await create(claim);
   if (mine.text === undefined) {
     // Who was about to may have ended meanwhile.
@@ -153,14 +153,26 @@ async function sweep(path: string, now: number): Promise<void> {
     if (found === undefined) continue;
     const { holder, touched } = found;
     const isLeft =
-      holder === undefined ? now - touched > SWEPT_AFTER : isHere(holder) && !(await isAlive(holder));
+      holder === undefined
+        ? now - touched > SWEPT_AFTER || (await isEmptyDraft(name))
+        : isHere(holder) && !(await isAlive(holder));
     if (isLeft) await remove(join(folder, name));
   }
 }
 
+/**
+ * Whether a draft that says nothing yet is of a process that runs here no more. A process of another machine whose draft is
+ * taken away so finds the lock taken, and tries again.
+ */
+async function isEmptyDraft(name: string): Promise<boolean> {
+  const [, pid] = /\.d([0-9a-f]{6})[0-9a-f]{5}\.tmp$/.exec(name) ?? [];
+  return pid !== undefined && !(await isRunning(Number.parseInt(pid, 16)));
+}
+
 /** Creates the lock whole or not at all. Its text, when it is ours; and what time it is on that disk. */
 async function create(path: string): Promise<{ readonly text: string | undefined; readonly now: number }> {
-  const draft = besides(path, randomBytes(6).toString("hex"));
+  const pid = process.pid.toString(16).padStart(6, "0").slice(-6);
+  const draft = besides(path, `d${pid}${randomBytes(3).toString("hex")}`);
   const text = `${JSON.stringify({ ...(await thisProcess()), token: randomBytes(8).toString("hex") })}\n`;
   let now = Date.now();
   try {

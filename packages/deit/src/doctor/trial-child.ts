@@ -25,12 +25,13 @@ async function outcome(): Promise<Trial> {
     const start = performance.now();
     const runtime = await createRuntime({ device: device as DeviceName, threads: 1 });
     const wrong = await tryStep(runtime);
+    const chains = device === "cpu" ? { chains: runtime.target.endsWith("-chains") } : {};
     const milliseconds = Math.round(performance.now() - start);
     await runtime.close();
     // The runtime has asked already; this is that answer.
     const adapter = device === "webgpu" ? { hardware: (await probeDevice("webgpu")).hardware } : {};
     return wrong === undefined
-      ? { works: true, milliseconds, ...adapter }
+      ? { works: true, milliseconds, ...adapter, ...chains }
       : { works: false, message: wrong, hint: remedyOf(device), wrong: true };
   } catch (error) {
     const hint = error instanceof DeitError ? error.hint : undefined;

@@ -11,6 +11,8 @@ export type Trial =
       readonly milliseconds: number;
       /** Whether a card did it (webgpu); false for software drivers. */
       readonly hardware?: boolean;
+      /** Whether elementwise operations are one operation of our own (cpu). */
+      readonly chains?: boolean;
     }
   | {
       readonly works: false;

@@ -119,10 +119,18 @@ describe("tryLock", () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
+  test("clears away an empty draft at once when who was writing it has ended", async () => {
+    const draft = (pid: number): string => `.lock.d${pid.toString(16).padStart(6, "0")}00000.tmp`;
+    await writeFile(join(folder, draft(DEAD.pid)), "");
+    await writeFile(join(folder, draft(process.pid)), "");
+    const names = await withLock(path, async () => readdir(folder));
+    expect(names.toSorted()).toEqual([draft(process.pid), "lock"]);
+  });
+
   test("takes a lock over whose last successor died while taking it over", async () => {
     await lockOf(DEAD);
-    const name = createHash("sha256").update(JSON.stringify(DEAD)).digest("hex").slice(0, 12);
-    await writeFile(join(folder, `.lock.${name}.tmp`), JSON.stringify({ ...DEAD, startTime: "2" }));
+    const name = createHash("sha256").update(JSON.stringify(DEAD)).digest("hex").slice(0, 11);
+    await writeFile(join(folder, `.lock.c${name}.tmp`), JSON.stringify({ ...DEAD, startTime: "2" }));
     const lock = await tryLock(path);
     expect(lock).toHaveProperty("release");
     if ("release" in lock) await lock.release();

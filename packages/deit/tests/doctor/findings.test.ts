@@ -29,6 +29,16 @@ describe("the processor's part", () => {
     expect(cpuChecks(machine, works).map(({ status }) => status)).toEqual(["ok", "ok", "ok", "ok", "ok"]);
   });
 
+  it("says whether operations are fused", () => {
+    for (const [chains, words] of [
+      [true, /; with fused operations$/],
+      [false, /; without fused operations/],
+    ] as const)
+      expect(byName(cpuChecks(machine, { ...works, chains }), "cpu")).toMatchObject({
+        found: expect.stringMatching(words),
+      });
+  });
+
   it("warns of a processor without AVX2, little memory and a full disk, each with a remedy", () => {
     const checks = cpuChecks(
       {
