@@ -9,7 +9,7 @@ async function* rows(): AsyncGenerator<LabelledImage> {
     const label = i % 2 === 0 ? "stripes" : "checks";
     const data = Uint8Array.from({ length: 3 * width * height }, (_, at) => {
       const [x, y] = [Math.floor(at / 3) % width, Math.floor(at / 3 / width)];
-      const isLight = Math.floor(x / 4) % 2 === (label === "checks" ? Math.floor(y / 4) % 2 : 0);
+      const isLight = Math.floor(x / 2) % 2 === (label === "checks" ? Math.floor(y / 2) % 2 : 0);
       return (isLight ? 170 : 80) + ((i * 37 + at * 11) % 50);
     });
     yield { image: { width, height, data }, label };

@@ -59,10 +59,10 @@ test("regression: a sine is learned", async () => {
   expect(losses[0]).toBeGreaterThan(0.1);
 });
 
-test("own-dataset: trains on made-up images, with its metric", { timeout: 120_000 }, async () => {
-  const text = await run("own-dataset.ts", "3");
-  expect(text).toMatch(/^3 \d+(\.\d+)? \{ recall: (0|1|0\.\d+) \}$/m);
-  expect(text).toMatch(/^checks,stripes: \d+ of 12 held-out images are right$/m);
+test("own-dataset: learns made-up images, with its metric", { timeout: 120_000 }, async () => {
+  const text = await run("own-dataset.ts", "6");
+  expect(text).toMatch(/^6 \d+(\.\d+)? \{ recall: (0|1|0\.\d+) \}$/m);
+  expect(text).toMatch(/^checks,stripes: 1[12] of 12 held-out images are right$/m); // chance: 6
 });
 
 test("classify-server: answers for an image, and says what is none", async () => {
