@@ -8,7 +8,7 @@ import { completePreprocessing } from "../packages/deit/src/augmentation/preproc
 import { parseArgs } from "node:util";
 import { median } from "../packages/lab/src/bench/timing.ts";
 import { distillation } from "../packages/deit/src/distillation/losses.ts";
-import { teacherLogits } from "../packages/deit/src/distillation/teacher-program.ts";
+import { tracedAnswers } from "../packages/deit/src/distillation/teacher-program.ts";
 import { compile } from "../packages/deit/src/graph/program.ts";
 import { createModel } from "../packages/deit/src/models/registry.ts";
 import type { Model } from "../packages/deit/src/models/registry.ts";
@@ -39,13 +39,14 @@ const normalisation = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] 
 const random = createRandom(0);
 
 /** A model with random weights, as a teacher. */
-function asTeacher(model: Model): Parameters<typeof teacherLogits>[0] {
+function asTeacher(model: Model): Parameters<typeof tracedAnswers>[0] {
   const layout = modelLayout(model);
   const tensors = unpackTensors(layout, initialVectors(layout, random));
   const { inputSize, numClasses } = model.config;
   const preprocessing = completePreprocessing(inputSize);
   const source = { model, tensors, metadata: {}, preprocessing, file: "", notes: [] };
-  return { name: model.name, source, order: undefined, numClasses, hash: "", inputSize, normalisation };
+  const answer = { order: undefined, answers: "logits", width: numClasses } as const;
+  return { name: model.name, source, ...answer, hash: "", inputSize, normalisation };
 }
 
 console.log(
@@ -72,12 +73,12 @@ for (const [studentName, teacherName, batchSize] of PAIRS) {
     teacher: compile({
       name: "teacher",
       target: runtime.target,
-      outputs: { logits: teacherLogits(teacher, batchPixels(shared, {}), normalisation) },
+      outputs: { logits: tracedAnswers(teacher, batchPixels(shared, {}), normalisation) },
     }),
     distilled: stepProgram(shared, {
       task: task("hard"),
       optimizer,
-      teacher: (pixels) => teacherLogits(teacher, pixels, normalisation),
+      teacher: (pixels) => tracedAnswers(teacher, pixels, normalisation),
     }),
   };
   const images = Uint8Array.from({ length: batchSize * 3 * inputSize[0] * inputSize[1] }, () =>

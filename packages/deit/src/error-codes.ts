@@ -190,6 +190,7 @@ export const ERROR_CODES = {
   "study/teachers-apart": "the teachers of a study differ by more than its table allows",
   "study/varied-option": "an option is given as a flag, but the study's rows differ in it",
   "study/vary": "--vary names an unknown option, or one that the study sets itself",
+  "teacher/no-embedding": "a teacher for feature distillation that gives no image embedding",
   "teacher/not-given": "a run's teacher is a function, and it was not given again",
   "teacher/wrong-answer": "a teacher that is a function returned other than logits for every image and class",
   internal: "a bug in deit-ts, or an error that a library threw in another thread",

@@ -37,7 +37,7 @@ export type {
   ReadoutBatch,
 } from "./evaluation/classifier.ts";
 export type { ImageInput, RawImage } from "./evaluation/image-input.ts";
-export type { EvaluationReport, HeadMetrics, Prediction } from "./evaluation/metrics/metrics.ts";
+export type { HeadMetrics, Prediction } from "./evaluation/metrics/metrics.ts";
 
 // Measuring checkpoints: accuracy with intervals, calibration, paired differences.
 export {
@@ -50,7 +50,12 @@ export type {
   MeasuredCheckpoint,
   MeasuredCheckpoints,
 } from "./evaluation/measure-checkpoints.ts";
-export type { CheckpointReport, ClassReport, Difference } from "./evaluation/checkpoint-report.ts";
+export type {
+  CheckpointReport,
+  ClassReport,
+  Difference,
+  EvaluationReport,
+} from "./evaluation/checkpoint-report.ts";
 
 // Models by name, and files of them.
 export { createModel, saveModel } from "./api/create-model.ts";

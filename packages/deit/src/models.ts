@@ -90,10 +90,10 @@ export type { DistillationOptions, DistillationType } from "./distillation/losse
 export type { Task } from "./training/task.ts";
 export { evaluationProgram } from "./evaluation/evaluation-program.ts";
 export type { ProgramOptions } from "./evaluation/evaluation-program.ts";
+export type { EvaluationReport } from "./evaluation/checkpoint-report.ts";
 export { EvaluationMeter, jointLogits, softmax, topPredictions } from "./evaluation/metrics/metrics.ts";
 export type {
   EvaluationMetrics,
-  EvaluationReport,
   HeadLogits,
   HeadMetrics,
   HeadResults,

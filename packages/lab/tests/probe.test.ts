@@ -108,10 +108,11 @@ describe("probe", () => {
     },
   );
 
-  test("a convnet has no such features, and images to measure with are wanted", async () => {
+  test("a convnet's pooled features are measured, too, and images to measure with are wanted", async () => {
     const run = join(root, "convnet");
     await train(tinyRun({ dataPath: photos, outputDir: run, epochs: 1, model: "resnet20_cifar" }));
-    await expect(probe({ checkpoint: run, dataPath: photos })).rejects.toThrow(/resnet20_cifar is a convnet/);
+    const result = await probe({ checkpoint: run, dataPath: photos });
+    expect(result).toMatchObject({ model: "resnet20_cifar", knn: { k: 5 } });
     await expect(
       probe({ checkpoint: join(root, "deit_w64d4_patch4_32"), dataPath: photos, valSplit: 0 }),
     ).rejects.toThrow(/no images to measure with\nGive a folder with val/);

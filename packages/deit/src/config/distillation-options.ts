@@ -7,10 +7,13 @@ import { colour, count, positive, rate, text } from "./option-values.ts";
 const textOrNone = z.string().transform((value) => (value === "" ? null : value));
 
 export const DISTILLATION_OPTIONS = {
-  distillationType: option(z.enum(["none", "soft", "hard", "soft-labels", "labels"]).default("none"), {
-    group: "Distillation",
-    help: "distillation loss; hard: the teacher's decision as a label; soft: KL divergence from its probabilities at temperature --distillation-tau; soft-labels: its probabilities as a label; labels: no teacher, the distillation token learns the true labels",
-  }),
+  distillationType: option(
+    z.enum(["none", "soft", "hard", "soft-labels", "feature", "labels"]).default("none"),
+    {
+      group: "Distillation",
+      help: "distillation loss; hard: the teacher's decision as a label; soft: KL divergence from its probabilities at temperature --distillation-tau; soft-labels: its probabilities as a label; feature: 1 − cosine between a projection of the student's token and the teacher's embedding; labels: no teacher, the distillation token learns the true labels",
+    },
+  ),
   distillationAlpha: option(z.number().min(0).max(1).default(0.5), {
     group: "Distillation",
     value: "ALPHA",
@@ -44,7 +47,7 @@ export const DISTILLATION_OPTIONS = {
     group: "Distillation",
     value: "CKPT",
     nullMeans: "none",
-    help: "teacher: a checkpoint as for --finetune, or any ONNX classifier",
+    help: "teacher: a checkpoint as for --finetune, or any ONNX classifier (feature: any ONNX file with an image embedding)",
   }),
   teacherWeights: option(textOrNone.nullable().default(null), {
     group: "Distillation",

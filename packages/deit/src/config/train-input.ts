@@ -150,8 +150,8 @@ export type TrainInput = {
   readonly std?: readonly [number, number, number] | undefined;
 
   // Distillation.
-  /** Distillation loss; hard: the teacher's decision as a label; soft: KL divergence from its probabilities at temperature `distillationTau`; soft-labels: its probabilities as a label; labels: no teacher, the distillation token learns the true labels. Default: "none". */
-  readonly distillationType?: "none" | "soft" | "hard" | "soft-labels" | "labels" | undefined;
+  /** Distillation loss; hard: the teacher's decision as a label; soft: KL divergence from its probabilities at temperature `distillationTau`; soft-labels: its probabilities as a label; feature: 1 − cosine between a projection of the student's token and the teacher's embedding; labels: no teacher, the distillation token learns the true labels. Default: "none". */
+  readonly distillationType?: "none" | "soft" | "hard" | "soft-labels" | "feature" | "labels" | undefined;
   /** Weight α of the distillation loss; the loss of the true labels has 1 − α. Default: 0.5. */
   readonly distillationAlpha?: number | undefined;
   /** Temperature of soft distillation (the paper: 3). Default: 1. */
@@ -164,7 +164,7 @@ export type TrainInput = {
   readonly distillationLabels?: number | undefined;
   /** Model name of the teacher. Default: what the file says. */
   readonly teacherModel?: string | null | undefined;
-  /** Teacher: a checkpoint as for `finetune`, or any ONNX classifier. Default: none. */
+  /** Teacher: a checkpoint as for `finetune`, or any ONNX classifier (feature: any ONNX file with an image embedding). Default: none. */
   readonly teacherPath?: string | null | undefined;
   /** Weights to use from the teacher's checkpoint, as `weights`. Default: the trained ones. */
   readonly teacherWeights?: string | null | undefined;

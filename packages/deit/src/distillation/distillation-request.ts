@@ -33,6 +33,8 @@ export interface TeacherRequest {
   readonly inputSize?: number | undefined;
   readonly mean?: readonly [number, number, number] | undefined;
   readonly std?: readonly [number, number, number] | undefined;
+  /** The student's token that learns its embedding; undefined: its logits teach. */
+  readonly embedding?: DistillationOptions["head"] | undefined;
   /** Where its answers are kept, up to so many bytes; undefined: nowhere. */
   readonly cache?: { readonly folder: string; readonly maxBytes: number } | undefined;
 }
@@ -99,6 +101,7 @@ function teacherRequest(path: string, flags: DistillationFlags): TeacherRequest 
     inputSize: teacherInputSize ?? undefined,
     mean: teacherMean ?? undefined,
     std: teacherStd ?? undefined,
+    embedding: flags.distillationType === "feature" ? flags.distillationHead : undefined,
     cache: folder === null ? undefined : { folder, maxBytes: teacherCacheGib * 2 ** 30 },
   };
 }
@@ -121,6 +124,12 @@ function checkTeacher(type: DistillationType, path: string | null): void {
 
 function checkHead(flags: DistillationFlags, { config: { distilled }, name }: Model): void {
   const { distillationHead: head, distillationType: type, distillationLabels } = flags;
+  if (type === "feature" && distillationLabels > 0) {
+    throw new ConfigError("distillationLabels", "--distillation-labels has no meaning for embeddings", {
+      code: "options/conflict",
+      hint: "Leave it out: both heads learn the true labels, weighed by --distillation-alpha.",
+    });
+  }
   if (head === "token") {
     if (distilled) return;
     throw new ConfigError("distillationHead", `${name} has no distillation token to learn with`, {

@@ -7,16 +7,17 @@ import { add, argmax, exp, logSoftmax, mul, oneHot, softmax, sub, sum } from "..
 import { at } from "../graph/graph.ts";
 import type { Heads } from "../models/heads.ts";
 import type { Criterion, Losses } from "../nn/losses.ts";
-import { softTargetCrossEntropy } from "../nn/losses.ts";
+import { cosineDistance, softTargetCrossEntropy } from "../nn/losses.ts";
 
 /**
  * What the student's head learns from the teacher's logits Z_t.
  * - soft: KL(teacher ‖ student) of the softmaxes at temperature τ, times τ² (Eq. 2)
  * - hard: cross-entropy with the teacher's decision argmax Z_t, never smoothed (Eq. 3)
  * - soft-labels: cross-entropy with softmax(Z_t / τ), the teacher's answer as a soft label
+ * - feature: 1 − cosine of the teacher's embedding and a linear projection of the student's token (heads.embedding)
  * - labels: no teacher; the true labels again (the paper's control with two class tokens)
  */
-export type DistillationType = "soft" | "hard" | "soft-labels" | "labels";
+export type DistillationType = "soft" | "hard" | "soft-labels" | "feature" | "labels";
 
 export interface DistillationOptions {
   readonly type: DistillationType;
@@ -34,7 +35,7 @@ export interface DistillationOptions {
   readonly trueLabels: number;
 }
 
-/** What a distilled step sees: heads, true labels [B, K] and, but for `labels`, the teacher's logits [B, K]. */
+/** What a distilled step sees: heads, true labels [B, K] and, but for `labels`, the teacher's logits [B, K] or embedding [B, D]. */
 interface DistillationInputs {
   readonly heads: Heads;
   readonly targets: Value;
@@ -50,8 +51,11 @@ export function distillation(
   return ({ heads, targets, teacher }) => {
     const student = head === "token" ? heads.distillation : heads.class;
     if (student === undefined) throw new TypeError("this student has no distillation token");
-    const classLoss = criterion(heads.class, targets);
-    const taught = teacherLoss(student, { teacher, targets, criterion, options });
+    // No logit learns from an embedding: both heads learn the true labels, as both answer.
+    const byLabels = options.type === "feature" && head === "token" ? [heads.class, student] : [heads.class];
+    const labelLosses = byLabels.map((logits) => criterion(logits, targets));
+    const classLoss = mul(labelLosses.reduce(add), 1 / labelLosses.length);
+    const taught = teacherLoss({ student, embedding: heads.embedding, teacher, targets, criterion, options });
     const distilled =
       trueLabels === 0
         ? taught
@@ -64,22 +68,27 @@ export function distillation(
   };
 }
 
-function teacherLoss(
-  student: Value,
-  {
-    teacher,
-    targets,
-    criterion,
-    options: { type, tau, reduction },
-  }: {
-    teacher: Value | undefined;
-    targets: Value;
-    criterion: Criterion;
-    options: DistillationOptions;
-  },
-): Value {
+function teacherLoss({
+  student,
+  embedding,
+  teacher,
+  targets,
+  criterion,
+  options: { type, tau, reduction },
+}: {
+  student: Value;
+  embedding: Value | undefined;
+  teacher: Value | undefined;
+  targets: Value;
+  criterion: Criterion;
+  options: DistillationOptions;
+}): Value {
   if (type === "labels") return criterion(student, targets);
   if (teacher === undefined) throw new TypeError(`${type} distillation without a teacher`);
+  if (type === "feature") {
+    if (embedding === undefined) throw new TypeError("this student has no projection to the embedding");
+    return cosineDistance(embedding, teacher);
+  }
   if (type === "hard") return hardLabelLoss(student, teacher);
   if (type === "soft") return softLoss(student, teacher, { tau, reduction });
   return softTargetCrossEntropy(student, softmax(mul(teacher, 1 / tau)));

@@ -32,7 +32,8 @@ export interface TeacherCacheOptions {
   /** Everything that decides the logits, as JSON. */
   readonly key: object;
   readonly batchSize: number;
-  readonly numClasses: number;
+  /** Numbers of the answer to an image: classes, or the width of an embedding. */
+  readonly width: number;
   readonly stepsPerEpoch: number;
   /** Of all answers in the folder. Those unused for longest are removed for new ones. */
   readonly maxBytes: number;
@@ -67,7 +68,7 @@ export async function openTeacherCache({
   folder,
   key,
   batchSize,
-  numClasses,
+  width,
   stepsPerEpoch,
   maxBytes,
 }: TeacherCacheOptions): Promise<TeacherCache> {
@@ -75,7 +76,7 @@ export async function openTeacherCache({
   const name = createHash("sha256").update(text).digest("hex").slice(0, 16);
   const own = join(folder, name);
   const mark = join(own, `in-use-${process.pid}-${randomBytes(4).toString("hex")}`);
-  const dataBytes = 4 * batchSize * numClasses;
+  const dataBytes = 4 * batchSize * width;
   const recordBytes = CHECKSUM_BYTES + dataBytes;
   let bytes = 0;
   let full = false;
@@ -140,7 +141,7 @@ export async function openTeacherCache({
   };
   /** Of the logits and their place: a record that was moved is damaged, too. */
   const checksum = (epoch: number, step: number, data: Uint8Array): number =>
-    crc32(data, crc32(`${name} ${epoch} ${step} ${batchSize}×${numClasses}`));
+    crc32(data, crc32(`${name} ${epoch} ${step} ${batchSize}×${width}`));
 
   const readRecord = async (epoch: number, step: number): Promise<Float32Array | undefined> => {
     const header = Buffer.alloc(CHECKSUM_BYTES);
@@ -187,7 +188,7 @@ export async function openTeacherCache({
     async write(epoch, step, logits) {
       check(epoch, step);
       if (logits.byteLength !== dataBytes)
-        throw new RangeError(`${logits.length} logits, expected ${batchSize} × ${numClasses}`);
+        throw new RangeError(`${logits.length} numbers, expected ${batchSize} × ${width}`);
       const data = new Uint8Array(logits.buffer, logits.byteOffset, dataBytes);
       await inTurn(async () => {
         if (isClosed) return;

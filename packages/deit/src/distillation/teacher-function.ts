@@ -15,16 +15,18 @@ export type TeacherFunction = (images: TeacherImages) => Float32Array | Promise<
 /** Before the name of a function, where a run records its `teacherPath`. */
 export const FUNCTION = "function:";
 
-/** @throws ConfigError where its answers are to be kept: nothing says when a function has changed */
+/** @throws ConfigError where its answers are to be kept (nothing says when a function has changed), or are to be embeddings */
 export function functionTeacher(
   answer: TeacherFunction,
   {
     name,
     cached,
+    embedding,
     ...student
   }: {
     readonly name: string;
     readonly cached: boolean;
+    readonly embedding: boolean;
     readonly inputSize: readonly [number, number];
     readonly normalisation: Normalisation;
     readonly numClasses: number;
@@ -36,11 +38,24 @@ export function functionTeacher(
       hint: "Leave out teacherCache, or export the teacher to ONNX and name its file: teacherPath.",
     });
   }
+  if (embedding) {
+    throw new ConfigError(
+      "distillationType",
+      "a teacher that is a function answers with logits, not embeddings",
+      {
+        code: "options/conflict",
+        hint: "Choose hard, soft or soft-labels, or export the teacher to ONNX and name its file: teacherPath.",
+      },
+    );
+  }
   const [height, width] = student.inputSize;
   return {
-    ...student,
+    inputSize: student.inputSize,
+    normalisation: student.normalisation,
     name,
     order: undefined,
+    answers: "logits",
+    width: student.numClasses,
     hash: name,
     source: {
       load: async (_, { batchSize }) => {

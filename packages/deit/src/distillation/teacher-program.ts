@@ -4,6 +4,7 @@ import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
 import type { Value } from "../graph/graph.ts";
 import { constant } from "../graph/graph.ts";
 import { gather } from "../graph/ops.ts";
+import { featuresOf, forwardWithTokens } from "../models/features.ts";
 import { frozenScope } from "../models/deploy.ts";
 import { jointLogits } from "../models/heads.ts";
 import { evaluationContext } from "../nn/context.ts";
@@ -16,7 +17,10 @@ export interface Teacher<Source = TracedTeacher | ForeignTeacher> extends ImageN
   readonly source: Source;
   /** The teacher's index of each of the student's classes; undefined when the order is the same. */
   readonly order: Int32Array | undefined;
-  readonly numClasses: number;
+  /** What it answers: logits, or an embedding. */
+  readonly answers: "logits" | "embedding";
+  /** Numbers of an answer: its classes, or the width of its embedding. */
+  readonly width: number;
   /** SHA-256 of the file, weights beside it among its bytes. */
   readonly hash: string;
 }
@@ -30,7 +34,7 @@ export interface ForeignTeacher {
   load(runtime: Runtime, options: { batchSize: number }): Promise<ForeignAnswer>;
 }
 
-/** Normalised images [B, 3, H, W] of the teacher's size → logits [B, K], in the teacher's order. */
+/** Normalised images [B, 3, H, W] of the teacher's size → logits [B, K], in the teacher's order, or embeddings [B, D]. */
 export type ForeignAnswer = (pixels: Float32Array) => Promise<Float32Array>;
 
 /** Whether a teacher can be part of the student's program. */
@@ -38,15 +42,16 @@ export function isTraced(teacher: Teacher): teacher is Teacher<TracedTeacher> {
   return "model" in teacher.source;
 }
 
-/** A traced teacher inside a program: the student's pixels [B, 3, H, W] → logits [B, K] in the student's order. */
-export function teacherLogits(
-  { source, order, ...needs }: Teacher<TracedTeacher>,
+/** A traced teacher inside a program: the student's pixels [B, 3, H, W] → logits [B, K] in the student's order, or embeddings [B, D]. */
+export function tracedAnswers(
+  { source, order, answers, ...needs }: Teacher<TracedTeacher>,
   pixels: Value,
   from: Normalisation,
 ): Value {
   const { model, tensors } = source;
-  const logits = jointLogits(
-    model.forward(bridge(pixels, from, needs), frozenScope(tensors), evaluationContext()),
-  );
+  const images = bridge(pixels, from, needs);
+  const { heads, tokens: seen } = forwardWithTokens(model, images, frozenScope(tensors), evaluationContext());
+  if (answers === "embedding") return featuresOf(seen);
+  const logits = jointLogits(heads);
   return order === undefined ? logits : gather(logits, constant(order, [order.length], "int32"), 1);
 }

@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import type { Classifier } from "../evaluation/classifier.ts";
 import { openClassifier } from "../evaluation/classifier.ts";
 import { loadOnnxAnswers } from "../evaluation/onnx/third-party-model.ts";
+import { featureWidth } from "../models/features.ts";
 import type { NamedClasses } from "../models/match-classes.ts";
 import { classOrder } from "./class-order.ts";
 import type { TeacherRequest } from "./distillation-request.ts";
@@ -15,15 +16,16 @@ import type { Teacher } from "./teacher-program.ts";
  * @throws ConfigError for classes that do not fit, and what `openClassifier` throws
  */
 export async function openTeacher(
-  { path, model, weights, inputSize, ...given }: TeacherRequest,
+  { path, model, weights, inputSize, embedding: token, ...given }: TeacherRequest,
   { student, warn }: { student: NamedClasses; warn: (message: string) => void },
 ): Promise<Teacher> {
   // how images are resized is the student's business
   const preprocessing = { mean: given.mean, std: given.std, cropRatio: 1 };
-  const classifier = await openClassifier(path, { model, inputSize, weights, preprocessing });
+  const embedding = token !== undefined;
+  const classifier = await openClassifier(path, { model, inputSize, weights, preprocessing, embedding });
   for (const note of classifier.notes)
     warn(`teacher: ${note.replace("(--mean, --std)", "(--teacher-mean, --teacher-std)")}`);
-  const order = classOrder(classifier, student, warn);
+  const order = embedding ? undefined : classOrder(classifier, student, warn);
   const { source, inputSize: size } = classifier;
   return {
     inputSize: classifier.inputSize,
@@ -37,7 +39,8 @@ export async function openTeacher(
           }
         : source,
     order,
-    numClasses: classifier.numClasses,
+    answers: embedding ? "embedding" : "logits",
+    width: embedding && "model" in source ? featureWidth(source.model) : classifier.numClasses,
     hash: await hashOf(classifier, weights),
   };
 }

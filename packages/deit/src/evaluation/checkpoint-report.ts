@@ -1,6 +1,26 @@
 /** What `deit eval --json` prints. Other tools read it: add keys, never rename these. */
 import type { ClassScores, MacroScores } from "./metrics/confusion-counts.ts";
-import type { EvaluationReport, HeadMetrics } from "./metrics/metrics.ts";
+import type { EvaluationMetrics, HeadMetrics } from "./metrics/metrics.ts";
+
+/** What every evaluation tells; `deit eval --json` adds to it (CheckpointReport). */
+export interface EvaluationReport extends EvaluationMetrics {
+  readonly model: string;
+  readonly imagesPerSecond: number;
+}
+
+/** The document of `deit eval --json`, its keys in the documented order. `seconds`: of the whole evaluation. */
+export function evaluationReport({
+  model,
+  metrics: { images, acc1, acc5, loss, heads, tokens },
+  seconds,
+}: {
+  model: string;
+  metrics: EvaluationMetrics;
+  seconds: number;
+}): EvaluationReport {
+  const imagesPerSecond = seconds > 0 ? images / seconds : 0;
+  return { model, images, acc1, acc5, loss, heads, ...(tokens && { tokens }), imagesPerSecond };
+}
 
 /** Of one checkpoint. Accuracies in percent. */
 export interface CheckpointReport extends EvaluationReport {

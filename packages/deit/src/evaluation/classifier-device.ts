@@ -13,7 +13,7 @@ import { createRuntime } from "../runtime/node.ts";
 import type { DeviceName, Executable, LoadOptions, Runtime, TensorData } from "../runtime/runtime.ts";
 import { frozenProgram } from "./frozen-program.ts";
 import type { Readout } from "./intermediates.ts";
-import { readoutProgram, unboundProgram } from "./intermediates.ts";
+import { FEATURES, readoutProgram, unboundProgram } from "./intermediates.ts";
 import type { LoadedModel } from "./checkpoints/load-model.ts";
 import type { Evaluator } from "./logits.ts";
 import type { OnnxModel } from "./onnx/third-party-model.ts";
@@ -119,12 +119,16 @@ async function loadForeign(
   source: OnnxModel,
   { readout, batchSize }: { readout: Readout; batchSize: number },
 ): Promise<Evaluator> {
-  const { name, file, inputSize, preprocessing } = source;
-  if (readout !== EVALUATION)
-    throw new ConfigError("checkpoint", `${file} is a foreign ONNX file: it returns logits alone`, {
-      code: "classifier/no-intermediates",
-      hint: "Open it with { intermediates: true }, which reads its weights, or give the checkpoint that it was made of.",
-    });
+  const { name, file, inputSize, preprocessing, embedding } = source;
+  if (readout !== (embedding ? FEATURES : EVALUATION))
+    throw new ConfigError(
+      "checkpoint",
+      `${file} is a foreign ONNX file: it returns ${embedding ? "embeddings" : "logits"} alone`,
+      {
+        code: "classifier/no-intermediates",
+        hint: "Open it with { intermediates: true }, which reads its weights, or give the checkpoint that it was made of.",
+      },
+    );
   const images = cast(input("images", "uint8", [batchSize, 3, ...inputSize]), "float32");
   const outputs = { pixels: normalise(images, preprocessing) };
   const preparation = await runtime.load(
@@ -132,7 +136,9 @@ async function loadForeign(
   );
   const answers = await loadOnnxAnswers(runtime, source, { batchSize });
   return {
-    run: async (feeds) => ({ class: await answers(floats(await preparation.run(feeds), "pixels")) }),
+    run: async (feeds) => ({
+      [embedding ? "features" : "class"]: await answers(floats(await preparation.run(feeds), "pixels")),
+    }),
   };
 }
 

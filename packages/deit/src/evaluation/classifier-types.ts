@@ -52,7 +52,7 @@ export interface Classifier extends AsyncDisposable {
     data: Dataset | EvaluationDataOptions,
     options?: PassOptions & { readonly joint?: JointRule | undefined },
   ): Promise<EvaluationMetrics>;
-  /** What a transformer's heads see (`FEATURES`), of every image that can be read. @throws ConfigError for other models */
+  /** What the model's heads see (`FEATURES`), of every image that can be read. @throws ConfigError for an ONNX file that was not opened for its `embedding` */
   features(images: Images, options?: PassOptions): Promise<Features>;
   /**
    * Anything else of the forward pass: a readout's outputs, batch by batch.
@@ -134,4 +134,6 @@ export interface OpenClassifierOptions
   readonly inputSize?: number | readonly [number, number] | null | undefined;
   /** Intermediates will be read: an ONNX file's weights are put into a model of this package, or it is refused. */
   readonly intermediates?: boolean | undefined;
+  /** It is asked for `features`: an ONNX file needs an output of image embeddings, and no checkpoint a classifier. */
+  readonly embedding?: boolean | undefined;
 }

@@ -4,6 +4,7 @@ import { writePlanar } from "../augmentation/rgb-image.ts";
 import { createTransform } from "../augmentation/transform.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { workerPool } from "../data/loading/loader-pool.ts";
+import type { Batch } from "../data/loading/loader.ts";
 import { createLoader } from "../data/loading/loader.ts";
 import { openEvaluation } from "../data/open.ts";
 import { createPlan } from "../data/loading/epoch-plan.ts";
@@ -53,18 +54,18 @@ export async function openClassifier(
   options: OpenClassifierOptions = {},
 ): Promise<Classifier> {
   if (typeof given !== "string") return classifierOf(given, options);
-  const { intermediates = false, preprocessing } = options;
+  const { intermediates = false, embedding = false, preprocessing } = options;
   const [inputSize, weights] = [options.inputSize ?? undefined, options.weights ?? undefined];
   const file = await locateCheckpoint(given, { weights });
   const isForeign = file.toLowerCase().endsWith(".onnx") && !intermediates;
   const source = await (isForeign
-    ? loadOnnxModel(file, { inputSize, preprocessing })
+    ? loadOnnxModel(file, { inputSize, preprocessing, embedding })
     : loadModel(given, {
         model: options.model,
         inputSize,
         weights,
         preprocessing,
-        headless: intermediates,
+        headless: intermediates || embedding,
       }));
   return classifierOf(source, options);
 }
@@ -113,7 +114,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
     images: readonly ImageInput[],
     most: number,
     signal: AbortSignal | undefined,
-  ): AsyncGenerator<BatchRows & { images: Uint8Array }> {
+  ): AsyncGenerator<BatchRows & Pick<Batch, "images">> {
     for (const { from, rows: batchSize } of partsOf(images.length, fixed ?? most, fixed)) {
       const part = images.slice(from, from + batchSize);
       const pixels = new Uint8Array(batchSize * rowBytes);

@@ -1,6 +1,6 @@
 /** Evaluation of a model on a dataset: top-1, top-5 and loss of every head. */
 import type { Loader } from "../data/loading/loader.ts";
-import type { EvaluateHooks, Evaluator } from "./logits.ts";
+import type { EvaluateHooks, Evaluator, ExtraFeeds } from "./logits.ts";
 import { streamAnswers } from "./logits.ts";
 import type { EvaluationMetrics, JointRule } from "./metrics/metrics.ts";
 import { EvaluationMeter } from "./metrics/metrics.ts";
@@ -11,6 +11,7 @@ import { AnswerCollector } from "./own-metrics.ts";
 export async function evaluate(
   {
     executable,
+    feeds,
     loader,
     numClasses,
     total,
@@ -19,6 +20,8 @@ export async function evaluate(
     share,
   }: {
     executable: Evaluator;
+    /** What it takes besides images. */
+    feeds?: ExtraFeeds | undefined;
     loader: Loader;
     numClasses: number;
     total: number;
@@ -35,7 +38,7 @@ export async function evaluate(
   // Sums of batches are added up at the end, so that losses do not depend on who has evaluated which batch.
   const parts: Float64Array[] = [];
   let done = 0;
-  for await (const { logits, labels, size } of streamAnswers(executable, loader)) {
+  for await (const { logits, labels, size } of streamAnswers(executable, loader, feeds)) {
     const part = new EvaluationMeter(meter);
     part.add(logits, labels);
     parts.push(part.numbers());

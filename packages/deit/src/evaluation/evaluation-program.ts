@@ -1,11 +1,13 @@
 /** The program of evaluation: bytes of images in, logits of every head out, weights read from the state. */
 import { CheckpointError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
-import { div, mul, reshape, slice, sqrt, sum } from "../graph/ops.ts";
+import { input } from "../graph/graph.ts";
+import { reshape, slice } from "../graph/ops.ts";
 import type { Program } from "../graph/program.ts";
 import { dimAt } from "../graph/shape.ts";
 import type { Heads } from "../models/heads.ts";
 import { TRUNC_NORMAL } from "../nn/linear.ts";
+import { cosine } from "../nn/losses.ts";
 import type { Scope } from "../nn/parameters.ts";
 import type { Readout } from "./intermediates.ts";
 import { readoutProgram } from "./intermediates.ts";
@@ -15,15 +17,25 @@ import type { ProgramOptions } from "./program-input.ts";
 export { imagesInput, normalise } from "./program-input.ts";
 export type { ProgramOptions } from "./program-input.ts";
 
+/** Input of the teacher's answers, where they are not computed in the program: logits [B, K], or an embedding [B, D]. */
+export const TEACHER_INPUT = "teacher";
+
 /**
  * Logits [B, K] of each head, by the names `class` and `distillation`, and of a distilled model how alike its two tokens
  * are (§4): `tokenSimilarity` [B] as the heads see them, `parameterSimilarity` [1] as they were learned. The paper: 0.93
- * and 0.06; 0.999 for two class tokens without a teacher.
+ * and 0.06; 0.999 for two class tokens without a teacher. Of a student of embeddings: `teacherSimilarity` [B], the cosine
+ * of its projection and the teacher's embedding, the input `teacher` [B, D].
  */
 export const EVALUATION: Readout = {
   name: "evaluate",
   outputs({ heads, final, scope }) {
-    const outputs = headOutputs(heads);
+    const { embedding } = heads;
+    const outputs = {
+      ...headOutputs(heads),
+      ...(embedding && {
+        teacherSimilarity: cosine(embedding, input(TEACHER_INPUT, "float32", embedding.shape)),
+      }),
+    };
     if (final === undefined || heads.distillation === undefined) return outputs;
     const parameters = parameterSimilarity(scope, dimAt(final.shape, 2));
     return { ...outputs, tokenSimilarity: tokenSimilarity(final), parameterSimilarity: parameters };
@@ -77,10 +89,4 @@ function parameterSimilarity(scope: Scope, width: number): Value {
   const token = (name: string): Value =>
     reshape(scope.parameter(name, [1, 1, width], TRUNC_NORMAL), [1, width]);
   return cosine(token("cls_token"), token("dist_token"));
-}
-
-/** a, b: [N, D] → [N]. */
-function cosine(a: Value, b: Value): Value {
-  const dot = (x: Value, y: Value): Value => sum(mul(x, y), -1);
-  return div(dot(a, b), sqrt(mul(dot(a, a), dot(b, b))));
 }

@@ -5,11 +5,12 @@
 import { ConfigError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
 import { input } from "../graph/graph.ts";
-import { concat, reshape, transpose } from "../graph/ops.ts";
+import { concat, reshape } from "../graph/ops.ts";
 import { optimizeOutputs } from "../graph/passes/forward.ts";
 import { compile } from "../graph/program.ts";
 import type { Program } from "../graph/program.ts";
 import type { Heads } from "../models/heads.ts";
+import { featuresOf } from "../models/features.ts";
 import { patchGrid } from "../models/patch-embed.ts";
 import type { Model } from "../models/registry.ts";
 import type { VisionTransformerConfig } from "../models/vision-transformer.ts";
@@ -28,7 +29,7 @@ export interface Intermediates {
   readonly heads: Heads;
   /** The model's parameters. */
   readonly scope: Scope;
-  /** Tokens before the patches, after the final norm: [tokens, B, D]; undefined for a convnet. */
+  /** What the heads read. Tokens before the patches, after the final norm [tokens, B, D]; of a convnet [1, B, C]. */
   readonly final: Value | undefined;
   /** Attention's probabilities [B, heads, N, N] of each block: rows are queries, columns keys. None of a convnet. */
   readonly attention: readonly Value[];
@@ -119,15 +120,13 @@ export function stack(values: readonly Value[]): Value {
 }
 
 /**
- * What a transformer's heads see: `features` [B, D], the class token after the final norm; of a distilled model class and
- * distillation token one after the other [B, 2·D], as its two heads read one each.
+ * What a model's heads see: `features` [B, D], the class token after the final norm, or a convnet's pooled features; of a
+ * distilled model class and distillation token one after the other [B, 2·D], as its two heads read one each.
  */
 export const FEATURES: Readout = {
   name: "features",
   outputs({ model, final }) {
-    const { embedDim, distilled } = requireTransformer(model);
     if (final === undefined) throw new Error(`${model.name} records no tokens`);
-    const features = transpose(final, [1, 0, 2]);
-    return { features: reshape(features, [features.shape[0] ?? 1, embedDim * (distilled ? 2 : 1)]) };
+    return { features: featuresOf(final) };
   },
 };

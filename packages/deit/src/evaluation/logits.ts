@@ -14,6 +14,11 @@ export type Evaluator = Pick<Executable, "run">;
 /** Which images of a dataset are in a batch. Rows with label -1 are padding, or images that cannot be read. */
 export type BatchRows = Pick<Batch, "size" | "labels" | "samples">;
 
+/** What a program takes besides a batch's images. */
+export type ExtraFeeds = (
+  batch: Pick<Batch, "images" | "samples">,
+) => Promise<Readonly<Record<string, TensorData>>>;
+
 /** A batch and the outputs of a program. */
 export interface OutputBatch extends BatchRows {
   readonly outputs: Readonly<Record<string, TensorData>>;
@@ -44,7 +49,8 @@ export interface AnswerSettings {
 /** Batches through a program. One is handed over while the one before it is computed: the device does not wait for copies. */
 export async function* streamOutputs(
   executable: Evaluator,
-  batches: AsyncIterable<BatchRows & { readonly images: Uint8Array }>,
+  batches: AsyncIterable<BatchRows & Pick<Batch, "images">>,
+  feeds?: ExtraFeeds,
 ): AsyncGenerator<OutputBatch> {
   let running: { rows: BatchRows; outputs: ReturnType<Evaluator["run"]> } | undefined;
   const finish = async ({ rows, outputs }: NonNullable<typeof running>): Promise<OutputBatch> => ({
@@ -52,7 +58,7 @@ export async function* streamOutputs(
     outputs: await outputs,
   });
   for await (const { size, labels, samples, images } of batches) {
-    const outputs = executable.run({ images });
+    const outputs = executable.run({ images, ...(await feeds?.({ images, samples })) });
     outputs.catch(() => {}); // it is awaited after the one before, whose error comes first
     const before = running;
     running = { rows: { size, labels, samples }, outputs };
@@ -62,8 +68,12 @@ export async function* streamOutputs(
 }
 
 /** One pass of a loader through an evaluation program. */
-export async function* streamAnswers(executable: Evaluator, loader: Loader): AsyncGenerator<AnsweredBatch> {
-  for await (const { outputs, ...rows } of streamOutputs(executable, loader.epoch(0)))
+export async function* streamAnswers(
+  executable: Evaluator,
+  loader: Loader,
+  feeds?: ExtraFeeds,
+): AsyncGenerator<AnsweredBatch> {
+  for await (const { outputs, ...rows } of streamOutputs(executable, loader.epoch(0), feeds))
     yield { ...rows, logits: headLogits(outputs) };
 }
 

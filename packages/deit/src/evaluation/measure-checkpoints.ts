@@ -10,6 +10,7 @@ import { AnswerSheet, mainAnswers } from "./metrics/answer-sheet.ts";
 import { differenceInterval, LEVEL, RESAMPLES, resampleShares } from "./metrics/bootstrap.ts";
 import { calibrate } from "./metrics/calibration.ts";
 import type { CheckpointReport, ComparisonReport, Difference } from "./checkpoint-report.ts";
+import { evaluationReport } from "./checkpoint-report.ts";
 import type { AskedModel, Comparison, ComparisonOptions } from "./comparison.ts";
 import { askEach, openComparison } from "./comparison.ts";
 import type { ClassPairs } from "./metrics/confusion-counts.ts";
@@ -17,7 +18,7 @@ import { classResults, classScores, macroScores, mostConfused } from "./metrics/
 import type { RealLabels } from "./metrics/imagenet-real.ts";
 import { ImageNetRealMeter, readRealLabels } from "./metrics/imagenet-real.ts";
 import type { EvaluateHooks } from "./logits.ts";
-import { EvaluationMeter, evaluationReport, labelledRows } from "./metrics/metrics.ts";
+import { EvaluationMeter, labelledRows } from "./metrics/metrics.ts";
 import { shareReport } from "./metrics/share.ts";
 import { TemperatureMeter } from "./metrics/temperature.ts";
 import { describeWrong, wrongImages } from "./metrics/wrong-images.ts";

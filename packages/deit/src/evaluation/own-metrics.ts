@@ -18,7 +18,15 @@ export type Metric = (answers: Answers) => number;
 /** By name: letters, digits and underscores. The log has `test_NAME`. */
 export type Metrics = Readonly<Record<string, Metric>>;
 
-const RESERVED = new Set(["loss", "acc1", "acc5", "heads", "images", "token_similarity"]);
+const RESERVED = new Set([
+  "loss",
+  "acc1",
+  "acc5",
+  "heads",
+  "images",
+  "token_similarity",
+  "teacher_similarity",
+]);
 
 /** @throws ConfigError for names that the log has already, or cannot hold */
 export function checkMetricNames(metrics: Metrics): void {

@@ -2,6 +2,7 @@
 import { ConfigError } from "../errors.ts";
 import type { Value } from "../graph/graph.ts";
 import { constantData, input, topologicalOrder } from "../graph/graph.ts";
+import { reshape } from "../graph/ops.ts";
 import { sizeOf } from "../graph/shape.ts";
 import type { ForwardContext } from "../nn/context.ts";
 import { evaluationContext } from "../nn/context.ts";
@@ -41,6 +42,11 @@ export function convnet(name: string, { config, classWeight, blocks, logits }: C
     dropPathRates: (dropPath) =>
       Array.from({ length: blocks }, (_, i) => (blocks === 1 ? 0 : (dropPath * i) / (blocks - 1))),
   };
+}
+
+/** Keeps what the head reads, [B, C], as a transformer keeps its tokens. */
+export function recordFeatures(features: Value, context: ForwardContext): void {
+  context.record("tokens", reshape(features, [1, ...features.shape]));
 }
 
 /** Of convolutions and matrix products, as timm counts them; constant kernels only move pixels. */

@@ -6,6 +6,8 @@ import { add, mul } from "../graph/ops.ts";
 export interface Heads {
   readonly class: Value;
   readonly distillation?: Value;
+  /** Of a student of embeddings (projection.ts): its token, projected to the teacher's width [B, D]. */
+  readonly embedding?: Value;
 }
 
 /** The joint classifier as the released code has it: the mean of the heads' logits. [B, classes]. */

@@ -3,6 +3,8 @@ import { ConfigError } from "../errors.ts";
 import type { Layout } from "../nn/parameters.ts";
 import { modelLayout } from "../nn/parameters.ts";
 import type { TrainableOptions } from "../nn/trainable.ts";
+import type { Projection } from "./features.ts";
+import { withProjection } from "./features.ts";
 import type { Model } from "./registry.ts";
 import { createModel } from "./registry.ts";
 
@@ -39,12 +41,14 @@ export function modelRequest(flags: ModelFlags): { request: ModelRequest; model:
   return { request, model };
 }
 
-/** The model for a number of classes, and where its parameters lie. */
+/** The model for a number of classes, with a projection where it learns embeddings, and where its parameters lie. */
 export function buildModel(
   { name, inputSize, layout }: ModelRequest,
   numClasses?: number,
+  projection?: Projection,
 ): { model: Model; layout: Layout } {
-  const model = createModel(name, { numClasses, inputSize });
+  const plain = createModel(name, { numClasses, inputSize });
+  const model = projection === undefined ? plain : withProjection(plain, projection);
   return { model, layout: modelLayout(model, layout) };
 }
 

@@ -11,7 +11,7 @@ import { convNorm } from "../nn/convolution.ts";
 import type { ForwardContext } from "../nn/context.ts";
 import { ZEROS } from "../nn/linear.ts";
 import type { Scope } from "../nn/parameters.ts";
-import { convnet } from "./convnet.ts";
+import { convnet, recordFeatures } from "./convnet.ts";
 import type { Model, ModelFamily } from "./model.ts";
 import { inputSizeOf } from "./model.ts";
 
@@ -110,6 +110,7 @@ export function regnet(
         }
       }
       const features = mean(x, [2, 3]); // [B, C]
+      recordFeatures(features, context);
       return fullyConnected(features, scope.at("head.fc"), numClasses);
     },
   });

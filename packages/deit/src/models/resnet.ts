@@ -12,7 +12,7 @@ import { convolution } from "../nn/convolution.ts";
 import type { ForwardContext } from "../nn/context.ts";
 import { ZEROS } from "../nn/linear.ts";
 import type { Scope } from "../nn/parameters.ts";
-import { convnet } from "./convnet.ts";
+import { convnet, recordFeatures } from "./convnet.ts";
 import type { Model, ModelFamily } from "./model.ts";
 import { inputSizeOf } from "./model.ts";
 
@@ -46,10 +46,12 @@ export const resnets: ModelFamily = {
             x = y;
           }
         }
+        const features = mean(x, [2, 3]); // [B, C]
+        recordFeatures(features, context);
         const weights = scope.at("linear");
         const std = Math.sqrt(2 / WIDTHS[2]);
         return linear(
-          mean(x, [2, 3]),
+          features,
           weights.parameter("weight", [numClasses, WIDTHS[2]], { kind: "normal", std }),
           weights.parameter("bias", [numClasses], ZEROS),
         );

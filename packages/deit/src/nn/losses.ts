@@ -1,6 +1,6 @@
 /** Losses of logits against targets: what a model is asked, as graph values. */
 import type { Value } from "../graph/graph.ts";
-import { abs, add, exp, log, logSoftmax, mean, mul, neg, sub, sum } from "../graph/ops.ts";
+import { abs, add, div, exp, log, logSoftmax, mean, mul, neg, sqrt, sub, sum } from "../graph/ops.ts";
 
 /** Scalars by name; `loss` is the one that is minimised. */
 export interface Losses {
@@ -25,4 +25,18 @@ export function binaryCrossEntropy(logits: Value, targets: Value): Value {
   const size = abs(logits);
   const linear = add(mul(size, 0.5), mul(logits, sub(0.5, targets)));
   return mean(add(linear, log(add(exp(neg(size)), 1))));
+}
+
+/** Keeps the cosine of a row of zeros finite: |a|²·|b|² below this counts as this. */
+const SMALLEST_NORM = 1e-12;
+
+/** Cosine of each row: a, b: [B, D] → [B]. */
+export function cosine(a: Value, b: Value): Value {
+  const dot = (x: Value, y: Value): Value => sum(mul(x, y), -1);
+  return div(dot(a, b), sqrt(add(mul(dot(a, a), dot(b, b)), SMALLEST_NORM)));
+}
+
+/** 1 − cosine, mean over the batch. a, b: [B, D] → []. */
+export function cosineDistance(a: Value, b: Value): Value {
+  return sub(1, mean(cosine(a, b)));
 }

@@ -34,6 +34,8 @@ export interface ParameterSpec {
   readonly initializer: Initializer;
   /** Saved and loaded with the model, but not trained: BatchNorm's statistics. */
   readonly buffer?: true;
+  /** Trained with the model, but no part of what is saved of it: a projection that learns from a teacher. */
+  readonly auxiliary?: true;
 }
 
 /** A place in the tree of names: `scope.at("blocks.0").at("attn")`. */
@@ -330,14 +332,15 @@ export function unpackTensors(
     );
   }
   const tensors = new Map(
-    [...layout.segments.values()].map(({ name, shape, vector, offset, length }) => {
+    [...layout.segments.values()].flatMap(({ name, shape, vector, offset, length, auxiliary }) => {
+      if (auxiliary) return [];
       const data = vectors[vector];
       if (data === undefined)
         throw new CheckpointError(`there is no vector ${vector}`, {
           code: "checkpoint/wrong-tensors",
           missing: [vector],
         });
-      return [name, { shape, data: data.subarray(offset, offset + length) }];
+      return [[name, { shape, data: data.subarray(offset, offset + length) }] as const];
     }),
   );
   return layout.lora ? mergeAdapters(tensors, layout.lora) : tensors;

@@ -60,9 +60,15 @@ export async function prepare(
   const { train: images, validation = images } = opened;
   planBatches(plan.batches, images.length); // refuses too few images before a device is opened
   const { classes } = images;
-  const { model, layout } = buildModel(plan.model, classes.length);
+  const plain = buildModel(plan.model, classes.length);
   const student = { numClasses: classes.length, classes };
-  const teacher = plan.teacher && (await teacherOf(plan.teacher, { plan, model, given, student, warn }));
+  const teacher =
+    plan.teacher && (await teacherOf(plan.teacher, { plan, model: plain.model, given, student, warn }));
+  const head = plan.teacher?.embedding;
+  const { model, layout } =
+    teacher === undefined || head === undefined
+      ? plain
+      : buildModel(plan.model, classes.length, { width: teacher.width, head });
   const { device, workers, cores } = plan.machine;
   const threads = plan.machine.threads ?? cores;
   const runtime = await createRuntime({ device, ...(threads !== undefined && { threads }) });
@@ -122,6 +128,7 @@ async function teacherOf(
   return functionTeacher(given.teacher, {
     name: request.path.slice(FUNCTION.length),
     cached: request.cache !== undefined,
+    embedding: request.embedding !== undefined,
     inputSize: model.config.inputSize,
     normalisation: plan.normalisation,
     numClasses: model.config.numClasses,

@@ -13,7 +13,7 @@ export interface TaskInputs {
   readonly heads: Heads;
   /** True labels, smoothed and mixed: [B, K]. */
   readonly targets: Value;
-  /** The teacher's logits for the same images, where there is one: [B, K]. */
+  /** The teacher's answers for the same images, where there is one: logits [B, K], or embeddings [B, D]. */
   readonly teacher?: Value | undefined;
 }
 

@@ -7,7 +7,7 @@ import { openTeacherCache } from "../../src/distillation/teacher-cache.ts";
 import { createRandom } from "../../src/random.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 
-export const SHAPE = { batchSize: 4, numClasses: 3, stepsPerEpoch: 5 } as const;
+export const SHAPE = { batchSize: 4, width: 3, stepsPerEpoch: 5 } as const;
 /** Bytes of one step. */
 export const RECORD = 4 + 4 * 12;
 

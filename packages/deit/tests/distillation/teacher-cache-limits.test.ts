@@ -110,7 +110,7 @@ describe("a disk that fails", () => {
     afterEach(() => disk?.unmount());
     test("ends what is kept when it is full, not the training", async () => {
       disk = mountSmallDisk({ kib: 256 });
-      const cache = await openCache({ folder: disk.path, batchSize: 64, numClasses: 100, maxBytes: 1e9 });
+      const cache = await openCache({ folder: disk.path, batchSize: 64, width: 100, maxBytes: 1e9 });
       for (let step = 0; step < 5; step++)
         for (const epoch of [0, 1, 2])
           await cache.write(epoch, step, new Float32Array(6400).fill(step + 0.5));

@@ -12,7 +12,7 @@ const caches = cacheFolder();
 const { openCache, filled, keyFolder, epochFile, marks } = caches;
 
 /** Large enough that a write is not one page. */
-const BUSY = { key: { busy: true }, batchSize: 64, numClasses: 100, stepsPerEpoch: 8 } as const;
+const BUSY = { key: { busy: true }, batchSize: 64, width: 100, stepsPerEpoch: 8 } as const;
 
 /** Writes every record of 3 epochs again and again, with the step in all places, and checks what it reads. */
 function startChild(path: string, { rounds = 40 } = {}): ChildProcess {
@@ -137,7 +137,7 @@ describe("what is not an answer is absent, and the rest is served", () => {
       for (const epoch of [0, 2]) expect(await cache.read(epoch, step)).toBeUndefined();
     expect(await cache.read(1, 0)).toEqual(logits(1, 0));
     await cache.close();
-    const reshaped = await openCache({ batchSize: 3, numClasses: 4 });
+    const reshaped = await openCache({ batchSize: 3, width: 4 });
     expect(await reshaped.read(1, 0)).toBeUndefined();
     await reshaped.close();
     const other = await openCache({ key: { teacher: "b" } });

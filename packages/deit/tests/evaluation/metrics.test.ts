@@ -1,9 +1,9 @@
 /** Accuracy and loss by hand-made rows and by a slow second way of counting; ties, NaN, padding, few classes. */
 import { describe, expect, test } from "vitest";
+import { evaluationReport } from "../../src/evaluation/checkpoint-report.ts";
 import { DeitError, ShapeError } from "../../src/errors.ts";
 import {
   EvaluationMeter,
-  evaluationReport,
   jointLogits,
   softmax,
   topPredictions,

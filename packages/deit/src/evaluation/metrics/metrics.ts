@@ -37,6 +37,8 @@ export interface EvaluationMetrics extends HeadMetrics {
   readonly heads: HeadResults;
   /** Of a distilled model. */
   readonly tokens?: TokenSimilarity;
+  /** Of a student of embeddings: cosine of its projected token and the teacher's embedding, mean over the images. */
+  readonly teacherSimilarity?: number;
   /** What code measures besides, by name. */
   readonly own?: Readonly<Record<string, number>>;
 }
@@ -45,12 +47,6 @@ export interface EvaluationMetrics extends HeadMetrics {
 export interface TokenSimilarity {
   readonly parameters: number;
   readonly lastLayer: number;
-}
-
-/** What every evaluation tells; `deit eval --json` adds to it (checkpoint-report.ts). */
-export interface EvaluationReport extends EvaluationMetrics {
-  readonly model: string;
-  readonly imagesPerSecond: number;
 }
 
 /** How the two heads are joined: the mean of their logits (the released code), or the sum of their softmaxes (the paper's §4). */
@@ -64,6 +60,8 @@ export interface HeadLogits {
   /** Cosine of each image's two tokens after the last layer, [B], and of the two parameters, [1]. */
   readonly tokenSimilarity?: Float32Array;
   readonly parameterSimilarity?: Float32Array;
+  /** Cosine of each image's projected token and the teacher's embedding, [B]. */
+  readonly teacherSimilarity?: Float32Array;
 }
 
 /** Sums in float64, so that neither the number of images nor their order matters to the digits shown. */
@@ -102,6 +100,7 @@ export interface LabelledRow {
   readonly main: HeadRow;
   readonly tokenSimilarity: number;
   readonly parameterSimilarity: number | undefined;
+  readonly teacherSimilarity: number | undefined;
 }
 
 /**
@@ -142,11 +141,12 @@ export function* labelledRows(
       main: both ?? own,
       tokenSimilarity: logits.tokenSimilarity?.[row] ?? 0,
       parameterSimilarity: logits.parameterSimilarity?.[0],
+      teacherSimilarity: logits.teacherSimilarity?.[row],
     };
   }
 }
 
-export const METER_NUMBERS = 16;
+export const METER_NUMBERS = 17;
 
 /** Gathers batches; one meter for one pass over a dataset. */
 export class EvaluationMeter {
@@ -157,6 +157,7 @@ export class EvaluationMeter {
   private distilled: boolean | undefined;
   private similarity = 0;
   private parameterSimilarity: number | undefined;
+  private teacherSimilarity: number | undefined;
 
   constructor({ numClasses, joint = "logits" }: { numClasses: number; joint?: JointRule }) {
     this.numClasses = numClasses;
@@ -169,7 +170,7 @@ export class EvaluationMeter {
   }
 
   /** Adds one image. @throws ShapeError for a head that comes and goes */
-  addRow({ label, heads, tokenSimilarity, parameterSimilarity }: LabelledRow): void {
+  addRow({ label, heads, tokenSimilarity, parameterSimilarity, teacherSimilarity }: LabelledRow): void {
     const { distillation, joint } = heads;
     const distilled = distillation !== undefined;
     if (this.distilled !== undefined && this.distilled !== distilled)
@@ -177,6 +178,8 @@ export class EvaluationMeter {
     this.distilled = distilled;
     this.parameterSimilarity = parameterSimilarity;
     this.images++;
+    if (teacherSimilarity !== undefined)
+      this.teacherSimilarity = (this.teacherSimilarity ?? 0) + teacherSimilarity;
     count(this.sums.class, heads.class.answer);
     if (distillation === undefined || joint === undefined) return;
     this.similarity += tokenSimilarity;
@@ -193,19 +196,22 @@ export class EvaluationMeter {
   /** All that was added, as METER_NUMBERS numbers, so that several processes can share a pass; see `replace`. */
   numbers(): Float64Array {
     const sums = Object.values(this.sums).flatMap(({ top1, top5, loss }) => [top1, top5, loss]);
-    const { images, similarity, distilled = false, parameterSimilarity: own } = this;
-    return Float64Array.of(images, similarity, own ?? NaN, Number(distilled), ...sums);
+    const { images, similarity, distilled = false, parameterSimilarity, teacherSimilarity } = this;
+    const maybe = [parameterSimilarity ?? NaN, teacherSimilarity ?? NaN];
+    return Float64Array.of(images, similarity, ...maybe, Number(distilled), ...sums);
   }
 
   /** Replaces what was added by what several meters were given, added up in this order. */
   replace(parts: readonly Float64Array[]): void {
     this.images = 0;
     this.similarity = 0;
+    this.teacherSimilarity = undefined;
     for (const sums of Object.values(this.sums)) Object.assign(sums, zero());
-    for (const [images = 0, similarity = 0, parameters = NaN, isDistilled, ...sums] of parts) {
+    for (const [images = 0, similarity = 0, parameters = NaN, taught = NaN, isDistilled, ...sums] of parts) {
       if (images === 0) continue;
       this.images += images;
       this.similarity += similarity;
+      if (!Number.isNaN(taught)) this.teacherSimilarity = (this.teacherSimilarity ?? 0) + taught;
       this.distilled = isDistilled === 1;
       this.parameterSimilarity = Number.isNaN(parameters) ? undefined : parameters;
       for (const [i, own] of Object.values(this.sums).entries()) {
@@ -230,7 +236,10 @@ export class EvaluationMeter {
       loss: loss / this.images,
     });
     const classHead = mean(this.sums.class);
-    if (this.distilled !== true) return { images: this.images, ...classHead, heads: { class: classHead } };
+    const taught = this.teacherSimilarity;
+    const similarity = taught === undefined ? {} : { teacherSimilarity: taught / this.images };
+    if (this.distilled !== true)
+      return { images: this.images, ...classHead, heads: { class: classHead }, ...similarity };
     const joints = { logits: mean(this.sums.logits), softmax: mean(this.sums.softmax) };
     const joint = joints[this.joint];
     return {
@@ -243,25 +252,12 @@ export class EvaluationMeter {
         jointLogits: joints.logits,
         jointSoftmax: joints.softmax,
       },
+      ...similarity,
       ...(this.parameterSimilarity !== undefined && {
         tokens: { parameters: this.parameterSimilarity, lastLayer: this.similarity / this.images },
       }),
     };
   }
-}
-
-/** The document of `deit eval --json`, its keys in the documented order. `seconds`: of the whole evaluation. */
-export function evaluationReport({
-  model,
-  metrics: { images, acc1, acc5, loss, heads, tokens },
-  seconds,
-}: {
-  model: string;
-  metrics: EvaluationMetrics;
-  seconds: number;
-}): EvaluationReport {
-  const imagesPerSecond = seconds > 0 ? images / seconds : 0;
-  return { model, images, acc1, acc5, loss, heads, ...(tokens && { tokens }), imagesPerSecond };
 }
 
 /**

@@ -39,15 +39,18 @@ type Graph = Pick<OnnxSignature, "producerOf">;
 export function scoresInside(graph: Graph, output: string): Scores | undefined {
   const node = makerOf(graph, output);
   if (node === undefined) return undefined;
-  const linear =
-    node.type === "Add"
-      ? node.inputs.map((input) => graph.producerOf(input)).find((maker) => isLinear(maker?.type))
-      : isLinear(node.type)
-        ? node
-        : undefined;
+  const linear = linearMaker(graph, output);
   if (linear === undefined) return ENDS.get(node.type);
   // a matrix behind Softmax adds probabilities of classes up: these are no logits
   return linear.inputs.some((input) => ENDS.has(makerOf(graph, input)?.type ?? "")) ? undefined : "logits";
+}
+
+/** The linear operation that makes a value, a bias added behind it or not; undefined where another one does. */
+export function linearMaker(graph: Graph, output: string): OnnxNode | undefined {
+  const node = makerOf(graph, output);
+  if (node?.type === "Add")
+    return node.inputs.map((input) => graph.producerOf(input)).find((maker) => isLinear(maker?.type));
+  return isLinear(node?.type) ? node : undefined;
 }
 
 /** The operation that computes a value, behind those that keep it. */

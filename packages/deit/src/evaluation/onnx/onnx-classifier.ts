@@ -10,10 +10,11 @@ import { readModelSettings } from "../../formats/model-settings.ts";
 import { withWeightsInside } from "../../interop/onnx-external.ts";
 import type { Scores } from "./onnx-answers.ts";
 import { makerOf, scoresInside } from "./onnx-answers.ts";
-import type { OnnxSignature, OnnxValue } from "./onnx-signature.ts";
+import type { OnnxSignature } from "./onnx-signature.ts";
 import type { OnnxProblem } from "./onnx-inspection.ts";
 import { inspectOnnx } from "./onnx-inspection.ts";
-import { readOnnxSignature } from "./onnx-signature.ts";
+import { embeddingInside } from "./onnx-embedding.ts";
+import { describeValues, readOnnxSignature } from "./onnx-signature.ts";
 import { classesInside, preprocessingInside } from "./onnx-metadata.ts";
 
 export interface OnnxClassifier {
@@ -51,22 +52,35 @@ const LARGEST = 2 ** 31;
 const LARGEST_BATCH = 2 ** 27;
 const LARGEST_HEAD = 2 ** 20;
 
-/** @throws DataError when there is no such file, FormatError when it is no ONNX file, CheckpointError when it is no classifier */
-export async function readOnnxClassifier(file: string): Promise<OnnxClassifier> {
+/**
+ * `embedding`: its output is not the logits but an image embedding, which `scores` leave open.
+ * @throws DataError when there is no such file, FormatError when it is no ONNX file, CheckpointError when it is no classifier
+ */
+export async function readOnnxClassifier(
+  file: string,
+  { embedding = false }: { readonly embedding?: boolean } = {},
+): Promise<OnnxClassifier> {
   const bytes = await readBytes(file);
   const signature = parse(file, bytes);
   const input = imageInput(file, signature);
-  const output = logitsOutput(file, signature);
+  const logits = embedding ? undefined : logitsOutput(file, signature);
   const settings = await readModelSettings(file);
   const inside = preprocessingInside(signature.metadata, file);
+  const whole = signature.external ? await withWeightsInside(bytes, file) : bytes;
+  const found = logits === undefined ? embeddingInside(file, whole, signature) : undefined;
   return {
     file,
-    model: signature.external ? await withWeightsInside(bytes, file) : bytes,
+    model: found?.model ?? whole,
     input,
-    output,
+    output: logits ?? {
+      scores: undefined,
+      columns: undefined,
+      ...found?.output,
+      name: found?.output.name ?? "",
+    },
     preprocessing: mergePreprocessing(settings.preprocessing, inside),
     classes: settings.classes ?? classesInside(signature.metadata),
-    notes: settings.notes,
+    notes: [...settings.notes, ...(found?.note === undefined ? [] : [found.note])],
   };
 }
 
@@ -122,19 +136,6 @@ function parse(file: string, bytes: Uint8Array): OnnxSignature {
   return refuse("there is no whole graph in it");
 }
 
-/** A name out of a file, for a message. */
-function quoted(name: string): string {
-  return JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
-}
-
-function describe(values: readonly OnnxValue[]): string {
-  const lines = values.slice(0, 6).map(({ name, dtype, dims }) => {
-    const lengths = dims?.slice(0, 8).map((length) => length ?? "?");
-    return `${quoted(name)} ${dtype} [${lengths?.join(", ") ?? "…"}]`;
-  });
-  return [...lines, ...(values.length > 6 ? ["…"] : [])].join(", ") || "nothing";
-}
-
 function imageInput(file: string, { inputs }: OnnxSignature): OnnxClassifier["input"] {
   const refuse = (problem: string, hint: string): never => {
     throw new CheckpointError(`${file} is no image classifier: ${problem}`, {
@@ -145,13 +146,13 @@ function imageInput(file: string, { inputs }: OnnxSignature): OnnxClassifier["in
   const [image] = inputs;
   if (image?.dims?.length !== 4 || inputs.length > 1) {
     return refuse(
-      `expected one input of images [batch, 3, height, width]; it takes ${describe(inputs)}`,
+      `expected one input of images [batch, 3, height, width]; it takes ${describeValues(inputs)}`,
       "Give a model that takes images alone and returns logits.",
     );
   }
   if (image.dtype !== "float32") {
     return refuse(
-      `expected float32 images; it takes ${describe(inputs)}`,
+      `expected float32 images; it takes ${describeValues(inputs)}`,
       image.dtype === "uint8"
         ? "It prepares images itself, which is done before it here: give the form without that (deit export without --preprocessing)."
         : "Export it with float32 inputs and outputs (weights may be of any type).",
@@ -161,13 +162,16 @@ function imageInput(file: string, { inputs }: OnnxSignature): OnnxClassifier["in
   const layout = second !== 3 && fourth === 3 ? "NHWC" : "NCHW";
   if (layout === "NCHW" && second !== undefined && second !== 3) {
     return refuse(
-      `expected images of 3 channels; it takes ${describe(inputs)}`,
+      `expected images of 3 channels; it takes ${describeValues(inputs)}`,
       "Give a model for RGB images.",
     );
   }
   const [height, width] = layout === "NCHW" ? [third, fourth] : [second, third];
   if ((batch ?? 1) * 3 * (height ?? 1) * (width ?? 1) > LARGEST_BATCH) {
-    return refuse(`its images are too large to be true: ${describe(inputs)}`, "Export or download it again.");
+    return refuse(
+      `its images are too large to be true: ${describeValues(inputs)}`,
+      "Export or download it again.",
+    );
   }
   const size = height === undefined || width === undefined ? undefined : ([height, width] as const);
   return { name: image.name, layout, size, batch };
@@ -177,7 +181,7 @@ function logitsOutput(file: string, signature: OnnxSignature): OnnxClassifier["o
   const { outputs } = signature;
   if (outputs.some(({ name, dims }) => BOXES.test(name) || (dims?.length === 3 && dims[2] === 4))) {
     throw new CheckpointError(
-      `${file} is no image classifier but a detector: it returns ${describe(outputs)}`,
+      `${file} is no image classifier but a detector: it returns ${describeValues(outputs)}`,
       { code: "onnx/no-classifier", hint: "Give a model that returns one row of logits for each image." },
     );
   }
@@ -194,7 +198,7 @@ function logitsOutput(file: string, signature: OnnxSignature): OnnxClassifier["o
     return { name: chosen.name, columns, scores: scoresInside(signature, chosen.name) };
   const unflattened = outputs.some(({ dims }) => dims?.length === 4 && dims[2] === 1 && dims[3] === 1);
   throw new CheckpointError(
-    `${file} is no image classifier: expected one float32 output of logits [batch, classes]; it returns ${describe(outputs)}`,
+    `${file} is no image classifier: expected one float32 output of logits [batch, classes]; it returns ${describeValues(outputs)}`,
     {
       code: "onnx/no-classifier",
       hint: unflattened

@@ -36,6 +36,20 @@ export interface OnnxSignature {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
+/** A name out of a file, for a message. */
+function quoted(name: string): string {
+  return JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
+}
+
+/** Names, types and shapes, for a message. */
+export function describeValues(values: readonly OnnxValue[]): string {
+  const lines = values.slice(0, 6).map(({ name, dtype, dims }) => {
+    const lengths = dims?.slice(0, 8).map((length) => length ?? "?");
+    return `${quoted(name)} ${dtype} [${lengths?.join(", ") ?? "…"}]`;
+  });
+  return [...lines, ...(values.length > 6 ? ["…"] : [])].join(", ") || "nothing";
+}
+
 /** TensorProto.DataLocation; 0, which onnx itself writes, is inside. */
 const EXTERNAL = 1;
 const DTYPES: Readonly<Record<number, string>> = {

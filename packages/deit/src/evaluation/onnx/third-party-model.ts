@@ -35,6 +35,8 @@ export interface OnnxModel {
   readonly classes: readonly string[] | undefined;
   /** How images are prepared: as options say, else what lies beside the file, else it itself, else DeiT's evaluation. */
   readonly preprocessing: Preprocessing;
+  /** Whether it is run for an image embedding, not for logits: `numClasses` is the width of that. */
+  readonly embedding: boolean;
   /** What the user should know, a sentence each. */
   readonly notes: readonly string[];
   readonly onnx: KnownOnnx;
@@ -45,14 +47,16 @@ export interface LoadOnnxOptions {
   readonly inputSize?: number | readonly [number, number] | undefined;
   /** How images are prepared, where not as the files say. */
   readonly preprocessing?: PartialPreprocessing | undefined;
+  /** It is run for an image embedding, not for logits: `numClasses` is the width of that. */
+  readonly embedding?: boolean | undefined;
 }
 
 /** @throws CheckpointError, ConfigError, DeviceError for files that cannot be used as a classifier */
 export async function loadOnnxModel(
   file: string,
-  { inputSize: wanted, preprocessing: given }: LoadOnnxOptions = {},
+  { inputSize: wanted, preprocessing: given, embedding = false }: LoadOnnxOptions = {},
 ): Promise<OnnxModel> {
-  const onnx = await readOnnxClassifier(file);
+  const onnx = await readOnnxClassifier(file, { embedding });
   const size = typeof wanted === "number" ? ([wanted, wanted] as const) : wanted;
   const inputSize = onnx.input.size ?? size ?? onnx.preprocessing.inputSize;
   if (inputSize === undefined) {
@@ -70,14 +74,14 @@ export async function loadOnnxModel(
   }
   const said = mergePreprocessing(given, onnx.preprocessing);
   const preprocessing = completePreprocessing(inputSize, said);
-  const output = await knownOutput({ file, inputSize, onnx, preprocessing });
+  const output = await knownOutput({ file, inputSize, onnx, preprocessing, embedding });
   const numClasses = classesOf(output.scores, output.columns);
-  const classes = namesFor(numClasses, onnx.classes);
+  const classes = embedding ? undefined : namesFor(numClasses, onnx.classes);
   const scores = describeScores(file, output.scores);
   const assumed = describeAssumed(file, { said, used: preprocessing });
   const other = size === undefined ? describeOtherSize(file, { said, used: preprocessing }) : undefined;
   const unnamed =
-    onnx.classes !== undefined && classes === undefined
+    onnx.classes !== undefined && classes === undefined && !embedding
       ? `${file} returns ${numClasses} classes: its ${onnx.classes.length} names are of another model, and left out`
       : undefined;
   return {
@@ -87,6 +91,7 @@ export async function loadOnnxModel(
     numClasses,
     classes,
     preprocessing,
+    embedding,
     notes: [...onnx.notes, ...[assumed, other, scores, unnamed].filter((note) => note !== undefined)],
     onnx: { ...onnx, output },
   };
@@ -206,6 +211,7 @@ const TRIAL_COLOURS: readonly (readonly (readonly [number, number])[])[] = [
 
 interface Trial extends Pick<OnnxModel, "file" | "inputSize" | "preprocessing"> {
   readonly onnx: OnnxClassifier;
+  readonly embedding: boolean;
 }
 
 /**
@@ -213,8 +219,9 @@ interface Trial extends Pick<OnnxModel, "file" | "inputSize" | "preprocessing"> 
  * @throws CheckpointError for one number for each image that is no probability, and what `checkAnswers` and `checkBeside` throw
  */
 async function knownOutput(trial: Trial): Promise<KnownOutput> {
-  const { file, onnx } = trial;
-  const { name, columns: said, scores: inside } = onnx.output;
+  const { file, onnx, embedding } = trial;
+  const { name, columns: said } = onnx.output;
+  const inside = embedding ? "logits" : onnx.output.scores; // numbers of any size, to be kept
   const needsTrial = said === undefined || inside === undefined;
   const values = needsTrial ? await trialAnswers(trial) : undefined;
   const columns = said ?? (values?.data.length ?? 0) / (values?.rows ?? 1);

@@ -32,14 +32,14 @@ export async function openAnswerCache(
     ...settings,
     key: await cacheKey({ teacher, plan, student, images, device }),
     batchSize: plan.batches.batchSize,
-    numClasses: student.config.numClasses,
+    width: teacher.answers === "embedding" ? teacher.width : student.config.numClasses,
     stepsPerEpoch: planBatches(plan.batches, images.length).steps,
   });
 }
 
 /** Everything that decides the answers: the teacher, the images, and all that is done to them on the way. */
 async function cacheKey({
-  teacher: { hash, name, inputSize, normalisation, order },
+  teacher: { hash, name, inputSize, normalisation, order, answers },
   plan,
   student,
   images,
@@ -49,7 +49,14 @@ async function cacheKey({
   return {
     version: VERSION,
     device,
-    teacher: { hash, name, inputSize, normalisation, order: order && [...order] },
+    teacher: {
+      hash,
+      name,
+      inputSize,
+      normalisation,
+      order: order && [...order],
+      ...(answers === "embedding" && { answers }),
+    },
     images: { source: images.source, name: images.name, hash: await hashImages(images) },
     // Of an update of one batch as ever, so that answers kept by older versions serve.
     plan: { seed, batchSize, repeats, ...(accumulationSteps > 1 && { accumulationSteps }) },

@@ -88,7 +88,7 @@ export function epochRecord(results: Results | undefined, facts: EpochFacts): Ep
 /** The log's results of an evaluation. */
 function testRecord(
   prefix: "test" | "test_ema",
-  { loss, acc1, acc5, heads, tokens, own = {} }: EvaluationMetrics,
+  { loss, acc1, acc5, heads, tokens, teacherSimilarity, own = {} }: EvaluationMetrics,
 ): Partial<EpochRecord> {
   return {
     [`${prefix}_loss`]: loss,
@@ -96,6 +96,7 @@ function testRecord(
     [`${prefix}_acc5`]: acc5,
     [`${prefix}_heads`]: Object.fromEntries(Object.entries(heads).map(([name, head]) => [name, { ...head }])),
     ...Object.fromEntries(Object.entries(own).map(([name, value]) => [`${prefix}_${name}`, value])),
+    ...(teacherSimilarity !== undefined && { [`${prefix}_teacher_similarity`]: teacherSimilarity }),
     ...(tokens && { [`${prefix}_token_similarity`]: { ...tokens } }),
   };
 }

@@ -1,8 +1,9 @@
 /** The compiled programs of a run, loaded on its device. */
 import type { Teacher } from "../../distillation/teacher-program.ts";
-import { isTraced, teacherLogits } from "../../distillation/teacher-program.ts";
+import { isTraced, tracedAnswers } from "../../distillation/teacher-program.ts";
 import { evaluationProgram } from "../../evaluation/evaluation-program.ts";
 import type { ProgramOptions } from "../../evaluation/evaluation-program.ts";
+import type { ExtraFeeds } from "../../evaluation/logits.ts";
 import type { Model } from "../../models/registry.ts";
 import type { Layout } from "../../nn/parameters.ts";
 import type { Optimizer } from "../../optim/optimizer.ts";
@@ -11,7 +12,7 @@ import { applyProgram, gradProgram, stepProgram } from "./training-programs.ts";
 import type { TrainingPlan } from "../plan.ts";
 import type { TrainingOptions } from "./training-programs.ts";
 import type { AnswerCache, TeacherAnswers } from "./teacher-answers.ts";
-import { loadTeacherAnswers } from "./teacher-answers.ts";
+import { loadEvaluationFeeds, loadTeacherAnswers } from "./teacher-answers.ts";
 import { loadStepGroup, largestGroup, groupSize } from "./step-groups.ts";
 import type { StepGroup } from "./step-groups.ts";
 
@@ -23,6 +24,8 @@ export interface Executables {
   /** The update after accumulated batches; undefined when `batch` does it itself. */
   readonly apply: Executable | undefined;
   readonly evaluate: Executable;
+  /** What evaluation is fed with besides images; undefined: nothing. */
+  readonly evaluationFeeds?: ExtraFeeds | undefined;
   /** The teacher, when it runs beside the student. */
   readonly teacher: TeacherAnswers | undefined;
   /** Evaluates the averaged weights, when they are kept. */
@@ -60,7 +63,7 @@ export async function loadPrograms(
   const training: TrainingOptions = {
     ...plan.step,
     optimizer,
-    teacher: inside ? (pixels) => teacherLogits(teacher, pixels, shared.normalisation) : teacher && "input",
+    teacher: inside ? (pixels) => tracedAnswers(teacher, pixels, shared.normalisation) : teacher && "input",
   };
   const beside = {
     teacher:
@@ -68,6 +71,8 @@ export async function loadPrograms(
         ? undefined
         : await loadTeacherAnswers(runtime, shared, { teacher, inputs: plan.step, cache }),
     evaluate: await runtime.load(evaluationProgram(shared)),
+    evaluationFeeds:
+      teacher?.answers === "embedding" ? await loadEvaluationFeeds(runtime, shared, teacher) : undefined,
     evaluateAverage: optimizer.average
       ? await runtime.load(evaluationProgram(shared, { slot: optimizer.average.slot }))
       : undefined,

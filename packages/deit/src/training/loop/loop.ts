@@ -132,11 +132,12 @@ async function validate(loop: Loop): Promise<Results> {
   const { numClasses } = model.config;
   const signal = ranks === undefined ? loop.signal : undefined; // ranks stop together, after it
   const { steps: count } = loaders.validation;
+  const feeds = executables.evaluationFeeds;
   const share =
     ranks && ((own: readonly Float64Array[]) => gatherParts(ranks, own, { count, length: METER_NUMBERS }));
   const measure = async (executable: Executable): Promise<EvaluationMetrics> =>
     evaluate(
-      { executable, loader: loaders.validation, numClasses, total, metrics, share },
+      { executable, feeds, loader: loaders.validation, numClasses, total, metrics, share },
       { onEvent, signal },
     );
   try {

@@ -1,17 +1,19 @@
 /** A teacher's answers beside the student's program: computed, or read from the cache when they are known. */
 import { bridge } from "../../distillation/bridge.ts";
 import type { Teacher } from "../../distillation/teacher-program.ts";
-import { teacherLogits } from "../../distillation/teacher-program.ts";
+import { tracedAnswers } from "../../distillation/teacher-program.ts";
 import type { ProgramOptions } from "../../evaluation/evaluation-program.ts";
+import { TEACHER_INPUT } from "../../evaluation/evaluation-program.ts";
+import type { ExtraFeeds } from "../../evaluation/logits.ts";
 import type { Program } from "../../graph/program.ts";
 import { optimizeOutputs } from "../../graph/passes/forward.ts";
 import { compile } from "../../graph/program.ts";
 import { reorderClasses } from "../../models/match-classes.ts";
 import type { Runtime, TensorData } from "../../runtime/runtime.ts";
 import type { BatchInputs } from "./training-programs.ts";
-import { batchPixels, TEACHER_INPUT } from "./training-programs.ts";
+import { batchPixels } from "./training-programs.ts";
 
-/** Feeds of a batch's program → the teacher's logits [B, K], in the student's order. */
+/** Feeds of a batch's program → the teacher's logits [B, K], in the student's order, or embeddings [B, D]. */
 type Answer = (feeds: Readonly<Record<string, TensorData>>) => Promise<Float32Array>;
 
 export interface TeacherAnswers {
@@ -84,6 +86,25 @@ export async function loadTeacherAnswers(
   };
 }
 
+/**
+ * What the evaluation of a student of embeddings is fed with besides images: the teacher's embeddings. Those of each batch
+ * are computed once and kept: validation images are the same in every epoch.
+ */
+export async function loadEvaluationFeeds(
+  runtime: Runtime,
+  shared: ProgramOptions,
+  teacher: Teacher,
+): Promise<ExtraFeeds> {
+  const compute = await loadAnswer(runtime, shared, { teacher, inputs: {} });
+  const known = new Map<string, Float32Array>();
+  return async ({ images, samples }) => {
+    const key = samples.join();
+    const answers = known.get(key) ?? (await compute({ images }));
+    known.set(key, answers);
+    return { [TEACHER_INPUT]: answers };
+  };
+}
+
 async function loadAnswer(
   runtime: Runtime,
   shared: ProgramOptions,
@@ -103,12 +124,12 @@ async function loadAnswer(
       return result;
     };
   };
-  const { source, order, numClasses } = teacher;
+  const { source, order, width } = teacher;
   if ("model" in source)
-    return load({ logits: teacherLogits({ ...teacher, source }, pixels, shared.normalisation) });
+    return load({ answers: tracedAnswers({ ...teacher, source }, pixels, shared.normalisation) });
   const prepare = await load({ pixels: bridge(pixels, shared.normalisation, teacher) });
   const answer = await source.load(runtime, { batchSize: shared.batchSize });
-  return async (feeds) => reorderClasses(await answer(await prepare(feeds)), { order, numClasses });
+  return async (feeds) => reorderClasses(await answer(await prepare(feeds)), { order, numClasses: width });
 }
 
 function pick(feeds: Readonly<Record<string, TensorData>>, { inputs }: Program): Record<string, TensorData> {

@@ -3,7 +3,7 @@
  * `step` does it all in one run. `grad` and `apply` are its two halves, for accumulation and for several processes.
  */
 import type { ProgramOptions } from "../../evaluation/evaluation-program.ts";
-import { imagesInput } from "../../evaluation/evaluation-program.ts";
+import { imagesInput, TEACHER_INPUT } from "../../evaluation/evaluation-program.ts";
 import { at, inScope, input } from "../../graph/graph.ts";
 import type { Value } from "../../graph/graph.ts";
 import { gradient } from "../../graph/gradient.ts";
@@ -57,7 +57,7 @@ export interface TrainingOptions extends BatchInputs {
   /** With a loss scale, the network computes in float16. */
   readonly optimizer: Optimizer;
   /**
-   * The teacher's logits [B, K] for the student's pixels [B, 3, H, W]: computed inside the program by this function,
+   * The teacher's logits [B, K], or embeddings [B, D], for the student's pixels [B, 3, H, W]: computed inside the program by this function,
    * or an input `teacher`.
    */
   readonly teacher?: ((pixels: Value) => Value) | "input" | undefined;
@@ -75,15 +75,12 @@ export interface TrainingOptions extends BatchInputs {
   readonly ahead?: number;
 }
 
-/** Input [B, K] of the teacher's logits, where they are not computed in the program. */
-export const TEACHER_INPUT = "teacher";
-
 /** Input []: how many updates had been skipped when a step was handed over. The state knows how many have been since. */
 export const SKIPPED_INPUT = "skipped";
 
 /**
  * One optimizer step in one run. Inputs: images [B, 3, H, W] (0 to 255), targets [B, K], hyper.<vector>, and
- * when used, erasing [B, 3, H, W], mix [B, 6] (pixels.ts), teacher [B, K] and the masks of nn/context.ts. State: W, and the optimizer's slots, by vector. Outputs: the task's losses, gradNorm.
+ * when used, erasing [B, 3, H, W], mix [B, 6] (pixels.ts), teacher [B, K] or [B, D] and the masks of nn/context.ts. State: W, and the optimizer's slots, by vector. Outputs: the task's losses, gradNorm.
  * With a loss scale also the state of it, and the outputs lossScale (of this step) and overflow (1: it changed nothing).
  * Handed over `ahead` steps at a time, it has hyper.<vector> in rows: for none, one, … skipped since `skipped` were.
  */
@@ -188,13 +185,14 @@ function traceGradients(
   const logits = [batchSize, model.config.numClasses];
   const answers =
     teacher === "input"
-      ? input(TEACHER_INPUT, "float32", logits)
+      ? input(TEACHER_INPUT, "float32", heads.embedding?.shape ?? logits)
       : inScope("teacher", () => teacher?.(pixels));
   const traced = inScope("loss", () =>
     task({
       heads: {
         class: forLoss(heads.class),
         ...(heads.distillation && { distillation: forLoss(heads.distillation) }),
+        ...(heads.embedding && { embedding: forLoss(heads.embedding) }),
       },
       targets: input("targets", "float32", logits),
       teacher: answers && forLoss(answers),
