@@ -191,7 +191,11 @@ export const ERROR_CODES = {
   "study/varied-option": "an option is given as a flag, but the study's rows differ in it",
   "study/vary": "--vary names an unknown option, or one that the study sets itself",
   "teacher/no-embedding": "a teacher for feature distillation that gives no image embedding",
+  "teacher/no-text-encoder":
+    "class names cannot be embedded: no text encoder, or the optional package that runs it is not installed",
   "teacher/not-given": "a run's teacher is a function, and it was not given again",
+  "teacher/other-width": "embeddings of texts and of images have different widths",
+  "teacher/text-embeddings": "a file of text embeddings is damaged, or has rows that fit no embedding",
   "teacher/wrong-answer": "a teacher that is a function returned other than logits for every image and class",
   internal: "a bug in deit-ts, or an error that a library threw in another thread",
 } as const;

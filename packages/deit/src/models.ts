@@ -121,6 +121,7 @@ export type { TokenAttention } from "./evaluation/attention-maps.ts";
 export { gridOf, requireTransformer, stack, tokenNames } from "./evaluation/intermediates.ts";
 export type { Intermediates, Readout, TokenName } from "./evaluation/intermediates.ts";
 export { choosePenalty, countRight, standardiser } from "./evaluation/linear-head.ts";
+export { nearestNeighbours } from "./evaluation/nearest-neighbours.ts";
 export { fitLogistic } from "./evaluation/logistic-regression.ts";
 export { answerOf, mainLogits } from "./evaluation/metrics/metrics.ts";
 export { tokenSimilarity } from "./evaluation/evaluation-program.ts";

@@ -16,7 +16,7 @@ import { duration, facts, integer, mebibytes, short } from "./views/text-format.
 import { withInterrupt } from "./interrupt.ts";
 import type { Output } from "./output.ts";
 import { RUN_EXPORT, runImages } from "./run-options.ts";
-import type { TeacherLabels } from "../distillation/label-images.ts";
+import type { TaughtImages } from "./teach.ts";
 import { teacherFacts, truthOf } from "./teach.ts";
 import { trainingView } from "./views/training-view.ts";
 import type { TrainingView } from "./views/training-view.ts";
@@ -58,7 +58,7 @@ interface RunOptions {
   /** Of a student without true labels: its teacher's, and a folder that has true ones. */
   /** The processes that train together, of which the first one shows and writes. */
   readonly ranks?: RankGroup | undefined;
-  readonly taught?: { readonly labels: TeacherLabels; readonly labelled: string | undefined } | undefined;
+  readonly taught?: (TaughtImages & { readonly labelled: string | undefined }) | undefined;
 }
 
 /** Trains, then writes the report; exports where that is asked for, and where an older state of the run was exported. */
@@ -67,7 +67,8 @@ export async function runTraining(
   output: Output,
   { exports: asked, byDefault, taught, ranks, ui: isShown }: RunOptions,
 ): Promise<void> {
-  const exports = asked ?? (byDefault || existsSync(join(plan.run.folder, RUN_EXPORT)));
+  const isClassifier = taught?.by !== "embeddings"; // else its classes are none
+  const exports = asked ?? ((byDefault && isClassifier) || existsSync(join(plan.run.folder, RUN_EXPORT)));
   const { train } = await import("../training/train.ts");
   if (ranks !== undefined && ranks.rank > 0) {
     await withInterrupt(
@@ -93,15 +94,16 @@ export async function runTraining(
     await (await ui)?.[Symbol.asyncDispose]();
   });
   await ranks?.leave(); // what follows is work for one
-  const report = await writeReport(result.run, view, output).finally(view.stop);
+  const report = isClassifier ? await writeReport(result.run, view, output).finally(view.stop) : null;
   const exported = exports
     ? await writeExport(result.run, plan, { view, output, selection: result.selection }).finally(view.stop)
     : null;
   const labelled = taught?.labelled;
-  const teacher = plan.teacher?.path ?? "";
   const truth =
-    labelled === undefined ? undefined : await truthOf(labelled, { run: result.run, teacher, output });
-  const measure = taught ? "agreement with the teacher" : "top-1";
+    taught === undefined || labelled === undefined
+      ? undefined
+      : await truthOf(labelled, { run: result.run, teacher: plan.teacher, by: taught.by, output });
+  const measure = isClassifier ? (taught ? "agreement with the teacher" : "top-1") : undefined;
   const about = taught && { teacher: taught.labels, ...(truth && { truth }) };
   output.result({ ...result, report, ...(exports && { exported }), ...about }, () =>
     [
@@ -117,13 +119,14 @@ export async function runTraining(
         ["run folder", result.run],
         ["report", report ?? undefined],
         ["for transformers.js", exported ?? undefined],
-        ...(taught ? teacherFacts(taught.labels, truth) : []),
+        ...(taught ? teacherFacts(taught, truth) : []),
       ]),
       "",
       "Next:",
-      `  deit predict ${shellWord(result.run)} IMAGE…`,
-      `  deit eval ${shellWord(result.run)}`,
-      ...(exports ? [] : [`  deit export ${shellWord(result.run)}`]),
+      ...(isClassifier
+        ? [`  deit predict ${shellWord(result.run)} IMAGE…`, `  deit eval ${shellWord(result.run)}`]
+        : [`  deit finetune PHOTOS --finetune ${shellWord(result.run)}`]),
+      ...(exports || !isClassifier ? [] : [`  deit export ${shellWord(result.run)}`]),
     ].join("\n"),
   );
 }
@@ -143,14 +146,17 @@ async function showRun(run: string, view: TrainingView): Promise<UiServer | unde
 
 /** `top-1 90.91 % (10 of 11; 95 % interval 62.3 to 98.4 %) on held-out images, epoch 40` */
 function figureText(
-  { correct, images, epoch }: EpochResult,
+  { correct, images, epoch, teacherSimilarity }: EpochResult,
   { heldOut }: Selection,
-  measure: string,
+  measure: string | undefined,
 ): string {
   const share = { correct, images };
+  const where = `on ${imagesText({ heldOut })}, epoch ${epoch + 1}`;
+  const cosine = teacherSimilarity?.toFixed(4);
+  if (measure === undefined) return `cosine ${cosine} with the teacher's embedding ${where}`;
   // What a model learned from says nothing of other images: no interval either.
   const figure = heldOut > 0 ? describeShare(share) : `${percentText(share)} (${countOf(share)})`;
-  return `${measure} ${figure} on ${imagesText({ heldOut })}, epoch ${epoch + 1}`;
+  return `${measure} ${figure} ${where}${cosine === undefined ? "" : `; cosine with the teacher's embedding ${cosine}`}`;
 }
 
 /** Path of the page on the run. That none can be made is no failure of the training, which is done and saved: null. */

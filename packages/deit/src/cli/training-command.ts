@@ -17,7 +17,7 @@ import { EXIT, QuietExit } from "./report-error.ts";
 import { fetchCheckpoint } from "./fetch-checkpoint.ts";
 import { addShortHelp } from "./help.ts";
 import { runEstimate, runTraining } from "./run-training.ts";
-import { teachersLabels } from "./teach.ts";
+import { teachersLabels, withZeroShot } from "./teach.ts";
 import type { DistillFlags } from "./teach.ts";
 import { wholeNumber } from "./whole-number.ts";
 import { addMissingFlags, addSchemaFlags, flagLayer } from "./schema-flags.ts";
@@ -96,21 +96,21 @@ export function asTrainingCommand(
       const ranks = isTraining && launch !== undefined ? await join(launch) : undefined;
       const { chooseOptions, isChosen } = await import("../training/choose-options.ts");
       const resolved = await chooseTogether(ranks, { source, layer: given }, async () => {
-        const labels =
+        const taught =
           distilling && source !== undefined && !(await isRun(source))
             ? await teachersLabels(source, flags, { command, output })
             : undefined;
         const found = await chooseOptions({
-          source: labels?.folder ?? source,
-          given,
+          source: taught?.labels.folder ?? source,
+          given: withZeroShot(given, taught?.zeroShot),
           finetuning: finetuning && !flags.randomWeights,
-          distilling,
+          distilling: taught?.by ?? (distilling ? "labels" : undefined),
           minutes: flags.minutes,
           fetch: fetchCheckpoint,
         });
-        return { ...found, labels };
+        return { ...found, taught };
       });
-      const { options, sources, notes, chosen, labels } = resolved;
+      const { options, sources, notes, chosen, taught: images } = resolved;
       const isFirst = ranks === undefined || ranks.rank === 0;
       if (isFirst) notes.forEach(output.warn);
       if (isFirst) chosen.forEach(output.note);
@@ -126,7 +126,7 @@ export function asTrainingCommand(
       const plan = planTraining(options, resolved);
       await fetchWeights(plan, ranks);
       if (flags.estimate) return runEstimate(plan, output);
-      const taught = labels && { labels, labelled: flags.labelled };
+      const taught = images && { ...images, labelled: flags.labelled };
       return runTraining(plan, output, {
         exports: flags.export,
         byDefault: isChosen(resolved),

@@ -19,9 +19,11 @@ import type { TeacherRequest } from "./distillation-request.ts";
 export interface LabelImagesOptions {
   /** A folder of images, with or without folders in it; their names mean nothing. */
   readonly images: string;
-  readonly teacher: Omit<TeacherRequest, "cache">;
+  readonly teacher: Omit<TeacherRequest, "cache" | "embedding">;
   /** The teacher's classes to choose among; undefined: all. */
   readonly classes?: readonly string[] | undefined;
+  /** What the teacher is called in results; default: as its file. */
+  readonly name?: string | undefined;
   /** Where the labels are written; made where there is none. */
   readonly folder: string;
   /** Threads that decode; default one a core. */
@@ -49,15 +51,10 @@ const UNSURE = 1 / 3;
  * @throws ConfigError for classes that the teacher has not; DataError for a folder without images, or too many broken ones
  */
 export async function labelImages(
-  { images, teacher, classes: wanted, folder, workers }: LabelImagesOptions,
+  { images, teacher, name, classes: wanted, folder, workers }: LabelImagesOptions,
   hooks: EvaluateHooks = {},
 ): Promise<TeacherLabels> {
-  const { files } = await imagesBelow(images);
-  if (files.length === 0)
-    throw new DataError(images, `${images} holds no images`, {
-      code: "data/no-images",
-      hint: "Name a folder of images; they may lie in folders inside it.",
-    });
+  const files = await filesOf(images);
   const { path, model, inputSize, weights, mean, std } = teacher;
   const preprocessing = { mean, std };
   await using classifier = await openClassifier(path, { model, inputSize, weights, preprocessing });
@@ -72,11 +69,8 @@ export async function labelImages(
       rows.push(decisionOf(file, mainLogits(logits, { row, numClasses: classes.length })));
     }
   }
-  await makeFolder(folder, { what: "the teacher's labels" });
-  const place = (file: string): string => relative(resolve(folder), resolve(file)).replaceAll("\\", "/");
-  const labels = rows.map(({ file, first }) => [place(file), first]);
-  await writeFileAtomic(join(folder, "labels.csv"), csv([["file", "class_index"], ...labels]));
-  await writeFileAtomic(join(folder, "classes.json"), `${JSON.stringify(classes, null, 1)}\n`);
+  const labels = rows.map(({ file, first }) => [file, first] as const);
+  await writeDataset(folder, { labels, classes });
   const doubts = join(folder, "unsure.csv");
   const unsure = rows
     .filter(({ probability, secondProbability }) => secondProbability >= UNSURE * probability)
@@ -93,12 +87,52 @@ export async function labelImages(
   return {
     folder,
     doubts,
-    teacher: classifier.name,
+    teacher: name ?? classifier.name,
     images: rows.length,
     unsure: unsure.length,
     classes,
     found: new Set(rows.map(({ first }) => first)).size,
   };
+}
+
+/** Images that a student learns embeddings from: no class is known of any. */
+export interface UnlabelledImages {
+  /** A dataset with one class for all: labels.csv and classes.json. */
+  readonly folder: string;
+  readonly teacher: string;
+  readonly images: number;
+}
+
+/** Lists images for a student of embeddings, as a dataset. @throws DataError for a folder without images */
+export async function listImages({
+  images,
+  folder,
+  teacher,
+}: Pick<LabelImagesOptions, "images" | "folder"> & { readonly teacher: string }): Promise<UnlabelledImages> {
+  const files = await filesOf(images);
+  const labels = files.map((file) => [file, 0] as const);
+  await writeDataset(folder, { labels, classes: ["image"] });
+  return { folder, teacher, images: files.length };
+}
+
+async function filesOf(images: string): Promise<readonly string[]> {
+  const { files } = await imagesBelow(images);
+  if (files.length > 0) return files;
+  throw new DataError(images, `${images} holds no images`, {
+    code: "data/no-images",
+    hint: "Name a folder of images; they may lie in folders inside it.",
+  });
+}
+
+async function writeDataset(
+  folder: string,
+  { labels, classes }: { labels: readonly (readonly [string, number])[]; classes: readonly string[] },
+): Promise<void> {
+  await makeFolder(folder, { what: "the teacher's labels" });
+  const place = (file: string): string => relative(resolve(folder), resolve(file)).replaceAll("\\", "/");
+  const rows = labels.map(([file, label]) => [place(file), label]);
+  await writeFileAtomic(join(folder, "labels.csv"), csv([["file", "class_index"], ...rows]));
+  await writeFileAtomic(join(folder, "classes.json"), `${JSON.stringify(classes, null, 1)}\n`);
 }
 
 /** What a teacher says of an image. */

@@ -30,6 +30,7 @@ import { FEATURES } from "./intermediates.ts";
 import type { LoadedModel } from "./checkpoints/load-model.ts";
 import { loadModel } from "./checkpoints/load-model.ts";
 import { locateCheckpoint } from "./checkpoints/locate-checkpoint.ts";
+import { firstIn, VISION_WEIGHTS } from "../formats/model-folder.ts";
 import type { BatchRows, Evaluator } from "./logits.ts";
 import { inOrder, streamOutputs, tellWarnings } from "./logits.ts";
 import type { Prediction } from "./metrics/metrics.ts";
@@ -56,7 +57,8 @@ export async function openClassifier(
   if (typeof given !== "string") return classifierOf(given, options);
   const { intermediates = false, embedding = false, preprocessing } = options;
   const [inputSize, weights] = [options.inputSize ?? undefined, options.weights ?? undefined];
-  const file = await locateCheckpoint(given, { weights });
+  const vision = embedding ? await firstIn(given, VISION_WEIGHTS) : undefined;
+  const file = vision ?? (await locateCheckpoint(given, { weights }));
   const isForeign = file.toLowerCase().endsWith(".onnx") && !intermediates;
   const source = await (isForeign
     ? loadOnnxModel(file, { inputSize, preprocessing, embedding })

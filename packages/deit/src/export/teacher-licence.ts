@@ -1,7 +1,9 @@
 /** Who taught a model, and under which licence the files of the teacher are: what a student learnt from may bind it, too. */
 import { readFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import { locateCheckpoint } from "../evaluation/checkpoints/locate-checkpoint.ts";
+import { readOnnxSignature } from "../evaluation/onnx/onnx-signature.ts";
+import { modelFolder } from "../formats/model-folder.ts";
 
 export interface TaughtBy {
   /** A Hub id, or the name of the file or folder. */
@@ -14,10 +16,20 @@ export interface TaughtBy {
 export async function taughtBy(teacher: string): Promise<TaughtBy> {
   const isOnHub = /^[\w.-]+\/[\w.-]+(?:@[\w.-]+)?$/.test(teacher) && !/\.\w+$/.test(teacher);
   const file = await locateCheckpoint(teacher).catch(() => undefined); // moved since: its name is known still
+  const inside = file?.toLowerCase().endsWith(".onnx") ? await metadataOf(file) : undefined;
   return {
-    name: isOnHub ? teacher : basename(teacher),
-    licence: file === undefined ? undefined : await licenceIn(dirname(file)),
+    name: inside?.get("source") ?? (isOnHub ? teacher : basename(teacher)),
+    licence: file && (inside?.get("license") ?? (await licenceIn(modelFolder(file)))),
   };
+}
+
+/** What an ONNX file says of itself, where it can be read: one that was made of another names that and its licence. */
+async function metadataOf(file: string): Promise<ReadonlyMap<string, string> | undefined> {
+  try {
+    return readOnnxSignature(await readFile(file)).metadata;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Licences by how their text begins. */

@@ -10,6 +10,9 @@ export const RUN_WEIGHTS: readonly string[] = ["best.safetensors", "last.safeten
 /** The same with averaged weights. */
 export const RUN_AVERAGED: readonly string[] = ["ema.safetensors"];
 
+/** The image half of CLIP and SigLIP in a folder of transformers.js. */
+export const VISION_WEIGHTS: readonly string[] = ["onnx/vision_model.onnx", "vision_model.onnx"];
+
 /** Of a model, best first: safetensors run nothing, and hold their types and shapes up front. */
 export const MODEL_WEIGHTS: readonly string[] = [
   "model.safetensors",
@@ -18,6 +21,7 @@ export const MODEL_WEIGHTS: readonly string[] = [
   "pytorch_model.bin.index.json",
   "onnx/model.onnx",
   "model.onnx",
+  ...VISION_WEIGHTS,
 ];
 
 /** What is read beside the weights, where it is there. */

@@ -6,6 +6,7 @@ import { readdir, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { mergePreprocessing } from "../augmentation/preprocessing.ts";
+import type { TaughtBy } from "../config/distill-defaults.ts";
 import { distillDefaults } from "../config/distill-defaults.ts";
 import { finetuneDefaults, fittingSize, USUAL_MINUTES } from "../config/finetune-defaults.ts";
 import { firstRunDefaults, guessRate } from "../config/first-run.ts";
@@ -44,7 +45,7 @@ export interface ChooseRequest {
   /** From a pretrained checkpoint, also where none is named. */
   readonly finetuning?: boolean;
   /** The labels are a teacher's, which goes on teaching. */
-  readonly distilling?: boolean;
+  readonly distilling?: TaughtBy | undefined;
   /**
    * How many minutes a fine-tuning may take, by a rough guess of this machine's speed. Without a checkpoint it then starts
    * from the released weights that fit best. Default 10, from DeiT-Ti.
@@ -72,7 +73,7 @@ export async function chooseOptions({
   given,
   images,
   finetuning = false,
-  distilling = false,
+  distilling,
   minutes,
   fetch = fetchSilently,
 }: ChooseRequest): Promise<ChosenOptions> {
@@ -86,7 +87,7 @@ export async function chooseOptions({
   const taught = (model: string): Layer => ({
     source: DISTILLING,
     spelling: "key",
-    values: distilling ? distillDefaults(createModel(model).config) : {},
+    values: distilling ? distillDefaults({ ...createModel(model).config, by: distilling }) : {},
   });
   if (!isFinetuning && !isOpen) {
     const plain = resolveTrainOptions([taught(resolved.options.model), ...layers]);

@@ -104,7 +104,18 @@ function stepText({ loss, skipped, imagesPerSecond, secondsLeft }: Event<"step">
  * @param images that it validates with
  */
 function epochLine(
-  { epoch, epochs, trainLoss, testLoss, acc1, acc5, averageAcc1, best, seconds }: Event<"epoch">,
+  {
+    epoch,
+    epochs,
+    trainLoss,
+    testLoss,
+    acc1,
+    acc5,
+    averageAcc1,
+    teacherSimilarity,
+    best,
+    seconds,
+  }: Event<"epoch">,
   {
     images,
     classes,
@@ -122,7 +133,8 @@ function epochLine(
         ? ["not validated"]
         : [
             ...(loss ? [`val ${testLoss.toFixed(3)}`] : []),
-            `top-1 ${count ? counted : percent(acc1)}`,
+            ...(teacherSimilarity === undefined ? [] : [`cosine ${teacherSimilarity.toFixed(4)}`]),
+            ...(classes > 1 ? [`top-1 ${count ? counted : percent(acc1)}`] : []),
             ...(top5 && classes > 5 ? [`top-5 ${percent(acc5)}`] : []),
           ]),
       ...(averageAcc1 === undefined ? [] : [`average ${percent(averageAcc1)}`]),

@@ -51,6 +51,8 @@ export type TrainEvent =
       readonly acc5: number;
       /** Top-1 of the averaged weights, when they are kept. */
       readonly averageAcc1?: number;
+      /** Of a student of embeddings: mean cosine with the teacher's on the validation images. */
+      readonly teacherSimilarity?: number;
       /** What metrics of `train` measured, by name. */
       readonly metrics?: Readonly<Record<string, number>>;
       /** Part of `seconds` in which the model waited for images. */

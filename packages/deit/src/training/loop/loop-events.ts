@@ -52,6 +52,9 @@ export function epochEvent(
     acc1: results?.trained.acc1 ?? Number.NaN,
     acc5: results?.trained.acc5 ?? Number.NaN,
     ...(results?.averaged && { averageAcc1: results.averaged.acc1 }),
+    ...(results?.trained.teacherSimilarity !== undefined && {
+      teacherSimilarity: results.trained.teacherSimilarity,
+    }),
     ...(results?.trained.own && { metrics: results.trained.own }),
     waitingSeconds,
     best: isBest,

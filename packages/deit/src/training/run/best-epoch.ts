@@ -25,6 +25,8 @@ export interface EpochResult extends ShareReport {
   /** Percent. */
   readonly acc1: number;
   readonly acc5: number;
+  /** Of a student of embeddings: cosine of its projection and the teacher's embedding, mean over the images. */
+  readonly teacherSimilarity?: number;
   /** The trained weights or their average (EMA): those that best.safetensors holds. */
   readonly weights: WeightsKind;
 }
@@ -55,7 +57,14 @@ export function epochResults(
           } as const)
         : ({ acc1: trained, acc5, loss, weights: "trained" } as const);
     const { loss: _, ...figures } = found;
-    last = { epoch, ...figures, ...shareReport(shareOf(found.acc1, measured)) };
+    const key = found.weights === "averaged" ? "test_ema_teacher_similarity" : "test_teacher_similarity";
+    const similarity = record[key];
+    last = {
+      epoch,
+      ...figures,
+      ...(typeof similarity === "number" && { teacherSimilarity: similarity }),
+      ...shareReport(shareOf(found.acc1, measured)),
+    };
     if (rule === "last" || isBetter(found, best)) best = { result: last, acc1: found.acc1, loss: found.loss };
   }
   return { best: best?.result ?? last, last };
