@@ -148,9 +148,10 @@ export async function embedTexts(
     const tokenizer = await AutoTokenizer.from_pretrained(place);
     const model = await library[ENCODERS[kind]].from_pretrained(place, { dtype: "fp32", device: "cpu" });
     const texts = classes.map((name) => prompt.replaceAll("{}", name));
+    checkLengths(texts, tokenizer);
     // SigLIP was trained on texts of full length
     const padding = kind === "siglip" ? "max_length" : true;
-    const inputs: unknown = tokenizer(texts, { padding, truncation: true });
+    const inputs: unknown = tokenizer(texts, { padding });
     const data = floatsOf(await model(inputs));
     await model.dispose();
     const width = data.length / classes.length;
@@ -161,6 +162,24 @@ export async function embedTexts(
     throw noEncoder(folder, firstLine(cause), cause);
   } finally {
     env.allowRemoteModels = online;
+  }
+}
+
+/** @throws ConfigError for a text of more tokens than the encoder takes: cut off, it would lose the end that is read */
+function checkLengths(
+  texts: readonly string[],
+  tokenizer: { encode(text: string): number[]; readonly model_max_length?: number },
+): void {
+  const most = tokenizer.model_max_length ?? Number.POSITIVE_INFINITY;
+  for (const text of texts) {
+    const { length } = tokenizer.encode(text);
+    if (length <= most) continue;
+    const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
+    throw new ConfigError(
+      "classes",
+      `${JSON.stringify(shown)} has ${length} tokens, the text encoder takes at most ${most}`,
+      { code: "options/value", hint: "Shorten the names of classes or the prompt." },
+    );
   }
 }
 
