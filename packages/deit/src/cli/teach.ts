@@ -189,7 +189,7 @@ export async function truthOf(
         await byNeighbours(teacher ?? { path: "" }, labelled, hooks),
       ],
     );
-    const { images = 0 } = student ?? {};
+    const images = student?.images ?? 0;
     return { images, student: share(student?.acc1, images), teacher: share(other?.acc1, other?.images) };
   }
   const { measureCheckpoints } = await import("../evaluation/measure-checkpoints.ts");

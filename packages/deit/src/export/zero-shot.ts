@@ -5,7 +5,6 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { ConfigError } from "../errors.ts";
-import type { TeacherRequest } from "../distillation/distillation-request.ts";
 import type { LoadedModel } from "../evaluation/checkpoints/load-model.ts";
 import { openClassifier } from "../evaluation/classifier.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
@@ -27,8 +26,15 @@ import type { TextEmbeddings } from "./text-embeddings.ts";
 const LOGIT_SCALE = 100;
 
 export interface ZeroShotOptions {
-  /** The image encoder. */
-  readonly teacher: Omit<TeacherRequest, "cache" | "embedding">;
+  /** The image encoder: a checkpoint or an ONNX file, opened as `openClassifier` does. */
+  readonly teacher: {
+    readonly path: string;
+    readonly model?: string | undefined;
+    readonly weights?: string | undefined;
+    readonly inputSize?: number | undefined;
+    readonly mean?: readonly [number, number, number] | undefined;
+    readonly std?: readonly [number, number, number] | undefined;
+  };
   readonly text: TextEmbeddings;
   /** Default: as the text embeddings say, else 100. */
   readonly logitScale?: number | undefined;

@@ -70,7 +70,7 @@ type Event<T extends TrainEvent["type"]> = Extract<TrainEvent, { type: T }>;
 function startLines(event: Event<"start">): string[] {
   const lines = [
     `${event.model}: ${integer(event.parameters)} parameters; ${event.device}`,
-    `${integer(event.trainImages)} images to train, ${event.heldOut > 0 ? `${integer(event.heldOut)} held out to validate` : "none held out"}, ${event.classes} classes; ` +
+    `${integer(event.trainImages)} images to train, ${event.heldOut > 0 ? `${integer(event.heldOut)} held out to validate` : "none held out"}${event.classes > 1 ? `, ${event.classes} classes` : ""}; ` +
       `${integer(event.stepsPerEpoch)} steps an epoch, ${event.epochs} epochs; run folder ${event.run}`,
   ];
   const { uniqueImages, trainImages, repeats } = event;
@@ -132,7 +132,7 @@ function epochLine(
       ...(Number.isNaN(testLoss)
         ? ["not validated"]
         : [
-            ...(loss ? [`val ${testLoss.toFixed(3)}`] : []),
+            ...(loss && classes > 1 ? [`val ${testLoss.toFixed(3)}`] : []),
             ...(teacherSimilarity === undefined ? [] : [`cosine ${teacherSimilarity.toFixed(4)}`]),
             ...(classes > 1 ? [`top-1 ${count ? counted : percent(acc1)}`] : []),
             ...(top5 && classes > 5 ? [`top-5 ${percent(acc5)}`] : []),

@@ -147,7 +147,9 @@ function imageInput(file: string, { inputs }: OnnxSignature): OnnxClassifier["in
   if (image?.dims?.length !== 4 || inputs.length > 1) {
     return refuse(
       `expected one input of images [batch, 3, height, width]; it takes ${describeValues(inputs)}`,
-      "Give a model that takes images alone and returns logits.",
+      inputs.some(({ name }) => name === "input_ids")
+        ? "It takes texts, too: give its image half, onnx/vision_model.onnx."
+        : "Give a model that takes images alone and returns logits.",
     );
   }
   if (image.dtype !== "float32") {
