@@ -1,5 +1,11 @@
 /** How well features tell classes apart without any training: an image takes the class of its nearest neighbours. Pure. */
-import type { Features } from "./classifier-types.ts";
+
+/** n images: row i of `data` [n, width], row-major, belongs to label i. */
+interface Features {
+  readonly data: Float32Array;
+  readonly width: number;
+  readonly labels: Int32Array;
+}
 
 const NEIGHBOURS = [1, 3, 5, 10, 20] as const;
 

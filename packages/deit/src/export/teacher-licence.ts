@@ -18,7 +18,7 @@ export async function taughtBy(teacher: string): Promise<TaughtBy> {
   const file = await locateCheckpoint(teacher).catch(() => undefined); // moved since: its name is known still
   const inside = file?.toLowerCase().endsWith(".onnx") ? await metadataOf(file) : undefined;
   return {
-    name: inside?.get("source") ?? (isOnHub ? teacher : basename(teacher)),
+    name: inside?.get("image_encoder") ?? (isOnHub ? teacher : basename(teacher)),
     licence: file && (inside?.get("license") ?? (await licenceIn(modelFolder(file)))),
   };
 }

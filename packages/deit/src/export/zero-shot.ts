@@ -90,7 +90,7 @@ export async function writeZeroShot({
     mean: JSON.stringify(used.mean),
     std: JSON.stringify(used.std),
     input_size: JSON.stringify(encoder.inputSize),
-    source: name,
+    image_encoder: name,
     ...(licence !== undefined && { license: licence }),
   };
   proto.metadataProps = Object.entries(facts).map(([key, value]) =>

@@ -210,7 +210,8 @@ it("a teacher may be an address", async () => {
   );
   expect(teacher).toMatchObject({
     name: "regnety_w32d9_32",
-    numClasses: 10,
+    answers: "logits",
+    width: 10,
     hash: expect.stringMatching(`^${hash}`),
   });
 });

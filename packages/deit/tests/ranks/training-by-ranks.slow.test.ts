@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { TrainInput } from "../../src/config/schema.ts";
 import { readCheckpoint } from "../../src/formats/safetensors-file.ts";
 import { temporaryFolder } from "../data/temporary.ts";
+import { writeRandomModel } from "../helpers/random-model.ts";
 import { runContent, tinyRun, train, writePhotos } from "../training/photos.ts";
 import type { Ended } from "./mpi.ts";
 import { MPIS, mpirun, openMpi, RANK_CHILD } from "./mpi.ts";
@@ -83,6 +84,23 @@ describe.skipIf(MPIS.length === 0)(
         const { log: _log, ...models } = await runContent(run.outputDir);
         expect(alone).toMatchObject(models);
         expect(alone.log.map((epoch) => epoch["teacher_misses"])).toEqual([0, 0]);
+      },
+      180_000,
+    );
+
+    test.skipIf(openMpi === undefined)(
+      "with a teacher's embeddings, whose projection is part of every rank's state",
+      async () => {
+        if (openMpi === undefined) return;
+        const teacherPath = join(root, "embeddings.safetensors");
+        await writeRandomModel(teacherPath, { model: "deit_w96d6_patch4_32", classes: ["a", "b"] });
+        const distilled: TrainInput = { distillationType: "feature", distillationHead: "class", teacherPath };
+        const run = options(distilled);
+        const { code, stderr } = await byRanks(openMpi, 2, run);
+        expect([code, stderr]).toEqual([0, ""]);
+        const found = await runContent(run.outputDir);
+        expect(found).toEqual(await inOne({ ...distilled, accumulationSteps: 2 }));
+        expect(found.log.every((epoch) => Number(epoch["test_teacher_similarity"]) <= 1)).toBe(true);
       },
       180_000,
     );
