@@ -44,6 +44,7 @@ interface TrainingCommand {
 const SHOWN: ReadonlySet<string> = new Set(
   [
     ...(["model", "input-size", "finetune", "val-split", "epochs", "batch-size", "lr", "seed"] as const),
+    ...(["classes", "text-embeddings", "labelled"] as const),
     ...(["distillation-type", "teacher-path", "device", "output-dir", "minutes"] as const),
     ...(["estimate", "print-config", "json", "help-all", "help"] as const),
   ].map((name) => `--${name}`),

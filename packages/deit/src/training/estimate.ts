@@ -1,4 +1,6 @@
 /** What a run will take on this machine, from a few of its real steps. */
+import { TEACHER_INPUT } from "../evaluation/evaluation-program.ts";
+import { sizeOf } from "../graph/shape.ts";
 import type { Loader } from "../data/loading/loader.ts";
 import type { Precision } from "../graph/precision.ts";
 import type { GivenParts } from "./given-parts.ts";
@@ -73,11 +75,14 @@ export async function estimate(plan: TrainingPlan, given: GivenParts = {}): Prom
           await executables.apply.run(hyper);
       },
     );
+    // A teacher's embeddings of validation images are computed once in a run: here zeros stand for them.
+    const asked = executables.evaluate.program.inputs[TEACHER_INPUT];
+    const embeddings = asked && { [TEACHER_INPUT]: new Float32Array(sizeOf(asked.shape)) };
     const secondsPerValidationStep = await secondsPerBatch(
       loaders.validation,
       { enough: TIMED_VALIDATION_SECONDS, together: 1 },
       async ([{ images }]) => {
-        await executables.evaluate.run({ images });
+        await executables.evaluate.run({ images, ...embeddings });
       },
     );
     const memory = planMemory(executables, { layout, optimizer });

@@ -12,7 +12,7 @@ import type { TrainEvent } from "../../src/training/train.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 import { onnxFile } from "../helpers/onnx-file.ts";
 import { writeRandomModel } from "../helpers/random-model.ts";
-import { CLASSES, tinyRun, train, writePhotos } from "./photos.ts";
+import { CLASSES, estimate, tinyRun, train, writePhotos } from "./photos.ts";
 
 const PLAIN = "deit_w64d4_patch4_32";
 const DISTILLED = "deit_w64d4_distilled_patch4_32";
@@ -142,6 +142,13 @@ describe("a student of embeddings", { timeout: 300_000 }, () => {
     expect(found[3]).toBeGreaterThan(found[0] ?? 1);
     expect([...weights.keys()].some((name) => name.includes("lora") || name.includes("proj.A"))).toBe(false);
   });
+});
+
+test("what it would take is estimated", { timeout: 120_000 }, async () => {
+  const changes = { distillationType: "feature", distillationHead: "class", teacherPath: teacher } as const;
+  const found = await estimate(tinyRun({ dataPath: photos, outputDir, ...changes }));
+  expect(found.seconds).toBeGreaterThan(0);
+  expect(found.parameters).toBeGreaterThan(64 * 96);
 });
 
 describe("what is refused", { timeout: 120_000 }, () => {

@@ -66,8 +66,12 @@ export async function readOnnxClassifier(
   const logits = embedding ? undefined : logitsOutput(file, signature);
   const settings = await readModelSettings(file);
   const inside = preprocessingInside(signature.metadata, file);
+  const classes = settings.classes ?? classesInside(signature.metadata);
   const whole = signature.external ? await withWeightsInside(bytes, file) : bytes;
-  const found = logits === undefined ? embeddingInside(file, whole, signature) : undefined;
+  const found =
+    logits === undefined
+      ? embeddingInside(file, { model: whole, signature, isClassifier: classes !== undefined })
+      : undefined;
   return {
     file,
     model: found?.model ?? whole,
@@ -79,7 +83,7 @@ export async function readOnnxClassifier(
       name: found?.output.name ?? "",
     },
     preprocessing: mergePreprocessing(settings.preprocessing, inside),
-    classes: settings.classes ?? classesInside(signature.metadata),
+    classes,
     notes: [...settings.notes, ...(found?.note === undefined ? [] : [found.note])],
   };
 }

@@ -24,7 +24,7 @@ const NAMES = [
 const TOKENS = "last_hidden_state";
 /** Of a classifier that names nothing: its scores. */
 const SCORES = /^(?:logits|scores?|prob|probs|probabilities|class|classes)$/i;
-/** What we add. */
+/** What we add, numbered where a file has it already. */
 const ADDED = "deit.embedding";
 
 export interface OnnxEmbedding {
@@ -35,8 +35,12 @@ export interface OnnxEmbedding {
   readonly note: string | undefined;
 }
 
-/** @throws CheckpointError for a file that has none */
-export function embeddingInside(file: string, model: Uint8Array, signature: OnnxSignature): OnnxEmbedding {
+/** `isClassifier`: it names its classes. @throws CheckpointError for a file that has none */
+export function embeddingInside(
+  file: string,
+  { model, signature, isClassifier }: { model: Uint8Array; signature: OnnxSignature; isClassifier: boolean },
+): OnnxEmbedding {
+  const added = freeName(signature);
   const floats = signature.outputs.filter(({ dtype }) => dtype === "float32");
   const rows = floats.filter(({ dims }) => dims?.length === 2);
   const named = NAMES.map((name) => rows.find((value) => value.name === name)).find((value) => value);
@@ -44,21 +48,21 @@ export function embeddingInside(file: string, model: Uint8Array, signature: Onnx
   const tokens = floats.find(({ name, dims }) => name === TOKENS && dims?.length === 3);
   if (tokens !== undefined) {
     return {
-      model: joined(model, { graph: classToken(tokens.name) }),
-      output: { name: ADDED, columns: tokens.dims?.[2] },
+      model: joined(model, { graph: classToken(tokens.name, added) }),
+      output: { name: added, columns: tokens.dims?.[2] },
       note: `${file}: its embedding is the class token of ${TOKENS}`,
     };
   }
   const [only, second] = rows;
   const read = only === undefined ? undefined : linearMaker(signature, only.name)?.inputs[0];
   if (only !== undefined && second === undefined) {
-    if (!SCORES.test(only.name) && !signature.metadata.has("classes"))
+    if (!SCORES.test(only.name) && !isClassifier)
       return { ...asItIs(model, only), note: `${file}: its output ${only.name} is taken as the embedding` };
     // A graph's inputs and weights have no producer: features are computed.
     if (read !== undefined && signature.producerOf(read) !== undefined) {
       return {
-        model: joined(model, { graph: { output: [rowsOfFloats(read)] } }),
-        output: { name: read, columns: undefined },
+        model: joined(model, { graph: flattened(read, added) }),
+        output: { name: added, columns: undefined },
         note: `${file}: its embedding is what its classifier reads (${read})`,
       };
     }
@@ -76,24 +80,38 @@ function asItIs(model: Uint8Array, { name, dims }: OnnxValue): OnnxEmbedding {
   return { model, output: { name, columns: dims?.[1] }, note: undefined };
 }
 
+function freeName({ producerOf }: OnnxSignature): string {
+  let name = ADDED;
+  for (let i = 1; producerOf(name) !== undefined; i++) name = `${ADDED}.${i}`;
+  return name;
+}
+
 type Model = Parameters<typeof create<typeof ModelProtoSchema>>[1];
 type Graph = NonNullable<NonNullable<Model>["graph"]>;
 
 /** Row 0 of the tokens [B, N, D]. */
-function classToken(tokens: string): Graph {
-  const index = `${ADDED}.index`;
+function classToken(tokens: string, name: string): Graph {
+  const index = `${name}.index`;
   return {
     node: [
       {
         opType: "Gather",
-        name: ADDED,
+        name,
         input: [tokens, index],
-        output: [ADDED],
+        output: [name],
         attribute: [{ name: "axis", type: INT, i: 1n }],
       },
     ],
     initializer: [{ name: index, dataType: INT64, int64Data: [0n] }],
-    output: [rowsOfFloats(ADDED)],
+    output: [rowsOfFloats(name)],
+  };
+}
+
+/** What is read [B, C] or, by a convolution, [B, C, 1, 1] as rows. */
+function flattened(value: string, name: string): Graph {
+  return {
+    node: [{ opType: "Flatten", name, input: [value], output: [name] }],
+    output: [rowsOfFloats(name)],
   };
 }
 

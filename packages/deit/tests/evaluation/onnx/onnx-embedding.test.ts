@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ModelProtoSchema } from "../../../src/graph/generated/onnx_pb.ts";
 import { openClassifier } from "../../../src/evaluation/classifier.ts";
+import { writeZeroShot } from "../../../src/export/zero-shot.ts";
 import { temporaryFolder } from "../../data/temporary.ts";
 
 type Axes = readonly (number | string)[];
@@ -127,6 +128,37 @@ describe("the embedding of an ONNX file", () => {
     const { row, notes } = await features(file);
     expectRow(row, COLOURS);
     expect(notes).toContain("what its classifier reads (pooled)");
+  });
+
+  test("is what a classifier reads that is a convolution, as rows", async () => {
+    const file = await write("convolution", {
+      nodes: [
+        { opType: "Conv", input: ["means", "weight"], output: ["maps"] },
+        { opType: "Flatten", input: ["maps"], output: ["logits"] },
+      ],
+      outputs: [value("logits", ["batch", 2])],
+      initializer: [{ name: "weight", dataType: 1, dims: [2n, 3n, 1n, 1n], floatData: [1, 0, 0, 1, 1, 1] }],
+    });
+    const { row, width } = await features(file);
+    expect(width).toBe(3);
+    expectRow(row, COLOURS);
+    const text = {
+      classes: ["a", "b"],
+      data: Float32Array.of(...COLOURS, 1, -1, 0),
+      width: 3,
+      logitScale: 9,
+    };
+    const zeroShot = join(root, "zero-shot.onnx");
+    await writeZeroShot({ teacher: { path: file, mean, std }, text, file: zeroShot });
+    await using classifier = await openClassifier(zeroShot, { device: "cpu" });
+    const [best] = await classifier.classify(IMAGE);
+    expect(best?.label).toBe("a");
+    expect(best?.score).toBeGreaterThan(0.99);
+    const length = Math.hypot(...COLOURS);
+    expectRow(
+      (await features(zeroShot)).row,
+      COLOURS.map((x) => x / length),
+    ); // which stands behind an added output already
   });
 
   test("is an only output that is no classifier's, with a word about it", async () => {
