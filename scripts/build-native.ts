@@ -10,7 +10,16 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
 const FOLDER = "packages/deit/native";
-const FILES = ["chain.c", "chain.h", "ort.h", "session.c"];
+const FILES = [
+  "attention.c",
+  "chain.c",
+  "functions.h",
+  "head.h",
+  "operations.h",
+  "ort.h",
+  "product.h",
+  "session.c",
+];
 
 const hash = createHash("sha256");
 for (const file of FILES) hash.update(readFileSync(join(FOLDER, file)));

@@ -11,10 +11,9 @@
  *
  * Every number is what ONNX Runtime's own operations give, to the bit: the polynomials of exp and erf are those of its MLAS.
  */
-#include "chain.h"
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
+#include "functions.h"
+#include "operations.h"
 
 enum { MOST = 64, MOST_DIMS = 256, TILE = 1024, TASK = 16384 };
 enum { ADD, SUB, MUL, DIV, NEG, EXP, SQRT, ERF };
@@ -40,67 +39,6 @@ typedef struct {
 #else
 #define FOR_EVERY_PROCESSOR
 #endif
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE float power_of_2(int exponent) {
-  const int bits = (exponent + 127) << 23;
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-INLINE float exponential(float x) {
-  x = x < -103.9720840454f ? -103.9720840454f : x;
-  x = x > 88.7762626647950f ? 88.7762626647950f : x;
-  const float rounding = 12582912.f;
-  const float m = fmaf(x, 1.44269504088896341f, rounding) - rounding;
-  float r = fmaf(m, -6.93145752e-1f, x);
-  r = fmaf(m, -1.42860677e-6f, r);
-  float p = 0x1.694000p-10f;
-  p = fmaf(p, r, 0x1.125edcp-7f);
-  p = fmaf(p, r, 0x1.555b5ap-5f);
-  p = fmaf(p, r, 0x1.555450p-3f);
-  p = fmaf(p, r, 0x1.fffff6p-2f);
-  p = fmaf(p, r, 1.f);
-  p = fmaf(p, r, 1.f);
-  const int whole = (int)m, half = whole >> 1; /* 2^128 is no float */
-  return p * power_of_2(half) * power_of_2(whole - half);
-}
-
-INLINE float error_function(float x) {
-  float a = fabsf(x);
-  a = a > 3.925f ? 3.925f : a;
-  const float square = a * a;
-  float small = -5.99104969e-4f;
-  small = fmaf(small, square, 4.99339588e-3f);
-  small = fmaf(small, square, -2.67667342e-2f);
-  small = fmaf(small, square, 1.12818025e-1f);
-  small = fmaf(small, square, -3.76124859e-1f);
-  small = fmaf(small, square, 1.28379151e-1f);
-  small = fmaf(small, a, a);
-  float big = 1.72948930e-5f;
-  big = fmaf(big, a, -3.83208680e-4f);
-  big = fmaf(big, a, 3.88393435e-3f);
-  big = fmaf(big, a, -2.42545605e-2f);
-  big = fmaf(big, a, 1.06777847e-1f);
-  big = fmaf(big, a, 6.34846687e-1f);
-  big = fmaf(big, a, 1.28717512e-1f);
-  big = -fmaf(big, a, a);
-  const float rounding = 12582912.f;
-  const float m = fmaf(1.44269504088896341f, big, rounding) - rounding;
-  float r = fmaf(m, -6.93145752e-1f, big);
-  r = fmaf(m, -1.42860677e-6f, r);
-  float p = 1.38319808e-3f;
-  p = fmaf(p, r, 8.37550033e-3f);
-  p = fmaf(p, r, 4.16689515e-2f);
-  p = fmaf(p, r, 1.66664466e-1f);
-  p = fmaf(p, r, 4.99999851e-1f);
-  p = fmaf(p, r, 1.f);
-  p = fmaf(p, r, 1.f);
-  const float result = a > 0.921875f ? 1.f - p * power_of_2((int)m) : small;
-  return copysignf(result, x);
-}
-
 #define EACH(expression) \
   for (int64_t j = 0; j < n; j++) d[j] = expression
 #define EACH_PAIR(operator)                              \
@@ -217,24 +155,12 @@ static OrtStatus *ORT_CALL compute(void *kernel, OrtKernelContext *context) {
   const Chain *chain = kernel;
   const OrtApi api = chain->api;
   Call call = {.chain = chain};
-  for (size_t i = 0; i < chain->inputs; i++) {
-    const OrtValue *value;
-    void *data;
-    OrtStatus *failure = ORT(api, KernelContext_GetInput)(context, i, &value);
-    if (failure == NULL) failure = ORT(api, GetTensorMutableData)((OrtValue *)value, &data);
-    if (failure != NULL) return failure;
-    call.inputs[i] = data;
-  }
+  OrtStatus *failure = NULL;
+  for (size_t i = 0; failure == NULL && i < chain->inputs; i++) failure = read_input(api, context, i, &call.inputs[i]);
   const int64_t *dims = chain->dims;
-  for (size_t i = 0; i < chain->outputs; i++) {
-    OrtValue *value;
-    void *data;
-    OrtStatus *failure = ORT(api, KernelContext_GetOutput)(context, i, dims, (size_t)chain->ranks[i], &value);
-    if (failure == NULL) failure = ORT(api, GetTensorMutableData)(value, &data);
-    if (failure != NULL) return failure;
-    call.outputs[i] = data;
-    dims += chain->ranks[i];
-  }
+  for (size_t i = 0; failure == NULL && i < chain->outputs; dims += chain->ranks[i++])
+    failure = make_output(api, context, i, dims, (size_t)chain->ranks[i], &call.outputs[i]);
+  if (failure != NULL) return failure;
   call.columns = TASK;
   call.rows = (TASK + chain->columns - 1) / chain->columns;
   const int64_t all = chain->rows == 1 ? chain->columns : chain->rows, each = chain->rows == 1 ? call.columns : call.rows;
@@ -244,33 +170,6 @@ static OrtStatus *ORT_CALL compute(void *kernel, OrtKernelContext *context) {
   return NULL;
 }
 
-static void ORT_CALL destroy(void *kernel) { free(kernel); }
 static const char *ORT_CALL name(const Operation *operation) { return (void)operation, "Chain"; }
-static const char *ORT_CALL provider(const Operation *operation) { return (void)operation, NULL; /* the CPU's */ }
-static int ORT_CALL type(const Operation *operation, size_t i) { return (void)operation, (void)i, TENSOR_FLOAT; }
-static int ORT_CALL kind(const Operation *operation, size_t i) { return (void)operation, (void)i, VARIADIC; }
-static int ORT_CALL memory(const Operation *operation, size_t i) { return (void)operation, (void)i, 0; }
-static size_t ORT_CALL one(const Operation *operation) { return (void)operation, 1; }
-static int ORT_CALL single(const Operation *operation) { return (void)operation, 1; }
 
-const Operation chain_operation = {
-    .version = ORT_VERSION,
-    .name = name,
-    .provider = provider,
-    .input_type = type,
-    .input_count = one,
-    .output_type = type,
-    .output_count = one,
-    .destroy = destroy,
-    .input_kind = kind,
-    .output_kind = kind,
-    .input_memory = memory,
-    .input_least = single,
-    .input_same_type = single,
-    .output_least = single,
-    .output_same_type = single,
-    .create_or_fail = create,
-    .compute_or_fail = compute,
-    .first_version = single,
-    .last_version = single,
-};
+const Operation chain_operation = {COMMON_PARTS, .name = name, .create_or_fail = create, .compute_or_fail = compute};

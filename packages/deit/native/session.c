@@ -1,5 +1,5 @@
 /*
- * Sessions of ONNX Runtime that know our operations (chain.c), for Node: what onnxruntime-node cannot do, because it has no way
+ * Sessions of ONNX Runtime that know our operations (chain.c, attention.c), for Node: what onnxruntime-node cannot do, because it has no way
  * to register them. It uses the library that onnxruntime-node brought. JavaScript's side is src/runtime/native.ts:
  *
  *   open(path)                                       of ONNX Runtime's library
@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "chain.h"
+#include "operations.h"
 
 #if defined(_WIN32)
 #include <windows.h>
@@ -108,7 +108,9 @@ static napi_value open_library(napi_env env, napi_callback_info info) {
   if (api == NULL) return fail(env, "this ONNX Runtime is too old");
   if (failed(env, ORT(api, CreateEnv)(FATAL, "deit", &environment))) return NULL;
   if (failed(env, ORT(api, CreateCustomOpDomain)("deit", &domain))) return NULL;
-  if (failed(env, ORT(api, CustomOpDomain_Add)(domain, &chain_operation))) return NULL;
+  static const Operation *const operations[] = {&chain_operation, &attention_operation, &attention_gradient_operation};
+  for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
+    if (failed(env, ORT(api, CustomOpDomain_Add)(domain, operations[i]))) return NULL;
   failed(env, ORT(api, CreateCpuMemoryInfo)(1, 0, &memory));
   return NULL;
 }

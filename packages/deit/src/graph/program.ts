@@ -1,12 +1,13 @@
 /** A program: a graph compiled for a target, with what a runtime must know to feed it and to keep its state. */
 import { DeitError } from "../errors.ts";
-import type { Target, TensorType, Value } from "./graph.ts";
+import type { Node, Target, TensorType, Value } from "./graph.ts";
 import { at, hasChains, inputName, isCpu, isInput, topologicalOrder } from "./graph.ts";
 import { workingBytes } from "./memory.ts";
 import { onnxModel } from "./onnx-model.ts";
 import { inChains } from "./passes/chains.ts";
 import { lower } from "./passes/lower.ts";
 import { simplify } from "./passes/simplify.ts";
+import { sumsOfParts } from "./passes/sums-of-parts.ts";
 import type { Precision } from "./precision.ts";
 import { toFloat16 } from "./precision.ts";
 
@@ -24,7 +25,7 @@ export interface Program {
   readonly outputs: Readonly<Record<string, TensorType>>;
   /** State input name → output that replaces it after a run; null where it is only read. */
   readonly state: Readonly<Record<string, string | null>>;
-  /** Whether it has chains (ops/chain.ts), which only runtimes of its target know. */
+  /** Whether it has operations of our own (ops/chain.ts, ops/fused-attention.ts), which only runtimes of its target know. */
   readonly hasChains?: boolean;
   /** What its inner values take at the worst time, estimated (memory.ts); unknown for models of others. */
   readonly workingBytes?: number;
@@ -66,7 +67,7 @@ export function compile({
     precision === "float16"
       ? simplify(toFloat16(lowered, { weights: new Set(Object.keys(state)), target }))
       : hasChains(target)
-        ? inChains(lowered)
+        ? inChains(sumsOfParts(lowered))
         : lowered;
   const results = Object.fromEntries(keys.map((key, i) => [key, at(values, i)]));
   const inputs: Record<string, TensorType> = {};
@@ -92,7 +93,7 @@ export function compile({
     name,
     target,
     model: onnxModel({ outputs: results, name }),
-    ...(values !== lowered && hasChains(target) && precision === "float32" && { hasChains: true }),
+    ...(topologicalOrder(values).some(isOwn) && { hasChains: true }),
     workingBytes: workingBytes(values),
     inputs,
     outputs: Object.fromEntries(Object.entries(results).map(([key, value]) => [key, typeOf(value)])),
@@ -111,6 +112,11 @@ function checkStateName(program: string, key: string, inputs: Readonly<Record<st
     `${program}: the state "${key}" is replaced but is no input; inputs are ${Object.keys(inputs).join(", ") || "none"}`,
     { code: "graph/state", hint: "State has the name of the input that holds it, such as W.decay." },
   );
+}
+
+/** Whether an operation is one of our own (native/). */
+function isOwn({ op: { name } }: Node): boolean {
+  return name === "chain" || name === "fusedAttention" || name === "fusedAttentionGradient";
 }
 
 function nextName(key: string): string {

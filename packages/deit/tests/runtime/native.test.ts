@@ -13,6 +13,16 @@ import { NATIVE_ADDON, loadAddon, nativeSessions } from "../../src/runtime/nativ
 import type { NativeAddon } from "../../src/runtime/native.ts";
 
 const FOLDER = fileURLToPath(new URL("../../native/", import.meta.url));
+const SOURCES = [
+  "attention.c",
+  "chain.c",
+  "functions.h",
+  "head.h",
+  "operations.h",
+  "ort.h",
+  "product.h",
+  "session.c",
+];
 const settings = { device: "cpu", threads: 1, profile: undefined } as const;
 
 function chained() {
@@ -25,8 +35,7 @@ describe.skipIf(!existsSync(NATIVE_ADDON))("the addon of this platform", () => {
 
   test("was compiled from the sources beside it: npm run native", () => {
     const hash = createHash("sha256");
-    for (const file of ["chain.c", "chain.h", "ort.h", "session.c"])
-      hash.update(readFileSync(join(FOLDER, file)));
+    for (const file of SOURCES) hash.update(readFileSync(join(FOLDER, file)));
     expect(addon.sources).toBe(hash.digest("hex"));
   });
 

@@ -3,11 +3,12 @@
  * a gradient written by hand. The projections themselves are `linear`, see nn/attention.ts.
  */
 import { ShapeError } from "../../errors.ts";
-import type { OpDefinition, Value } from "../graph.ts";
-import { createNode, output } from "../graph.ts";
+import type { OpDefinition, Target, Value } from "../graph.ts";
+import { createNode, hasChains, output } from "../graph.ts";
 import { dimAt, sameShape } from "../shape.ts";
 import { reshape, sum } from "./broadcast.ts";
-import { mul, sub } from "./elementwise.ts";
+import { full, mul, sub } from "./elementwise.ts";
+import { fusedAttention, fusedAttentionGradient, statisticsShape } from "./fused-attention.ts";
 import { transpose } from "./layout.ts";
 import { matmul } from "./matmul.ts";
 import { softmax } from "./softmax.ts";
@@ -15,7 +16,8 @@ import { softmax } from "./softmax.ts";
 /**
  * Inputs: queries [Q, B, D], keys and values [N, B, D], tokens first: then a head is a batch entry of a product
  * that reads its operand as it lies; perhaps factors of the probabilities [B, h, Q, N]. Outputs: attended [Q, B, D];
- * then, for the gradient to reuse, the probabilities [B·h, Q, N], without the factors.
+ * then, for the gradient to reuse, the probabilities [B·h, Q, N], without the factors, and where attention is an operation of
+ * our own (fused-attention.ts) statistics of the scores, from which it computes the probabilities again.
  */
 const attentionOp: OpDefinition<{ numHeads: number }> = {
   name: "attention",
@@ -38,9 +40,13 @@ const attentionOp: OpDefinition<{ numHeads: number }> = {
     if (wrong !== undefined)
       throw new ShapeError("attention", [q.shape, k.shape, wrong.shape], `factors of [${all.join(", ")}]`);
     const { dtype } = q;
-    return [q, { dtype, shape: [batch * numHeads, queries, dimAt(k.shape, 0)] }];
+    return [
+      q,
+      { dtype, shape: [batch * numHeads, queries, dimAt(k.shape, 0)] },
+      { dtype, shape: statisticsShape(q.shape, numHeads) },
+    ];
   },
-  lower: ([q, k, v, ...factors], { numHeads }) => {
+  lower: ([q, k, v, ...factors], { numHeads }, target) => {
     const scores = matmul(heads(q, numHeads), heads(k, numHeads), {
       transBatchA: true,
       transBatchB: true,
@@ -48,15 +54,27 @@ const attentionOp: OpDefinition<{ numHeads: number }> = {
       alpha: scaleOf(q, numHeads),
     });
     const probabilities = softmax(scores);
+    if (isFused(target, factors)) {
+      const [fused, statistics] = fusedAttention({ q, k, v }, numHeads);
+      return [fused, probabilities, statistics];
+    }
     const attended = matmul(multiplied(probabilities, factors), heads(v, numHeads), { transBatchB: true });
-    return [tokensFirst(attended, q.shape), probabilities];
+    return [tokensFirst(attended, q.shape), probabilities, full([1], 0)];
   },
-  gradient: ({
-    inputs: [q, k, v, ...factors],
-    outputs: [attended, probabilities],
-    grad,
-    attributes: { numHeads },
-  }) => {
+  gradient: ({ inputs: [q, k, v, ...factors], outputs, grad, attributes }) => {
+    const [attended, probabilities, statistics] = outputs;
+    const given = [q, k, v, attended, probabilities, statistics, grad, ...factors];
+    return createNode(attentionGradientOp, given, attributes).outputs;
+  },
+};
+
+/** Inputs: q, k, v, attention's outputs, the gradient by the first of them, and the factors. Outputs: gradients by q, k, v. */
+const attentionGradientOp: OpDefinition<{ numHeads: number }> = {
+  name: "attentionGradient",
+  infer: ([q, k, v]) => [q, k, v],
+  lower: ([q, k, v, attended, probabilities, statistics, grad, ...factors], { numHeads }, target) => {
+    if (isFused(target, factors))
+      return fusedAttentionGradient({ q, k, v }, { attended, statistics, grad }, numHeads);
     const alpha = scaleOf(q, numHeads);
     const byAttended = heads(grad, numHeads); // [Q, B·h, d]
     const weights = multiplied(probabilities, factors);
@@ -76,6 +94,11 @@ const attentionOp: OpDefinition<{ numHeads: number }> = {
     return [tokensFirst(byQ, q.shape), tokensFirst(byK, k.shape), tokensFirst(byV, v.shape)];
   },
 };
+
+/** Whether attention is one operation of our own: it knows no dropout. */
+function isFused(target: Target, factors: readonly Value[]): boolean {
+  return hasChains(target) && factors.length === 0;
+}
 
 export interface AttentionOptions {
   readonly numHeads: number;

@@ -1,7 +1,7 @@
 /** Reshape, expand and sum: the three that are each other's gradients, under all broadcasting. */
 import { ShapeError } from "../../errors.ts";
 import type { OpDefinition, Value } from "../graph.ts";
-import { apply, operands } from "../graph.ts";
+import { apply, at, operands } from "../graph.ts";
 import type { Shape } from "../shape.ts";
 import { broadcastShapes, dimAt, resolveAxes, sameShape, sizeOf, stridesOf } from "../shape.ts";
 
@@ -25,6 +25,13 @@ export function reshape(x: Value, shape: Shape): Value {
     throw new ShapeError("reshape", [x.shape, shape], "the same number of elements");
   }
   return sameShape(resolved, x.shape) ? x : apply(reshapeOp, [x], { shape: resolved });
+}
+
+/** The value itself under whatever shapes it was given since. */
+export function unshaped(value: Value): Value {
+  let current = value;
+  while (current.node.op.name === "reshape") current = at(current.node.inputs, 0);
+  return current;
 }
 
 const expandOp: OpDefinition<{ shape: Shape }> = {

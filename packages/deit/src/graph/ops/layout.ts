@@ -3,7 +3,7 @@ import { ShapeError } from "../../errors.ts";
 import type { OpDefinition, Value } from "../graph.ts";
 import { apply, at, createNode, operands } from "../graph.ts";
 import { dimAt, resolveAxis, sameShape, sizeOf, stridesOf } from "../shape.ts";
-import { gatherData } from "./broadcast.ts";
+import { gatherData, reshape, unshaped } from "./broadcast.ts";
 import { full } from "./elementwise.ts";
 
 const transposeOp: OpDefinition<{ permutation: readonly number[] }> = {
@@ -177,6 +177,21 @@ const concatOp: OpDefinition<{ axis: number }> = {
     return [result];
   },
   onnx: (_, { axis }) => ({ type: "Concat", attributes: { axis } }),
+  // All parts of a value along its last axis, under whatever leading axes, are that value.
+  simplify: (inputs, { axis }) => {
+    const { node } = unshaped(inputs[0]);
+    const [whole] = operands(node.inputs);
+    const all =
+      node.op.name === "split" &&
+      node.attributes["axis"] === whole.shape.length - 1 &&
+      axis === inputs[0].shape.length - 1 &&
+      inputs.length === node.outputs.length &&
+      inputs.every(
+        (part, i) => unshaped(part) === node.outputs[i] && part.shape.at(-1) === unshaped(part).shape.at(-1),
+      );
+    const length = inputs.reduce((total, part) => total + dimAt(part.shape, axis), 0);
+    return all ? reshape(whole, inputs[0].shape.with(axis, length)) : undefined;
+  },
   lower: (inputs, { axis }, target) => {
     if (target !== "webgpu" || inputs.length <= WEBGPU_CONCAT_OPERANDS) return undefined;
     const groups: Value[] = [];

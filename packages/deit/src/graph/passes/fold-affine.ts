@@ -7,7 +7,8 @@ import type { Node, Value } from "../graph.ts";
 import { add, mul } from "../ops/elementwise.ts";
 import { gemm, linear } from "../ops/matmul.ts";
 import { reshape } from "../ops/broadcast.ts";
-import { asLinear, readersOf, unshaped, withVector } from "./patterns.ts";
+import { unshaped } from "../ops/broadcast.ts";
+import { asLinear, readersOf, withVector } from "./patterns.ts";
 import type { Pass } from "./rewrite.ts";
 import { rewrite } from "./rewrite.ts";
 

@@ -1,7 +1,8 @@
 /** Linear, GELU, Linear, where nobody else reads what lies between: the one operation that computes GELU and its slope together. */
 import { at } from "../graph.ts";
 import { geluMlp } from "../ops/gelu-mlp.ts";
-import { asLinear, madeBy, readersOf, unshaped } from "./patterns.ts";
+import { unshaped } from "../ops/broadcast.ts";
+import { asLinear, madeBy, readersOf } from "./patterns.ts";
 import type { Pass } from "./rewrite.ts";
 import { rewrite } from "./rewrite.ts";
 

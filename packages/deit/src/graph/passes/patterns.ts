@@ -1,17 +1,11 @@
 /** What the passes look for: linear layers, sums with a vector, and who reads a value. */
 import type { Node, Value } from "../graph.ts";
 import { at, constantNumber, topologicalOrder } from "../graph.ts";
+import { unshaped } from "../ops/broadcast.ts";
 
 /** The operation that made a value, if it has this name. */
 export function madeBy(value: Value, name: string): Node | undefined {
   return value.node.op.name === name ? value.node : undefined;
-}
-
-/** The value itself under whatever shapes it was given since. */
-export function unshaped(value: Value): Value {
-  let current = value;
-  while (current.node.op.name === "reshape") current = at(current.node.inputs, 0);
-  return current;
 }
 
 /** A linear layer: x [rows, in] · Wᵀ + b with W [out, in], b [out]. */

@@ -4,11 +4,11 @@
  */
 import { at } from "../graph.ts";
 import type { Value } from "../graph.ts";
-import { reshape } from "../ops/broadcast.ts";
+import { reshape, unshaped } from "../ops/broadcast.ts";
 import { add } from "../ops/elementwise.ts";
 import { split } from "../ops/layout.ts";
 import { linearParts } from "../ops/matmul.ts";
-import { asLinear, readersOf, unshaped } from "./patterns.ts";
+import { asLinear, readersOf } from "./patterns.ts";
 import type { Pass } from "./rewrite.ts";
 import { rewrite } from "./rewrite.ts";
 
