@@ -5,6 +5,7 @@ import { at, hasChains, inputName, isCpu, isInput, topologicalOrder } from "./gr
 import { workingBytes } from "./memory.ts";
 import { onnxModel } from "./onnx-model.ts";
 import { inChains } from "./passes/chains.ts";
+import { flatElementwise } from "./passes/flat-elementwise.ts";
 import { lower } from "./passes/lower.ts";
 import { simplify } from "./passes/simplify.ts";
 import { sumsOfParts } from "./passes/sums-of-parts.ts";
@@ -67,7 +68,7 @@ export function compile({
     precision === "float16"
       ? simplify(toFloat16(lowered, { weights: new Set(Object.keys(state)), target }))
       : hasChains(target)
-        ? inChains(sumsOfParts(lowered))
+        ? inChains(simplify(flatElementwise(sumsOfParts(lowered))))
         : lowered;
   const results = Object.fromEntries(keys.map((key, i) => [key, at(values, i)]));
   const inputs: Record<string, TensorType> = {};

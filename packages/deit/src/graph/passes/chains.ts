@@ -129,7 +129,7 @@ function isReadFromOutside(
 }
 
 /** Rows and columns of an operation that can be part of a chain. */
-function sizeOfChain({ op, inputs, outputs }: Node): Omit<Chain, "nodes"> | undefined {
+export function sizeOfChain({ op, inputs, outputs }: Node): Omit<Chain, "nodes"> | undefined {
   const { dtype, shape } = at(outputs, 0);
   if (!CHAINABLE.includes(op.name) || dtype !== "float32" || sizeOf(shape) < LARGE) return undefined;
   const columns = shape.length === 1 ? 1 : dimAt(shape, -1);

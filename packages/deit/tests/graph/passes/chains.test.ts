@@ -67,6 +67,14 @@ function moment(target: Target, length: number): Program {
   });
 }
 
+/** A bias, and a residual that follows under another shape: one chain, though its operands have three axes. */
+function residual(target: Target): Program {
+  const x = input("x", "float32", [24, 8, 192]);
+  const biased = add(input("product", "float32", [192, 192]), input("bias", "float32", [192]));
+  const sums = add(mul(reshape(biased, [24, 8, 192]), input("perRow", "float32", [24, 8, 1])), x);
+  return compile({ name: "residual", target, outputs: { sums, kept: mul(sums, 0.5) } });
+}
+
 /** More operations than a chain holds. */
 function long(target: Target): Program {
   let value: Value = input("x", "float32", [70, 70]);
@@ -108,7 +116,9 @@ it.skipIf(!hasOwn).each([
   ["rows of 198, of a row's and a column's number", 1, (target: Target) => gelu(target, [1584, 198])],
   ["rows longer than a tile", 1, (target: Target) => gelu(target, [16, 2500])],
   ["fewer rows than threads", 1, (target: Target) => gelu(target, [8, 5000])],
+  ["a change of shape between two of them", 1, residual],
   ["vectors, which are state", 1, (target: Target) => moment(target, 640_000)],
+  ["vectors that are written past the caches", 1, (target: Target) => moment(target, 1025 ** 2)],
   ["more operations than a chain holds", 5, long],
 ])("the same bits in chains: %s", async (_, count, program) => {
   const [whole, chained] = [program("cpu16"), program("cpu16-chains")];
