@@ -1,5 +1,5 @@
 /** The parts of `deit distill` around its training: the teacher's labels before, the truth after. */
-import { basename, dirname, extname, join, resolve } from "node:path";
+import { basename, extname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { TaughtBy } from "../config/distill-defaults.ts";
 import type { Layer } from "../config/resolve.ts";
@@ -9,6 +9,7 @@ import type { TeacherLabels, UnlabelledImages } from "../distillation/label-imag
 import type { EvaluateHooks } from "../evaluation/logits.ts";
 import type { ShareReport } from "../evaluation/metrics/share.ts";
 import { describeShare, shareOf, shareReport } from "../evaluation/metrics/share.ts";
+import { modelFolder } from "../formats/model-folder.ts";
 import { fetchCheckpoint } from "./fetch-checkpoint.ts";
 import { integer } from "./views/text-format.ts";
 import type { Output } from "./output.ts";
@@ -67,12 +68,14 @@ export async function teachersLabels(
     std: teacher.teacherStd ?? undefined,
   };
   const name = teacherName(path);
-  const folder = flags.labelsDir ?? join("runs", `${basename(resolve(images))}-by-${name}`);
+  const place = (by: string): string =>
+    flags.labelsDir ?? join("runs", `${basename(resolve(images))}-${by}-${name}`);
+  const folder = place("by");
   const classes = flags.classes?.split(",").map((word) => word.trim());
   const { labelImages, listImages } = await import("../distillation/label-images.ts");
   const zeroShot = await zeroShotTeacher(request, { flags, classes, folder, output });
   if (type === "feature" && zeroShot === undefined && classes === undefined) {
-    const listed = await listImages({ images, folder, teacher: name });
+    const listed = await listImages({ images, folder: place("seen-by"), teacher: name }); // labels of another run stay
     output.note(`${integer(listed.images)} images without labels: the embedding of ${name} is learnt alone`);
     return { labels: listed, by: "embeddings", zeroShot };
   }
@@ -160,7 +163,7 @@ export function withZeroShot(given: Layer, zeroShot: string | undefined): Layer 
 /** `teacher.onnx` → teacher; `runs/large/model.safetensors` → large. */
 function teacherName(path: string): string {
   const name = basename(resolve(path), extname(path));
-  return name === "model" || name === "best" ? basename(dirname(resolve(path))) : name;
+  return ["model", "best", "vision_model"].includes(name) ? basename(modelFolder(resolve(path))) : name;
 }
 
 export interface Truth {
