@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { mixTargets } from "../../src/augmentation/mixup.ts";
 import { distillation } from "../../src/distillation/losses.ts";
+import { functionTeacher } from "../../src/distillation/teacher-function.ts";
 import { gradient } from "../../src/graph/gradient.ts";
 import type { Value } from "../../src/graph/graph.ts";
 import { constant, input } from "../../src/graph/graph.ts";
@@ -144,4 +145,13 @@ test("a student without a projection is refused", () => {
   } as const;
   const loss = distillation(options, softTargetCrossEntropy);
   expect(() => loss({ heads: { class: x }, targets: x, teacher: x })).toThrow("no projection");
+});
+
+test("a teacher that is a function has no embedding", () => {
+  const [inputSize, normalisation] = [[8, 8] as const, { mean: [0, 0, 0], std: [1, 1, 1] } as const];
+  const student = { inputSize, normalisation, numClasses: 2, name: "mine", cached: false };
+  const given = (embedding: boolean): unknown =>
+    functionTeacher(() => new Float32Array(2), { ...student, embedding });
+  expect(given(false)).toMatchObject({ answers: "logits", width: 2 });
+  expect(() => given(true)).toThrow("answers with logits, not embeddings");
 });
