@@ -30,11 +30,13 @@ export async function openFolder(source: FolderSource): Promise<Dataset> {
   const found: { name: string; images: readonly string[] }[] = [];
   const passed: string[] = [];
   const links: string[] = [];
+  const special: string[] = [];
   for (const name of known === undefined ? names : names.filter((folder) => known.includes(folder))) {
     const { files, ...rest } = await imagesOf(join(path, name), part);
     found.push({ name, images: files });
     for (const other of rest.others) passed.push(other);
     for (const link of rest.links) links.push(link);
+    for (const one of rest.special) special.push(one);
   }
   if (known !== undefined) await checkKnown(source, names, known);
   const present = found.filter(({ images }) => images.length > 0);
@@ -65,7 +67,7 @@ export async function openFolder(source: FolderSource): Promise<Dataset> {
     labels,
     classes,
     source,
-    leftOut: async () => leftOutOf(path, { passed, empty, links, beside: await imagesBeside(path) }),
+    leftOut: async () => leftOutOf(path, { passed, empty, links, special, beside: await imagesBeside(path) }),
   });
 }
 
@@ -92,6 +94,7 @@ async function imagesOf(folder: string, part: Part | undefined): Promise<FoundBe
     files: found.flatMap(({ files }) => files),
     others: found.flatMap(({ others }) => others),
     links: found.flatMap(({ links }) => links),
+    special: found.flatMap(({ special }) => special),
   };
 }
 
@@ -121,12 +124,13 @@ interface Unused {
   /** Files of other kinds. */
   readonly passed: readonly string[];
   readonly links: readonly string[];
+  readonly special: readonly string[];
   /** Names of classes. */
   readonly empty: readonly string[];
   readonly beside: readonly string[];
 }
 
-function leftOutOf(path: string, { passed, links, empty, beside }: Unused): LeftOut[] {
+function leftOutOf(path: string, { passed, links, special, empty, beside }: Unused): LeftOut[] {
   const byEnding = new Map<string, string[]>();
   for (const file of passed) {
     const ending = extname(file).toLowerCase() || "no ending";
@@ -151,6 +155,11 @@ function leftOutOf(path: string, { passed, links, empty, beside }: Unused): Left
         reason: "links that lead nowhere or back up",
         names: links.map((link) => relative(path, link)),
       },
+      {
+        one: "pipe, socket or device",
+        reason: "pipes, sockets and devices",
+        names: special.map((one) => relative(path, one)),
+      },
       { one: "class without images", reason: "classes without images", names: empty },
     ].flatMap(({ one, reason, names }) =>
       names.length === 0 ? [] : [{ reason: names.length === 1 ? one : reason, names }],
@@ -163,10 +172,22 @@ function endings(files: readonly string[]): string {
   return found.length === 0 ? "" : `: only ${list(found)} files, which are not read`;
 }
 
+const ARCHIVE = /\.(?:zip|tar|tgz|gz|bz2|xz|zst|7z|rar)$/i;
+
 async function noClasses(path: string): Promise<DataError> {
   const images = (await imagesBeside(path)).length;
-  const what = images > 0 ? `holds ${images} images, but no folders of classes` : "is empty";
-  return new DataError(path, `${path} ${what}`, { code: "data/no-classes", hint: EXPECTED_FOLDER });
+  const others = (await visibleEntries(path)).map(({ name }) => name).filter((name) => !isImageName(name));
+  const what =
+    images > 0
+      ? `holds ${images === 1 ? "1 image" : `${images} images`}, but no folders of classes`
+      : others.length > 0
+        ? `holds no folders of classes${endings(others)}`
+        : "is empty";
+  const unpack = others.some((name) => ARCHIVE.test(name)) ? "Unpack the archive first. " : "";
+  return new DataError(path, `${path} ${what}`, {
+    code: "data/no-classes",
+    hint: `${images > 0 ? "" : unpack}${EXPECTED_FOLDER}`,
+  });
 }
 
 function oneClass({ path }: FolderSource, names: readonly string[], passed: readonly string[]): DataError {

@@ -13,16 +13,20 @@ export interface Entry {
 /** A link that cannot be followed has no kind. */
 type AnyEntry = Omit<Entry, "isFolder"> & {
   readonly isLink: boolean;
+  /** A pipe, socket or device: to read one may never end. */
+  readonly isSpecial: boolean;
   readonly isFolder: boolean | undefined;
 };
 
 /**
  * What stands in a folder, sorted, links followed, without hidden names and what systems leave, and without links that lead
- * nowhere. Throws DataError when the folder is missing.
+ * nowhere, pipes, sockets and devices. Throws DataError when the folder is missing.
  */
 export async function visibleEntries(path: string): Promise<Entry[]> {
   const entries = await entriesIn(path);
-  return entries.flatMap(({ name, isFolder }) => (isFolder === undefined ? [] : [{ name, isFolder }]));
+  return entries.flatMap(({ name, isFolder, isSpecial }) =>
+    isFolder === undefined || isSpecial ? [] : [{ name, isFolder }],
+  );
 }
 
 async function entriesIn(path: string): Promise<AnyEntry[]> {
@@ -32,7 +36,13 @@ async function entriesIn(path: string): Promise<AnyEntry[]> {
     .map(async (entry) => {
       const isLink = entry.isSymbolicLink();
       const target = isLink ? await stat(join(path, entry.name)).catch(() => undefined) : entry;
-      return { name: entry.name, isLink, isFolder: target?.isDirectory() };
+      const isFolder = target?.isDirectory();
+      return {
+        name: entry.name,
+        isLink,
+        isFolder,
+        isSpecial: isFolder === false && target?.isFile() === false,
+      };
     });
   return (await Promise.all(visible)).toSorted(byName);
 }
@@ -72,6 +82,8 @@ export interface FoundBelow {
   readonly others: string[];
   /** Whole paths of links that lead nowhere, and of links to a folder that they stand in. */
   readonly links: string[];
+  /** Whole paths of pipes, sockets and devices. */
+  readonly special: string[];
 }
 
 /** Depth of folders inside a class. */
@@ -82,12 +94,14 @@ export async function imagesBelow(folder: string): Promise<FoundBelow> {
   const folders: { path: string; names: string[] }[] = [];
   const others: string[] = [];
   const links: string[] = [];
+  const special: string[] = [];
   const walk = async (path: string, depth: number): Promise<void> => {
     const names: string[] = [];
     const inside: string[] = [];
-    for (const { name, isFolder, isLink } of await entriesIn(path)) {
+    for (const { name, isFolder, isLink, isSpecial } of await entriesIn(path)) {
       const whole = join(path, name);
       if (isFolder === undefined || (isFolder && isLink && (await leadsUp(whole, path)))) links.push(whole);
+      else if (isSpecial) special.push(whole);
       else if (isFolder) inside.push(whole);
       else if (isImageName(name)) names.push(name);
       else others.push(whole);
@@ -104,7 +118,7 @@ export async function imagesBelow(folder: string): Promise<FoundBelow> {
   const files = folders
     .toSorted((a, b) => (a.path < b.path ? -1 : 1))
     .flatMap(({ path, names }) => names.map((name) => join(path, name)));
-  return { files, others, links };
+  return { files, others, links, special };
 }
 
 /** Whether that link in a folder leads to this folder or to one that holds it. */

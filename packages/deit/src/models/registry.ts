@@ -29,7 +29,7 @@ export function createModel(name: string, options: ModelOptions = {}): Model {
   if (family === undefined) {
     throw new ConfigError("model", `unknown model "${name}"`, {
       code: "model/unknown-name",
-      hint: `${sameShape(name) ?? didYouMean(name, NAMES)} deit models lists them all.`.trim(),
+      hint: `${sameShape(name) ?? begunBy(name) ?? didYouMean(name, NAMES)} deit models lists them all.`.trim(),
     });
   }
   return family.create(name, options);
@@ -55,6 +55,14 @@ function sameShape(name: string): string | undefined {
   const model = name.replace(/\..*$/, "");
   if (model === name || !NAMES.includes(model)) return undefined;
   return `${model} is the model; its weights are timm/${name} for --finetune.`;
+}
+
+/** The first model whose name goes on from this one: deit_tiny. */
+function begunBy(name: string): string | undefined {
+  const found = /^[a-z\d]+_?[a-z\d]+$/i.test(name)
+    ? NAMES.find((one) => one.startsWith(`${name}_`))
+    : undefined;
+  return found === undefined ? undefined : `Did you mean ${found}?`;
 }
 
 export interface ModelSummary {

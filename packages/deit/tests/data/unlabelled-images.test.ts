@@ -1,8 +1,11 @@
 /** From what people name to image files. */
-import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdir, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { openDataset } from "../../src/data/dataset.ts";
+import { readImageFile } from "../../src/data/decoding/decode.ts";
+import { openDatasets } from "../../src/data/open.ts";
 import { namedImages } from "../../src/data/unlabelled-images.ts";
 import { temporaryFolder, writeImage, writeText } from "./temporary.ts";
 
@@ -56,4 +59,32 @@ test("as a dataset the files have no labels, and open again from plain data", as
   const dataset = await openDataset(structuredClone({ kind: "files", files } as const));
   expect([dataset.length, [...dataset.labels], dataset.describe(1)]).toEqual([2, [-1, -1], files[1]]);
   expect(await dataset.read(0)).toMatchObject({ width: 12, height: 10 });
+});
+
+test.skipIf(process.platform === "win32")(
+  "a pipe called as an image is is not read from a folder, a device and a file of 600 MiB not at all",
+  async () => {
+    const folder = join(root, "pipes");
+    for (const one of ["cat", "dog"]) await writeImage(join(folder, one, "a.png"));
+    execFileSync("mkfifo", [join(folder, "cat", "b.png")]);
+    await symlink("/dev/zero", join(folder, "dog", "b.png"));
+    expect((await found("pipes")).files).toEqual(["pipes/cat/a.png", "pipes/dog/a.png"]);
+    const { train, ...others } = await openDatasets({ dataPath: folder, valSplit: 0 });
+    expect([train.length, others.validation]).toEqual([2, undefined]);
+    await expect(readImageFile(join(folder, "dog", "b.png"))).rejects.toMatchObject({
+      code: "data/unreadable",
+    });
+    const large = join(root, "large.png");
+    await writeFile(large, "");
+    await truncate(large, 600 * 2 ** 20);
+    await expect(readImageFile(large)).rejects.toThrow(/has 600 MiB: expected an image of at most 512/);
+  },
+);
+
+test("a folder with other files alone is not called empty", async () => {
+  const folder = join(root, "zipped");
+  await writeText(join(folder, "images.zip"), "PK");
+  const failed = openDatasets({ dataPath: folder });
+  await expect(failed).rejects.toThrow(/no folders of classes: only \.zip files/);
+  await expect(failed).rejects.toMatchObject({ hint: expect.stringContaining("Unpack the archive first.") });
 });

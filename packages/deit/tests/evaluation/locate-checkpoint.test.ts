@@ -2,9 +2,11 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { openCheckpoint } from "../../src/evaluation/checkpoints/checkpoint.ts";
 import { locateCheckpoint } from "../../src/evaluation/checkpoints/locate-checkpoint.ts";
 import { hubCacheFolder, parseHubId } from "../../src/interop/hub-cache.ts";
 import { temporaryFolder } from "../data/temporary.ts";
+import { writeRandomModel } from "../helpers/random-model.ts";
 
 let root = "";
 beforeEach(async () => {
@@ -33,6 +35,21 @@ test("a file is itself, a folder its best weights", async () => {
   await expect(locateCheckpoint(join(root, "empty"))).rejects.toThrow(
     /has no weights: none of best\.safetensors/,
   );
+});
+
+test("a run's best weights are taken without a word, its last ones with one when there are averaged ones", async () => {
+  const model = { model: "deit_w64d4_patch4_32", classes: ["cat", "dog"] };
+  const at = (name: string): string => join(root, "averaged", name);
+  await mkdir(at(""), { recursive: true });
+  await writeRandomModel(at("last.safetensors"), { ...model, extra: { weights: "trained" } });
+  await writeRandomModel(at("ema.safetensors"), { ...model, extra: { weights: "averaged" } });
+  const notes = async (): Promise<string> => {
+    await using checkpoint = await openCheckpoint(at(""));
+    return checkpoint.notes.join("\n");
+  };
+  expect(await notes()).toMatch(/used: last\.safetensors, the trained weights \(--weights ema/);
+  await writeRandomModel(at("best.safetensors"), { ...model, extra: { weights: "averaged" } });
+  expect(await notes()).toBe("");
 });
 
 describe("a Hub id", () => {

@@ -15,12 +15,14 @@ export async function writeRandomModel(
     numClasses = classes?.length ?? 3,
     inputSize = 16,
     seed = 0,
+    extra = {},
   }: {
     model: string;
     classes?: readonly string[];
     numClasses?: number;
     inputSize?: number;
     seed?: number;
+    extra?: Readonly<Record<string, string>>;
   },
 ): Promise<Tensors> {
   const model = createModel(name, { numClasses, inputSize });
@@ -41,7 +43,7 @@ export async function writeRandomModel(
           std: [0.2, 0.2, 0.2],
           epoch: 0,
           metrics: {},
-          extra: { crop_ratio: "1" },
+          extra: { crop_ratio: "1", ...extra },
         });
   await writeCheckpoint(file, { tensors, metadata });
   return tensors;

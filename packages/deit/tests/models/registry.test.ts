@@ -189,6 +189,7 @@ describe("createModel", () => {
     expect(error.message).toContain('unknown model "deit_tiny_destilled_patch16_224"');
     expect(error.message).toContain("deit_tiny_distilled_patch16_224");
     expect(error.message).toContain("deit models");
+    expect(thrownBy(() => createModel("deit_tiny")).message).toContain("Did you mean deit_tiny_patch16_224?");
   });
 
   test.each([

@@ -4,7 +4,7 @@
  * orientation is applied (people's photos need it; ImageNet's reference ignores it), and 16-bit grey keeps its
  * high byte (PIL makes it white). AVIF and HEIC differ with the decoder's version.
  */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import sharp from "sharp";
 import type { RgbImage } from "../../augmentation/rgb-image.ts";
 import { DataError, firstLine } from "../../errors.ts";
@@ -18,11 +18,24 @@ export async function readImageFile(path: string): Promise<RgbImage> {
   return decodeImage(await readImageBytes(path), path);
 }
 
-/** The bytes of an image file, which may be none. Throws DataError when it is missing. */
+/** Largest file that is read: what an image of {@link MAX_PIXELS} has uncompressed, at three bytes a pixel. */
+const MAX_BYTES = 2 ** 29;
+
+/** The bytes of an image file, which may be none. Throws DataError when it is missing, a device, or too large. */
 export async function readImageBytes(path: string): Promise<Uint8Array> {
   try {
+    const found = await stat(path);
+    if (found.isCharacterDevice() || found.isBlockDevice())
+      throw new DataError(path, `${path} is a device: expected an image file`, { code: "data/unreadable" });
+    if (found.size > MAX_BYTES)
+      throw new DataError(
+        path,
+        `${path} has ${Math.round(found.size / 2 ** 20)} MiB: expected an image of at most ${MAX_BYTES / 2 ** 20}`,
+        { code: "data/broken-image" },
+      );
     return await readFile(path);
   } catch (cause) {
+    if (cause instanceof DataError) throw cause;
     throw new DataError(path, `${path} cannot be read: ${firstLine(cause)}`, {
       code: "data/unreadable",
       hint: "Give the path of an image file that exists and may be read.",

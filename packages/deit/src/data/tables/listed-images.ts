@@ -98,7 +98,7 @@ function repeatedNotes(path: string, files: readonly string[], labels: readonly 
 
 /** Whether a list stands for the folder that it lies in. */
 function isOfFolder(path: string): boolean {
-  return /^(?:metadata|labels)\./i.test(basename(path));
+  return /^(?:metadata|labels|_classes)\./i.test(basename(path));
 }
 
 /** Numbers by their value, other names by their letters. */

@@ -17,6 +17,7 @@ import {
   type RowParts,
 } from "./columns.ts";
 import { isImageName, list } from "../image-names.ts";
+import { markedClasses, oneHotColumns } from "./one-hot.ts";
 import { type Part, partsOf } from "../split-names.ts";
 
 export const LABELS_FILE = "labels.csv";
@@ -60,6 +61,9 @@ export async function readListing(path: string, finds: (file: string) => Promise
     column,
     values: body.map(({ cells }) => cells[column] ?? ""),
   }));
+  const classes = oneHotColumns(path, all);
+  if (classes !== undefined)
+    return oneHotListing(path, all, { classes, lines: body.map(({ line }) => line) });
   const [pathColumn, labelColumn] = pathAndLabel(all, path);
   const rows = body.map(({ cells, line }) => {
     const [file = "", label = ""] = [cells[pathColumn], cells[labelColumn]];
@@ -92,6 +96,42 @@ export async function readListing(path: string, finds: (file: string) => Promise
       ...(found?.notes ?? []),
     ],
   };
+}
+
+/** A list with a column for each class. Rows that mark none are left out. */
+function oneHotListing(
+  path: string,
+  columns: readonly { readonly name: string; readonly values: readonly string[] }[],
+  { classes, lines }: { classes: readonly number[]; lines: readonly number[] },
+): Listing {
+  const files =
+    columns[
+      findColumn(
+        columns.map(({ name }) => name),
+        PATH_COLUMNS,
+      )
+    ]?.values;
+  const { labels, notes } = markedClasses(path, columns, { classes, lines });
+  const kept = lines.map((_, row) => row).filter((row) => labels[row] !== undefined);
+  const rows = kept.map((row) => ({
+    file: files?.[row] ?? "",
+    label: labels[row] ?? "",
+    line: lines[row] ?? 0,
+  }));
+  const unnamed = rows.find(({ file }) => file === "");
+  if (unnamed !== undefined)
+    throw new DataError(path, `${path}, line ${unnamed.line}: expected the path of an image`, {
+      code: "data/bad-row",
+    });
+  const others = columns.filter((_, i) => !classes.includes(i));
+  const found =
+    partsByColumns(
+      path,
+      others
+        .filter(({ values }) => values !== files)
+        .map(({ name, values }) => ({ name, values: kept.map((row) => values[row] ?? "") })),
+    ) ?? partsByPaths(rows);
+  return { path, rows, parts: found?.parts, notes: [...notes, ...(found?.notes ?? [])] };
 }
 
 /** Headings of a list alone, so far as it has any: empty for a file without. */

@@ -11,12 +11,13 @@ import { imageFinder, imageRoot } from "./find-images.ts";
 import { areIndices, type LabelsCsvSource } from "./labels-csv.ts";
 import type { CsvSource } from "./listed-images.ts";
 import { isListing, LABELS_FILE, type Listing, listingHeadings, readListing } from "./listing.ts";
+import { ONE_HOT_FILE } from "./one-hot.ts";
 import { type ParquetSource, parquetParts } from "./parquet.ts";
 
 /** The list that stands for a folder. */
 export function listingIn(entries: readonly Entry[]): string | undefined {
   const files = entries.filter(({ isFolder }) => !isFolder).map(({ name }) => name);
-  for (const usual of ["metadata.csv", "metadata.jsonl", LABELS_FILE]) {
+  for (const usual of ["metadata.csv", "metadata.jsonl", LABELS_FILE, ONE_HOT_FILE]) {
     const found = files.find((name) => name.toLowerCase() === usual);
     if (found !== undefined) return found;
   }
@@ -31,7 +32,8 @@ export async function fromListing(path: string, folders: number): Promise<Locate
 }
 
 export async function hasLabels(path: string): Promise<boolean> {
-  return basename(path) === LABELS_FILE || findColumn(await listingHeadings(path), LABEL_COLUMNS) >= 0;
+  const isNamed = [LABELS_FILE, ONE_HOT_FILE].includes(basename(path).toLowerCase());
+  return isNamed || findColumn(await listingHeadings(path), LABEL_COLUMNS) >= 0;
 }
 
 async function read(path: string): Promise<Listing> {

@@ -11,7 +11,7 @@ import type { WeightsChoice } from "../../formats/find-weights.ts";
 import { readHuggingFaceConfig } from "../../formats/huggingface.ts";
 import type { TimmView } from "../../formats/key-maps.ts";
 import { timmView } from "../../formats/key-maps.ts";
-import { firstIn, RUN_AVERAGED } from "../../formats/model-folder.ts";
+import { firstIn, RUN_AVERAGED, RUN_WEIGHTS } from "../../formats/model-folder.ts";
 import type { ModelMetadata } from "../../formats/model-metadata.ts";
 import { decodeModelMetadata } from "../../formats/model-metadata.ts";
 import type { ModelSettings } from "../../formats/model-settings.ts";
@@ -168,13 +168,14 @@ function assumed({
   }
 }
 
-/** Of a run that kept averaged weights, too: which were taken. */
+/** Of a run that kept averaged weights, too, and whose best weights are gone: which were taken. */
 async function averagedBeside(
   given: string,
   { path, weights, file }: { path: string; file: TimmView } & OpenCheckpointOptions,
 ): Promise<string[]> {
   const kind = file.metadata["weights"];
   if (given === path || weights !== undefined || kind === undefined) return [];
+  if (basename(path) === RUN_WEIGHTS[0]) return []; // the run chose them, and its report says which they are
   const other = kind === "averaged" ? "model" : "ema";
   const beside = await firstIn(dirname(path), RUN_AVERAGED);
   if (beside === undefined || beside === path) return [];

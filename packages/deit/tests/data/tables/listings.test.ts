@@ -179,6 +179,34 @@ it("metadata.csv in the folders of parts; test.csv without classes is left out",
   expect(found.notes).toMatch(/test\.csv has no column of classes, and is left out/);
 });
 
+it("_classes.csv in the folders of parts: the class is the column with a 1; rows without are left out", async () => {
+  const path = await temporaryFolder();
+  for (const part of ["train", "valid"]) {
+    for (const name of ["a.png", "b.png", "c.png"]) await writeImage(join(path, part, name));
+    const rows = "filename, cat, class\na.png, 1, 0\nb.png, 0, 1\nc.png, 0, 0\n";
+    await writeText(join(path, part, "_classes.csv"), rows);
+  }
+  const notes: string[] = [];
+  const { train, validation } = await openDatasets(
+    { dataPath: path },
+    { onNote: (note) => void notes.push(note) },
+  );
+  expect([train.length, validation?.length, train.classes]).toEqual([2, 2, ["cat", "class"]]);
+  expect(names(train)).toEqual(["a.png", "b.png"]);
+  expect(notes.join()).toMatch(/_classes\.csv: 1 of 3 rows mark no class, and is left out/);
+});
+
+it("a column for each class in another list; rows of several classes are refused, with the first of them", async () => {
+  const rows = "image,MEL,NV,split\na,1.0,0.0,train\nb,0.0,1.0,train\nc d,1.0,0.0,val\n";
+  const path = await folder("truth.csv", rows);
+  const { train, validation } = await openDatasets({ dataPath: join(path, "truth.csv") });
+  expect([names(train), names(validation ?? train)]).toEqual([["a.png", "b.jpg"], ["c d.png"]]);
+  const several = await folder("_classes.csv", "filename,cat,dog\na.png,1,0\nb.jpg,1,1\nc d.png,0,1\n");
+  const error = await failure(several);
+  expect(error.code).toBe("data/bad-row");
+  expect(error.message).toMatch(/line 3: cat, dog are marked; 1 of 3 rows mark several classes/);
+});
+
 it("a number of a class that nobody can mean is refused before it takes memory", async () => {
   const path = await folder("labels.csv", "a.png,0\nb.jpg,500000000\n");
   expect(await failure(path)).toMatchObject({ code: "data/bad-row" });
