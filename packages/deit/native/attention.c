@@ -7,7 +7,7 @@
  *   AttentionGradient  q, k, v, attended, statistics, gradient by attended → gradients by q, k and v: one value of three
  *                      times the width where there are as many queries as tokens, else three
  *
- * Attributes: queries, tokens, batch, heads, size. Threads share the heads, each of which is computed in one and the same order.
+ * Attributes: queries, tokens, batch, heads, size; lanes: of vectors, at most (tests ask for less). Threads share the heads, each of which is computed in one and the same order.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -91,11 +91,13 @@ INLINE float NAME(most)(Four a) {
 #include "product.h"
 #include "head.h"
 
-static const Kind *kind_of_processor(void) {
+/* The best that this processor can do, with vectors of at most so many numbers. */
+static const Kind *kind_of_processor(int64_t lanes) {
+  (void)lanes;
 #if defined(__x86_64__) && defined(__GNUC__)
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("x86-64-v4")) return &kind_512;
-  if (__builtin_cpu_supports("x86-64-v3")) return &kind_256;
+  if (lanes >= 16 && __builtin_cpu_supports("x86-64-v4")) return &kind_512;
+  if (lanes >= 8 && __builtin_cpu_supports("x86-64-v3")) return &kind_256;
 #endif
   return &kind_128;
 }
@@ -104,7 +106,7 @@ typedef struct {
   OrtApi api;
   const Kind *kind;
   int backward;
-  int64_t queries, tokens, batch, heads, size;
+  int64_t queries, tokens, batch, heads, size, lanes;
 } Attention;
 
 typedef struct {
@@ -135,14 +137,16 @@ static void work(void *data, size_t task) {
 static OrtStatus *create(OrtApi api, const OrtKernelInfo *info, int backward, void **kernel) {
   Attention *attention = calloc(1, sizeof *attention);
   if (attention == NULL) return ORT(api, CreateStatus)(1, "Attention: no memory");
-  attention->api = api, attention->backward = backward, attention->kind = kind_of_processor();
-  const char *const names[] = {"queries", "tokens", "batch", "heads", "size"};
-  int64_t *const values[] = {&attention->queries, &attention->tokens, &attention->batch, &attention->heads, &attention->size};
+  attention->api = api, attention->backward = backward;
+  const char *const names[] = {"queries", "tokens", "batch", "heads", "size", "lanes"};
+  int64_t *const values[] = {&attention->queries, &attention->tokens, &attention->batch, &attention->heads, &attention->size,
+                             &attention->lanes};
   OrtStatus *failure = NULL;
-  for (size_t i = 0; failure == NULL && i < 5; i++) {
+  for (size_t i = 0; failure == NULL && i < 6; i++) {
     failure = ORT(api, KernelInfoGetAttribute_int64)(info, names[i], values[i]);
     if (failure == NULL && *values[i] < 1) failure = ORT(api, CreateStatus)(2, "Attention: its attributes are no sizes");
   }
+  attention->kind = kind_of_processor(attention->lanes);
   if (failure == NULL) *kernel = attention;
   else free(attention);
   return failure;

@@ -112,9 +112,11 @@ static void NAME(forward)(const Head *head, float *memory) {
       NAME(soften)(room.scores + i * room.score_row, n, statistics + 2 * i, statistics + 2 * i + 1);
     NAME(product)(rows, d, n, room.scores, room.score_row, 1, room.values, room.result, room.result_row, 0);
     for (int64_t i = 0; i < rows; i++) {
-      statistics[2 * i + 1] = 1 / statistics[2 * i + 1];
-      NAME(scatter)(1, d, room.result + i * room.result_row, 0, statistics[2 * i + 1], head->attended + (first + i) * head->row, 0);
+      float *result = room.result + i * room.result_row;
+      const float inverse = statistics[2 * i + 1] = 1 / statistics[2 * i + 1];
+      for (int64_t j = 0; j < d; j++) result[j] *= inverse;
     }
+    NAME(scatter)(rows, d, room.result, room.result_row, 1, head->attended + first * head->row, head->row);
   }
 }
 

@@ -1,6 +1,8 @@
 /** Attention as operations of our own: values and gradients beside those of the operations that they stand for. */
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterAll, describe, expect, it } from "vitest";
 import { gradient } from "../../src/graph/gradient.ts";
+import { ModelProtoSchema } from "../../src/graph/generated/onnx_pb.ts";
 import type { Target, Value } from "../../src/graph/graph.ts";
 import { input } from "../../src/graph/graph.ts";
 import * as ops from "../../src/graph/ops.ts";
@@ -46,6 +48,16 @@ function projected(target: Target, { queries, tokens, batch, heads, size }: Size
   return compile({ name: "attention", target, outputs: { attended, byX, byWeight, byBias } });
 }
 
+/** The program as a processor with narrower vectors computes it. */
+function withLanes(program: Program, lanes: number): Program {
+  const model = fromBinary(ModelProtoSchema, program.model);
+  const own = model.graph?.node.filter(({ opType }) => opType.startsWith("Attention")) ?? [];
+  const asked = own.map(({ attribute }) => attribute.find(({ name }) => name === "lanes"));
+  for (const attribute of asked) if (attribute) attribute.i = BigInt(lanes);
+  expect(asked).toHaveLength(2);
+  return { ...program, model: toBinary(ModelProtoSchema, model) };
+}
+
 async function results(runtime: Runtime, program: Program): Promise<Readonly<Record<string, TensorData>>> {
   const feeds = Object.fromEntries(
     Object.entries(program.inputs).map(([name, { shape }]) => {
@@ -84,6 +96,19 @@ describe.skipIf(!hasOwn)("attention of our own", () => {
     const found = await results(runtime, own);
     for (const [name, values] of Object.entries(expected))
       expectClose(found[name], Float64Array.from(values as Float32Array), { tolerance: 3e-6, name });
+  });
+
+  it.each([8, 4])("gives the same on processors with vectors of %i numbers", async (lanes) => {
+    const [runtime] = runtimes as [Runtime];
+    for (const [name, sizes] of cases) {
+      const expected = await results(runtime, projected("cpu16", sizes));
+      const found = await results(runtime, withLanes(projected("cpu16-chains", sizes), lanes));
+      for (const [key, values] of Object.entries(expected))
+        expectClose(found[key], Float64Array.from(values as Float32Array), {
+          tolerance: 3e-6,
+          name: `${name}, ${key}`,
+        });
+    }
   });
 
   it("gives the same bits with any number of threads", async () => {

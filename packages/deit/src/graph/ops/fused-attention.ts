@@ -13,9 +13,12 @@ interface Heads extends Readonly<Record<string, unknown>> {
   readonly numHeads: number;
 }
 
+/** Numbers in a vector, at most: the kernels take what the processor has. */
+const LANES = 16;
+
 /** What the kernels ask for. q: [Q, B, D], k: [N, B, D]. */
 function sizes([queries = 1, batch = 1, dim = 1]: readonly number[], tokens: number, heads: number) {
-  return { queries, tokens, batch, heads, size: dim / heads };
+  return { queries, tokens, batch, heads, size: dim / heads, lanes: LANES };
 }
 
 const fusedAttentionOp: OpDefinition<Heads> = {
