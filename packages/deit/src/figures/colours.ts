@@ -31,6 +31,9 @@ export function colour(name: ColourName): string {
 /** Of many series, in order. */
 const SERIES = ["blue", "orange", "green", "violet", "gold", "teal", "rose", "muted"] as const;
 
+/** Colours that differ. */
+export const SERIES_LENGTH = SERIES.length;
+
 /** The colour of series i, from 0; after the eighth they begin again. */
 export function seriesColour(i: number): string {
   return colour(SERIES[i % SERIES.length] ?? "blue");

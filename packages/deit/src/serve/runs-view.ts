@@ -1,22 +1,29 @@
 /** Runs beside each other as HTML: a table of where they are, and their curves, a line a run. */
 import { numberAxis } from "../figures/axis.ts";
 import { drawChart } from "../figures/chart.ts";
-import { seriesColour } from "../figures/colours.ts";
+import { SERIES_LENGTH, seriesColour } from "../figures/colours.ts";
 import { Html, html } from "../figures/html.ts";
 import { line } from "../figures/marks.ts";
 import type { Point } from "../figures/marks.ts";
 import { STYLE } from "../figures/style.ts";
 import { duration, short } from "../report/format.ts";
+import type { EpochRecord } from "../training/run/run-log.ts";
 import type { WatchedRun } from "./watched-run.ts";
 
 /** What is drawn, where any run has it. */
-const CHARTS = [
+const CHARTS: readonly { key: string; title: string; read?(record: EpochRecord): unknown }[] = [
   { key: "train_loss", title: "training loss" },
   { key: "test_loss", title: "validation loss" },
   { key: "test_acc1", title: "top-1, percent of the validation images" },
   { key: "test_ema_acc1", title: "top-1 of the averaged weights, percent" },
   { key: "train_lr", title: "learning rate" },
-] as const;
+  {
+    key: "token_cosine",
+    title: "class and distillation token after the last layer, cosine",
+    read: ({ test_token_similarity: found }) =>
+      typeof found === "object" && found !== null && "lastLayer" in found ? found.lastLayer : undefined,
+  },
+];
 
 /** Points of a line; more are not seen, and a dozen long runs stay quick to draw. */
 const MOST_POINTS = 400;
@@ -99,6 +106,9 @@ export function runsView(runs: readonly WatchedRun[]): string {
             <th class="number">top-1</th>
             <th class="number">best top-1</th>
             <th class="number">an epoch</th>
+            <th class="number" title="images to train by the time of an epoch, its validation included">
+              images/s
+            </th>
             <th class="number">left</th>
           </tr>
         </thead>
@@ -112,7 +122,7 @@ export function runsView(runs: readonly WatchedRun[]): string {
 }
 
 function rowOf(run: WatchedRun, index: number): Html {
-  const { name, state, problem, model, epochs, log, secondsPerEpoch, secondsLeft } = run;
+  const { name, state, problem, model, epochs, log, secondsPerEpoch, secondsLeft, imagesPerSecond } = run;
   const last = log.at(-1);
   const measured = valuesOf(run, "test_acc1");
   const percent = (value: number | undefined): string =>
@@ -127,26 +137,48 @@ function rowOf(run: WatchedRun, index: number): Html {
     <td class="number">${percent(measured.at(-1)?.y)}</td>
     <td class="number">${percent(best)}</td>
     <td class="number">${secondsPerEpoch === undefined ? "–" : duration(secondsPerEpoch)}</td>
+    <td class="number">${imagesPerSecond === undefined ? "–" : short(imagesPerSecond)}</td>
     <td class="number">${secondsLeft === undefined ? "–" : duration(secondsLeft)}</td>
   </tr>`;
+}
+
+/** Colours begin again after the eighth run: its lines are dashed. */
+function isDashed(index: number): boolean {
+  return Math.floor(index / SERIES_LENGTH) % 2 === 1;
 }
 
 /** As an image: a policy allows no style of its own elements that text could bring. */
 function swatch(index: number): Html {
   return html`<svg width="12" height="10" aria-hidden="true">
-    <rect width="10" height="10" rx="3" fill="${seriesColour(index)}"></rect>
+    ${
+      isDashed(index)
+        ? html`<path
+            d="M0 5h10"
+            stroke="${seriesColour(index)}"
+            stroke-width="3"
+            stroke-dasharray="4 2"
+          ></path>`
+        : html`<rect width="10" height="10" rx="3" fill="${seriesColour(index)}"></rect>`
+    }
   </svg> `;
 }
 
-function valuesOf({ log }: WatchedRun, key: string): { x: number; y: number }[] {
+function valuesOf(
+  { log }: WatchedRun,
+  key: string,
+  read = (record: EpochRecord): unknown => record[key],
+): { x: number; y: number }[] {
   return log.flatMap((record) => {
-    const y = record[key];
+    const y = read(record);
     return typeof y === "number" && Number.isFinite(y) ? [{ x: record.epoch + 1, y }] : [];
   });
 }
 
-function chartOf(runs: readonly WatchedRun[], { key, title }: (typeof CHARTS)[number]): Html | undefined {
-  const lines = runs.map((run) => thinned(valuesOf(run, key)));
+function chartOf(
+  runs: readonly WatchedRun[],
+  { key, title, read }: (typeof CHARTS)[number],
+): Html | undefined {
+  const lines = runs.map((run) => thinned(valuesOf(run, key, read)));
   const all = lines.flat();
   if (all.length === 0) return undefined;
   const svg = drawChart({
@@ -164,7 +196,9 @@ function chartOf(runs: readonly WatchedRun[], { key, title }: (typeof CHARTS)[nu
           all.map(({ y }) => y),
           {},
         ),
-        marks: lines.map((points, i) => line(points, { colour: seriesColour(i) })),
+        marks: lines.map((points, i) =>
+          line(points, { colour: seriesColour(i), ...(isDashed(i) && { dash: "6 4" }) }),
+        ),
       },
     ],
   });

@@ -6,6 +6,7 @@ import { firstLine } from "../errors.ts";
 import { readRun, RUN_FILES } from "../training/run/run-folder.ts";
 import { LOCK_FILE } from "../training/run/run-lock.ts";
 import type { EpochRecord } from "../training/run/run-log.ts";
+import { readRecord } from "../training/run/run-record.ts";
 
 export interface WatchedRun {
   readonly name: string;
@@ -18,6 +19,8 @@ export interface WatchedRun {
   /** Of the last epochs, a median. */
   readonly secondsPerEpoch: number | undefined;
   readonly secondsLeft: number | undefined;
+  /** Images to train by the time of an epoch, its validation included; undefined in runs without a record. */
+  readonly imagesPerSecond: number | undefined;
 }
 
 /** Epochs whose times say how long the next will take. */
@@ -57,9 +60,11 @@ export async function watchRun(folder: string, name = basename(resolve(folder)))
     const state = holder ?? (done >= epochs ? "finished" : "stopped");
     const secondsLeft =
       state === "training" && secondsPerEpoch !== undefined ? secondsPerEpoch * (epochs - done) : undefined;
-    return { name, state, model, epochs, log, secondsPerEpoch, secondsLeft };
+    const images = (await readRecord(folder))?.images.train;
+    const imagesPerSecond = images !== undefined && secondsPerEpoch ? images / secondsPerEpoch : undefined;
+    return { name, state, model, epochs, log, secondsPerEpoch, secondsLeft, imagesPerSecond };
   } catch (error) {
-    const none = { secondsPerEpoch: undefined, secondsLeft: undefined };
+    const none = { secondsPerEpoch: undefined, secondsLeft: undefined, imagesPerSecond: undefined };
     return { name, state: "unreadable", problem: firstLine(error), model: "", epochs: 0, log: [], ...none };
   }
 }

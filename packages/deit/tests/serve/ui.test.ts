@@ -8,6 +8,7 @@ import type { EpochRecord } from "../../src/training/run/run-log.ts";
 import { openRunFolder } from "../../src/training/run/run-folder.ts";
 import type { UiServer } from "../../src/serve/ui.ts";
 import { startUi } from "../../src/serve/ui.ts";
+import { runsView } from "../../src/serve/runs-view.ts";
 import { runNames, watchRun } from "../../src/serve/watched-run.ts";
 import { temporaryFolder } from "../data/temporary.ts";
 
@@ -121,6 +122,41 @@ describe("runs", () => {
     expect(text).toMatch(/stopped[\s\S]*finished/);
     expect(text).toContain("50.00 %");
     expect(text.match(/<svg[^>]*role="img"/g)).toHaveLength(4);
+  });
+  test("of twelve: those after the eighth are dashed, and a cosine of the tokens is a curve", async () => {
+    const log = [0, 1].map((epoch) => ({
+      ...record(epoch),
+      test_token_similarity: { parameters: 0.05, lastLayer: 0.9 + epoch / 100 },
+    }));
+    const watched = { ...(await watchRun(run)), log, imagesPerSecond: 512 };
+    const text = runsView(Array.from({ length: 12 }, () => watched));
+    expect(text).toContain("cosine");
+    expect(text).toContain(">512<");
+    expect(text.match(/stroke-dasharray="6 4"/g)).toHaveLength(4 * 5);
+    expect(runsView([await watchRun(run)])).not.toContain("cosine");
+  });
+  test("say their images a second, from the record", async () => {
+    const folder = join(root, "recorded");
+    await writeRun(folder);
+    expect(await watchRun(folder)).toMatchObject({ imagesPerSecond: undefined });
+    const images = { train: 6000, validation: 10, unused: 0, ownValidation: false };
+    await writeFile(
+      join(folder, "record.json"),
+      JSON.stringify({
+        format: "deit-run/1",
+        run: "r",
+        classes: ["a", "b"],
+        images,
+        samples: [],
+        selection: "last",
+        program: { model: "m", vectors: {} },
+      }),
+    );
+    expect(await watchRun(folder)).toMatchObject({ imagesPerSecond: 100 });
+  });
+  test("are refused a port that is taken, with words", async () => {
+    const { code, err } = await runCommand(["ui", run, "--port", new URL(server.url).port]);
+    expect([code, err]).toEqual([2, expect.stringMatching(/port \d+ of .* is taken[\s\S]*--port/)]);
   });
   test("are followed: nothing is sent again until one has changed", async () => {
     const url = `${server.url}runs/view`;
