@@ -53,13 +53,18 @@ export async function checkPage(check: DataCheck, { command }: { command: string
       {
         title: "Classes",
         table: {
-          head: ["class", "images", "likely mislabelled"],
+          head: ["class", "images", ...(check.model === null ? [] : ["likely mislabelled"])],
           rows: classes.map(({ name, images: count }) => [
             name,
             count,
-            check.problems.filter(({ kind, image }) => kind === "label" && image.className === name).length,
+            ...(check.model === null
+              ? []
+              : [
+                  check.problems.filter(({ kind, image }) => kind === "label" && image.className === name)
+                    .length,
+                ]),
           ]),
-          right: [1, 2],
+          right: check.model === null ? [1] : [1, 2],
         },
       },
     ],

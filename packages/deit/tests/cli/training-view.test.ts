@@ -52,6 +52,14 @@ const epoch = {
 } as const;
 
 describe("training without a terminal", () => {
+  it("counts one epoch as one", () => {
+    const said = capture();
+    const { show, stop } = trainingView(createOutput());
+    show({ ...start, epochs: 1 });
+    stop();
+    expect(said.text()).toContain("steps an epoch, 1 epoch; run folder");
+  });
+
   it("prints the start, each epoch, warnings, and a sparse line every ten seconds", () => {
     vi.useFakeTimers();
     const said = capture();

@@ -62,6 +62,7 @@ describe("without a model", () => {
     const { code, out: text, err } = await runCommand(["data", "check", path, "--model-free", "--out", out]);
     expect([code, err]).toEqual([0, ""]);
     expect(text).toContain("copy       2 images, 1 of them of validation images");
+    expect(text).toContain("label      not checked (--model-free)");
     expect(await readdir(out)).toEqual(["index.html", "problems.csv"]);
     const [head, first, second] = (await readFile(join(out, "problems.csv"), "utf8")).split("\n");
     expect(head).toBe("problem,action,part,class,image,suggested_class,other_part,other_image,score,detail");
@@ -72,6 +73,7 @@ describe("without a model", () => {
     const page = await readFile(join(out, "index.html"), "utf8");
     expect(page.match(/<img/g)?.length).toBe(7); // two of each copy, one of the rest that can be read
     expect(page).toContain("9 images of every class");
+    expect(page).not.toContain("mislabelled"); // which nobody looked for
   });
 
   it("says which flags exclude each other, before it looks", async () => {

@@ -101,7 +101,14 @@ test("the tarball holds plain JavaScript with its declarations, and no sources o
     (file) => file.endsWith(".ts") && !file.endsWith(".d.ts") && !file.startsWith("recipes/"),
   );
   expect(sources).toEqual([]);
-  expect(packed.filter((file) => /test|golden/.test(file))).toEqual([]);
+  expect(packed.filter((file) => !file.startsWith("docs/") && /test|golden/.test(file))).toEqual([]);
+});
+
+test("it has what its README links to", async () => {
+  const readme = await readFile(join(ROOT, "README.md"), "utf8");
+  const linked = [...readme.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, file = ""]) => file);
+  expect(linked.length).toBeGreaterThan(10);
+  expect(linked.filter((file) => !packed.includes(file))).toEqual([]);
 });
 
 describe("in an empty TypeScript project", () => {

@@ -80,7 +80,13 @@ async function runCheck(folder: string, flags: CheckFlags, command: Command): Pr
       `${folder}: ${integer(check.images)} images (${check.parts.map(({ part, images }) => `${integer(images)} in ${part}`).join(", ")}), ${check.classes.length} classes`,
       facts([
         ...PROBLEM_KINDS.map(
-          (kind) => [kind, describe(check.problems.filter((each) => each.kind === kind))] as const,
+          (kind) =>
+            [
+              kind,
+              flags.modelFree && NEED_MODEL.includes(kind)
+                ? "not checked (--model-free)"
+                : describe(check.problems.filter((each) => each.kind === kind)),
+            ] as const,
         ),
         ["balance", balanceLine(check)],
         ["labels", labelsLine(check)],
@@ -93,6 +99,9 @@ async function runCheck(folder: string, flags: CheckFlags, command: Command): Pr
     ].join("\n"),
   );
 }
+
+/** What only a model finds. */
+const NEED_MODEL: readonly string[] = ["near-copy", "label"];
 
 /** `12 images, 3 of them in training and validation both`; `none`. */
 function describe(problems: readonly ImageProblem[]): string {

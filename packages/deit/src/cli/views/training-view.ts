@@ -71,7 +71,7 @@ function startLines(event: Event<"start">): string[] {
   const lines = [
     `${event.model}: ${integer(event.parameters)} parameters; ${event.device}`,
     `${integer(event.trainImages)} images to train, ${event.heldOut > 0 ? `${integer(event.heldOut)} held out to validate` : "none held out"}${event.classes > 1 ? `, ${event.classes} classes` : ""}; ` +
-      `${integer(event.stepsPerEpoch)} steps an epoch, ${event.epochs} epochs; run folder ${event.run}`,
+      `${integer(event.stepsPerEpoch)} steps an epoch, ${event.epochs === 1 ? "1 epoch" : `${event.epochs} epochs`}; run folder ${event.run}`,
   ];
   const { uniqueImages, trainImages, repeats } = event;
   if (uniqueImages < trainImages - trainImages / 10) {
