@@ -113,6 +113,9 @@ function flopsOf(type: string, { args }: ProfileEvent): number {
     const rows = out.at(-2) ?? 1;
     return (2 * size(out) * matrix) / rows;
   }
+  // Scores and values; four products in the gradient, scores that it computes again left out.
+  if (type === "Attention") return 4 * size(a) * (b[0] ?? 1);
+  if (type === "AttentionGradient") return 8 * size(a) * (b[0] ?? 1);
   if (type === "ConvTranspose") return (2 * size(a) * size(b)) / (b[0] ?? 1);
   if (type.endsWith("Conv")) return (2 * size(out) * size(b)) / (b[0] ?? 1);
   return 0;

@@ -12,6 +12,7 @@ import type { Dataset } from "../../../src/data/dataset.ts";
 import { openDataset } from "../../../src/data/dataset.ts";
 import { openDatasets } from "../../../src/data/open.ts";
 import type * as web from "../../../src/web.ts";
+import { loadAddon, nativeSessions } from "../../../src/runtime/native.ts";
 import { temporaryFolder } from "../../data/temporary.ts";
 import { bundleForBrowser } from "../../helpers/bundle.ts";
 import { tinyRun, train, writePhotos } from "../photos.ts";
@@ -45,11 +46,12 @@ function options(folder: string, changes: TrainInput = {}): ReturnType<typeof ti
   return tinyRun({ dataPath: photos, outputDir: join(root, folder), ...RECIPE, ...changes });
 }
 
-/** A device in this thread, as a page has one in a worker. */
+/** A device in this thread, as a page has one in a worker, with the operations that the runs on disk have. */
 async function openDevice(): Promise<Awaited<ReturnType<Web["connect"]>>> {
   let listener: (answer: web.Answer) => void = () => {};
-  const handle = deit.createSessionHost({ ort, blocks: process.arch === "x64" }, (answer) =>
-    listener(answer),
+  const handle = deit.createSessionHost(
+    { ort, blocks: process.arch === "x64", native: nativeSessions(loadAddon()) },
+    (answer) => listener(answer),
   );
   return deit.connect(
     {
