@@ -2,7 +2,7 @@
 import type { ImagePredictions } from "../../evaluation/predict.ts";
 import { openGrowingFile } from "../../formats/atomic-file.ts";
 import { csv } from "../../formats/csv.ts";
-import { oneLine, printableJson } from "../../printable.ts";
+import { oneLine, printable, printableJson } from "../../printable.ts";
 import { table } from "./text-format.ts";
 import { coloursFor, forTerminal } from "../output.ts";
 
@@ -32,7 +32,7 @@ export async function tableFile(path: string, columns: Columns): Promise<AnswerS
 /** The table on stdout. Names are as they are for programs, as signs for people. */
 export function printedTable(columns: Columns): AnswerSink {
   const { stdout } = process;
-  return tableSink((text) => print(stdout.isTTY ? forTerminal(stdout, text) : text), columns);
+  return tableSink((text) => print(stdout.isTTY ? printable(text) : text), columns);
 }
 
 /** One JSON document, a list with an object for each image. */
@@ -55,10 +55,10 @@ export function printedText({ minScore }: Columns): AnswerSink {
   return {
     async add(result) {
       const answers = above(result, minScore);
-      const rows = answers.map(({ label, score }) => [percent(score), label]);
+      const rows = answers.map(({ label, score }) => [percent(score), printable(label)]);
       const shown = rows.length === 0 ? [["", `nothing reaches ${percent(minScore)}`]] : rows;
       const lines = table(shown, { right: [0] }).replaceAll(/^/gm, "  ");
-      await print(`${forTerminal(process.stdout, `${bold(oneLine(result.image))}\n${lines}`)}\n`);
+      await print(`${forTerminal(process.stdout, `${bold(oneLine(printable(result.image)))}\n${lines}`)}\n`);
     },
     finish: async () => {},
     discard: async () => {},
