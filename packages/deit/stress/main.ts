@@ -14,6 +14,7 @@
  * --only WORD  the kinds of files, or cases of kills, whose name holds it
  * --more       add to the last row of the part, which was run at the same version: a part in pieces
  * --data-path DIR, --minutes N, --out DIR      of the soak: CIFAR-10, how long, where its files go
+ * --train "WORDS"                              of the soak: what deit train trains, such as "cifar10-distilled --teacher-path X"
  */
 import { parseArgs } from "node:util";
 import { stressFormats } from "./formats/run.ts";
@@ -36,6 +37,7 @@ const { positionals, values } = parseArgs({
     photos: { type: "string", multiple: true, default: [] },
     "data-path": { type: "string" },
     minutes: { type: "string" },
+    train: { type: "string" },
     out: { type: "string", default: "runs/soak" },
   },
 });
@@ -94,6 +96,7 @@ const PARTS: Readonly<Record<string, () => Promise<void>>> = {
       out,
       minutes,
       images,
+      train: values.train?.split(" "),
     })) {
       result.faults.forEach(onFault);
       await keep(`soak: ${name}`, result);
