@@ -43,9 +43,6 @@ const WRONG = 0.05;
 /** Copies that are planted. */
 const COPIES = 200;
 
-if (phase === "labels") await labelStudy(weights, dataPath);
-else await copyStudy(weights, dataPath);
-
 async function labelStudy(checkpoint: string, folder: string): Promise<void> {
   const { train, validation } = await openDatasets({ dataPath: folder, valSplit: 0 });
   await using classifier = await openClassifier(checkpoint, { intermediates: true });
@@ -243,3 +240,6 @@ async function changed(from: string, to: string, kind: Kind, random: Random): Pr
   const scaled = kind === "scale" || kind === "three" ? cut.resize(Math.round(w * scale)) : cut;
   await scaled.jpeg({ quality: kind === "compression" || kind === "three" ? quality : 90 }).toFile(to);
 }
+
+if (phase === "labels") await labelStudy(weights, dataPath);
+else await copyStudy(weights, dataPath);
