@@ -67,7 +67,7 @@ function checkCuda(platform: PlatformName): void {
 
 async function bundle({ platform, out, cuda }: Request): Promise<void> {
   const ending = ENDINGS.find((end) => out.endsWith(end));
-  if (ending === undefined && existsSync(out)) fail(`${out} is there already; name a new folder`);
+  if (ending === undefined && existsSync(out)) fail(`${out} already exists; name a new folder`);
   say("building the program");
   const built = spawnSync(
     process.execPath,

@@ -32,7 +32,7 @@ export function trainInputSource(): string {
   return `/** Made of schema.ts by scripts/generate-train-input.ts: do not edit. */
 
 /** Options of training, by name; every one may be left out. */
-// oxlint-disable-next-line typescript/consistent-type-definitions -- an interface is no record of options
+// oxlint-disable-next-line typescript/consistent-type-definitions -- an interface is not a record of options
 export type TrainInput = {
 ${groups.join("\n\n")}
 };

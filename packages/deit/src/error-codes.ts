@@ -140,7 +140,7 @@ export const ERROR_CODES = {
   "ranks/other-version": "a rank runs another version of deit-ts or Node than rank 0",
   "ranks/too-many": "more ranks than an update of the run has batches",
   "program/target": "a program was compiled for another kind of runtime",
-  "recipe/not-a-recipe": "a file that is no recipe by its ending or its size",
+  "recipe/not-a-recipe": "a file that is not a recipe by its ending or its size",
   "recipe/not-found": "no folder, file or recipe of the given name",
   "recipe/not-options": "a recipe file that holds no options",
   "recipe/unreadable": "a recipe file that cannot be read or run",

@@ -92,7 +92,7 @@ export async function stressServe({ photos, out, minutes, seed }: ServeStressOpt
   }, INTERVAL_MS);
   await Promise.all(Array.from({ length: CONNECTIONS }, async (_, i) => client(i)));
   clearInterval(timer);
-  if (refused === 0) faults.push("nothing was refused: the load was no load");
+  if (refused === 0) faults.push("nothing was refused: the load was not a load");
   const grown = growth(samples);
   if (grown !== undefined) faults.push(grown);
   const ended = once(child, "exit");

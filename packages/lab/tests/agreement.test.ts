@@ -60,7 +60,7 @@ describe("counting", () => {
     expect(found?.high).toBeLessThan(0);
   });
 
-  test("an answer that is no number agrees with nobody's", () => {
+  test("an answer that is not a number agrees with nobody's", () => {
     const broken = {
       ...ballot,
       answers: [...ballot.answers.slice(0, 2), new Int32Array(10).fill(-1), new Int32Array(10).fill(-1)],

@@ -56,5 +56,5 @@ test("what is assumed of a foreign teacher is said", async () => {
     { checkpoint, dataPath: photos, views: 1, images: 3, device: "cpu" },
     { onEvent: (event) => event.type === "warning" && said.push(event.message) },
   );
-  expect(said[0]).toMatch(/teacher\.onnx does not say how images are prepared: assumed shorter side to 9/);
+  expect(said[0]).toMatch(/teacher\.onnx does not specify preprocessing: assumed shorter side to 9/);
 });

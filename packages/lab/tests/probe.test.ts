@@ -36,7 +36,7 @@ describe("logistic regression is scikit-learn's", () => {
   test.each(golden.cases)("λ = $l2", ({ l2, logits }) => {
     const weights = fitLogistic(rows, { l2 });
     const found = logitsOf(rows, weights);
-    // a constant added to all logits of an image is no difference
+    // a constant added to all logits of an image is not a difference
     for (const [row, expected] of logits.entries()) {
       const own = [...found.subarray(row * numClasses, (row + 1) * numClasses)];
       const centred = (values: readonly number[]): number[] =>

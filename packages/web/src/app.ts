@@ -36,7 +36,7 @@ const CHECKED = 16;
 export class App {
   readonly history = new History(EMPTY);
   model: ModelState = { state: "none" };
-  /** What the held-back images say; undefined before there is a head. */
+  /** What the held-out images say; undefined before there is a head. */
   taught: TeachResult | undefined;
   /** Images that cannot be read, and why. */
   readonly unreadable = new Map<string, string>();
@@ -219,7 +219,7 @@ export class App {
     return this.engine.call.losses(request);
   }
 
-  /** Files for other programs, run on held-back images. */
+  /** Files for other programs, run on held-out images. */
   async takeAway(): Promise<TakeAway> {
     await this.openModel();
     const classes = this.project.classes.map(({ name }) => name);

@@ -54,7 +54,7 @@ describe.skipIf(chromium === undefined)("the page", { timeout: 300_000 }, () => 
     expect(await page.locator(".card").count()).toBe(3);
     expect(await page.textContent(".interval")).toContain("95 % interval");
 
-    // a held-back image to another class: now it counts as wrong there, or not at all
+    // a held-out image to another class: now it counts as wrong there, or not at all
     const card = page.locator(".card", { has: page.locator("input.name") }).first();
     await card.locator(".thumb.held").first().click();
     await page.selectOption(".image-dialog select", { label: "stripes" });
@@ -137,7 +137,7 @@ describe.skipIf(chromium === undefined)("the page", { timeout: 300_000 }, () => 
     await page.reload();
     await page.click('.better button:has-text("Continue")');
     await page.waitForSelector(".outcome strong");
-    expect(await page.textContent(".outcome strong")).toMatch(/^\d → \d of 9 held-back images right$/);
+    expect(await page.textContent(".outcome strong")).toMatch(/^\d → \d of 9 held-out images right$/);
     expect(await score(page)).toMatch(/of 9$/);
     expect(errors).toEqual([]);
     const files = await page.evaluate(readRun);

@@ -59,7 +59,7 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
   return { page, context, foreign, errors, [Symbol.asyncDispose]: async () => browser.close() };
 }
 
-/** Drops a folder of folders, and waits for what the held-back images say. Returns "9 of 9". */
+/** Drops a folder of folders, and waits for what the held-out images say. Returns "9 of 9". */
 export async function teach(page: Page, folder: string): Promise<string> {
   await page.setInputFiles("input.pick-folder >> nth=0", folder);
   return score(page);

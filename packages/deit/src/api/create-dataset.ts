@@ -50,7 +50,7 @@ export async function createDataset(
       const called = given ?? nameOf(image) ?? `image ${at}`;
       const index = typeof label === "number" ? label : indices.get(label);
       if (index === undefined) {
-        throw new DataError(name, `${called} is labelled ${JSON.stringify(label)}, which is no class`, {
+        throw new DataError(name, `${called} is labelled ${JSON.stringify(label)}, which is not a class`, {
           code: "data/unknown-class",
           hint: `Classes are ${classes.slice(0, 10).join(", ")}${classes.length > 10 ? ", …" : ""}.`,
         });
@@ -61,13 +61,13 @@ export async function createDataset(
   });
 }
 
-/** @throws DataError for what is no labelled image */
+/** @throws DataError for what is not a labelled image */
 function checked(image: LabelledImage, { name, at }: { name: string; at: number }): LabelledImage {
   const given: Partial<LabelledImage> | null | undefined = image;
   const { label } = given ?? {};
   const isLabel = typeof label === "string" || Number.isInteger(label);
   if (given?.image !== undefined && isLabel) return image;
-  throw new DataError(name, `${name}: item ${at} is no labelled image`, {
+  throw new DataError(name, `${name}: item ${at} is not a labelled image`, {
     code: "data/bad-row",
     hint: 'Expected { image, label }: a path, a URL, bytes, a Blob or raw pixels, and a class by name or index, such as { image: "cat.jpg", label: "cat" }.',
   });
@@ -80,7 +80,7 @@ function classesOf(list: readonly LabelledImage[], name: string): readonly strin
   if (numbers.length > 0 && names.length > 0) {
     throw new DataError(name, `${name}: some labels are names and some are indices`, {
       code: "data/bad-label",
-      hint: "Give one kind, or name the classes: classes: [...].",
+      hint: "Use one kind, or pass the class names: classes: [...].",
     });
   }
   const most = numbers.reduce((most, label) => Math.max(most, label), -1);

@@ -250,7 +250,7 @@ export function parseAutoAugment(policy: string): AutoAugmentOptions {
   const [name = "", ...sections] = policy.split("-");
   const policies = POLICIES[name];
   if (policies === undefined) {
-    throw new ConfigError("aa", `--aa: "${policy}" is no policy`, {
+    throw new ConfigError("aa", `--aa: "${policy}" is not a policy`, {
       code: "options/value",
       hint: `Use RandAugment, as rand-m9-mstd0.5-inc1, or AutoAugment: ${Object.keys(POLICIES).join(", ")}; or none.`,
     });
@@ -261,8 +261,8 @@ export function parseAutoAugment(policy: string): AutoAugmentOptions {
     if (value === undefined) {
       throw new ConfigError(
         "aa",
-        `--aa: "${policy}" has the section "${section}", which is none of AutoAugment's`,
-        { code: "options/value", hint: "It has one: mstd, as in original-mstd0.5." },
+        `--aa: "${policy}" has the section "${section}", which AutoAugment does not have`,
+        { code: "options/value", hint: "Supported: mstd, as in original-mstd0.5." },
       );
     }
     magnitudeStd = Number(value);

@@ -42,7 +42,7 @@ export function drawErasing(
   return [{ op: "erase", regions, mode, noise: random.integer(2 ** 32) }];
 }
 
-/** Codes 1…255 are the values −127/32…127/32; 0 is no code. */
+/** Codes 1…255 are the values −127/32…127/32; 0 is not code. */
 const ZERO = 128;
 const STEPS = 32;
 

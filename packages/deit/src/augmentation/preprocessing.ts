@@ -73,10 +73,10 @@ export function describeAssumed(
   const hasSizes = said.resize !== undefined || said.cropRatio !== undefined;
   if (hasColours && hasSizes) return undefined;
   const [sizes, colours] = [describeSizes(used), describeColours(used)];
-  if (hasSizes) return `${file} does not say its mean and std: assumed ${colours} (--mean, --std)`;
+  if (hasSizes) return `${file} does not specify mean and std: assumed ${colours} (--mean, --std)`;
   if (hasColours)
-    return `${file} does not say how images are resized: assumed ${sizes} (--interpolation, --crop-ratio)`;
-  return `${file} does not say how images are prepared: assumed ${sizes}, ${colours} (--mean, --std, --interpolation, --crop-ratio)`;
+    return `${file} does not specify how images are resized: assumed ${sizes} (--interpolation, --crop-ratio)`;
+  return `${file} does not specify preprocessing: assumed ${sizes}, ${colours} (--mean, --std, --interpolation, --crop-ratio)`;
 }
 
 /** That files say another size than the model takes, in a sentence; undefined when they do not. */
@@ -87,7 +87,7 @@ export function describeOtherSize(
   const [size, model] = [said.inputSize?.join("×"), used.inputSize.join("×")];
   return size === undefined || size === model
     ? undefined
-    : `images for ${file} are said to be ${size}: the model takes ${model}, which is used`;
+    : `images for ${file} should be ${size} by its settings, but the model takes ${model}, which is used`;
 }
 
 /** The transform that prepares images so. Normalising is left to the program. */

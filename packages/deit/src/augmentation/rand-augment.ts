@@ -113,7 +113,7 @@ export function parseRandAugment(policy: string): RandAugmentOptions {
 function wrongSection(policy: string, section: string): ConfigError {
   return new ConfigError(
     "aa",
-    `--aa: "${policy}" has the section "${section}", which is none of RandAugment's`,
+    `--aa: "${policy}" has the section "${section}", which RandAugment does not have`,
     {
       code: "options/value",
       hint: "Sections: m9 n2 p0.5 mstd0.5 mmax10 inc1 t3a, as in rand-m9-mstd0.5-inc1.",

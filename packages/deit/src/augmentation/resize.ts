@@ -175,7 +175,7 @@ function sinc(x: number): number {
   return x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI);
 }
 
-/** The same filter as a matrix [to, from], rows adding up to 1: for pixels that are no bytes. */
+/** The same filter as a matrix [to, from], rows adding up to 1: for pixels that are not bytes. */
 export function resizeMatrix(from: number, to: number, interpolation: FilterName = "bicubic"): Float32Array {
   const axis = { size: from, from: 0, to: from, out: to, first: 0, count: to };
   const { starts, counts, weights, stride } = coefficients(axis, FILTERS[interpolation]);

@@ -72,7 +72,7 @@ export function rgbImage({ data, width, height }: RawImage): RgbImage {
   const pixels = width * height;
   const isSize = Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0;
   if (!isSize || (data.length !== 3 * pixels && data.length !== 4 * pixels)) {
-    throw new DataError("image", `${data.length} bytes are no image of ${width} × ${height} pixels`, {
+    throw new DataError("image", `${data.length} bytes are not an image of ${width} × ${height} pixels`, {
       code: "data/image-size",
       hint: "Expected { data, width, height } with 3 (RGB) or 4 (RGBA) bytes for each pixel, row by row.",
     });

@@ -10,17 +10,21 @@ export async function namesOnInput(input: AsyncIterable<Uint8Array> = process.st
   for await (const part of input) {
     parts.push(part);
     if (parts.length === 1 && IMAGES.test(Buffer.from(part.subarray(0, 16)).toString("latin1")))
-      throw new ConfigError("image", "standard input holds an image: expected names of images, one a line", {
-        code: "options/value",
-        hint: "Write it to a file and give its path.",
-      });
+      throw new ConfigError(
+        "image",
+        "standard input holds an image: expected paths of images, one per line",
+        {
+          code: "options/value",
+          hint: "Write it to a file and give its path.",
+        },
+      );
   }
   const text = Buffer.concat(parts).toString("utf8");
   const names = text.includes("\0") ? text.split("\0") : text.split(/\r?\n/);
   const given = names.filter((name) => name !== "");
   if (given.length > 0) return given;
-  throw new ConfigError("image", "standard input holds no names of images", {
+  throw new ConfigError("image", "standard input holds no paths of images", {
     code: "options/missing",
-    hint: "Write one a line, as in: find photos -name '*.jpg' | deit predict RUN -",
+    hint: "Write one per line, for example: find photos -name '*.jpg' | deit predict RUN -",
   });
 }

@@ -9,7 +9,7 @@ export async function makeFolder(path: string): Promise<void> {
   await make(path, { what: "results" });
 }
 
-/** For what writes nothing yet. @throws ConfigError when --out is no folder */
+/** For what writes nothing yet. @throws ConfigError when --out is not a folder */
 export async function refuseFile(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (found !== undefined && !found.isDirectory())

@@ -39,7 +39,7 @@ export function forTerminal(stream: { readonly isTTY?: boolean }, text: string):
     .join("");
 }
 
-/** Prints lines for people. Everything that is no machine's goes through here. */
+/** Prints lines for people. Everything that is not a machine's goes through here. */
 export function printLine(stream: NodeJS.WritableStream & { readonly isTTY?: boolean }, text: string): void {
   stream.write(`${forTerminal(stream, text)}\n`);
 }

@@ -1,6 +1,6 @@
 /**
  * The images that a command measures checkpoints with: those of a run among them while no others are named, and of
- * these the part that the runs held back. What a run trained on is measured only where a flag says so, and never silently.
+ * these the part that the runs held out. What a run trained on is measured only where a flag says so, and never silently.
  */
 import { realpath, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
@@ -37,13 +37,13 @@ interface Run extends DatasetOptions {
   readonly folder: Folder | null;
 }
 
-/** Images that are held back by chance. */
+/** Images that are held out by chance. */
 type Part = Pick<DatasetOptions, "valSplit" | "seed">;
 
 /**
- * @param words checkpoints as they were given, `name=` before them or not; those that are no runs are passed over
+ * @param words checkpoints as they were given, `name=` before them or not; those that are not runs are passed over
  * @param flags of the command line
- * @throws ConfigError when the runs held back different images, and no flag says which are meant
+ * @throws ConfigError when the runs held out different images, and no flag says which are meant
  */
 export async function runDataset(
   words: readonly string[],
@@ -182,7 +182,7 @@ async function isSplitByChance({
   return (await locateDataset(dataPath, { asClasses: dataSet === "folder" })).validation === undefined;
 }
 
-/** The largest part that as many of the runs as can be held back: of one seed, a smaller part lies within a larger one. */
+/** The largest part that as many of the runs as can be held out: of one seed, a smaller part lies within a larger one. */
 function heldBackByMost(runs: readonly Run[], givenSeed: number | undefined): Part {
   const first = runs.find(({ valSplit }) => valSplit > 0) ?? runs[0];
   const seed = givenSeed ?? first?.seed ?? 0;
@@ -196,7 +196,7 @@ function holdsBack(run: Run, { valSplit, seed }: Part): boolean {
 
 function differentParts(runs: readonly Run[], { dataPath, valSplit, seed }: DatasetOptions): ConfigError {
   const parts = runs.map((run) => `${run.word} ${partName(run)}`).join(", ");
-  return new ConfigError("valSplit", `the runs held back different images of ${dataPath}: ${parts}`, {
+  return new ConfigError("valSplit", `the runs held out different images of ${dataPath}: ${parts}`, {
     code: "run/other-images",
     hint:
       "No split was held out by all of them. Compare on other images (--data-path), or train with one --seed and --val-split. " +
@@ -216,9 +216,9 @@ function movedNotes(runs: readonly Run[], measured: Folder | null): string[] {
 
 function spoiltNote(run: Run, measured: DatasetOptions): string {
   const { word, valSplit } = run;
-  if (valSplit === 0) return `${word} trained on the images that it is measured with: it held none back`;
+  if (valSplit === 0) return `${word} was trained on the images that it is measured on: it held none out`;
   const part = measured.valSplit === 0 ? "all" : partName(measured);
-  return `${word} trained on some of the images that it is measured with: of ${measured.dataPath} it held back ${partName(run)}, measured are ${part}`;
+  return `${word} was trained on some of the images that it is measured on: of ${measured.dataPath} it held out ${partName(run)}, measured is ${part}`;
 }
 
 function partName({ valSplit, seed }: Part): string {

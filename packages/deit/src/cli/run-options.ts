@@ -20,7 +20,7 @@ export const RUN_EXPORT = "transformers-js";
 export type RunData = Required<Omit<DataOptions, "recorded">>;
 
 /**
- * The images of the run in the folder `path`, or of the one whose model the file `path` is; undefined when it is no run.
+ * The images of the run in the folder `path`, or of the one whose model the file `path` is; undefined when it is not a run.
  * @throws ConfigError for a damaged one
  */
 export async function runData(path: string): Promise<RunData | undefined> {

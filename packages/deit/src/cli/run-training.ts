@@ -114,7 +114,7 @@ export async function runTraining(
           "last epoch",
           result.selection.rule === "best" ? figureText(result.last, result.selection, measure) : undefined,
         ],
-        ["right in five", classes > 5 ? `${result.best.acc5.toFixed(2)} %` : undefined],
+        ["top-5", classes > 5 ? `${result.best.acc5.toFixed(2)} %` : undefined],
         ["images/s", result.imagesPerSecond > 0 ? short(result.imagesPerSecond) : undefined],
         ["run folder", result.run],
         ["report", report ?? undefined],
@@ -159,7 +159,7 @@ function figureText(
   return `${measure} ${figure} ${where}${cosine === undefined ? "" : `; cosine with the teacher's embedding ${cosine}`}`;
 }
 
-/** Path of the page on the run. That none can be made is no failure of the training, which is done and saved: null. */
+/** Path of the page on the run. That none can be made is not a failure of the training, which is done and saved: null. */
 async function writeReport(run: string, view: TrainingView, output: Output): Promise<string | null> {
   const { reportRun } = await import("../report/report.ts");
   try {
@@ -175,7 +175,7 @@ async function writeReport(run: string, view: TrainingView, output: Output): Pro
   }
 }
 
-/** Path of the folder for transformers.js, made of the best model. As the report: that there is none is no failure. */
+/** Path of the folder for transformers.js, made of the best model. As the report: that there is none is not a failure. */
 async function writeExport(
   run: string,
   { data, teacher }: Pick<TrainingPlan, "data" | "teacher">,

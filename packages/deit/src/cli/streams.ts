@@ -4,7 +4,7 @@
  * has space. This file runs on old releases of Node, too: no syntax that they lack.
  */
 
-/** Losses that are no failure: whoever read the output has gone. */
+/** Losses that are not failure: whoever read the output has gone. */
 const READER_GONE = new Set(["EPIPE", "EIO", "ENXIO", "ECONNRESET"]);
 
 const lost = new Set<NodeJS.WriteStream>();

@@ -54,7 +54,7 @@ export async function teachersLabels(
 ): Promise<TaughtImages> {
   const { teacherPath: path, distillationType: type, workers, ...teacher } = givenOptions(command, TEACHER);
   if (path === undefined || path === null)
-    throw new ConfigError("teacherPath", "distilling needs a teacher", {
+    throw new ConfigError("teacherPath", "distillation requires a teacher", {
       code: "options/missing",
       hint: "Add --teacher-path with a .safetensors or .onnx file, a run folder or a Hub id.",
     });
@@ -76,10 +76,10 @@ export async function teachersLabels(
   const zeroShot = await zeroShotTeacher(request, { flags, classes, folder, output });
   if (type === "feature" && zeroShot === undefined && classes === undefined) {
     const listed = await listImages({ images, folder: place("seen-by"), teacher: name }); // labels of another run stay
-    output.note(`${integer(listed.images)} images without labels: the embedding of ${name} is learnt alone`);
+    output.note(`${integer(listed.images)} images without labels: only the embedding of ${name} is learned`);
     return { labels: listed, by: "embeddings", zeroShot };
   }
-  const labels = await withProgress({ output, label: "asking the teacher", unit: "images" }, (hooks) =>
+  const labels = await withProgress({ output, label: "labelling images", unit: "images" }, (hooks) =>
     labelImages(
       zeroShot === undefined
         ? { images, teacher: request, classes, folder, workers }
@@ -114,16 +114,24 @@ async function zeroShotTeacher(
   if (textEmbeddings === undefined && texts === undefined) {
     const lost = prompt !== undefined ? "prompt" : logitScale !== undefined ? "logitScale" : undefined;
     if (lost === undefined) return undefined;
-    throw new ConfigError(lost, "this teacher's classes are its own, no texts", {
-      code: "options/conflict",
-      hint: "Leave out --prompt and --logit-scale, or add --text-embeddings FILE or --text-model DIR.",
-    });
+    throw new ConfigError(
+      lost,
+      "this teacher has fixed classes; --prompt and --logit-scale are for zero-shot teachers",
+      {
+        code: "options/conflict",
+        hint: "Leave out --prompt and --logit-scale, or add --text-embeddings FILE or --text-model DIR.",
+      },
+    );
   }
   if (textEmbeddings !== undefined && (textModel !== undefined || prompt !== undefined))
-    throw new ConfigError("textEmbeddings", "--text-embeddings has the texts already", {
-      code: "options/conflict",
-      hint: "Leave out --text-model and --prompt.",
-    });
+    throw new ConfigError(
+      "textEmbeddings",
+      "--text-embeddings cannot be combined with --text-model or --prompt: it has embeddings of texts already",
+      {
+        code: "options/conflict",
+        hint: "Leave out --text-model and --prompt.",
+      },
+    );
   const { embedTexts, readTextEmbeddings } = await import("../export/text-embeddings.ts");
   const { writeZeroShot } = await import("../export/zero-shot.ts");
   const { makeFolder } = await import("../formats/atomic-file.ts");
@@ -146,7 +154,7 @@ export const PROMPT = "a photo of a {}";
 
 function requireClasses(classes: readonly string[] | undefined): readonly string[] {
   if (classes !== undefined && classes.length > 1) return classes;
-  throw new ConfigError("classes", "a zero-shot teacher has to be told the classes", {
+  throw new ConfigError("classes", "a zero-shot teacher requires class names", {
     code: "options/missing",
     hint: 'Name at least two: --classes "cat,dog".',
   });
@@ -241,7 +249,7 @@ export function teacherFacts(
     ["its classifier", zeroShot],
     [by === "labels" ? "labels" : "list of images", labels.folder],
     ["unsure of", "doubts" in labels ? `${integer(labels.unsure)} images: ${labels.doubts}` : undefined],
-    ["student is right", truth && `${describeShare(truth.student)} of ${how}`],
-    ["teacher is right", truth && describeShare(truth.teacher)],
+    ["student, top-1", truth && `${describeShare(truth.student)} of ${how}`],
+    ["teacher, top-1", truth && describeShare(truth.teacher)],
   ];
 }

@@ -77,7 +77,7 @@ export const DISTILLATION_OPTIONS = {
     group: "Distillation",
     value: "DIR",
     nullMeans: "none",
-    help: "keep the teacher's answers in this folder, for other students that see the same images",
+    help: "cache the teacher's outputs in this folder, for other students that see the same images",
   }),
   teacherCacheGib: option(positive.default(2), {
     group: "Distillation",

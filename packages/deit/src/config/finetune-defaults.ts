@@ -33,7 +33,7 @@ const MAX_EPOCHS = 20;
 const MIN_EPOCHS = 3;
 /** Multiply-accumulates a second and core in training, of a DeiT-Ti at 224 (about 7 images; three forward passes). */
 const RATE = 7 * 1.26e9;
-/** With fewer images than this a larger part of them is held back to measure with. */
+/** With fewer images than this a larger part of them is held out to measure with. */
 const FEW = 400;
 /** Classes are weighed when the largest has this many times the images of the smallest. */
 const UNBALANCED = 2;

@@ -77,7 +77,7 @@ async function findRecipe(given: string): Promise<string> {
     if (EXTENSIONS.includes(extname(path))) return path;
     throw new ConfigError(
       "recipe",
-      `${given} is no recipe: its name ends in ${extname(path) || "nothing"}, expected ${EXTENSIONS.join(", ")}`,
+      `${given} is not a recipe: its name ends in ${extname(path) || "nothing"}, expected ${EXTENSIONS.join(", ")}`,
       { code: "recipe/not-a-recipe" },
     );
   }
@@ -127,7 +127,7 @@ export interface RecipeModule {
 
 /**
  * Everything that a recipe of code exports: a table of rows beside its recipe, say.
- * @throws ConfigError when there is no such file, or it is no code
+ * @throws ConfigError when there is no such file, or it is not code
  */
 export async function loadRecipeModule(given: string): Promise<RecipeModule> {
   const path = await findRecipe(given);

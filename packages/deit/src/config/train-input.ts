@@ -1,7 +1,7 @@
 /** Made of schema.ts by scripts/generate-train-input.ts: do not edit. */
 
 /** Options of training, by name; every one may be left out. */
-// oxlint-disable-next-line typescript/consistent-type-definitions -- an interface is no record of options
+// oxlint-disable-next-line typescript/consistent-type-definitions -- an interface is not a record of options
 export type TrainInput = {
   // Images.
   /** Folder with a sub-folder of images per class (or train/ and val/ with these), CSV file of paths and labels, or Parquet files; not needed for cifar10 and cifar100. */

@@ -46,7 +46,7 @@ export const TRAINING_OPTIONS = {
 
   opt: option(z.enum(["adamw", "lamb", "sgd", "momentum"]).default("adamw"), {
     group: "Optimizer",
-    help: "lamb: DeiT III's, which clips gradients to norm 1 unless --clip-grad says another; sgd has Nesterov momentum, momentum has plain momentum",
+    help: "lamb: DeiT III's, which clips gradients to norm 1 unless --clip-grad sets another norm; sgd has Nesterov momentum, momentum has plain momentum",
   }),
   lr: option(positive.default(5e-4), {
     group: "Optimizer",

@@ -37,7 +37,7 @@ export interface CheckDataOptions
   readonly workers?: number | null | undefined;
 }
 
-/** @throws DataError, and what `openClassifier` throws; ConfigError for a checkpoint that is no vision transformer */
+/** @throws DataError, and what `openClassifier` throws; ConfigError for a checkpoint that is not a vision transformer */
 export async function checkData(
   { checkpoint: given, workers, dataPath = null, dataSet, ...model }: CheckDataOptions,
   hooks: EvaluateHooks = {},

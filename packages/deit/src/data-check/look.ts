@@ -12,7 +12,7 @@ import { blurOf } from "./sharpness.ts";
 export interface Looked {
   readonly width: number;
   readonly height: number;
-  /** SHA-256 of the file; undefined where images are no files. */
+  /** SHA-256 of the file; undefined where images are not files. */
   readonly hash: string | undefined;
   /** As `blurOf`, at the size that a model sees. */
   readonly blur: number | undefined;

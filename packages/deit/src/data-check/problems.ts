@@ -127,11 +127,11 @@ export function balanceLine({ classes }: Pick<DataCheck, "classes">): string | u
   return `${least} (${smallest}) to ${most} images (${largest}) of a class${times}`;
 }
 
-/** How often held-out answers agree with the labels; undefined where none were made. */
+/** How often held-out predictions agree with the labels; undefined where none were made. */
 export function labelsLine({ labels }: Pick<DataCheck, "labels">): string | undefined {
   if (labels === null || labels.judged === 0) return undefined;
   const share = (100 * labels.agreeing) / labels.judged;
-  return `held-out answers agree with ${labels.agreeing.toLocaleString("en-US")} of ${labels.judged.toLocaleString("en-US")} labels (${share.toFixed(1)} %)`;
+  return `held-out predictions agree with ${labels.agreeing.toLocaleString("en-US")} of ${labels.judged.toLocaleString("en-US")} labels (${share.toFixed(1)} %)`;
 }
 
 /** A check as JSON. Other tools read it: add keys, never rename these. */

@@ -48,7 +48,7 @@ export function classKeys(
       keys,
       classes,
       ...(!sorted && {
-        note: `the folders of ${path} have numbers for names: they are taken for the indices of classes, as ImageNet-V2's are, and not in alphabetical order`,
+        note: `the folders of ${path} have numbers as names: they are used as class indices, as in ImageNet-V2, not sorted alphabetically`,
       }),
     };
   }
@@ -56,10 +56,10 @@ export function classKeys(
   if (found.length >= model.numClasses) return undefined;
   throw new DataError(
     path,
-    `${path} has ${found.length} classes, the model ${model.numClasses}, and it does not name them: which is which is not clear`,
+    `${path} has ${found.length} classes, the model ${model.numClasses}, and the model does not name its classes: they cannot be matched`,
     {
       code: "data/unknown-class",
-      hint: "Call the folders by the indices of their classes (0, 1, …), or ImageNet's by WordNet's ids.",
+      hint: "Name the folders by class index (0, 1, …), or, for ImageNet, by WordNet id.",
     },
   );
 }
@@ -120,7 +120,7 @@ export function alikeClasses(classes: readonly string[]): string[] {
   const alike = [...byPlain.values()].filter(({ length }) => length > 1);
   if (alike.length === 0) return [];
   return [
-    `classes that are written almost alike are different ones: ${alike
+    `these class names differ only slightly and count as different classes: ${alike
       .slice(0, 3)
       .map(
         (names) =>

@@ -30,7 +30,7 @@ export interface Dataset {
   readonly decodes: boolean;
   /** The decoded image: RGB, EXIF orientation applied. Throws DataError when its file is broken. */
   read(index: number): Promise<RgbImage>;
-  /** The image as its file has it, not decoded; undefined where images are no files (CIFAR). */
+  /** The image as its file has it, not decoded; undefined where images are not files (CIFAR). */
   encoded?(index: number): Promise<Uint8Array>;
   /**
    * What an image is called: its path below the dataset's root with "/", "train-00000.parquet row 12" or "cifar10 test 123".
@@ -47,7 +47,7 @@ export interface Dataset {
 export interface LeftOut {
   /** "images beside the folders of classes", "classes without images". */
   readonly reason: string;
-  /** What files of a kind that is not read end in: ".txt". */
+  /** What files of an unsupported type end in: ".txt". */
   readonly ending?: string;
   /** Below the dataset's root. */
   readonly names: readonly string[];

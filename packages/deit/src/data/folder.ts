@@ -1,6 +1,6 @@
 /**
  * A folder with one sub-folder of images for each class, as torchvision's ImageFolder: classes and images in
- * sorted order, folders inside a class searched too. Hidden files and files that are no images are left out.
+ * sorted order, folders inside a class searched too. Hidden files and files that are not images are left out.
  */
 import { basename, extname, join, relative, resolve } from "node:path";
 import { DataError } from "../errors.ts";
@@ -114,7 +114,7 @@ async function checkKnown(
   for (const name of names.filter((folder) => !known.includes(folder)))
     if ((await imagesOf(join(path, name), part)).files.length > 0) unknown.push(name);
   if (unknown.length > 0)
-    throw new DataError(path, `${path} has folders that are none of the classes: ${list(unknown)}`, {
+    throw new DataError(path, `${path} has folders that are not classes: ${list(unknown)}`, {
       code: "data/unknown-class",
       hint: `Expected some of: ${list(known)} (the classes of the model, or of the training images). Rename or move the others.`,
     });
@@ -140,7 +140,7 @@ function leftOutOf(path: string, { passed, links, special, empty, beside }: Unus
   }
   return [
     ...[...byEnding].map(([ending, names]) => ({
-      reason: `of a kind that is not read${adviceFor(ending)}`,
+      reason: `of an unsupported type${adviceFor(ending)}`,
       ending,
       names,
     })),
@@ -151,8 +151,8 @@ function leftOutOf(path: string, { passed, links, special, empty, beside }: Unus
         names: beside,
       },
       {
-        one: "link that leads nowhere or back up",
-        reason: "links that lead nowhere or back up",
+        one: "broken or circular link",
+        reason: "broken or circular links",
         names: links.map((link) => relative(path, link)),
       },
       {

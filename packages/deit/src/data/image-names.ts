@@ -60,7 +60,7 @@ const KINDS = 5;
 /** Names that are given as examples. */
 const NAMED = 3;
 
-/** `21 files of a kind that is not read: 12 .mov, 9 .aae (cat/1.MOV, cat/2.AAE); 2 classes without images (owl, rat)` */
+/** `21 files of an unsupported type: 12 .mov, 9 .aae (cat/1.MOV, cat/2.AAE); 2 classes without images (owl, rat)` */
 export function leftOutWords(left: readonly LeftOut[]): string {
   const byReason = Map.groupBy(left, ({ reason }) => reason);
   return [...byReason].map(([reason, group]) => groupWords(reason, group)).join("; ");

@@ -67,7 +67,7 @@ async function locateFolder(path: string, options: LocateOptions, depth: number)
       const located = await locateFolder(inner, options, depth + 1);
       return withNotes(located, [
         ...notes,
-        `${path} holds the folder ${only} alone: ${inner} is taken for the dataset`,
+        `${path} contains only the folder ${only}: ${inner} is used as the dataset`,
       ]);
     }
   }
@@ -225,7 +225,7 @@ async function classesIn(path: string, folders: readonly string[]): Promise<Loca
     return partsAre(sources, {
       where: path,
       name: (part) => `the folder of every class for ${part === "test" ? "testing" : part}`,
-      notes: [`${path}: every class has folders for parts (${names}), which are taken for these`],
+      notes: [`${path}: every class has folders for parts (${names}), which are used as its splits`],
     });
   }
   const alike = sharedFolders(inside);

@@ -14,7 +14,7 @@ export async function thisProcess(): Promise<Holder> {
   return { pid: process.pid, startTime: await startTimeOf(process.pid), hostname: hostname() };
 }
 
-/** Undefined for what was cut off or is no holder. */
+/** Undefined for what was cut off or is not a holder. */
 export function parseHolder(text: string): Holder | undefined {
   try {
     const { pid, startTime, hostname: host } = JSON.parse(text) as Record<string, unknown>;

@@ -26,7 +26,7 @@ export interface MemoryImages {
   readonly images: readonly MemoryImage[];
 }
 
-/** @throws DataError for a label that is no class */
+/** @throws DataError for a label that is not a class */
 export function imagesInMemory({ name, classes, images }: MemoryImages): Dataset {
   const wrong = images.find(({ label }) => !(label in classes));
   if (wrong !== undefined) {

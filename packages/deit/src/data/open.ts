@@ -26,7 +26,7 @@ import type { Selection } from "./subset.ts";
 /** Datasets that are open already, instead of a folder or a name. */
 export interface GivenImages {
   readonly train: Dataset;
-  /** Undefined: `valSplit` of the training images is held back. */
+  /** Undefined: `valSplit` of the training images is held out. */
   readonly validation?: Dataset | undefined;
 }
 
@@ -34,7 +34,7 @@ export interface DataOptions {
   /** A folder, a .parquet or a .csv file; null for a dataset that is pulled by name. */
   readonly dataPath?: string | null;
   readonly dataSet?: "auto" | "folder" | CifarName;
-  /** Share of every class that is held back when the folder has no validation images of its own. */
+  /** Share of every class that is held out when the folder has no validation images of its own. */
   readonly valSplit?: number;
   /** Hold back that share of the training images even where there are validation images, which stay unseen. */
   readonly holdOut?: boolean;
@@ -79,7 +79,7 @@ export async function openDatasets(
   const train = automaticSplit ? split("train") : whole;
   const drawn = automaticSplit ? split("validation") : await openOwn();
   const hasNone = drawn?.length === 0;
-  if (hasNone) note("no class has two images: none is held back for validation");
+  if (hasNone) note("no class has two images: none is held out for validation");
   const validation = hasNone ? undefined : drawn;
   if (validation !== undefined) for (const text of classNotes({ whole, validation })) note(text);
   const opened = {

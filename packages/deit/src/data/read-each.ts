@@ -6,7 +6,7 @@ import type { Dataset } from "./dataset.ts";
 
 export interface ReadImage {
   readonly image: RgbImage;
-  /** SHA-256 of the file; undefined where images are no files. */
+  /** SHA-256 of the file; undefined where images are not files. */
   readonly hash: string | undefined;
 }
 

@@ -309,7 +309,7 @@ function checkGone({ name }: Dataset, recorded: RecordedImages, { missing }: Ima
 export function imagesGone(
   run: string,
   place: string,
-  hint = `Put them back, or say where they are now: deit train ${run} --data-path PLACE`,
+  hint = `Put them back, or give their new folder: deit train ${run} --data-path PLACE`,
 ): DataError {
   return new DataError(place, `the images of ${run} are no longer at ${place}`, {
     code: "run/no-images",

@@ -19,11 +19,11 @@ export function classOrder(
     const { name, numClasses, classes } = teacher;
     if (classes === undefined)
       warn(
-        `the teacher ${name} does not name its ${numClasses} classes: they are taken in the order of the dataset's`,
+        `the teacher ${name} does not name its ${numClasses} classes: they are matched by order with the dataset's`,
       );
     if (unlike !== undefined)
       warn(
-        `the teacher ${name} has none of the dataset's names of classes: they are taken in its order (${unlike})`,
+        `the teacher ${name} has none of the dataset's class names: classes are matched by order (${unlike})`,
       );
     return order;
   }
@@ -34,7 +34,7 @@ export function classOrder(
     `the teacher ${teacher.name} knows ${teacher.numClasses} classes, the student ${student.numClasses}${examples ? `; the teacher lacks ${examples}${missing.length > 3 ? ", …" : ""}` : ""}`,
     {
       code: "model/other-classes",
-      hint: "A teacher answers for the student's classes: train or fine-tune it on the same dataset first (deit train … --finetune TEACHER).",
+      hint: "Teacher and student must have the same classes: train or fine-tune the teacher on the same dataset first (deit train … --finetune TEACHER).",
     },
   );
 }

@@ -57,7 +57,7 @@ export function distillationWarnings(
 ): string[] {
   if (!distilled || distillationType !== "none" || !trainMode) return [];
   return [
-    "the distillation head learns nothing without a teacher (--teacher-path) or --distillation-type labels; look at the class head's results",
+    "the distillation head learns nothing without a teacher (--teacher-path) or --distillation-type labels; use the class head's results",
   ];
 }
 

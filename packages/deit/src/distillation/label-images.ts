@@ -120,7 +120,7 @@ async function filesOf(images: string): Promise<readonly string[]> {
   if (files.length > 0) return files;
   throw new DataError(images, `${images} holds no images`, {
     code: "data/no-images",
-    hint: "Name a folder of images; they may lie in folders inside it.",
+    hint: "Give a folder of images; it is searched recursively.",
   });
 }
 
@@ -165,7 +165,7 @@ function chosenClasses(
   if (wanted.length < 2 || new Set(wanted).size < wanted.length)
     throw refuse(
       `--classes ${wanted.join(",")}: expected at least two different classes`,
-      "Name them with commas between.",
+      "Separate them by commas.",
     );
   if (classes === undefined)
     throw refuse(

@@ -228,7 +228,7 @@ function unusable(folder: string, cause: unknown): ConfigError {
   };
   const code = codeOf(cause instanceof DeitError ? cause.cause : cause);
   const reason = reasons[code ?? ""] ?? (cause instanceof Error ? cause.message : String(cause));
-  return new ConfigError("teacherCache", `${folder} cannot keep the teacher's answers: ${reason}.`, {
+  return new ConfigError("teacherCache", `${folder} cannot cache the teacher's outputs: ${reason}.`, {
     code: "distillation/cache-unusable",
     hint: "Give a folder that can be written to, or leave out --teacher-cache.",
     cause,
@@ -243,11 +243,11 @@ async function claim(folder: string, key: string): Promise<void> {
     throw error;
   });
   if (there === undefined) {
-    await writeFileAtomic(path, key, { what: "the key of a teacher's answers" });
+    await writeFileAtomic(path, key, { what: "the key of a teacher's cached outputs" });
     return;
   }
   if (there !== key) {
-    throw new ConfigError("teacherCache", `${path} is the key of other answers`, {
+    throw new ConfigError("teacherCache", `${path} is the key of other outputs`, {
       code: "distillation/cache-unusable",
       hint: `Remove the folder ${folder}.`,
     });

@@ -33,20 +33,16 @@ export function functionTeacher(
   },
 ): Teacher {
   if (cached) {
-    throw new ConfigError("teacherCache", "the answers of a teacher that is a function cannot be kept", {
+    throw new ConfigError("teacherCache", "the outputs of a teacher that is a function cannot be cached", {
       code: "options/conflict",
       hint: "Leave out teacherCache, or export the teacher to ONNX and name its file: teacherPath.",
     });
   }
   if (embedding) {
-    throw new ConfigError(
-      "distillationType",
-      "a teacher that is a function answers with logits, not embeddings",
-      {
-        code: "options/conflict",
-        hint: "Choose hard, soft or soft-labels, or export the teacher to ONNX and name its file: teacherPath.",
-      },
-    );
+    throw new ConfigError("distillationType", "a teacher that is a function returns logits, not embeddings", {
+      code: "options/conflict",
+      hint: "Choose hard, soft or soft-labels, or export the teacher to ONNX and name its file: teacherPath.",
+    });
   }
   const [height, width] = student.inputSize;
   return {

@@ -128,7 +128,7 @@ function vulkanFix({ gpus, vulkanLoader, vulkanDrivers, driversNamedBy }: Graphi
   return `NVIDIA's driver is there without its part for Vulkan: start the container with --gpus all -e NVIDIA_DRIVER_CAPABILITIES=all (outside one, install the driver's graphics libraries: nvidia-vulkan-icd on Debian, libnvidia-gl on Ubuntu)${loader}`;
 }
 
-/** A machine may be busy, which is no fault. */
+/** A machine may be busy, which is not a fault. */
 const TRY_AGAIN = "Try again when the machine is less busy; if it stays so, the device or its driver hangs";
 
 /** By which WebGPU reaches a card on Linux; nothing to tell elsewhere. */
@@ -184,7 +184,7 @@ function trialCheck(name: string, trial: Trial, broken: Pick<Check, "status" | "
 }
 
 function worked({ milliseconds }: { milliseconds: number }): string {
-  return `a tiny training step ran and was right (${milliseconds} ms with its start)`;
+  return `a tiny training step ran, with correct results (${milliseconds} ms with its start)`;
 }
 
 /** Training is faster where elementwise operations are one of our own (runtime/native.ts). */

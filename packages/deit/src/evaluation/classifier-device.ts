@@ -123,7 +123,7 @@ async function loadForeign(
   if (readout !== (embedding ? FEATURES : EVALUATION))
     throw new ConfigError(
       "checkpoint",
-      `${file} is a foreign ONNX file: it returns ${embedding ? "embeddings" : "logits"} alone`,
+      `${file} is a third-party ONNX file: it returns only ${embedding ? "embeddings" : "logits"}`,
       {
         code: "classifier/no-intermediates",
         hint: "Open it with { intermediates: true }, which reads its weights, or give the checkpoint that it was made of.",
@@ -142,7 +142,7 @@ async function loadForeign(
   };
 }
 
-/** @throws TypeError for an output that is no float32 tensor */
+/** @throws TypeError for an output that is not a float32 tensor */
 export function floats(outputs: Readonly<Record<string, TensorData>>, name: string): Float32Array {
   const data = outputs[name];
   if (data instanceof Float32Array) return data;

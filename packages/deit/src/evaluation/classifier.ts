@@ -150,7 +150,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
     const broken = loader?.broken ?? new Map<number, string>();
     try {
       const batches = loader?.epoch(0) ?? batchesOf(isDataset ? [] : images, rows, signal);
-      if (isDataset) await program(readout, rows); // loading is no part of the seconds
+      if (isDataset) await program(readout, rows); // loading is not part of the seconds
       const start = performance.now();
       let done = 0;
       for await (const batch of streamOutputs(evaluator(readout), batches)) {
@@ -240,7 +240,7 @@ export function classifierOf(source: LoadedModel | OnnxModel, options: Classifie
     async logits(pixels, { batchSize } = {}) {
       const n = pixels.length / rowBytes;
       if (!Number.isInteger(n) || n === 0)
-        throw new DeitError(`${pixels.length} bytes are no images of ${rowBytes} bytes each`, {
+        throw new DeitError(`${pixels.length} bytes are not images of ${rowBytes} bytes each`, {
           code: "classifier/pixels",
           hint: `Expected bytes [n, 3, ${inputSize.join(", ")}].`,
         });

@@ -100,7 +100,7 @@ export async function openComparison(
   const asked = restrictClasses ? present : undefined;
   if (asked === undefined && present.length < all.numClasses && whole.length >= 5 * present.length)
     warn(
-      `the images are of ${present.length} of the ${all.numClasses} classes; --restrict-classes lets models answer with these alone`,
+      `the images are of ${present.length} of the ${all.numClasses} classes; --restrict-classes restricts predictions to these`,
     );
   return {
     dataset,
@@ -222,14 +222,14 @@ function orderOf(
   const match = matchClasses(other, { numClasses, classes: byImages ? dataset.classes : first.classes });
   if ("order" in match) {
     if (match.unlike !== undefined)
-      warn(`${other.name} has none of ${whose} names of classes: they are taken by index (${match.unlike})`);
+      warn(`${other.name} has none of ${whose} class names: classes are matched by index (${match.unlike})`);
     return match.order;
   }
   const { missing } = match;
   const examples = `${missing.slice(0, 3).join(", ")}${missing.length > 3 ? ", …" : ""}`;
   if (byImages && other.numClasses === numClasses) {
     const lacks = examples && ` (it lacks ${examples})`;
-    warn(`${other.name} names some classes otherwise than the images${lacks}: all are taken by index`);
+    warn(`${other.name} names some classes differently from the images${lacks}: all are matched by index`);
     return undefined;
   }
   throw new ConfigError(
@@ -237,7 +237,7 @@ function orderOf(
     `${other.name} knows ${other.numClasses} classes, ${first.name} ${numClasses}${examples && `; it lacks ${examples}`}`,
     {
       code: "model/other-classes",
-      hint: "All models answer for the classes of the first: name the one with the fewest first. More classes than those need names in the file.",
+      hint: "All models are compared on the classes of the first: name the model with the fewest classes first. Models with more classes need class names in their files.",
     },
   );
 }

@@ -61,7 +61,7 @@ export function headLogits(outputs: Readonly<Record<string, unknown>>): HeadLogi
 }
 
 /**
- * The same of a model in use: what is not finite is no answer. A run in training that diverges has rules of its own.
+ * The same of a model in use: what is not finite is not an answer. A run in training that diverges has rules of its own.
  * @throws CheckpointError for logits that are not finite
  */
 export function finiteLogits(outputs: Readonly<Record<string, unknown>>, file: string): HeadLogits {

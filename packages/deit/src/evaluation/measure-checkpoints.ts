@@ -183,7 +183,7 @@ function checkReal({ dataset, numClasses, classes, relabel }: Comparison, real: 
     throw new ConfigError(
       "real",
       problem === undefined
-        ? `--real: ${dataset.describe(0)} is no validation image of ImageNet (ILSVRC2012_val_00000001.JPEG)`
+        ? `--real: ${dataset.describe(0)} is not a validation image of ImageNet (ILSVRC2012_val_00000001.JPEG)`
         : `--real: its labels are for ImageNet's 1,000 classes in their order, not for ${problem}`,
       {
         code: "eval/real-labels",

@@ -61,7 +61,7 @@ export class AnswerCollector {
     }
   }
 
-  /** @throws DeitError for a metric that is no number */
+  /** @throws DeitError for a metric that is not a number */
   result(): Readonly<Record<string, number>> {
     const { numClasses } = this;
     const logits = new Float32Array(this.rows.length * numClasses);

@@ -199,7 +199,7 @@ async function writeTransformersJs(context: Context): Promise<Comparison[]> {
   const transformers = await loadTransformersJs();
   if (transformers === undefined) {
     warn(
-      "transformers.js is not installed: the folder was checked by ONNX Runtime alone (npm install @huggingface/transformers)",
+      "transformers.js is not installed: the folder was checked with ONNX Runtime only (npm install @huggingface/transformers)",
     );
   } else {
     for (const precision of ["fp32", "fp16", "int8"] as const) {
@@ -239,7 +239,7 @@ async function writeTransformersJs(context: Context): Promise<Comparison[]> {
 async function calibrationImages({ options, warn }: Context): Promise<Dataset | undefined> {
   const dataset = await trainingImages(options);
   if (dataset === undefined)
-    warn("no images to take int8's ranges from: they are found anew for every image, which is slower");
+    warn("no images to calibrate int8: ranges are computed for every image, which is slower");
   return dataset;
 }
 
@@ -254,7 +254,7 @@ async function checkFile(
   const { largestDifference = 0 } = comparison;
   if (precision === "fp32" ? !(largestDifference <= TOLERANCE) : !Number.isFinite(largestDifference)) {
     throw new DeitError(
-      `${file} does not answer as the model does: a logit differs by ${largestDifference}; nothing was exported`,
+      `${file} does not match the original model: a logit differs by ${largestDifference}; nothing was exported`,
       {
         code: "export/wrong-answers",
         hint: "This is a fault of deit-ts: please report it with the model's name.",
@@ -347,9 +347,9 @@ async function checkPlace(out: string, { format, overwrite = false }: ExportOpti
   const found = await stat(out).catch(() => undefined);
   if (found === undefined || overwrite) return;
   if (found.isDirectory() && (await readdir(out)).length === 0) return;
-  throw new ConfigError(isFile ? "out" : "outputDir", `${out} is there already`, {
+  throw new ConfigError(isFile ? "out" : "outputDir", `${out} already exists`, {
     code: "files/exists",
-    hint: "Name another place, or replace it with --overwrite.",
+    hint: "Choose another path, or replace it with --overwrite.",
   });
 }
 

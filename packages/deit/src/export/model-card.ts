@@ -102,7 +102,7 @@ function teacherText({ name, licence }: TaughtBy): string {
     licence === undefined
       ? "Its files state no licence: find out what it allows before you publish this model."
       : `Its licence: ${markdownText(licence)}.`;
-  return `This model learnt from the answers of ${markdownText(name)}. ${stated}`;
+  return `This model was distilled from ${markdownText(name)}. ${stated}`;
 }
 
 /** The result of model.onnx as the Hub shows it beside the card. */
@@ -162,11 +162,11 @@ function measured(
   );
   return [
     dataName === undefined
-      ? `On ${images} images of noise: that the files compute the same, not how often they are right.`
+      ? `On ${images} images of noise: this checks that the files compute the same, not their accuracy.`
       : `On ${images} images of ${markdownText(dataName)}${which}; the interval is Wilson's, change is against the model that was exported, in points.`,
     ...(chosen === undefined ? [] : ["", `The weights are those of the ${chosen}.`]),
     "",
-    "| file | size | images prepared | top-1 | 95 % interval | change | same answer | largest difference of a logit |",
+    "| file | size | images prepared | top-1 | 95 % interval | change | agreement | largest difference of a logit |",
     "|---|---|---|---|---|---|---|---|",
     ...rows.map((row) => `| ${row} |`),
   ];

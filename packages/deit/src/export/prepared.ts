@@ -71,7 +71,7 @@ export function comparePrepared(
     found.logits.reduce((sum, logit, i) => sum + Math.abs(logit - (expected.logits[i] ?? NaN)), 0) / count;
   if (!(difference <= TOLERANCE * spread)) {
     throw new DeitError(
-      `${file.file} does not answer whole images as the model does: logits differ by ${difference.toPrecision(2)} on average, ` +
+      `${file.file} does not match the original model on whole images: logits differ by ${difference.toPrecision(2)} on average, ` +
         `of a spread of ${spread.toPrecision(2)}; nothing was exported`,
       {
         code: "export/wrong-answers",

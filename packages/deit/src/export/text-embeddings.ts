@@ -58,10 +58,10 @@ async function rowsOfJson(file: string): Promise<Rows> {
   try {
     content = JSON.parse(text);
   } catch (cause) {
-    throw damaged(file, "is no JSON", cause);
+    throw damaged(file, "is not JSON", cause);
   }
   if (typeof content !== "object" || content === null || Array.isArray(content))
-    throw damaged(file, "is no object of classes");
+    throw damaged(file, "is not an object of classes");
   for (const [name, value] of Object.entries(content)) {
     const numbers: unknown = typeof value === "number" ? [value] : value;
     if (!Array.isArray(numbers) || !numbers.every((x) => typeof x === "number"))
@@ -84,7 +84,7 @@ function embeddingsOf(
   if (classes.length < 2 || new Set(classes).size < classes.length)
     throw new ConfigError("classes", `${source}: expected at least two different classes`, {
       code: "model/other-classes",
-      hint: "Name them with commas between.",
+      hint: "Separate them by commas.",
     });
   const width = rows[0]?.length ?? 0;
   for (const [i, row] of rows.entries()) {
@@ -95,10 +95,10 @@ function embeddingsOf(
         `has ${row.length} numbers for ${name} and ${width} for ${JSON.stringify(classes[0])}`,
       );
     if (!row.every(Number.isFinite)) throw damaged(source, `has numbers for ${name} that are not finite`);
-    if (row.every((x) => x === 0)) throw damaged(source, `has zeros alone for ${name}`);
+    if (row.every((x) => x === 0)) throw damaged(source, `has only zeros for ${name}`);
   }
   if (logitScale !== undefined && !(Number.isFinite(logitScale) && logitScale > 0))
-    throw damaged(source, `has a ${SCALE} that is no logarithm of a factor`);
+    throw damaged(source, `has a ${SCALE} that is not a logarithm of a factor`);
   const data = new Float32Array(rows.length * width);
   for (const [i, row] of rows.entries()) data.set(row, i * width);
   return { classes, data, width, logitScale };

@@ -57,7 +57,7 @@ export async function answersOfPipeline(
       const expected = classes[classesOf({ logits: logits.subarray(0, numClasses), numClasses })[0] ?? 0];
       if (said !== expected)
         throw new DeitError(
-          `the pipeline says ${JSON.stringify(said)}, its model ${JSON.stringify(expected)}`,
+          `the pipeline predicts ${JSON.stringify(said)}, its model ${JSON.stringify(expected)}`,
           { code: "export/wrong-answers" },
         );
     }

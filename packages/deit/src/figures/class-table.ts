@@ -25,7 +25,7 @@ const MOST = 30;
 const WEAKEST = 20;
 
 export const SCORES_EXPLAINED =
-  "Recall: of the images of a class, the share that was answered with it. Precision: of the answers with a class, the share that is right. F1: the harmonic mean of both. The weakest class comes first.";
+  "Recall: of the images of a class, the share that was predicted as it. Precision: of the predictions of a class, the share that is correct. F1: the harmonic mean of both. The weakest class comes first.";
 
 /** The class of lowest F1 first, classes without images last, the means above. */
 export function classTable(rows: readonly ScoreRow[], mean: MeanRow): Html {
@@ -37,7 +37,7 @@ export function classTable(rows: readonly ScoreRow[], mean: MeanRow): Html {
   const note =
     mean.neverAnswered > 0 &&
     html`<p class="small muted">
-      ${`${counted(mean.neverAnswered, "class was", "classes were")} never answered: without a precision (–), which counts as 0 in the mean.`}
+      ${`${counted(mean.neverAnswered, "class was", "classes were")} never predicted: no precision (–), which counts as 0 in the mean.`}
     </p>`;
   return html`<div class="scroll">${tableOf(shown, mean)}</div>
     ${note}

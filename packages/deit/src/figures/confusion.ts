@@ -23,7 +23,7 @@ export function confusionChart(
         y: row,
         share: count / Math.max(1, total),
         lines: count === 0 ? [] : [String(count)],
-        title: `${label}: ${count} of ${total} images answered with ${answer}`,
+        title: `${label}: ${count} of ${total} images predicted as ${answer}`,
       };
     });
   });
@@ -34,9 +34,9 @@ export function confusionChart(
   );
   const step = Math.max(18, Math.min(44, Math.round(640 / k)));
   return {
-    description: `${title}: images of each class by answer`,
+    description: `${title}: images of each class by prediction`,
     title,
-    subtitle: "Images of each class (row) by answer (column)",
+    subtitle: "Images of each class (row) by prediction (column)",
     panels: [
       {
         x: nameAxis(classes, { step }),

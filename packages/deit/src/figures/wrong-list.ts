@@ -6,7 +6,7 @@ export interface WrongRow {
   /** Name or path. */
   readonly image: string;
   readonly label: string;
-  /** Null where the model answered what is no number. */
+  /** Null where the model answered what is not a number. */
   readonly predicted: string | null;
   /** Probabilities of the answer and of the label, 0 to 1. */
   readonly confidence: number | null;

@@ -1,6 +1,6 @@
 /**
  * Which DeiT a set of tensors is, by names (timm's) and shapes alone, and what it probably is instead. Shapes do not
- * tell the number of heads, nor the sides of a grid of patches that is no square: models/identify.ts finds the model.
+ * tell the number of heads, nor the sides of a grid of patches that is not a square: models/identify.ts finds the model.
  */
 
 /** Names and shapes; files and tensors in memory both have them. */
@@ -121,7 +121,7 @@ const OTHERS: readonly (readonly [RegExp, string])[] = [
   [/\b(?:class_embed|bbox_embed|bbox_predictor|query_position_embeddings)\b/, "detector"],
 ];
 
-/** What tensors that are no DeiT look like, for a message: "it looks like a Swin Transformer (layers.0…)". */
+/** What tensors that are not a DeiT look like, for a message: "it looks like a Swin Transformer (layers.0…)". */
 export function describeForeign(tensors: Shapes): string {
   const other = firstMatch(tensors, OTHERS);
   if (other !== undefined) return `it looks like a ${other.what} (${other.name})`;

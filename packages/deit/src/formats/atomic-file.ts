@@ -160,11 +160,11 @@ async function syncFolder(folder: string): Promise<void> {
 const REASONS: Readonly<Record<string, readonly [reason: string, hint: string]>> = {
   ENOSPC: [
     "no space left on the disk",
-    "Free some space or choose a folder on another disk, then start again: a training goes on from its last save.",
+    "Free some space or choose a folder on another disk, then start again: a training resumes from its last save.",
   ],
   EDQUOT: [
     "your disk quota is used up",
-    "Free some space or choose a folder on another disk, then start again: a training goes on from its last save.",
+    "Free some space or choose a folder on another disk, then start again: a training resumes from its last save.",
   ],
   EFBIG: [
     "the file is larger than this disk or your limits allow",

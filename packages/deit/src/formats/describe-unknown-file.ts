@@ -19,7 +19,7 @@ const TEXTS: readonly (readonly [RegExp, string, string])[] = [
     "Run git lfs pull where it was cloned, or download the file itself from its page.",
   ],
   [/^\s*<(?:!doctype|html)/i, "is a web page", AGAIN],
-  [/^\s*<\?xml/, "is an XML text, such as servers answer with when they refuse", AGAIN],
+  [/^\s*<\?xml/, "is an XML text, as servers send with a refusal", AGAIN],
   [/^(?:GIF8|RIFF)/, "is an image or a recording", OTHER],
   [/^(?:GGUF|ggml)/, "is a GGUF file, of quantised language models", OTHER],
   [/^.{4}TFL3/s, "is a TensorFlow Lite file", OTHER],

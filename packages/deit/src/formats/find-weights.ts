@@ -52,7 +52,7 @@ const OF_TRAINING =
 /** How names without a prefix are chosen. */
 const TOP = ".";
 const NAMED = 3;
-/** Of one file: more are no checkpoint, and each name is compared with all of them. */
+/** Of one file: more are not a checkpoint, and each name is compared with all of them. */
 const MOST_MODELS = 64;
 /** How the note about tensors beside the model begins. */
 export const LEFT_OUT = "tensors left out";
@@ -180,7 +180,7 @@ function severalModels(path: string, found: readonly Candidate[]): FormatError {
     code: "checkpoint/several-models",
     hint:
       found.length > MOST_MODELS
-        ? "Save the one that is wanted by itself."
+        ? "Save the model that you need in a file of its own."
         : `Choose one: --weights ${nameOf(found[0])}.`,
   });
 }
@@ -198,7 +198,7 @@ function noSuchWeights(
     weights === "ema" || weights === "model_ema"
       ? "has no averaged weights"
       : weights === "model"
-        ? "has averaged weights alone"
+        ? "has only averaged weights"
         : `has no weights under ${JSON.stringify(weights.slice(0, 80))}`;
   return new FormatError(path, `${what}; it holds ${listed(there)}`, {
     code: "checkpoint/no-such-weights",

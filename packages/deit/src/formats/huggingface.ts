@@ -115,7 +115,7 @@ const TRANSFORMERS = z.object({
 /**
  * Reads a config.json of transformers (`vit`, `deit`) or timm.
  * @param file how messages name it
- * @throws FormatError when it is damaged, or of a model that is no DeiT
+ * @throws FormatError when it is damaged, or of a model that is not a DeiT
  */
 export function readHuggingFaceConfig(
   text: string,
@@ -131,7 +131,7 @@ export function readHuggingFaceConfig(
   if (modelType === undefined) {
     const given =
       kind.model_type === undefined
-        ? "says no model_type"
+        ? "has no model_type"
         : `is of a ${JSON.stringify(kind.model_type.slice(0, 40))} model`;
     throw new FormatError(
       file,
@@ -157,7 +157,7 @@ function readTransformers(text: string, file: string, modelType: ModelType): Hug
   if (fields.hidden_act !== "gelu") {
     reject(
       `its hidden_act is ${JSON.stringify(fields.hidden_act.slice(0, 40))}; "gelu" was expected`,
-      "DeiTs use the exact GELU; with another activation the weights give other outputs.",
+      "DeiTs use the exact GELU; with another activation the weights give different outputs.",
     );
   }
   if (patchSize !== patchWidth)
@@ -174,8 +174,8 @@ function readTransformers(text: string, file: string, modelType: ModelType): Hug
   if (layerNormEps !== LAYER_NORM_EPS) {
     warnings.push(
       layerNormEps === 1e-12
-        ? `${file} says layer_norm_eps 1e-12; DeiTs were trained with 1e-6, which is used (logits differ by less than 1e-3)`
-        : `${file} says layer_norm_eps ${layerNormEps}; 1e-6 is used, and the outputs will differ a little`,
+        ? `${file} has layer_norm_eps 1e-12; DeiTs were trained with 1e-6, which is used (logits differ by less than 1e-3)`
+        : `${file} has layer_norm_eps ${layerNormEps}; 1e-6 is used, and the outputs will differ a little`,
     );
   }
   return {

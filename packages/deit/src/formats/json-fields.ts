@@ -32,7 +32,7 @@ export function parseFields<T>(text: string, schema: z.ZodType<T>, { file }: { f
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new FormatError(file, "is no JSON", {
+    throw new FormatError(file, "is not JSON", {
       code: "checkpoint/damaged-settings",
       hint: `It begins with ${JSON.stringify(text.slice(0, 40))}. Get it again.`,
       cause,
@@ -54,7 +54,7 @@ export function parseFields<T>(text: string, schema: z.ZodType<T>, { file }: { f
       : `${field} is ${shown(given)}: ${lowerFirst(issue?.message ?? "")}`,
     {
       code: "checkpoint/damaged-settings",
-      hint: "The file is damaged, was changed by hand, or is not the model's. Get it again, or fix that field.",
+      hint: "The file is damaged, was edited, or is not the model's. Get it again, or fix that field.",
     },
   );
 }

@@ -288,7 +288,7 @@ function stacked<T extends Uint8Array | Float32Array>(parts: readonly T[], creat
 function ambiguous(file: string, name: string, ...stored: string[]): FormatError {
   return new FormatError(file, `has two tensors for ${name}: ${stored.join(" and ")}`, {
     code: "checkpoint/several-models",
-    hint: "It holds more than one model. Save the one that is wanted by itself.",
+    hint: "It holds more than one model. Save the model that you need in a file of its own.",
   });
 }
 
@@ -346,7 +346,7 @@ export function huggingFaceTensors<T extends Tensor | FloatTensor>(
         code: "export/no-counterpart",
         missing,
         unexpected,
-        hint: "Hugging Face's vit and deit hold DeiTs alone; other models go as safetensors.",
+        hint: "Hugging Face's vit and deit hold only DeiTs; use --format safetensors for other models.",
       },
     );
   }

@@ -49,7 +49,7 @@ const KEYS = {
   metrics: "metrics",
 } as const;
 
-/** As safetensors metadata: text to text, JSON where a value is no text. `format: pt` is what other loaders ask for. */
+/** As safetensors metadata: text to text, JSON where a value is not text. `format: pt` is what other loaders ask for. */
 export function encodeModelMetadata({ model, extra = {}, ...fields }: ModelMetadata): Record<string, string> {
   return {
     ...extra,
@@ -81,10 +81,10 @@ export function decodeModelMetadata(
     } catch (cause) {
       throw new FormatError(
         file,
-        `its metadata "${KEYS[field]}" is ${JSON.stringify(text.slice(0, 80))}, which is no ${field}`,
+        `its metadata "${KEYS[field]}" is ${JSON.stringify(text.slice(0, 80))}, which is not a ${field}`,
         {
           code: "checkpoint/damaged-settings",
-          hint: "The checkpoint was changed by hand or written by another program. Save it again, or remove that key.",
+          hint: "The checkpoint was edited or written by another program. Save it again, or remove that key.",
           cause,
         },
       );

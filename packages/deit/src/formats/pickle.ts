@@ -101,7 +101,7 @@ class PickleReader {
     try {
       return new TextDecoder("utf8", { fatal: true }).decode(bytes);
     } catch {
-      return this.fail("has text that is no UTF-8");
+      return this.fail("has text that is not UTF-8");
     }
   }
   line(): string {
@@ -185,12 +185,12 @@ class PickleReader {
   append(items: readonly Pickled[]): void {
     const target = this.top();
     if (Array.isArray(target)) for (const item of items) target.push(item);
-    else if (!(target instanceof InertObject)) this.fail("appends to what is no list");
+    else if (!(target instanceof InertObject)) this.fail("appends to what is not a list");
   }
   setItems(items: readonly Pickled[]): void {
     const target = this.top();
     if (target instanceof InertObject) return;
-    if (!(target instanceof Map) || items.length % 2 !== 0) this.fail("sets items of what is no dict");
+    if (!(target instanceof Map) || items.length % 2 !== 0) this.fail("sets items of what is not a dict");
     for (let i = 0; i < items.length; i += 2) target.set(items[i] ?? null, items[i + 1] ?? null);
   }
   /** State of an object: nothing that is wanted here; dicts keep their items. */
@@ -293,7 +293,7 @@ const OPERATIONS: Readonly<Record<number, (reader: PickleReader) => void>> = {
   0x93: (r) => {
     const [name, module] = [r.pop(), r.pop()]; // STACK_GLOBAL
     if (typeof name === "string" && typeof module === "string") r.global(module, name);
-    else r.fail("looks up what is no name");
+    else r.fail("looks up what is not a name");
   },
   0x52: (r) => r.call(), // REDUCE
   0x81: (r) => r.call(), // NEWOBJ

@@ -53,7 +53,7 @@ export function decodePreprocessing(
     if (result.success) return [[field, result.data] as const];
     throw new FormatError(file, `its metadata "${key}" is ${JSON.stringify(text.slice(0, 80))}`, {
       code: "checkpoint/damaged-settings",
-      hint: "The file was changed by hand, or written by a later version. Save it again, or remove that key.",
+      hint: "The file was edited, or written by a later version. Save it again, or remove that key.",
     });
   });
   return Object.fromEntries(found);

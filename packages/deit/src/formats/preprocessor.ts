@@ -133,7 +133,7 @@ function refuseSteps(text: string, { file, name }: { file: string; name: string 
     step === undefined ? "crops images before it resizes them" : STEP_NAMES[step as keyof typeof STEP_NAMES];
   throw new ConfigError("preprocessing", `${file} ${what} (${step ?? name}), which is not supported`, {
     code: "preprocessing/unsupported",
-    hint: "Images prepared in another way would get wrong answers. Use another export of the model, without that step.",
+    hint: "Images prepared differently would get wrong predictions. Use another export of the model, without that step.",
   });
 }
 
@@ -263,7 +263,7 @@ export type WrittenPreprocessing = Pick<Preprocessing, "inputSize" | "cropRatio"
 /**
  * The content of preprocessor_config.json. BitImageProcessor is the plainest one that keeps an image's proportions in
  * Python and in JavaScript (DeiTImageProcessor squashes). For square input this is our evaluation. Theirs cannot cover
- * an input that is no square: an image's shorter side is made as long as the input's longer one, so that none is
+ * an input that is not a square: an image's shorter side is made as long as the input's longer one, so that none is
  * padded. A landscape input then sees of upright images what ours does, and less of landscape ones.
  * Nor can theirs tell small images that have the input's size from others: `whole` says which it will get.
  * @throws ConfigError for preprocessing that those processors do not have

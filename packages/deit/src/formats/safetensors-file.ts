@@ -26,7 +26,7 @@ export interface SafetensorsFile extends AsyncDisposable {
 
 /**
  * Opens a file and checks its header.
- * @throws FormatError when it is no complete, consistent safetensors file
+ * @throws FormatError when it is not a complete, consistent safetensors file
  * @throws DeitError when it is not there or cannot be read
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
@@ -34,7 +34,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   try {
     const stats = await handle.stat();
     if (!stats.isFile()) {
-      throw new DeitError(`${path} is no file; a .safetensors file was expected.`, {
+      throw new DeitError(`${path} is not a file; a .safetensors file was expected.`, {
         code: "checkpoint/unreadable",
         hint: "Give the path of the checkpoint itself.",
       });

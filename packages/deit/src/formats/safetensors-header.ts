@@ -14,7 +14,7 @@ export const MAX_TENSORS = 100_000;
 export const MAX_RANK = 64;
 /** A few keys are usual; millions would cost many times the header's size in memory. */
 export const MAX_METADATA_KEYS = 10_000;
-/** Longer names and metadata keys are no names; the class list of a model lives in a metadata value. */
+/** Longer names and metadata keys are not names; the class list of a model lives in a metadata value. */
 export const MAX_NAME_BYTES = 4096;
 
 /** Bytes an element, in the reference library's order of writing (last first). */
@@ -69,7 +69,7 @@ export function readHeaderLength(prefix: Uint8Array, { file, fileSize }: HeaderS
     throw new FormatError(file, `is ${fileSize} bytes long; a safetensors file has at least 8`, {
       code: "checkpoint/damaged",
       offset: 0,
-      hint: "The file is cut off or is no safetensors file. Get it again.",
+      hint: "The file is cut off or is not a safetensors file. Get it again.",
     });
   }
   const length = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true);
@@ -306,7 +306,7 @@ class HeaderReader {
     } catch {
       // falls through to the same message: bad UTF-8, escape or control character
     }
-    return this.fail("a string that is no valid UTF-8 or JSON", begin);
+    return this.fail("a string that is not valid UTF-8 or JSON", begin);
   }
 
   integers(most: number, what: string): number[] {

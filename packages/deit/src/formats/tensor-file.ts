@@ -62,7 +62,7 @@ async function openForReading(path: string): Promise<{ handle: FileHandle; head:
     });
   }
   await handle.close();
-  throw new DataError(path, `${path} is no file`, {
+  throw new DataError(path, `${path} is not a file`, {
     code: "checkpoint/unreadable",
     hint: "Give the path of the weights themselves.",
   });
@@ -82,7 +82,7 @@ async function openSharded(path: string): Promise<TensorFile> {
       if (shard?.tensors.has(tensor)) return shard;
       throw new FormatError(
         path,
-        `says that ${JSON.stringify(tensor.slice(0, 80))} is in ${map.get(tensor) ?? "no file"}, which has it not`,
+        `says that ${JSON.stringify(tensor.slice(0, 80))} is in ${map.get(tensor) ?? "no file"}, which does not contain it`,
         { code: "checkpoint/damaged", hint: "A shard is of another model, or damaged: get them again." },
       );
     };

@@ -16,7 +16,7 @@ export interface GradientOptions {
 
 /**
  * Gradients of a scalar loss by each of `wrt`, in their shapes; zeros where the loss does not depend on one.
- * @throws ShapeError when the loss is no scalar, DeitError when an operation on the way has no gradient.
+ * @throws ShapeError when the loss is not a scalar, DeitError when an operation on the way has no gradient.
  */
 export function gradient(
   loss: Value,
@@ -73,7 +73,7 @@ function differentiate(
   const { name, differentiableOutputs = node.outputs.length } = node.op;
   if (byOutputs.slice(differentiableOutputs).some((grad) => grad !== undefined)) {
     throw new DeitError(
-      `gradient: the loss depends on an output of ${name} that is there to be looked at only`,
+      `gradient: the loss depends on an output of ${name} that has no gradient (it is for inspection only)`,
       { code: "graph/no-gradient" },
     );
   }

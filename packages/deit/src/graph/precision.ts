@@ -59,7 +59,7 @@ export function inFloat32(x: Value): Value {
 
 /**
  * The same values, of the types they had, with float16 inside. Wants a graph that is lowered for the target. `weights`:
- * names of the inputs that are no data.
+ * names of the inputs that are not data.
  */
 export function toFloat16(
   values: readonly Value[],

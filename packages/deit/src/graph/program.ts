@@ -48,7 +48,7 @@ export interface CompileOptions {
 
 /**
  * Lowers, simplifies and writes a graph. Inputs that nothing depends on are left out.
- * @throws DeitError when state that is replaced is no input, or names are used twice
+ * @throws DeitError when state that is replaced is not an input, or names are used twice
  */
 export function compile({
   name,
@@ -110,7 +110,7 @@ export function compile({
 function checkStateName(program: string, key: string, inputs: Readonly<Record<string, TensorType>>): void {
   if (Object.hasOwn(inputs, key)) return;
   throw new DeitError(
-    `${program}: the state "${key}" is replaced but is no input; inputs are ${Object.keys(inputs).join(", ") || "none"}`,
+    `${program}: the state "${key}" is replaced but is not an input; inputs are ${Object.keys(inputs).join(", ") || "none"}`,
     { code: "graph/state", hint: "State has the name of the input that holds it, such as W.decay." },
   );
 }

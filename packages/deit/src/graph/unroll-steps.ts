@@ -23,7 +23,7 @@ const INNER = "turn/";
 const GRAPH = 5;
 
 /**
- * The program `count` times in one run. Inputs and outputs that are no state get one more dimension in front, [count, …]:
+ * The program `count` times in one run. Inputs and outputs that are not state get one more dimension in front, [count, …]:
  * the batches of the steps, and what each step returned. State keeps its shape.
  */
 export function unrollSteps(program: Program, count: number): Program {

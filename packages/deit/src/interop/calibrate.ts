@@ -30,7 +30,7 @@ export async function calibrate(
       for (const name of names) {
         const { data } = results[name] ?? feeds[name] ?? {};
         if (!(data instanceof Float32Array))
-          throw new DeitError(`${name} is no float32 activation`, { code: "export/calibration" });
+          throw new DeitError(`${name} is not a float32 activation`, { code: "export/calibration" });
         ranges[name] = widened(ranges[name], data, name);
       }
     }

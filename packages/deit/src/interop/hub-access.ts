@@ -41,7 +41,7 @@ async function findToken(env: Environment): Promise<HubAccess["token"]> {
   const value = text.trim();
   if (value === "") return undefined;
   if (/^hf_\w+$/.test(value)) return { value, from };
-  throw new ConfigError("HF_TOKEN", `what ${from} holds is no token of the Hub: they begin with hf_`, {
+  throw new ConfigError("HF_TOKEN", `what ${from} holds is not a token of the Hub: they begin with hf_`, {
     code: "hub/settings",
     hint: "Fix it or remove it: public models need none.",
   });
@@ -101,7 +101,7 @@ function refusal(
   if (status === 401 || status === 404) {
     return error(
       "hub/not-found",
-      `${repository} is not on ${hubUrl}, or not for you to see (${status})`,
+      `${repository} is not on ${hubUrl}, or is private (${status})`,
       `Check the spelling at ${page}. If it is private or gated: hf auth login, or set HF_TOKEN. ${sent}.`,
     );
   }

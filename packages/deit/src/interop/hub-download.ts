@@ -175,7 +175,8 @@ async function isFile(path: string): Promise<boolean> {
 function unanswered(cause: unknown, { id, access }: { id: HubId; access: HubAccess }): DataError | undefined {
   if (!(cause instanceof Error) || cause instanceof DeitError) return undefined;
   if (cause.name === "TimeoutError" || cause.message === "fetch failed") {
-    const reason = cause.name === "TimeoutError" ? `no answer for ${(2 * SILENCE) / 1000} s` : explain(cause);
+    const reason =
+      cause.name === "TimeoutError" ? `no response for ${(2 * SILENCE) / 1000} s` : explain(cause);
     return new DataError(
       id.repository,
       `${id.repository} is not in the Hub's cache, and ${access.hubUrl} cannot be reached (${reason})`,
@@ -184,9 +185,13 @@ function unanswered(cause: unknown, { id, access }: { id: HubId; access: HubAcce
   }
   const isOther = cause instanceof SyntaxError || cause.message.startsWith("malformed response");
   if (!isOther) return undefined;
-  return new DataError(id.repository, `${access.hubUrl} does not answer as the Hub does (${cause.message})`, {
-    code: "hub/bad-answer",
-    hint: "A log-in page or a proxy may stand in between; or HF_ENDPOINT is wrong.",
-    cause,
-  });
+  return new DataError(
+    id.repository,
+    `${access.hubUrl} does not respond as the Hub does (${cause.message})`,
+    {
+      code: "hub/bad-answer",
+      hint: "A log-in page or a proxy may stand in between; or HF_ENDPOINT is wrong.",
+      cause,
+    },
+  );
 }

@@ -42,7 +42,7 @@ export interface OnnxEdit {
 /**
  * Reads a model; Constant nodes, and Identity nodes of constants, become initialisers.
  * @param external whether weights may lie in another file
- * @throws FormatError when the bytes are no ONNX model, CheckpointError when its weights lie elsewhere
+ * @throws FormatError when the bytes are not an ONNX model, CheckpointError when its weights lie elsewhere
  */
 export function openOnnx(bytes: Uint8Array, { external = false }: { external?: boolean } = {}): OnnxEdit {
   const model = parse(bytes);
@@ -92,7 +92,7 @@ function parse(bytes: Uint8Array): ModelProto {
 }
 
 function noModel(cause?: unknown): FormatError {
-  return new FormatError("the model", "these bytes are no ONNX model", {
+  return new FormatError("the model", "these bytes are not an ONNX model", {
     code: "onnx/damaged",
     hint: "The file may be cut off or of another format. Export or download it again.",
     cause,

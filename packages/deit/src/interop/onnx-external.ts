@@ -67,7 +67,7 @@ export async function externalBytes(
       `says that ${JSON.stringify(name)} lies at ${JSON.stringify(location.slice(0, 80))}, ${offset.slice(0, 20)}`,
       {
         code: "onnx/weights-outside",
-        hint: "Weights may lie in a file beside the model, by its name alone. Save it with its weights inside.",
+        hint: "Weights may be in a file in the model's folder, given by its name only. Save it with its weights inside.",
       },
     );
   }
@@ -113,7 +113,7 @@ function parse(bytes: Uint8Array, path: string): ModelProto {
   try {
     return fromBinary(ModelProtoSchema, bytes);
   } catch (cause) {
-    throw new FormatError(path, "is no whole ONNX model", {
+    throw new FormatError(path, "is not a whole ONNX model", {
       code: "onnx/damaged",
       hint: "The file may be cut off. Export or download it again.",
       cause,

@@ -21,7 +21,7 @@ interface Linear {
 /** Whether a file is one of `deit export`'s. */
 export const isOurs = ({ model }: OnnxEdit): boolean => model.producerName === "deit-ts";
 
-/** @throws FormatError for a model that is no DeiT: a convnet's normalisations cannot be had back */
+/** @throws FormatError for a model that is not a DeiT: a convnet's normalisations cannot be had back */
 export function ownWeights(edit: OnnxEdit, file: string): NamedWeights {
   const { linears, tokens, positions, norm, factors, isAveraged } = survey(edit);
   const [patches] = linears.get("patch_embed") ?? [];
@@ -120,7 +120,7 @@ function scopeOf({ name }: NodeProto): string {
 }
 
 function noDeit(file: string): FormatError {
-  return new FormatError(file, "is an exported model whose tensors cannot be had back: it is no DeiT", {
+  return new FormatError(file, "is an exported model whose tensors cannot be recovered: it is not a DeiT", {
     code: "onnx/no-named-weights",
     hint: "A convnet's normalisations are part of its convolutions after export. Give the weights that it was made from.",
   });

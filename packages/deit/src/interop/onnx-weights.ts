@@ -21,7 +21,7 @@ const DTYPES: Readonly<Record<number, TensorDType>> = { 1: "F32", 10: "F16", 11:
 const INTEGER_PRODUCT =
   /^(?:MatMulInteger|DynamicQuantizeLinear|DequantizeLinear|QLinear|ConvInteger|MatMulNBits)/;
 
-/** @throws DataError when it cannot be read; FormatError for what is no ONNX file, or holds integers */
+/** @throws DataError when it cannot be read; FormatError for what is not an ONNX file, or holds integers */
 export async function openOnnxWeights(path: string): Promise<TensorFile> {
   const edit = await openFile(path);
   const whole = edit.graph.node.find(({ opType }) => INTEGER_PRODUCT.test(opType));
@@ -79,7 +79,7 @@ async function openFile(path: string): Promise<OnnxEdit> {
     return openOnnx(bytes, { external: true });
   } catch (cause) {
     if (!(cause instanceof FormatError)) throw cause;
-    throw new FormatError(path, "is no ONNX model, or only a part of one", {
+    throw new FormatError(path, "is not an ONNX model, or only a part of one", {
       code: "onnx/damaged",
       ...(cause.hint !== undefined && { hint: cause.hint }),
       cause,

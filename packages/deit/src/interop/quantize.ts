@@ -52,7 +52,7 @@ export function linearLayers({ graph, constants }: OnnxEdit): LinearLayer[] {
   });
 }
 
-/** @throws FormatError for bytes that are no model; CheckpointError when there is nothing to quantise or a weight is not finite */
+/** @throws FormatError for bytes that are not a model; CheckpointError when there is nothing to quantise or a weight is not finite */
 export function toInt8(model: Uint8Array, { ranges = {} }: QuantizeOptions = {}): Uint8Array {
   const edit = openOnnx(model);
   const { graph } = edit;

@@ -14,7 +14,7 @@ const LARGEST = 65504;
 /** Operations whose float input is not data: Resize reads its scales and region as float32. */
 const KEPT_INPUTS: Readonly<Record<string, readonly number[]>> = { Resize: [1, 2] };
 
-/** @throws FormatError for bytes that are no model; CheckpointError for weights beyond float16's range */
+/** @throws FormatError for bytes that are not a model; CheckpointError for weights beyond float16's range */
 export function toFloat16(model: Uint8Array): Uint8Array {
   const edit = openOnnx(model);
   const { graph, constants } = edit;

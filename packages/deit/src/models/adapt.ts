@@ -67,7 +67,7 @@ function takenAs({
   const [rows, columns] = patchGrid(transformer.inputSize, transformer.patchSize);
   if (rows === columns || squareGrid(rows * columns) === undefined) return {};
   return {
-    note: `pos_embed's ${rows * columns} patches are taken as ${rows} × ${columns}, as the input size says`,
+    note: `pos_embed's ${rows * columns} patches are arranged as ${rows} × ${columns}, to match the input size`,
   };
 }
 
@@ -134,10 +134,10 @@ function positions(
 function prefixNote(prefix: number, wanted: number): string {
   if (wanted < prefix)
     return wanted === 0
-      ? "positions of tokens that are no patches are left out"
+      ? "positions of tokens that are not patches are left out"
       : "the distillation token's position is left out";
   return prefix === 0
-    ? "positions of tokens that are no patches start at 0"
+    ? "positions of tokens that are not patches start at 0"
     : "the distillation token's position starts as a copy of the class token's";
 }
 

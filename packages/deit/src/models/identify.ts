@@ -72,7 +72,7 @@ export function identifyModel(dims: ModelDimensions, options: IdentifyOptions = 
   if (!Number.isInteger(numHeads) || embedDim % numHeads !== 0) {
     const problem =
       options.numHeads === undefined
-        ? `weights of width ${embedDim} do not say how many heads they have`
+        ? `weights of width ${embedDim} do not determine the number of heads`
         : `${numHeads} heads, as config.json says, do not divide the width ${embedDim}`;
     throw new ConfigError("numHeads", problem, {
       code: "checkpoint/heads-unknown",
@@ -122,7 +122,7 @@ function inputSizeOf(
       (given === undefined ? "" : `, nor ${given.join("×")} pixels`),
     {
       code: "checkpoint/input-size-unknown",
-      hint: `Say which height and width in pixels the weights are for: --input-size ${likelySizes(numPatches, patchSize)}.`,
+      hint: `Give the image height and width that the weights are for: --input-size ${likelySizes(numPatches, patchSize)}.`,
     },
   );
 }
@@ -172,5 +172,5 @@ export function assumptionsOf(found: VisionTransformer | readonly Model[]): stri
   const isRegistered = TRANSFORMERS.some(({ names }) => names.includes(found.name));
   if (isRegistered && (embedDim / numHeads === HEAD_DIM || found.config.layerScale !== undefined))
     return undefined;
-  return `its tensors do not say how many attention heads they have: assumed ${numHeads}, ${embedDim / numHeads} wide (a config.json beside it would say)`;
+  return `its tensors do not determine the number of attention heads: assumed ${numHeads}, ${embedDim / numHeads} wide (a config.json beside it would specify it)`;
 }

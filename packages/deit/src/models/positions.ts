@@ -29,7 +29,7 @@ export function interpolatePositions(
   const width = positions.length / (prefix + rows * columns);
   if (!Number.isInteger(width)) {
     throw new CheckpointError(
-      `${positions.length} numbers are no position embeddings of ${prefix} + ${rows} × ${columns} tokens`,
+      `${positions.length} numbers are not position embeddings of ${prefix} + ${rows} × ${columns} tokens`,
       { code: "checkpoint/wrong-tensors" },
     );
   }

@@ -15,7 +15,7 @@ export { countParameters } from "./model.ts";
 export type { Model, ModelConfig, ModelOptions } from "./model.ts";
 
 const FAMILIES: readonly ModelFamily[] = [...TRANSFORMERS, regnets, resnets];
-/** Names of those that are no transformers. */
+/** Names of those that are not transformers. */
 export const CONVNETS: readonly string[] = [...regnets.names, ...resnets.names];
 const OPTIONS: readonly string[] = ["numClasses", "inputSize"];
 const NAMES: readonly string[] = FAMILIES.flatMap(({ names }) => names);

@@ -21,7 +21,7 @@ const LAUNCHERS: readonly (readonly [LauncherKind, string, string, string, strin
     "OMPI_COMM_WORLD_LOCAL_RANK",
     "OMPI_COMM_WORLD_LOCAL_SIZE",
   ],
-  // Of a job step: a batch script has SLURM_NTASKS, too, and is no rank.
+  // Of a job step: a batch script has SLURM_NTASKS, too, and is not a rank.
   ["Slurm", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "SLURM_STEP_TASKS_PER_NODE"],
   ["MPICH", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"],
 ];

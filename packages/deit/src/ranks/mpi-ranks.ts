@@ -33,7 +33,7 @@ export interface RankGroup extends Ranks {
   readonly library: string;
   /** Milliseconds that a rank waits for the others. */
   timeout: number;
-  /** Leaves when all ranks do. What this process does later is no rank's work. */
+  /** Leaves when all ranks do. What this process does later is not a rank's work. */
   leave(): Promise<void>;
   /** Ends the processes of all ranks with this exit code. */
   abort(code: number): void;
@@ -211,7 +211,7 @@ class Group implements RankGroup {
       `no progress for ${Math.round(waited / 1000)} s: ${this.name(this.rank)} waits for ${who}`,
       {
         code: "ranks/no-progress",
-        hint: "All ranks were ended; the same command goes on from what was saved last. A rank that may take longer needs a larger --rank-timeout.",
+        hint: "All ranks were ended; the same command resumes from the last save. A rank that may take longer needs a larger --rank-timeout.",
       },
     );
   }

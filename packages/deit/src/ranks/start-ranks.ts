@@ -53,7 +53,7 @@ export async function startRanks(
       `the ranks were ended from outside${code === null ? "" : ` (${launcher} ended with exit code ${code})`}`,
       {
         code: "ranks/ended",
-        hint: "Exit code 137 is SIGKILL, often for want of memory. The same command goes on from what was saved last.",
+        hint: "Exit code 137 is SIGKILL, often for lack of memory. The same command resumes from the last save.",
       },
     );
   } finally {

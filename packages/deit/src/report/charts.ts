@@ -75,20 +75,20 @@ export function reliability({ bins }: Calibration): string {
   const full = bins.filter(({ count }) => count > 0);
   const unit = { domain: [0, 1], format: percentLabel } as const;
   return drawChart({
-    description: "Reliability: share of right answers by their confidence",
+    description: "Reliability: accuracy by confidence",
     panels: [
       {
         width: RELIABILITY_WIDTH,
         height: 250,
         x: numberAxis([], unit),
-        y: numberAxis([], { ...unit, title: "answers that are right" }),
+        y: numberAxis([], { ...unit, title: "accuracy" }),
         marks: [
           bars(
             full.map(({ from, to, accuracy, count }) => ({
               from,
               to,
               value: accuracy,
-              title: `${percent(accuracy)} of ${count} answers are right`,
+              title: `${percent(accuracy)} of ${count} predictions are correct`,
             })),
             { colour: colour("blue"), opacity: 0.85 },
           ),

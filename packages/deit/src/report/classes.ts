@@ -51,7 +51,7 @@ function confusions(data: ClassesData, images: ReadonlyMap<number, number>): Htm
     <p class="lead">
       ${
         matrix
-          ? "Each row is a class, and how many percent of its images were taken for which class. The diagonal is right."
+          ? "Each row is a true class; columns show which percentage of its images was predicted as which class. The diagonal is correct."
           : `The most frequent mistakes. A matrix of ${integer(data.numClasses)} classes would be too large to read.`
       }
     </p>
@@ -73,7 +73,7 @@ function matrixTable({ classes, ...pairs }: ClassesData): Html {
     <thead>
       <tr>
         <td></td>
-        ${indices.map((i) => html`<th scope="col" title="taken for ${name(i)}"><span>${short(name(i))}</span></th>`)}
+        ${indices.map((i) => html`<th scope="col" title="predicted as ${name(i)}"><span>${short(name(i))}</span></th>`)}
       </tr>
     </thead>
     <tbody>

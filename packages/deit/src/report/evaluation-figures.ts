@@ -21,15 +21,15 @@ export function reliabilityFigure(
         x: confidence,
         y: accuracy,
         count,
-        title: `${percentLabel(accuracy)} of ${count.toLocaleString("en-US")} answers are right`,
+        title: `${percentLabel(accuracy)} of ${count.toLocaleString("en-US")} predictions are correct`,
       })),
   );
   const most = Math.max(...lines.flat().map(({ count }) => count));
   const axis = { domain: [0, 1], format: percentLabel } as const;
   return {
-    description: "Reliability: share of right answers by their confidence",
+    description: "Reliability: accuracy by confidence",
     title: "Reliability",
-    subtitle: "Right answers by confidence; area of a point: number of answers",
+    subtitle: "Accuracy by confidence; area of a point: number of predictions",
     ...(models.length > 1 && {
       key: models.map(({ name }, i) => ({ label: name, colour: seriesColour(i) })),
     }),
@@ -38,7 +38,7 @@ export function reliabilityFigure(
         width: SIDE,
         height: SIDE,
         x: numberAxis([], { ...axis, title: "confidence" }),
-        y: numberAxis([], { ...axis, title: "answers that are right" }),
+        y: numberAxis([], { ...axis, title: "accuracy" }),
         marks: [
           segments([{ x: [0, 1], y: [0, 1] }], { colour: colour("muted"), width: 1, dash: "4 4" }),
           ...lines.flatMap((points, i) => [

@@ -44,7 +44,7 @@ export async function writeEvaluation(
     page: {
       title: models.length === 1 ? (first?.report.name ?? "") : `${models.length} models side by side`,
       kind: `${(first?.report.images ?? 0).toLocaleString("en-US")} images of ${comparison.dataset.name}`,
-      lead: "Accuracy of every head with its interval, precision and recall of every class, what is taken for what, the images that are wrong, and what confidence is worth.",
+      lead: "Accuracy of every head with its interval, precision and recall of every class, confusions, misclassified images, and calibration.",
       sections: [
         ...sectionsOf(measured, figures),
         ...(await wrongSections(measured)),
@@ -136,8 +136,8 @@ function sectionsOf(
 
 function calibrationSection(models: readonly MeasuredCheckpoint[], figure: Chart | undefined): PageSection {
   return {
-    title: "What confidence is worth",
-    lead: "Answers given with 80 % should be right in 80 of 100. The temperature divides the logits; its worth is measured on the half of the images that it was not fitted to.",
+    title: "Calibration",
+    lead: "Of predictions with 80 % confidence, 80 of 100 should be correct. The temperature divides the logits; it is evaluated on the half of the images that it was not fitted to.",
     ...(figure && { figure }),
     table: calibrationTable(models),
   };
@@ -237,7 +237,14 @@ function accuracyTable(models: readonly MeasuredCheckpoint[]): PageTable {
 
 function calibrationTable(models: readonly MeasuredCheckpoint[]): PageTable {
   return {
-    head: ["", "calibration error %", "too sure by points", "temperature", "error with it %", "loss with it"],
+    head: [
+      "",
+      "calibration error %",
+      "overconfidence, points",
+      "temperature",
+      "error with it %",
+      "loss with it",
+    ],
     rows: models.map(({ report: { name, calibration } }) => {
       const { ece, overconfidence, temperature, crossFitted } = calibration;
       return [

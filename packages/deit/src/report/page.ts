@@ -197,7 +197,7 @@ function calibrationSection({ calibration, charts }: ReportData): Html {
   const { ece, overconfidence, bins } = calibration;
   const side =
     Math.abs(overconfidence) < 0.005
-      ? "On average it is as sure as it is right."
+      ? "On average its confidence equals its accuracy."
       : `On average its confidence is ${(100 * Math.abs(overconfidence)).toFixed(1)} points ${overconfidence > 0 ? "above" : "below"} its accuracy.`;
   return html`<section>
     <h2>Calibration</h2>

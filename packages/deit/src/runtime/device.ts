@@ -34,16 +34,16 @@ export async function chooseDevice({
   });
   switch (device) {
     case "cpu":
-      return cpu("as asked");
+      return cpu("as requested");
     case "webgpu": {
       const probe = await probeDevice("webgpu");
       if (!probe.usable) throw missingWebgpu(probe);
       const adapter = probe.hardware ? "hardware adapter" : "software adapter, slower than cpu";
-      return { device, target: "webgpu", reason: `webgpu, ${adapter} (as asked)` };
+      return { device, target: "webgpu", reason: `webgpu, ${adapter} (as requested)` };
     }
     case "cuda":
       await checkCuda();
-      return { device, target: "cpu", reason: "cuda, state crosses the bus at every run (as asked)" };
+      return { device, target: "cpu", reason: "cuda, state crosses the bus at every run (as requested)" };
     case "auto": {
       const { without } = await autoWebgpu();
       if (without !== undefined) return cpu(`auto: ${without}`);

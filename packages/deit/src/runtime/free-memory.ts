@@ -16,7 +16,7 @@ export async function freeMemory(device: DeviceName): Promise<number> {
   return cards.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...cards);
 }
 
-/** Bytes, from lines of MiB; what is no number (`[N/A]`, an error's text) is left out. */
+/** Bytes, from lines of MiB; what is not a number (`[N/A]`, an error's text) is left out. */
 export function parseFreeMiB(text: string): number[] {
   return text
     .split("\n")

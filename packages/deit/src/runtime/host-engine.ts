@@ -124,7 +124,7 @@ function spareOf(state: HostState): Float32Array {
 
 /** Makes `next` the current value; when it is the spare array, the two swap. */
 function advance(state: HostState, next: TensorData): void {
-  if (!(next instanceof Float32Array)) throw new TypeError("a next state is no Float32Array");
+  if (!(next instanceof Float32Array)) throw new TypeError("a next state is not a Float32Array");
   if (next === state.spare) state.spare = state.current;
   state.current = next as Float32Array<ArrayBuffer>;
 }

@@ -3,7 +3,7 @@
  *
  * onnxruntime-node 1.30 writes into preallocated outputs and then copies every output once more into a fresh
  * array; for AdamW's three vectors of DeiT-Ti that was half of the optimizer's time (24 against 12 ms). It copies
- * them in order and stops with an error at the first that is no tensor, after everything was computed: so programs
+ * them in order and stops with an error at the first that is not a tensor, after everything was computed: so programs
  * that update state get such an output in front (`withLeadingSequence`). `writesOutputs` tries that at the start;
  * where it does not hold, outputs are taken as ONNX Runtime returns them. Programs with our own operations run in sessions
  * of ours (native.ts), which need no such thing.

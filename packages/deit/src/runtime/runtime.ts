@@ -49,7 +49,7 @@ export interface Executable {
   /** Its bytes, as large as the model where weights are inside, are let go when it is loaded. */
   readonly program: ProgramFacts;
   /**
-   * Feeds every input that is no state; returns every output that is no next state. Feeds are copied when the call
+   * Feeds every input that is not a state; returns every output that is not a next state. Feeds are copied when the call
    * is made. Calls may be queued; they run in order, and on WebGPU those that wait are
    * uploaded while the device computes. State changes only when a run succeeds. Runs of one `group` build on each other:
    * after one that fails the others that were queued fail with the same error, unrun.

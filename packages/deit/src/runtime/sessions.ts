@@ -18,7 +18,7 @@ export interface Surroundings {
   readonly ort: OnnxRuntime;
   /** Which nodes would not run on the device; undefined when that cannot be found out. */
   unsupportedNodes?(model: Uint8Array, device: "webgpu" | "cuda"): Promise<readonly string[] | undefined>;
-  /** Tells the user something that is no error. */
+  /** Tells the user something that is not an error. */
   warn?(message: string): void;
   /** Whether ONNX Runtime has convolutions over blocks of channels for this kind of processor. */
   readonly blocks?: boolean;
@@ -183,7 +183,7 @@ const LOST = /device\S* (?:was |is )?lost|ERROR_DEVICE_LOST/i;
 
 const HINTS = {
   memory: "The memory of the device is used up: take a smaller batch size, resolution or model.",
-  lost: "The device was lost, and what was on it: its driver was reset (by a driver's fault, a suspended machine or work that took too long), or its memory was used up. Start again: a run goes on from what was saved last. If it happens again, take a smaller batch size.",
+  lost: "The device was lost, and what was on it: its driver was reset (by a driver's fault, a suspended machine or work that took too long), or its memory was used up. Start again: a run resumes from its last save. If it happens again, take a smaller batch size.",
 } as const;
 
 const CODES = { memory: "device/out-of-memory", lost: "device/lost" } as const;

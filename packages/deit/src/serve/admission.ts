@@ -47,7 +47,7 @@ export function createAdmission({ maxQueue, maxBytes, timeout }: AdmissionOption
       if (accepted >= maxQueue || (accepted > 0 && held + size > MOST_HELD)) {
         // What is being sent is not read, so the connection cannot be used again.
         if (size > 0) void reply.header("connection", "close");
-        throw new DeitError(`the server is busy: ${accepted} requests wait already`, {
+        throw new DeitError(`the server is busy: ${accepted} requests are in progress already`, {
           code: "serve/busy",
           hint: "Try again after the seconds of Retry-After.",
         });
@@ -56,7 +56,7 @@ export function createAdmission({ maxQueue, maxBytes, timeout }: AdmissionOption
       const timer = setTimeout(
         () =>
           controller.abort(
-            new DeitError(`there was no answer within ${timeout} s`, {
+            new DeitError(`no response within ${timeout} s`, {
               code: "serve/timeout",
               hint: "The server is busy, or the image is very large. Try again, or send a smaller one.",
             }),

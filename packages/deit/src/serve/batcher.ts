@@ -55,7 +55,7 @@ export function createBatcher({ sizes, rowBytes, run, onBatch }: BatcherOptions)
       for (const [row, { resolve, reject }] of batch.entries()) {
         const own = rows[row];
         if (own === undefined)
-          reject(new Error(`the model answered ${rows.length} of ${batch.length} images`));
+          reject(new Error(`the model returned ${rows.length} of ${batch.length} images`));
         else resolve(own);
       }
     } catch (error) {

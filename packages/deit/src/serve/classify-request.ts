@@ -11,11 +11,11 @@ import { topPredictions } from "../evaluation/metrics/metrics.ts";
 import { HINTS } from "./problems.ts";
 
 export const PARAMETERS = z.strictObject({
-  top_k: z.int().min(1).default(5).describe("Answers; all classes where there are fewer."),
+  top_k: z.int().min(1).default(5).describe("Number of predictions; all classes where there are fewer."),
   function_to_apply: z
     .enum(["softmax", "sigmoid", "none"])
     .default("softmax")
-    .describe("What makes scores of the model's logits; none: the logits themselves."),
+    .describe("Function that turns logits into scores; none: the logits themselves."),
 });
 export type Parameters = z.output<typeof PARAMETERS>;
 
@@ -28,7 +28,7 @@ export const JSON_REQUEST = z.strictObject({
 export const ANSWER = z.array(
   z.object({
     label: z.string().describe("Name of a class."),
-    score: z.number().describe("Probability from 0 to 1, unless function_to_apply says otherwise."),
+    score: z.number().describe("Probability from 0 to 1, unless function_to_apply sets another function."),
   }),
 );
 export type Answer = z.output<typeof ANSWER>;
@@ -38,7 +38,7 @@ export interface ClassifyRequest {
   readonly parameters: Parameters;
 }
 
-/** Fields of a form, and bytes of one that is no image. */
+/** Fields of a form, and bytes of one that is not an image. */
 const [MOST_FIELDS, FIELD_BYTES] = [8, 10_000];
 /** Of JSON beside its base64. */
 const JSON_EXTRA = 10_000;
@@ -55,7 +55,7 @@ export function addBodyParsers(app: FastifyInstance, { maxBytes }: { maxBytes: n
     if (request.headers["content-type"] === undefined) done(null, body);
     else
       done(
-        new DeitError("the content type is none that is read", {
+        new DeitError("the content type is not supported", {
           code: "serve/media-type",
           hint: HINTS["serve/media-type"]?.(maxBytes),
         }),

@@ -66,14 +66,14 @@ export function createGuard({ host, allowHosts, allowOrigins, token }: GuardOpti
   return {
     check({ host: asked, origin, authorization }, { isOpen = false } = {}) {
       if (!isKnownHost(asked))
-        throw new DeitError(`this server does not answer for ${asked ?? "a request without Host"}`, {
+        throw new DeitError(`this server does not accept the host ${asked ?? "a request without Host"}`, {
           code: "serve/host",
-          hint: "Ask for localhost, or name the host when the server is started: --allow-host NAME.",
+          hint: "Use localhost, or allow the host when the server is started: --allow-host NAME.",
         });
       if (origin !== undefined && !allowOrigins.includes(origin) && hostOf(origin) !== asked?.toLowerCase())
-        throw new DeitError(`pages of ${origin} may not ask this server`, {
+        throw new DeitError(`requests from pages of ${origin} are not allowed`, {
           code: "serve/origin",
-          hint: `Name them when the server is started: --allow-origin ${originOf(origin) ?? "https://app.example.org"}.`,
+          hint: `Allow them when the server is started: --allow-origin ${originOf(origin) ?? "https://app.example.org"}.`,
         });
       if (isOpen || expected === undefined) return;
       const [, given] = /^Bearer +(\S+) *$/i.exec(authorization ?? "") ?? [];

@@ -105,7 +105,7 @@ export async function createHttp(options: HttpOptions): Promise<HttpServer> {
     if (others.length > 0) throw wrongMethod(request, others);
     throw new DeitError(`there is nothing at ${request.method} ${path}`, {
       code: "serve/unknown-path",
-      hint: "GET /openapi.json says what there is.",
+      hint: "GET /openapi.json lists all addresses.",
     });
   });
   if (log)
@@ -172,9 +172,9 @@ function listenError(error: unknown, { host, port }: { host: string; port: numbe
       hint: "Choose one from 1024 on with --port.",
     });
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND" || code === "EAI_AGAIN")
-    return new ConfigError("host", `${host} is no address of this machine`, {
+    return new ConfigError("host", `${host} is not an address of this machine`, {
       code: "serve/listen",
-      hint: "Leave out --host for this machine alone; 0.0.0.0 is every address that it has.",
+      hint: "Leave out --host for this machine only; 0.0.0.0 is every address that it has.",
     });
   return error;
 }

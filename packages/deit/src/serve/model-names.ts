@@ -40,7 +40,7 @@ function parse(given: string): NamedModel {
   const name = prefix === undefined ? ownName(path) : said;
   const version = Number(digits ?? 1);
   if (!NAME.test(name) || version < 1 || path === "")
-    throw new ConfigError("models", `${given}: ${JSON.stringify(prefix ?? name)} is no name of a model`, {
+    throw new ConfigError("models", `${given}: ${JSON.stringify(prefix ?? name)} is not a name of a model`, {
       code: "serve/names",
       hint: "Expected NAME=MODEL or NAME@VERSION=MODEL: letters, digits, ., - and _, and a version from 1 on.",
     });

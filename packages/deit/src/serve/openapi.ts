@@ -39,12 +39,12 @@ const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
 const problem = (description: string): Json => ({ description, ...json(ref("Problem")) });
 
 const ERRORS: Json = {
-  "400": problem("No image, a damaged one, or parameters that are none"),
+  "400": problem("No image, a damaged image, or unknown parameters"),
   "401": problem("The token is missing or wrong"),
-  "403": problem("A host or a page that this server does not answer"),
+  "403": problem("A host or an origin that is not allowed"),
   "404": problem("No such model"),
   "413": problem("Too many bytes or pixels"),
-  "415": problem("A content type or an image format that is not read"),
+  "415": problem("An unsupported content type or image format"),
   "503": {
     ...problem("Busy, being loaded or being stopped"),
     headers: { "Retry-After": { description: "Seconds", schema: { type: "integer" } } },
@@ -108,7 +108,7 @@ export function openApiDocument({
       title: "deit serve",
       version: VERSION,
       description:
-        "Image classification. Requests and answers are those of Hugging Face's image-classification task.",
+        "Image classification. Requests and responses are those of Hugging Face's image-classification task.",
     },
     paths: {
       "/": { post: classify("Classify an image with the first model", []) },
@@ -126,9 +126,9 @@ export function openApiDocument({
         get: read("A version of a model", ref("Model"), [ofName, ofVersion]),
         post: classify("Classify an image with a version", [ofName, ofVersion]),
       },
-      "/models/{name}/reload": { post: read("Load a model anew", ref("Model"), [ofName]) },
+      "/models/{name}/reload": { post: read("Reload a model", ref("Model"), [ofName]) },
       "/models/{name}/versions/{version}/reload": {
-        post: read("Load a version anew", ref("Model"), [ofName, ofVersion]),
+        post: read("Reload a version", ref("Model"), [ofName, ofVersion]),
       },
       "/healthz": { get: status("Whether the server runs", ["200"]) },
       "/readyz": { get: status("Whether all models are loaded", ["200", "503"]) },

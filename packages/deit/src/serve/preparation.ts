@@ -26,7 +26,7 @@ export type PreparationResult =
 export interface PreparationPool {
   /**
    * An image file's bytes as a model takes them: [3, H, W], 0 to 255.
-   * @throws DataError for what is no image, or too large; what `signal` says when nobody waits any more
+   * @throws DataError for what is not an image, or too large; what `signal` says when nobody waits any more
    */
   prepare(
     bytes: Uint8Array,

@@ -55,10 +55,13 @@ const LIBRARY: Readonly<Record<string, readonly [code: ErrorCode, words: string]
   FST_FIELDS_LIMIT: ["serve/request", "the form has too many fields"],
   FST_PARTS_LIMIT: ["serve/request", "the form has too many parts"],
   FST_PROTO_VIOLATION: ["serve/request", "the form has a field of a forbidden name"],
-  FST_INVALID_MULTIPART_CONTENT_TYPE: ["serve/media-type", "the request is no form"],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: ["serve/media-type", "the content type is none that is read"],
+  FST_INVALID_MULTIPART_CONTENT_TYPE: ["serve/media-type", "the request is not a form"],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ["serve/media-type", "the content type is not supported"],
   FST_ERR_CTP_EMPTY_TYPE: ["serve/media-type", "the content type is empty"],
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ["serve/request", "the request is not as long as it says"],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [
+    "serve/request",
+    "the request's length differs from its Content-Length",
+  ],
   FST_ERR_CTP_EMPTY_JSON_BODY: ["serve/request", "the request is empty"],
   FST_ERR_CTP_INVALID_JSON_BODY: ["serve/request", "the request is not JSON"],
 };
@@ -67,7 +70,7 @@ const LIBRARY: Readonly<Record<string, readonly [code: ErrorCode, words: string]
 export function problemOf(error: unknown, { maxBytes }: { readonly maxBytes: number }): ProblemAnswer {
   const known = error instanceof DeitError ? error : fromLibrary(error, maxBytes);
   if (known === undefined)
-    return { status: 500, body: { error: "the server failed; its log says more", code: "internal" } };
+    return { status: 500, body: { error: "the server failed; see its log", code: "internal" } };
   const { code, hint } = known;
   const message =
     hint !== undefined && known.message.endsWith(`\n${hint}`)
@@ -75,8 +78,7 @@ export function problemOf(error: unknown, { maxBytes }: { readonly maxBytes: num
       : known.message;
   const status = STATUS[code] ?? 500;
   // What is wrong with a model or a device is the operator's, and may name files.
-  if (status === 500)
-    return { status, body: { error: "the model failed; the server's log says more", code } };
+  if (status === 500) return { status, body: { error: "the model failed; see the server's log", code } };
   const body = { error: message, code, ...(hint !== undefined && { hint }) };
   return { status, body, ...(RETRY.has(code) && { retryAfter: RETRY_SECONDS }) };
 }

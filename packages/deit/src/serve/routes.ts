@@ -70,7 +70,7 @@ export function addRoutes(app: FastifyInstance, options: RoutesOptions): void {
 
   const reload = async (request: FastifyRequest): Promise<object> => {
     if (!hasToken && !isLoopback(request.ip.replace(/^::ffff:/, "")))
-      throw new DeitError("models are reloaded from the server's own machine alone", {
+      throw new DeitError("models can be reloaded only from the server's own machine", {
         code: "serve/loopback-only",
         hint: "Start the server with a token to reload from elsewhere.",
       });

@@ -84,7 +84,7 @@ async function look() {
       state.textContent = "The page follows the runs. Last change seen at " + new Date().toLocaleTimeString() + ".";
     } else if (response.status !== 304) throw new Error(String(response.status));
   } catch {
-    state.textContent = "There is no answer: the training that showed this has ended, or deit ui was stopped. What is below may be old.";
+    state.textContent = "No connection: the training that served this page has ended, or deit ui was stopped. What is shown below may be out of date.";
     tag = "";
   }
   setTimeout(look, 2000);

@@ -82,7 +82,7 @@ export function servedModel(model: NamedModel, options: ServedModelOptions): Ser
       problem = error instanceof DeitError ? error.message : "an internal error";
       if (held !== undefined)
         onWarning(
-          `${title} could not be reloaded, the model before answers on: ${problem.replaceAll("\n", " ")}`,
+          `${title} could not be reloaded, the previous version stays in use: ${problem.replaceAll("\n", " ")}`,
         );
       throw error;
     } finally {
@@ -107,7 +107,7 @@ export function servedModel(model: NamedModel, options: ServedModelOptions): Ser
       if (own === undefined)
         throw new DeitError(`${title} is being loaded`, {
           code: "serve/loading",
-          hint: "Try again in some seconds; /readyz says when it is there.",
+          hint: "Try again in a few seconds; /readyz reports when it is ready.",
         });
       own.users++;
       try {

@@ -29,7 +29,7 @@ export interface UiServer extends AsyncDisposable {
 /** What the server takes of a request: it is asked for files, never sent any. */
 const [MAX_BYTES, TIMEOUT] = [1000, 30];
 
-/** @throws DeitError for a folder that is no run; ConfigError for a port that is taken */
+/** @throws DeitError for a folder that is not a run; ConfigError for a port that is taken */
 export async function startUi({
   page,
   runs,

@@ -139,7 +139,7 @@ async function sourceLayer(source: string | undefined): Promise<Source | RunSour
   return { kind: "run", path: source, layers: [recorded, { ...folder, values: { outputDir: source } }] };
 }
 
-/** @throws ConfigError for a folder of runs, whose folders are no classes */
+/** @throws ConfigError for a folder of runs, whose folders are not classes */
 async function checkNoRuns(folder: string, names: readonly string[]): Promise<void> {
   const runs: string[] = [];
   for (const name of names) if (await isRunFolder(join(folder, name))) runs.push(join(folder, name));
@@ -167,7 +167,7 @@ async function continued({ path: run, layers }: RunSource, given: Layer): Promis
       hint: `Name more than ${done} to train longer; a shorter run needs another --output-dir.`,
     });
   }
-  const line = `${run} was planned for ${counted(planned)}: after ${done} of them it goes on to ${epochs}, with the learning rate of a run of ${epochs} epochs from there on`;
+  const line = `${run} was planned for ${counted(planned)}: after ${done} of them it continues to ${epochs}, from there with the learning rate of a run of ${epochs} epochs`;
   return { ...resolved, chosen: [line], continues: true };
 }
 

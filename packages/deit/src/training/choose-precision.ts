@@ -39,7 +39,7 @@ export function resolvePrecision(
       hint: "Take --precision float32; auto takes float16 where it is known to be faster.",
     });
   }
-  return { precision: asked, ...(!fast && { note: `precision: float16, as asked; ${reason}` }) };
+  return { precision: asked, ...(!fast && { note: `precision: float16, as requested; ${reason}` }) };
 }
 
 /** The optimizer for a precision: float16 wants the loss scaled. */

@@ -103,7 +103,7 @@ function unlike(
   const own = checkpoint.expectModel({ inputSize: model.config.inputSize }).name;
   const missing = fresh.filter(({ name }) => !checkpoint.file.tensors.has(name)).map(({ name }) => name);
   return new CheckpointError(
-    `${checkpoint.path} is no ${model.name}; these tensors do not fit: ${describe(fresh, checkpoint)}`,
+    `${checkpoint.path} is not a ${model.name}; these tensors do not fit: ${describe(fresh, checkpoint)}`,
     {
       code: "checkpoint/wrong-tensors",
       missing,

@@ -50,7 +50,7 @@ export async function modelInMemory(
   return { model, tensors, metadata: source.metadata, preprocessing, file: name, notes: source.notes };
 }
 
-/** @throws FormatError for bytes that are no safetensors file; `name` is how messages call it */
+/** @throws FormatError for bytes that are not a safetensors file; `name` is how messages call it */
 export function weightsInMemory(
   bytes: Uint8Array,
   { name = "the checkpoint" }: { name?: string } = {},
@@ -91,10 +91,10 @@ export function weightsInMemory(
       if (model !== undefined) return model;
       throw new ConfigError(
         "model",
-        `${name} does not say which model it is, and ${describeForeign(file.tensors)}`,
+        `${name} does not name its model, and ${describeForeign(file.tensors)}`,
         {
           code: "checkpoint/unknown-model",
-          hint: "Take weights of a DeiT or of another model that is known here.",
+          hint: "Use weights of a DeiT or of another supported model.",
         },
       );
     },

@@ -27,7 +27,7 @@ import type { TargetOptions } from "./task.ts";
 import { classification, targetOptions } from "./task.ts";
 
 export interface TrainingPlan {
-  /** Which images, and which of them are held back. */
+  /** Which images, and which of them are held out. */
   readonly data: DataOptions;
   /** Which images make up which step. */
   readonly batches: BatchSettings;

@@ -95,12 +95,12 @@ describe("policy strings are read as timm reads them", () => {
   });
 
   test.each([
-    ["randm9", "is no policy"],
+    ["randm9", "is not a policy"],
     ["rand-x3", 'has the section "x3"'],
     ["rand-m", 'has the section "m"'],
     ["rand-tnone", 'has the section "tnone"'],
     ["original-m9", 'has the section "m9"'],
-    ["augmix-m3", "is no policy"],
+    ["augmix-m3", "is not a policy"],
   ])("%s is refused", (policy, message) => {
     const parse = policy.startsWith("rand-") ? parseRandAugment : parseAutoAugment;
     expect(() => parse(policy)).toThrow(ConfigError);

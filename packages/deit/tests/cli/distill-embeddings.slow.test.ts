@@ -89,9 +89,9 @@ describe("deit distill by embeddings", { timeout: 300_000 }, () => {
     const folders = ["--labels-dir", join(root, "list"), "--output-dir", out, "--labelled", photos];
     const result = await deit([...words, ...folders, ...STUDENT, ...QUICK]);
     expect(result.code, result.err).toBe(0);
-    expect(result.err).toContain("24 images without labels: the embedding of teacher is learnt alone");
+    expect(result.err).toContain("24 images without labels: only the embedding of teacher is learned");
     expect(result.out).toMatch(/cosine -?\d\.\d{4} with the teacher's embedding on held-out images, epoch 2/);
-    expect(result.out).toMatch(/student is right +\d+\.\d+ % \(\d+ of 24.*by their nearest neighbours/);
+    expect(result.out).toMatch(/student, top-1 +\d+\.\d+ % \(\d+ of 24.*by their nearest neighbours/);
     expect(result.out).not.toContain("top-1");
     const { log } = await readRun(out);
     expect(log.at(-1)?.train_loss).toBeCloseTo(Number(log.at(-1)?.["train_distillation_loss"]), 5);
@@ -107,13 +107,13 @@ describe("deit distill by embeddings", { timeout: 300_000 }, () => {
 
 describe("what is refused", () => {
   const cases: readonly (readonly [string, readonly string[], string])[] = [
-    ["a text encoder without classes", ["--text-model", golden], "has to be told the classes"],
-    ["a prompt for classes of the teacher's own", ["--prompt", "a {}"], "classes are its own"],
+    ["a text encoder without classes", ["--text-model", golden], "requires class names"],
+    ["a prompt for classes of the teacher's own", ["--prompt", "a {}"], "has fixed classes"],
     ["a scale that is none", ["--logit-scale", "0"], "expected a number above 0"],
     [
       "texts twice",
       ["--text-embeddings", "x.json", "--text-model", golden],
-      "--text-embeddings has the texts already",
+      "--text-embeddings cannot be combined with --text-model or --prompt: it has embeddings of texts already",
     ],
   ];
   it.each(cases)("%s", async (_, flags, words) => {

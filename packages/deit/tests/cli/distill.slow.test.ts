@@ -76,11 +76,11 @@ describe("deit distill", { timeout: 300_000 }, () => {
     }
 
     const card = async (): Promise<string> => readFile(join(out, "transformers-js", "README.md"), "utf8");
-    expect(await card()).toContain("learnt from the answers of teacher. Its files state no licence");
+    expect(await card()).toContain("was distilled from teacher. Its files state no licence");
     await writeFile(join(teacher, "LICENSE"), "MIT License\n\nCopyright");
     const exported = await deit(["export", out, "--overwrite", "--output-dir", join(out, "transformers-js")]);
     expect(exported.code, exported.err).toBe(0);
-    expect(await card()).toContain("learnt from the answers of teacher. Its licence: mit.");
+    expect(await card()).toContain("was distilled from teacher. Its licence: mit.");
 
     const again = await deit(["distill", out, "--no-export", "--json"]);
     expect(again.code, again.err).toBe(0);
@@ -98,7 +98,7 @@ describe("deit distill", { timeout: 300_000 }, () => {
 
   it("says what is missing", async () => {
     const none = await deit(["distill", images]);
-    expect([none.code, none.err]).toEqual([2, expect.stringContaining("distilling needs a teacher")]);
+    expect([none.code, none.err]).toEqual([2, expect.stringContaining("distillation requires a teacher")]);
     await mkdir(join(root, "empty"), { recursive: true });
     const empty = await deit(["distill", join(root, "empty"), "--teacher-path", teacher]);
     expect([empty.code, empty.err]).toEqual([1, expect.stringContaining("holds no images")]);

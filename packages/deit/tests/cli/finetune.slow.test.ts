@@ -85,11 +85,11 @@ describe("deit export", () => {
     expect(code, err).toBe(0);
     expect(out).toMatch(/^exported deit_w64d4_patch4_32 to .*model\.onnx\n/);
     expect(out).toMatch(
-      /model\.onnx: top-1 \d+\.\d\d % \(\d+ of (\d+); 95 % interval \d+\.\d to \d+\.\d %\), same answer for \1 of \1, logits within/,
+      /model\.onnx: top-1 \d+\.\d\d % \(\d+ of (\d+); 95 % interval \d+\.\d to \d+\.\d %\), agreement \1 of \1, logits within/,
     );
     const twice = await deit(["export", first, "--format", "onnx", "--out", file]);
     expect(twice.code).toBe(2);
-    expect(twice.err).toMatch(/is there already\n.*--overwrite/);
+    expect(twice.err).toMatch(/already exists\n.*--overwrite/);
   });
 
   it("wants --out for a file and --output-dir for a folder", async () => {

@@ -7,7 +7,7 @@ import { createRandom } from "../../src/random.ts";
 
 /** In the order of their indices. */
 export const PHONE_CLASSES = ["bridge", "cat", "tree"] as const;
-/** In all classes together; one file more is no image. */
+/** In all classes together; one file more is not an image. */
 export const PHONE_PHOTOS = 15;
 
 /** Colours of a photo of each class; noise is laid over them. */

@@ -118,7 +118,7 @@ it("reads names from standard input, one a line or separated by NUL, and refuses
   const none = await piped("\n", "-");
   expect([none.code, none.err]).toEqual([
     2,
-    expect.stringContaining("standard input holds no names of images"),
+    expect.stringContaining("standard input holds no paths of images"),
   ]);
 }, 60_000);
 
@@ -145,7 +145,7 @@ it("reads images at addresses, and names those that cannot be had", async () => 
     ]);
     expect(results[1]?.predictions).toEqual(results[0]?.predictions);
     expect(results[2]?.predictions).toEqual(results[0]?.predictions);
-    expect(err).toMatch(/gone\.png cannot be fetched: the server answers 404/);
+    expect(err).toMatch(/gone\.png cannot be fetched: the server responded 404/);
     expect(err).toContain(`sheet of 2 of 3 images: ${sheet}`);
   } finally {
     server.close();

@@ -5,7 +5,7 @@ import { printedTable, printedText } from "../../src/cli/views/prediction-output
 afterEach(() => vi.restoreAllMocks());
 
 test.each([printedTable, printedText])(
-  "a name's colours are no colours on a terminal: %o",
+  "a name's colours are not colours on a terminal: %o",
   async (printed) => {
     let text = "";
     vi.spyOn(process.stdout, "write").mockImplementation((chunk) => {

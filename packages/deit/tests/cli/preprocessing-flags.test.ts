@@ -74,7 +74,7 @@ describe("deit predict", () => {
   test("says what it assumes, and does what it is told", async () => {
     const assumed = await score();
     expect(assumed.stderr).toMatch(
-      /model\.onnx does not say how images are prepared: assumed shorter side to 9 \(bicubic\), 8×8 cut out of the middle, ImageNet's mean and std/,
+      /model\.onnx does not specify preprocessing: assumed shorter side to 9 \(bicubic\), 8×8 cut out of the middle, ImageNet's mean and std/,
     );
     const plain = ["--mean", "0,0,0", "--std", "1", "1", "1"];
     const cut = await score(...plain, "--crop-ratio", "0.6");

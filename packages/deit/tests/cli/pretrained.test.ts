@@ -190,7 +190,7 @@ describe("the authors' repositories", () => {
       classes: ["a", "b"],
     });
     expect(official.preprocessing).toMatchObject({ cropRatio: 0.875, resize: "shorter-side" });
-    expect(official.notes.join()).toContain("prepared as these weights were trained and measured");
+    expect(official.notes.join()).toContain("prepared as for these weights' training");
     await using other = await openCheckpoint("org/other");
     expect(other.metadata.mean).toEqual(half);
   });

@@ -99,7 +99,7 @@ test("a run: the images that it trained on, whatever was added since", async () 
   const filesOf = ({ samples }: Preview): string[] => samples.map(({ file }) => file);
   expect(filesOf(after)).toEqual(filesOf(before));
   const other = await preview(run, "--seed", "7", "--val-split", "0.5");
-  expect(other.err).toMatch(/not the images that .*grown trained on: they are split as the flags say/);
+  expect(other.err).toMatch(/not the images that .*grown was trained on: they are split by the flags/);
 });
 
 async function planned(...words: string[]): Promise<{ options: Record<string, unknown> }> {

@@ -46,6 +46,6 @@ it("a wrong flag exits with 2 and leaves stdout empty", async () => {
   expect(err).toContain("(Did you mean --epochs?)");
 });
 
-it("a reader that goes away is no error", async () => {
+it("a reader that goes away is not an error", async () => {
   expect(await deit(["train", "--json-schema"], { closePipe: true })).toMatchObject({ code: 0, err: "" });
 });

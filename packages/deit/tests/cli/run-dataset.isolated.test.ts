@@ -79,7 +79,7 @@ describe("a run's own images", () => {
 });
 
 describe("several runs of the same images", () => {
-  test("are measured with what all of them held back", async () => {
+  test("are measured with what all of them held out", async () => {
     for (const words of [
       ["half", "quarter"],
       ["quarter", "half"],
@@ -91,7 +91,7 @@ describe("several runs of the same images", () => {
     const compared = runDataset([`a=${at("quarter")}`, at("other")], { dataPath: photos });
     await expect(compared).rejects.toThrow(ConfigError);
     await expect(compared).rejects.toThrow(
-      `the runs held back different images of ${photos}: a=${at("quarter")} 25 % by seed 3, ${at("other")} 25 % by seed 4\n`,
+      `the runs held out different images of ${photos}: a=${at("quarter")} 25 % by seed 3, ${at("other")} 25 % by seed 4\n`,
     );
     await expect(compared).rejects.toThrow("--val-split 0.25 --seed 3");
     await expect(runDataset([at("all"), at("quarter")], {})).rejects.toThrow(/all none, .*25 % by seed 3/);
@@ -101,7 +101,7 @@ describe("several runs of the same images", () => {
     const { options: found, notes } = await runDataset([at("quarter"), at("other")], { seed: 4 });
     expect(found).toMatchObject({ valSplit: 0.25, seed: 4 });
     expect(notes).toEqual([
-      `${at("quarter")} trained on some of the images that it is measured with: of ${photos} it held back 25 % by seed 3, measured are 25 % by seed 4`,
+      `${at("quarter")} was trained on some of the images that it is measured on: of ${photos} it held out 25 % by seed 3, measured is 25 % by seed 4`,
     ]);
   });
 
@@ -114,10 +114,10 @@ describe("several runs of the same images", () => {
 
 describe("what a run trained on is not measured silently", () => {
   test.each([
-    ["all", {}, /^\S+all trained on the images that it is measured with: it held none back$/],
-    ["quarter", { valSplit: 0 }, /measured are all$/],
-    ["quarter", { valSplit: 0.5 }, /held back 25 % by seed 3, measured are 50 % by seed 3$/],
-    ["quarter", { seed: 0 }, /measured are 25 % by seed 0$/],
+    ["all", {}, /^\S+all was trained on the images that it is measured on: it held none out$/],
+    ["quarter", { valSplit: 0 }, /measured is all$/],
+    ["quarter", { valSplit: 0.5 }, /held out 25 % by seed 3, measured is 50 % by seed 3$/],
+    ["quarter", { seed: 0 }, /measured is 25 % by seed 0$/],
   ])("%s %j", async (name, flags, note) => {
     expect((await runDataset([at(name)], flags)).notes).toEqual([expect.stringMatching(note)]);
   });

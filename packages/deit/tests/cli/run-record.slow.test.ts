@@ -201,7 +201,7 @@ test("a run that held nothing out is measured on what it learned from, and that 
   const run = join(root, "all");
   await train(tinyRun({ dataPath: whole, outputDir: run, epochs: 1, valSplit: 0 }));
   const { err } = await runCommand(["eval", run, ...ON]);
-  expect(err).toContain("it held none back");
+  expect(err).toContain("it held none out");
 });
 
 describe("no run, no weights", () => {
@@ -214,7 +214,7 @@ describe("no run, no weights", () => {
     const image = words === "predict" ? [join(whole, "disc/0.png")] : [];
     for (const [place, code, text] of [
       [join(root, "nothing"), /checkpoint\/not-found|run\/no-run/, /there is no (?:checkpoint|run) /],
-      [empty, /checkpoint\/not-found|run\/no-run/, /has no weights: none of|is no run folder/],
+      [empty, /checkpoint\/not-found|run\/no-run/, /has no weights: none of|is not a run folder/],
       [begun, /checkpoint\/not-found/, /the run .* has no weights yet/],
     ] as const) {
       const found = await runCommand([...words.split(" "), place, ...image]);

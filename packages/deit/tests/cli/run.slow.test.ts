@@ -84,7 +84,7 @@ describe("wrong usage exits with 2, says how to fix it and shows no stack", () =
       ["train", "quickstart", "--inat-category", "family"],
       "--inat-category is not in this version; leave it out or pass --inat-category name",
     ],
-    [["train", "cifar10-deit", "--aa", "rand-x3"], 'has the section "x3", which is none of RandAugment\'s'],
+    [["train", "cifar10-deit", "--aa", "rand-x3"], 'has the section "x3", which RandAugment does not have'],
     [["train", "cifar10-deit", "--batch-size", "63"], "a batch of 63 cannot be mixed"],
     [["train", "cifar10-deit", "--bce-loss"], "--bce-loss cannot be combined with label smoothing"],
     [["eval", "x.safetensors"], "which images?"],

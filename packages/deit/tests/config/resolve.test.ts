@@ -263,7 +263,7 @@ describe("from code", () => {
     expect(missing).toThrow(expect.objectContaining({ code: "options/not-supported" }));
   });
 
-  it.each(["constructor", "__proto__", "valueOf"])("%s is no option", (key) => {
+  it.each(["constructor", "__proto__", "valueOf"])("%s is not an option", (key) => {
     const values = Object.fromEntries([[key, 1]]);
     expect(() => resolveTrainOptions([{ source: "a.json", spelling: "key", values }])).toThrow(
       expect.objectContaining({ code: "options/unknown" }),

@@ -15,7 +15,7 @@ async function notesOf(dataPath: string, options: object = {}): Promise<string[]
 }
 
 describe("what is said and not fatal", () => {
-  it("files that are no images, by kind, and classes without images", async () => {
+  it("files that are not images, by kind, and classes without images", async () => {
     const path = await temporaryFolder();
     await writeClasses(path, { cat: 3, dog: 3 });
     await writeText(join(path, "cat", "notes.txt"), "");
@@ -24,14 +24,14 @@ describe("what is said and not fatal", () => {
     await mkdir(join(path, "owl"));
     await mkdir(join(path, "rat"));
     expect(await notesOf(path)).toEqual([
-      `${path}: left out 3 files of a kind that is not read: 2 .txt, 1 .mp4 (cat/notes.txt, dog/clip.mp4, …); 2 classes without images (owl, rat)`,
+      `${path}: left out 3 files of an unsupported type: 2 .txt, 1 .mp4 (cat/notes.txt, dog/clip.mp4, …); 2 classes without images (owl, rat)`,
     ]);
     const { train } = await openDatasets({ dataPath: path });
     expect(train.classes).toEqual(["cat", "dog"]);
     expect((await train.leftOut?.())?.map(({ names }) => names.length)).toEqual([2, 1, 2]);
   });
 
-  it("images beside the classes, links that lead nowhere or back up", async () => {
+  it("images beside the classes, broken or circular links", async () => {
     const path = await temporaryFolder();
     await writeClasses(path, { cat: 3, dog: 3 });
     await writeImage(join(path, "loose.png"));
@@ -40,7 +40,7 @@ describe("what is said and not fatal", () => {
     await symlink("..", join(path, "dog", "up"));
     await symlink(".", join(path, "dog", "here"));
     expect(await notesOf(path)).toEqual([
-      `${path}: left out 1 image beside the folders of classes (loose.png); 4 links that lead nowhere or back up (cat/gone.png, cat/self.png, dog/here, …)`,
+      `${path}: left out 1 image beside the folders of classes (loose.png); 4 broken or circular links (cat/gone.png, cat/self.png, dog/here, …)`,
     ]);
     const { whole } = await openDatasets({ dataPath: path });
     expect(whole.length).toBe(6);
@@ -56,7 +56,7 @@ describe("what is said and not fatal", () => {
     await writeText(join(path, "dog", "2.txt"), "");
     expect(await notesOf(path)).toEqual([
       expect.stringMatching(
-        /: left out 8 files of a kind that is not read: 2 \.txt, 1 \.aae, 1 \.dng, 1 \.mov, 1 \.pdf and 2 kinds more \(.*, …\)$/,
+        /: left out 8 files of an unsupported type: 2 \.txt, 1 \.aae, 1 \.dng, 1 \.mov, 1 \.pdf and 2 kinds more \(.*, …\)$/,
       ) as string,
     ]);
   });
@@ -66,7 +66,7 @@ describe("what is said and not fatal", () => {
     await writeClasses(path, { ["café".normalize("NFC")]: 2, ["café".normalize("NFD")]: 2 });
     expect(await notesOf(path, { valSplit: 0 })).toEqual([
       expect.stringMatching(
-        /^classes that are written almost alike .* \(the same letters in two encodings\)$/,
+        /^these class names differ only slightly .* \(the same letters in two encodings\)$/,
       ) as string,
     ]);
   });
@@ -82,7 +82,7 @@ describe("what is said and not fatal", () => {
     "__MACOSX",
     "node_modules",
     ".ipynb_checkpoints",
-  ])("%s is no class, and nothing in it an image", async (junk) => {
+  ])("%s is not a class, and nothing in it an image", async (junk) => {
     const path = await temporaryFolder();
     await writeClasses(path, { cat: 2, dog: 2, [junk]: 2 });
     await writeClasses(join(path, "cat"), { [junk]: 1 });
@@ -93,10 +93,10 @@ describe("what is said and not fatal", () => {
     expect([train.classes, train.length]).toEqual([["cat", "dog"], 4]);
   });
 
-  it("one image a class: none is held back", async () => {
+  it("one image a class: none is held out", async () => {
     const path = await temporaryFolder();
     await writeClasses(path, { cat: 1, dog: 1, owl: 1 });
-    expect(await notesOf(path)).toEqual(["no class has two images: none is held back for validation"]);
+    expect(await notesOf(path)).toEqual(["no class has two images: none is held out for validation"]);
     const { train, validation } = await openDatasets({ dataPath: path });
     expect([train.length, validation]).toEqual([3, undefined]);
   });

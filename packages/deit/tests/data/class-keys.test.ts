@@ -38,7 +38,7 @@ describe("classKeys", () => {
     const folders = ["0", "1", "10", "100", "11", "2"];
     const found = classKeys(folders, IMAGENET, AT);
     expect([found?.keys[10], found?.keys[2], found?.keys[3]]).toEqual(["10", "2", "3"]);
-    expect(found?.note).toMatch(/numbers for names.*ImageNet-V2/);
+    expect(found?.note).toMatch(/numbers as names.*ImageNet-V2/);
     expect(classKeys(["000", "007"], IMAGENET, AT)?.keys[7]).toBe("007");
     expect(classKeys(["0", "1", "2"], { numClasses: 3, classes: undefined }, AT)?.note).toBeUndefined();
   });
@@ -54,7 +54,7 @@ describe("classKeys", () => {
   test("as many folders as classes are the classes; fewer without names are refused", () => {
     expect(classKeys(["a", "b"], { numClasses: 2, classes: undefined }, AT)).toBeUndefined();
     expect(() => classKeys(["a", "b"], { numClasses: 3, classes: undefined }, AT)).toThrow(
-      /images has 2 classes, the model 3, and it does not name them/,
+      /images has 2 classes, the model 3, and the model does not name its classes/,
     );
   });
 });
@@ -87,10 +87,10 @@ describe("openEvaluation for a model", () => {
     expect([...dataset.labels]).toEqual([281, 999]);
   });
 
-  test("a folder that is no class of the model is still refused by name", async () => {
+  test("a folder that is not a class of the model is still refused by name", async () => {
     const model = { numClasses: 2, classes: ["disc", "ring"] };
     await expect(openEvaluation({ dataPath: join(root, "photos") }, { model })).rejects.toThrow(
-      /none of the classes: stripes/,
+      /folders that are not classes: stripes/,
     );
   });
 });

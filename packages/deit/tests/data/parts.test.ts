@@ -113,7 +113,7 @@ describe("folders of parts", () => {
     await writeText(join(path, "__MACOSX", "photos-master", "._1.png"), "");
     const found = await opened(path);
     expect(found.classes).toEqual(["cat", "dog"]);
-    expect(found.notes).toMatch(/holds the folder photos alone/);
+    expect(found.notes).toMatch(/contains only the folder photos:/);
     const parted = await temporaryFolder();
     await writeClasses(join(parted, "data set", "Train"), { cat: 1, dog: 1 });
     await writeClasses(join(parted, "data set", "Valid"), { cat: 1, dog: 1 });
@@ -324,7 +324,7 @@ describe("columns of parts", () => {
     const below = await opened(join(path, "deep.csv"));
     expect(below.train).toEqual(["data/train/a/0.png", "data/train/b/0.png"]);
     expect(below.validation).toEqual(["data/test/b/1.png"]);
-    expect(below.notes).toMatch(/folders of the paths .train, test. say.*; 1 in more are left out/);
+    expect(below.notes).toMatch(/folders of the paths .train, test. determine.*; 1 in more are left out/);
   });
 
   it("Parquet: a column, and the usual file names", async () => {

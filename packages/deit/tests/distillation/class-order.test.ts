@@ -45,8 +45,8 @@ describe("by number", () => {
     expect(classOrder(teacher(["apple", "pear", "plum"]), student, warn)).toBeUndefined();
     expect(classOrder(teacher(undefined), student, warn)).toBeUndefined();
     expect(warnings).toEqual([
-      "the teacher teacher.onnx has none of the dataset's names of classes: they are taken in its order (cat = apple, golden_retriever = pear, zebra = plum)",
-      "the teacher teacher.onnx does not name its 3 classes: they are taken in the order of the dataset's",
+      "the teacher teacher.onnx has none of the dataset's class names: classes are matched by order (cat = apple, golden_retriever = pear, zebra = plum)",
+      "the teacher teacher.onnx does not name its 3 classes: they are matched by order with the dataset's",
     ]);
   });
   test("unless the numbers differ", () => {

@@ -153,5 +153,5 @@ test("a teacher that is a function has no embedding", () => {
   const given = (embedding: boolean): unknown =>
     functionTeacher(() => new Float32Array(2), { ...student, embedding });
   expect(given(false)).toMatchObject({ answers: "logits", width: 2 });
-  expect(() => given(true)).toThrow("answers with logits, not embeddings");
+  expect(() => given(true)).toThrow("returns logits, not embeddings");
 });

@@ -137,7 +137,7 @@ describe("refused", () => {
       const opened = openCache({ folder: path });
       await expect(opened).rejects.toThrow(ConfigError);
       await expect(opened).rejects.toThrow(
-        `${path} cannot keep the teacher's answers: a file of that name is in the way.\nGive a folder that can be written to, or leave out --teacher-cache.`,
+        `${path} cannot cache the teacher's outputs: a file of that name is in the way.\nGive a folder that can be written to, or leave out --teacher-cache.`,
       );
     }
   });
@@ -152,7 +152,7 @@ describe("refused", () => {
     await (await filled()).close();
     const [name = ""] = await readdir(caches.folder);
     await writeFile(join(caches.folder, name, "key.json"), "{}");
-    await expect(openCache()).rejects.toThrow(/the key of other answers\nRemove the folder/);
+    await expect(openCache()).rejects.toThrow(/the key of other outputs\nRemove the folder/);
   });
   test("logits of another shape", async () => {
     const cache = await openCache();

@@ -95,7 +95,7 @@ describe("the processor's part", () => {
 
 describe("webgpu", () => {
   const none = { gpus: [], vulkanDrivers: [], deviceFiles: false };
-  it("without a card is no fault", () => {
+  it("without a card is not a fault", () => {
     expect(webgpuCheck(none, broken("no adapter"))).toEqual({
       name: "webgpu",
       status: "info",

@@ -30,7 +30,7 @@ test("keeps every head's answers, and leaves out padding and unreadable images",
   expect(own.truth[0]).toBeCloseTo(e(1) / (e(3) + 1 + e(1)), 6);
 });
 
-test("a model of one head is judged by it; an answer that is no number is no class", () => {
+test("a model of one head is judged by it; an answer that is not a number is not a class", () => {
   const sheet = new AnswerSheet({ numClasses: 2, capacity: 1 });
   sheet.add({
     labels: Int32Array.from([1]),

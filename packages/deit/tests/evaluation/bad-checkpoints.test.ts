@@ -55,13 +55,13 @@ async function message(work: Promise<unknown>): Promise<string> {
   return (error as DeitError).message.replaceAll(root, "");
 }
 
-describe("what is no file of weights is called by its name:", () => {
+describe("what is not a file of weights is called by its name:", () => {
   const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 22883456\n";
   test.each<[string, Uint8Array | string, RegExp]>([
     ["page.safetensors", "<!DOCTYPE html><html><head>", /is a web page\nThe download went wrong/],
     ["lfs.pth", pointer, /is a Git LFS pointer, .*\nRun git lfs pull/],
-    ["lfs.onnx", pointer, /is no ONNX model: .*\nIt may be cut off, a Git LFS pointer/],
-    ["denied.bin", '<?xml version="1.0"?><Error>', /is an XML text, such as servers answer with/],
+    ["lfs.onnx", pointer, /is not an ONNX model: .*\nIt may be cut off, a Git LFS pointer/],
+    ["denied.bin", '<?xml version="1.0"?><Error>', /is an XML text, as servers send with a refusal/],
     [
       "photo.pth",
       Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 16, 0x4a, 0x46, 0x49, 0x46),
@@ -118,7 +118,7 @@ describe("tensors that do not fit are listed shortly, with what may be the cause
     [
       "no head",
       file(without(/^head\./)),
-      /is no deit_w64d4_patch4_32: .*\n {2}missing: head\.bias; head\.weight\nIt has no classifier.*deit finetune/,
+      /is not a deit_w64d4_patch4_32: .*\n {2}missing: head\.bias; head\.weight\nIt has no classifier.*deit finetune/,
     ],
     [
       "a block less",
@@ -128,7 +128,7 @@ describe("tensors that do not fit are listed shortly, with what may be the cause
     [
       "parts of another",
       file(without(/^norm\.bias/)),
-      /missing: norm\.bias\nTensors are missing: it is one file of several/,
+      /missing: norm\.bias\nTensors are missing: it is one shard of several/,
     ],
     [
       "a decoder more",
@@ -138,17 +138,17 @@ describe("tensors that do not fit are listed shortly, with what may be the cause
     [
       "another's metadata",
       file(weights, { model: "deit_tiny_patch16_224" }),
-      /missing: .*; and 91 more\n.*and \d+ more\nIts metadata says deit_tiny_patch16_224, its tensors/,
+      /missing: .*; and 91 more\n.*and \d+ more\nIts metadata names deit_tiny_patch16_224, which its tensors/,
     ],
     [
       "a model of the future",
       file(weights, { model: "deit_huge" }),
-      /says that it is a "deit_huge", which is not known here\nA later version/,
+      /names its model "deit_huge", which is unknown to this version\nA later version/,
     ],
     [
       "a part of DeiT III",
       file(new Map([...weights, ...zeros("blocks.0.ls1.gamma")])),
-      /no vit_w64d4h1_ls_patch4_32: .*\n {2}missing: blocks.0.ls2.gamma/,
+      /not a vit_w64d4h1_ls_patch4_32: .*\n {2}missing: blocks.0.ls2.gamma/,
     ],
     [
       "a ResNet",
@@ -176,7 +176,7 @@ describe("tensors that do not fit are listed shortly, with what may be the cause
   });
 });
 
-describe("weights that are no numbers", () => {
+describe("weights that are not numbers", () => {
   const broken = (value: number): Uint8Array =>
     file(
       new Map(
@@ -201,13 +201,13 @@ describe("weights that are no numbers", () => {
   });
 });
 
-describe("an ONNX file that is no classifier:", () => {
+describe("an ONNX file that is not a classifier:", () => {
   const images = { images: [FLOAT32, [1, 3, 64, 64]] } as const;
   test.each<[string, Parameters<typeof onnxFile>[0], RegExp]>([
     [
       "boxes and scores",
       { inputs: images, outputs: { boxes: [FLOAT32, [1, 100, 4]], scores: [FLOAT32, [1, 100]] } },
-      /is no image classifier but a detector: it returns "boxes" .*\nGive a model/,
+      /is not an image classifier but a detector: it returns "boxes" .*\nGive a model/,
     ],
     [
       "boxes by another name",

@@ -46,7 +46,7 @@ test("ECE of many answers as the authors' code computes it, with 15 bins", () =>
   expect(ece).toBeGreaterThan(0.1);
 });
 
-test("a model that is always sure and always right is calibrated; what is no number is not counted", () => {
+test("a model that is always sure and always right is calibrated; what is not a number is not counted", () => {
   const { ece, bins } = calibrate(Float64Array.of(1, 1, NaN), () => true);
   expect(ece).toBe(0);
   expect(bins.at(-1)).toMatchObject({ count: 2, accuracy: 1, confidence: 1 });

@@ -108,7 +108,7 @@ describe("classify", () => {
     expect(await classifier.classify([])).toEqual([]);
   });
 
-  test("refuses what is no image, and goes on", async () => {
+  test("refuses what is not an image, and goes on", async () => {
     await using classifier = await openClassifier(checkpoint, CPU);
     const path = join(photos, "disc/0.png");
     await expect(classifier.classify([path, join(root, "none.png")])).rejects.toThrow(

@@ -60,7 +60,7 @@ test("precision, recall and F1: nothing to divide by is null, and counts as 0 in
   });
 });
 
-test("wrong images: the largest loss first, what is no number before all, ties by place", () => {
+test("wrong images: the largest loss first, what is not a number before all, ties by place", () => {
   const answers = { labels: Int32Array.of(0, 1, 0, 1, 0), predicted: Int32Array.of(1, 0, 0, -1, 1) };
   const loss = Float64Array.of(2, 3, 9, Number.NaN, 3);
   expect(wrongImages(answers, { ...answers, loss }, 9).map(({ entry }) => entry)).toEqual([3, 1, 4, 0]);

@@ -205,7 +205,7 @@ describe("predict", () => {
     await expect(predict({ checkpoint, images: [photos], ...CPU }, { signal })).rejects.toThrow("aborted");
   });
 
-  test("names a file that is no image", async () => {
+  test("names a file that is not an image", async () => {
     await writeFile(join(root, "note.jpg"), "no image");
     await expect(predict({ checkpoint, images: [join(root, "note.jpg")] })).rejects.toThrow(
       /note\.jpg is not a whole image/,

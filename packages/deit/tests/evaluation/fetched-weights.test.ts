@@ -104,7 +104,7 @@ describe("a part of an earlier download", () => {
     answer = (_, response) => void response.writeHead(416).end();
     await expect(locateCheckpoint(url())).rejects.toMatchObject({
       code: "download/failed",
-      message: expect.stringContaining("the server answered 416"),
+      message: expect.stringContaining("the server responded 416"),
     });
     await withPart(weights.subarray(0, 100));
     await expect(locateCheckpoint(url())).rejects.toMatchObject({ code: "download/failed" });

@@ -57,7 +57,7 @@ async function safetensors(weights: Weights): Promise<string> {
 
 /** What is said of a file, but for how images are prepared and for its heads: bare weights do not say that. */
 const aboutWeights = ({ notes }: { notes: readonly string[] }): readonly string[] =>
-  notes.filter((note) => !/how images are prepared|how many attention heads/.test(note));
+  notes.filter((note) => !/specify preprocessing|number of attention heads/.test(note));
 
 /** Which weights a file gives, and what is said of it. */
 async function taken(path: string, weights?: string): Promise<{ which: string; notes: readonly string[] }> {
@@ -119,7 +119,7 @@ describe("trained and averaged weights in one file:", () => {
     expect((await taken(path, "ema")).which).toBe("averaged");
     const error = await refusal(taken(path, "model"));
     expect(error.code).toBe("checkpoint/no-such-weights");
-    expect(error.message).toContain(`has averaged weights alone; it holds ${name} (averaged)`);
+    expect(error.message).toContain(`has only averaged weights; it holds ${name} (averaged)`);
   });
 
   test("no average to choose", async () => {
@@ -158,7 +158,7 @@ describe("a run folder", () => {
     const folder = await run(files);
     const unasked = await taken(folder);
     expect(unasked.which).toBe(best);
-    expect(unasked.notes.join()).toMatch(`used: best.safetensors, the ${best} weights`);
+    expect(unasked.notes.join()).toBe(""); // the run chose them
     expect((await taken(folder, "model")).which).toBe("trained");
     expect((await taken(folder, "ema")).which).toBe("averaged");
   });
@@ -258,7 +258,7 @@ test("fine-tuning says of a foreign file what predict says", async () => {
   expect([said.code, finetune.code]).toEqual(["checkpoint/unknown-model", "checkpoint/unknown-model"]);
 });
 
-describe("weights for images that are no squares", () => {
+describe("weights for images that are not squares", () => {
   const config = model.transformer;
   if (config === undefined) throw new Error("unreachable");
   const wide = modelOf("wide", { ...config, inputSize: [16, 32] });
@@ -283,7 +283,7 @@ describe("weights for images that are no squares", () => {
     const assumed = await loadModel(path, { inputSize: [8, 32] });
     expect(assumed.tensors.get("pos_embed")?.data).toEqual(trained.get("pos_embed")?.data);
     expect(aboutWeights(assumed)).toEqual([
-      "pos_embed's 16 patches are taken as 2 × 8, as the input size says",
+      "pos_embed's 16 patches are arranged as 2 × 8, to match the input size",
     ]);
     await writeFile(
       join(root, "config.json"),

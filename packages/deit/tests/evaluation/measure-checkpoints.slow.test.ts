@@ -111,7 +111,7 @@ describe("one checkpoint", () => {
     const free = await measure(options, listen);
     const held = await measure({ ...options, restrictClasses: true });
     expect(messages).toEqual([
-      expect.stringMatching(/imagenet\.safetensors does not say how images are prepared: assumed/),
+      expect.stringMatching(/imagenet\.safetensors does not specify preprocessing: assumed/),
       expect.stringMatching(/of 2 of the 1000 classes; --restrict-classes/),
     ]);
     expect([...(free.models[0]?.answers.labels ?? [])]).toEqual([
@@ -153,7 +153,7 @@ describe("one checkpoint", () => {
       /ImageNet's 1,000 classes in their order, not for a model of other classes/,
     );
     await expect(measure({ ...options, dataPath: join(root, "ids") })).rejects.toThrow(
-      /0\.png is no validation image of ImageNet/,
+      /0\.png is not a validation image of ImageNet/,
     );
   });
 });
@@ -217,7 +217,7 @@ describe("several checkpoints", () => {
         const last = Object.fromEntries(perClass.map(({ class: name, acc1 }) => [name, acc1]));
         return {
           last,
-          said: said.filter((message) => !/how images are prepared|how many attention heads/.test(message)),
+          said: said.filter((message) => !/specify preprocessing|number of attention heads/.test(message)),
         };
       };
       const alone = await asked("turned");
@@ -226,7 +226,7 @@ describe("several checkpoints", () => {
       expect(last).toEqual(alone.last);
       expect(said).toEqual([]);
       expect((await asked("named", "fruit")).said).toEqual([
-        "fruit has none of named's names of classes: they are taken by index (disc = apple, ring = pear, stripes = plum)",
+        "fruit has none of named's class names: classes are matched by index (disc = apple, ring = pear, stripes = plum)",
       ]);
       expect((await asked("bare", "fruit")).said).toEqual([
         expect.stringMatching(/none of the images' names/),

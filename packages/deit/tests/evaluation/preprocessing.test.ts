@@ -130,8 +130,8 @@ test("options go before what files say, for each kind of file", async () => {
   }
   await using bare = await openClassifier(join(folder, "bare.safetensors"));
   expect(bare.notes).toEqual([
-    expect.stringMatching(/do not say how many attention heads/),
-    expect.stringMatching(/does not say how images are prepared: assumed shorter side to 36/),
+    expect.stringMatching(/do not determine the number of attention heads/),
+    expect.stringMatching(/does not specify preprocessing: assumed shorter side to 36/),
   ]);
   await using own = await openClassifier(join(folder, "own.onnx"));
   expect(own.notes).toEqual([]);

@@ -56,7 +56,7 @@ test("halves are fitted apart: a half that is wrong does not vouch for itself", 
   expect(crossFitted?.loss).toBeGreaterThan(4); // each at the other's temperature is worse than a coin
 });
 
-test("says when the best lies at the end, leaves out what is no number, and needs both halves", () => {
+test("says when the best lies at the end, leaves out what is not a number, and needs both halves", () => {
   const meter = new TemperatureMeter();
   meter.add(Float32Array.from([Number.NaN, 1]), 0, 1);
   expect(meter.result()).toBeUndefined();

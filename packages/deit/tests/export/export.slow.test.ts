@@ -228,7 +228,7 @@ describe("refused:", () => {
     const out = join(root, "mine");
     await mkdir(out);
     await writeFile(join(out, "notes.txt"), "mine");
-    await expect(exported({ format: "timm", out })).rejects.toThrow(/mine is there already\n.*--overwrite/);
+    await expect(exported({ format: "timm", out })).rejects.toThrow(/mine already exists\n.*--overwrite/);
     expect(await readdir(out)).toEqual(["notes.txt"]);
     await exported({ format: "timm", out, overwrite: true });
     expect((await readdir(out)).toSorted()).toEqual(["config.json", "model.safetensors"]);

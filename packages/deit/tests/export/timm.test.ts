@@ -66,7 +66,7 @@ describe("config.json of every model is one that timm loaded, with the same logi
     expect(Number(entry.difference)).toBeLessThan(1e-3);
   });
 
-  test("dimensions and heads of nobody's, and images that are no squares, come back", async () => {
+  test("dimensions and heads of nobody's, and images that are not squares, come back", async () => {
     const config = createModel("deit_w64d4_distilled_patch4_32", { numClasses: 3 }).transformer;
     if (config === undefined) throw new Error("unreachable");
     const odd = modelOf("odd", { ...config, embedDim: 48, numHeads: 3, depth: 2, inputSize: [16, 24] });

@@ -132,11 +132,11 @@ describe("text embeddings", () => {
     return join(root, name);
   };
   test.each([
-    ["are no JSON", "{", "is no JSON"],
-    ["are a list", "[1, 2]", "is no object of classes"],
+    ["are not JSON", "{", "is not JSON"],
+    ["are a list", "[1, 2]", "is not an object of classes"],
     ["have a text", '{"a": "1", "b": [1, 2]}', 'has no list of numbers for "a"'],
     ["are of several widths", '{"a": [1, 2], "b": [1, 2, 3]}', 'has 3 numbers for "b" and 2 for "a"'],
-    ["have zeros alone", '{"a": [1, 2], "b": [0, 0]}', 'has zeros alone for "b"'],
+    ["have zeros alone", '{"a": [1, 2], "b": [0, 0]}', 'has only zeros for "b"'],
     ["are not finite", '{"a": [1, 2], "b": [1, 1e60]}', 'has numbers for "b" that are not finite'],
     ["have a scale of another kind", '{"a": [1, 2], "b": [1, 1], "logit_scale": 1000}', "logit_scale"],
   ])("that %s are refused", async (_, content, words) => {

@@ -74,7 +74,7 @@ describe("axes", () => {
     ["zeros", [0, 0]],
     ["one value", [1234.5]],
     ["nothing", []],
-    ["what is no number", [Number.NaN, Number.POSITIVE_INFINITY]],
+    ["what is not a number", [Number.NaN, Number.POSITIVE_INFINITY]],
   ])("of %s have a few short numbers", (_, values) => {
     const labels = labelsOf(numberAxis(values));
     expect(labels.length).toBeGreaterThan(1);

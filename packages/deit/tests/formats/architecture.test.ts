@@ -30,7 +30,7 @@ test.each(Object.entries(recorded))("%s", (name, { tensors }) => {
   });
 });
 
-test("a grid that is no square leaves the size open; no head means no classes", () => {
+test("a grid that is not a square leaves the size open; no head means no classes", () => {
   const changed = { ...without("head.weight", "head.bias"), pos_embed: [1, 14 * 20 + 1, 192] };
   const found = architectureOf(shapes(changed));
   expect(found).toMatchObject({ numPatches: 280, numClasses: 0, heads: [] });

@@ -110,7 +110,7 @@ describe("pickles", () => {
     );
   });
 
-  test("a name of tensors that is no name", async () => {
+  test("a name of tensors that is not a name", async () => {
     const bytes = torchFile(new Map([["x".repeat(1_000_000), zeros([1])]]));
     await expectRefused(async () => open("name.pth", bytes), "checkpoint/damaged");
   });

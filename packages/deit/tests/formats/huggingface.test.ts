@@ -100,13 +100,13 @@ const VIT = {
 
 describe("config.json of other models, or damaged", () => {
   const cases: [string, unknown, RegExp][] = [
-    ["no JSON", "{", /config.json: is no JSON/],
+    ["no JSON", "{", /config.json: is not JSON/],
     ["an array", [], /its content is \[\]/],
     ["a number", 7, /its content is 7/],
     ["null", null, /its content is null/],
-    ["nothing in it", {}, /says no model_type; "vit", "deit", "dinov2"/],
+    ["nothing in it", {}, /has no model_type; "vit", "deit", "dinov2"/],
     ["Swin", { model_type: "swin" }, /is of a "swin" model; "vit", "deit", "dinov2", .* were expected/],
-    ["a type that is no text", { model_type: 3 }, /its model_type is 3/],
+    ["a type that is not text", { model_type: 3 }, /its model_type is 3/],
     ["a long type", { model_type: "x".repeat(1e6) }, /"x{40}" model/],
     ["no width", { ...VIT, hidden_size: undefined }, /its hidden_size is missing/],
     ["a width in words", { ...VIT, hidden_size: "64" }, /its hidden_size is "64"/],
@@ -121,9 +121,9 @@ describe("config.json of other models, or damaged", () => {
     ],
     ["one channel", { ...VIT, num_channels: 1 }, /its num_channels is 1/],
     ["three sides", { ...VIT, image_size: [32, 32, 32] }, /its image_size is \[32, 32, 32\]/],
-    ["patches that are no squares", { ...VIT, patch_size: [4, 8] }, /its patches are 4×8/],
+    ["patches that are not squares", { ...VIT, patch_size: [4, 8] }, /its patches are 4×8/],
     ["labels in an array", { ...VIT, id2label: ["a", "b"] }, /its id2label is/],
-    ["a label that is no text", { ...VIT, id2label: { "0": "a", "1": 2 } }, /its id2label.1 is 2/],
+    ["a label that is not text", { ...VIT, id2label: { "0": "a", "1": 2 } }, /its id2label.1 is 2/],
     ["no labels", { ...VIT, id2label: {} }, /id2label has 0 entries/],
     [
       "a huge id",
@@ -134,7 +134,7 @@ describe("config.json of other models, or damaged", () => {
     ["ids twice", { ...VIT, id2label: { "0": "a", "00": "b" } }, /the id "00"/],
     ["a negative id", { ...VIT, id2label: { "-1": "a" } }, /the id "-1"/],
     ["an id in words", { ...VIT, id2label: JSON.parse('{"__proto__":"a"}') }, /id2label/],
-    ["deep", `${"[".repeat(100_000)}${"]".repeat(100_000)}`, /its content is|is no JSON/],
+    ["deep", `${"[".repeat(100_000)}${"]".repeat(100_000)}`, /its content is|is not JSON/],
     ["too long", " ".repeat(9 * 1024 * 1024), /at most 8388608 are read/],
     [
       "timm's with grey images",

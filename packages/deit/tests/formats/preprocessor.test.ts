@@ -145,7 +145,7 @@ describe("preprocessor_config.json", () => {
       [],
     ],
     [
-      "BEiT's, both sides and a cut that is no square",
+      "BEiT's, both sides and a cut that is not a square",
       {
         image_processor_type: "BeitImageProcessor",
         size: { height: 256, width: 256 },

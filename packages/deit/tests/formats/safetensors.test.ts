@@ -176,7 +176,7 @@ describe("hostile files", () => {
     ],
     ["a header longer than the file", file("{}", 0, 3n), /only 2 follow/, 0],
     ["an empty header", file("", 0), /expected "{"/, 8],
-    ["a header that is no JSON", file("hello", 0), /expected "{"/, 8],
+    ["a header that is not JSON", file("hello", 0), /expected "{"/, 8],
     ["a header that begins with a space", file(" {}", 0), /expected "{"/, 8],
     ["an array", file("[]", 0), /expected "{"/, 8],
     ["text after the object", file("{} x", 0), /after the end/, 11],

@@ -105,9 +105,9 @@ describe("refused, with what helps:", () => {
     expect(existsSync("/tmp/pickle-was-run")).toBe(false);
   });
 
-  test("a folder, a missing file, gzip, JSON that is no index, an archive of something else", async () => {
+  test("a folder, a missing file, gzip, JSON that is not an index, an archive of something else", async () => {
     await mkdir(join(root, "folder"));
-    await expect(readAll(join(root, "folder"))).rejects.toThrow(/is no file/);
+    await expect(readAll(join(root, "folder"))).rejects.toThrow(/is not a file/);
     await expect(readAll(join(root, "nowhere.pth"))).rejects.toThrow(/cannot open .*ENOENT/);
     await expect(
       readAll(await write("x.gz", Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0))),
@@ -167,7 +167,7 @@ describe("a sharded set", () => {
     const path = await write("model.safetensors.index.json", index({ ...one, c: "model-2.safetensors" }));
     expect([...(await readAll(path)).keys()]).toEqual(["a", "b", "c"]);
     const wrong = await write("wrong.index.json", index({ ...one, c: "model-1.safetensors" }));
-    await expect(readAll(wrong)).rejects.toThrow(/"c" is in model-1\.safetensors, which has it not/);
+    await expect(readAll(wrong)).rejects.toThrow(/"c" is in model-1\.safetensors, which does not contain it/);
     const outside = await write("outside.index.json", index({ a: "../model-1.safetensors" }));
     await expect(readAll(outside)).rejects.toThrow(/which is not beside it/);
     const lost = await write("lost.index.json", index({ a: "model-9.safetensors" }));

@@ -36,7 +36,7 @@ describe("gradient", () => {
     expect(gradientOf(loss, loss)).toEqual([1]);
   });
 
-  test("of a loss of one element that is no scalar", () => {
+  test("of a loss of one element that is not a scalar", () => {
     expect(gradientOf(ops.sum(ops.mul(x, x), 0, { keepDims: true }), x)).toEqual([1, -2, 4]);
   });
 
@@ -123,7 +123,7 @@ describe("gradient refuses", () => {
     const q = input("q", "float32", [2, 1, 4]);
     const { probabilities } = ops.attention({ q, k: q, v: q }, { numHeads: 1 });
     expect(() => gradient(ops.sum(ops.mul(probabilities, probabilities)), [q])).toThrow(
-      /attention that is there to be looked at only/,
+      /attention that has no gradient/,
     );
   });
 

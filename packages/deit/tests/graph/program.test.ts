@@ -33,7 +33,7 @@ describe("compile", () => {
     expect(graph.input.map(({ name }) => name).toSorted()).toEqual(["W", "x"]);
     expect(graph.output.map(({ name }) => name)).toEqual(["y", "top"]);
     const { value: type } = graph.output[1]?.type ?? {};
-    if (type?.case !== "tensorType") throw new Error("an output that is no tensor");
+    if (type?.case !== "tensorType") throw new Error("an output that is not a tensor");
     expect(type.value.elemType).toBe(6); // int32
     expect(type.value.shape?.dim.map(({ value }) => value)).toEqual([{ case: "dimValue", value: 2n }]);
   });
@@ -55,7 +55,7 @@ describe("compile", () => {
     expect(Object.keys(program.inputs)).toEqual(["x"]);
   });
 
-  test("refuses to replace state that is no input: its update would be lost", () => {
+  test("refuses to replace state that is not an input: its update would be lost", () => {
     const build = (state: Record<string, Value>): unknown =>
       compile({ name: "p", target: "cpu", outputs: { loss: ops.sum(w) }, state });
     expect(build({ W: ops.mul(w, 0.5) })).toBeDefined();
@@ -65,7 +65,7 @@ describe("compile", () => {
         expect.objectContaining({ code: "graph/state" }),
       );
     expect(() => build({ decay: ops.mul(w, 0.5) })).toThrow(
-      /^p: the state "decay" is replaced but is no input; inputs are W\n/,
+      /^p: the state "decay" is replaced but is not an input; inputs are W\n/,
     );
   });
 

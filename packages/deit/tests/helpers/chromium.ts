@@ -115,7 +115,7 @@ type Send = (
   sessionId?: string,
 ) => Promise<Readonly<Record<string, unknown>>>;
 
-/** Requests over the pipe; what is no answer goes to `onEvent`. */
+/** Requests over the pipe; what is not an answer goes to `onEvent`. */
 function talk(child: ChildProcess, onEvent: (message: Message) => void): Send {
   const [, , , input, output] = child.stdio as [null, null, null, Writable, Readable];
   const waiting = new Map<number, { resolve(message: Message): void; reject(error: Error): void }>();

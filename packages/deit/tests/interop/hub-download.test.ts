@@ -259,7 +259,7 @@ describe("who asks", () => {
   test("is told of a token that is none, which goes nowhere", async () => {
     vi.stubEnv("HF_TOKEN", "secret");
     const error = await locateCheckpoint("timm/tiny").catch((cause: unknown) => String(cause));
-    expect(error).toMatch(/what HF_TOKEN holds is no token of the Hub: they begin with hf_\nFix it/);
+    expect(error).toMatch(/what HF_TOKEN holds is not a token of the Hub: they begin with hf_\nFix it/);
     expect(error).not.toContain("secret");
     expect(hub.requests).toEqual([]);
   });
@@ -268,7 +268,7 @@ describe("who asks", () => {
 describe("what cannot be had is said with what helps:", () => {
   test("a model that does not exist", async () => {
     expect(await message(locateCheckpoint("timm/tinny"))).toMatch(
-      /^timm\/tinny is not on http.*, or not for you to see \(401\)\nCheck the spelling at http.*timm\/tinny\. If it is private/,
+      /^timm\/tinny is not on http.*, or is private \(401\)\nCheck the spelling at http.*timm\/tinny\. If it is private/,
     );
     expect(existsSync(cache())).toBe(false);
   });
@@ -301,14 +301,14 @@ describe("what cannot be had is said with what helps:", () => {
   test("a log-in page instead of the Hub, and a Hub in trouble", async () => {
     hub.intercept = (_, response) => (response.end("<html>Welcome to the hotel"), true);
     expect(await message(locateCheckpoint("timm/tiny"))).toMatch(
-      /does not answer as the Hub does .*\nA log-in page or a proxy/,
+      /does not respond as the Hub does .*\nA log-in page or a proxy/,
     );
     hub.intercept = (_, response) => (response.writeHead(429).end(), true);
     expect(await message(locateCheckpoint("timm/tiny"))).toMatch(/answered 429 .*\nRate limited/);
     hub.intercept = (_, response) => (response.writeHead(503).end(), true);
     expect(await message(locateCheckpoint("timm/tiny"))).toMatch(/answered 503 .*\n.*try again later/);
     hub.intercept = (_, response) => (response.end(JSON.stringify({ sha: "../..", siblings: [] })), true);
-    expect(await message(locateCheckpoint("timm/tiny"))).toMatch(/does not answer as the Hub does/);
+    expect(await message(locateCheckpoint("timm/tiny"))).toMatch(/does not respond as the Hub does/);
   });
 
   test("weights under other names, in other places, or not there", async () => {

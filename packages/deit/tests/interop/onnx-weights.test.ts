@@ -248,7 +248,7 @@ describe("refused, with what helps:", () => {
   test("a file that is cut off, or none", async () => {
     const bytes = await readFile(golden("timm.torchscript.onnx"));
     expect(await message(await write("cut.onnx", bytes.subarray(0, 20_000)))).toMatch(
-      /is no ONNX model, or only a part/,
+      /is not an ONNX model, or only a part/,
     );
     expect(await message(join(root, "nowhere.onnx"))).toMatch(/cannot open .*ENOENT/);
   });
@@ -263,7 +263,7 @@ describe("refused, with what helps:", () => {
   test("a convnet of ours, whose normalisations are gone", async () => {
     const bytes = exported(createModel("resnet20_cifar", { numClasses: 3 }));
     expect(await message(await write("convnet.onnx", bytes))).toMatch(
-      /cannot be had back: it is no DeiT\nA convnet's/,
+      /cannot be recovered: it is not a DeiT\nA convnet's/,
     );
   });
 

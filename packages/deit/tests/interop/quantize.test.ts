@@ -78,7 +78,7 @@ describe("int8", () => {
     const pixels = images(5);
     const expected = await answer(whole, pixels);
     for (const small of [toInt8(whole, { ranges }), toInt8(whole)]) {
-      expect(small.byteLength).toBeLessThan(0.45 * whole.byteLength); // much of so small a model is no weight
+      expect(small.byteLength).toBeLessThan(0.45 * whole.byteLength); // much of so small a model is not a weight
       expect(error(await answer(small, pixels), expected)).toBeLessThan(0.06);
     }
   });

@@ -70,7 +70,7 @@ test("the preparation of images stays what it is", async () => {
     expect(Math.abs(logit - (expected[i] ?? NaN))).toBeLessThan(0.05 * scale);
 });
 
-test("weights beyond its range are refused, as are bytes that are no model", () => {
+test("weights beyond its range are refused, as are bytes that are not a model", () => {
   const model = modelOf("small", { ...SMALL, distilled: false, inputSize: [32, 32] });
   const huge = deployed(model, (name, data) => {
     if (name === "head.bias") data[0] = 1e6;

@@ -67,13 +67,13 @@ describe("programs", () => {
     await runtime.close();
   });
 
-  test("state that is replaced but is no input", () => {
+  test("state that is replaced but is not an input", () => {
     const state = { decay: ops.add(w, 1) };
     expect(() => compile({ name: "p", target: "cpu", outputs: { y: ops.sum(w) }, state })).toThrow(
       expect.objectContaining({ code: "graph/state" }),
     );
   });
-  test("state that was set under another name, feeds that are no inputs", async () => {
+  test("state that was set under another name, feeds that are not inputs", async () => {
     const options = { name: "p", target: runtime.target, outputs: { y: ops.sum(w) } };
     const program = await runtime.load(compile({ ...options, state: { "W.decay": ops.add(w, 1) } }));
     await runtime.setState("decay", new Float32Array(2));

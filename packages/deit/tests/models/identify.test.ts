@@ -86,7 +86,7 @@ describe("what cannot be determined", () => {
     modelOf("x", { ...createDeit("deit_tiny_patch16_224").config, embedDim: 96, numHeads: 2 }),
   );
   test.each<[string, () => unknown, string, RegExp]>([
-    ["heads", () => identifyModel(dims), "numHeads", /width 96 do not say how many heads/],
+    ["heads", () => identifyModel(dims), "numHeads", /width 96 do not determine the number of heads/],
     [
       "the size",
       () => identifyModel({ ...dims, inputSize: undefined, numPatches: 6 }),
@@ -148,7 +148,9 @@ describe("what shapes do not say is said to be assumed:", () => {
       return assumptionsOf(identifyModel(dims));
     };
     expect(deit("deit_small_patch16_224")).toBeUndefined();
-    expect(deit("deit_w64d4_patch4_32")).toMatch(/do not say how many attention heads .* assumed 2, 32 wide/);
+    expect(deit("deit_w64d4_patch4_32")).toMatch(
+      /do not determine the number of attention heads.* assumed 2, 32 wide/,
+    );
     const regnet = identifyConvnets(shapesOf(createModel("regnety_002_32")));
     expect(assumptionsOf(regnet)).toMatch(/assumed regnety_002 \(--model regnety_002_32 takes the other\)/);
     expect(assumptionsOf(identifyConvnets(shapesOf(createModel("resnet20_cifar"))))).toBeUndefined();

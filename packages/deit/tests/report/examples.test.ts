@@ -9,7 +9,7 @@ const answers = {
   confidence: Float64Array.of(0.9, 0.99, 0.9, 0.5, 0.7, NaN),
 };
 
-test("the surest answers come first, so many of a class; what is no answer is left out", () => {
+test("the surest answers come first, so many of a class; what is not an answer is left out", () => {
   expect(surest(answers, { count: 3 })).toEqual([1, 0, 2]);
   expect(surest(answers, { count: 3, perClass: 1 })).toEqual([1, 3]);
 });

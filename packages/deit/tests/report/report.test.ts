@@ -217,7 +217,7 @@ test("without validation images it says what it measured", async () => {
   expect(page).not.toContain("95 % interval");
 });
 
-test("images of other classes, a run without a model and a folder that is no run are refused", async () => {
+test("images of other classes, a run without a model and a folder that is not a run are refused", async () => {
   const changed = join(root, "changed");
   const images = await writeImages(join(root, "images"));
   await writeRun(changed, { dataPath: images, outputDir: changed });
@@ -226,7 +226,7 @@ test("images of other classes, a run without a model and a folder that is no run
   await rm(join(changed, "best.safetensors"));
   await expect(reportRun(changed)).rejects.toThrow(/writes them after its first epoch/);
   await mkdir(join(root, "empty"));
-  await expect(reportRun(join(root, "empty"))).rejects.toThrow(/no run folder/);
+  await expect(reportRun(join(root, "empty"))).rejects.toThrow(/not a run folder/);
 });
 
 test("only the series that a log has are drawn", () => {

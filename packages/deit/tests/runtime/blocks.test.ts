@@ -29,7 +29,7 @@ test.runIf(process.arch === "x64")("an x64 processor has blocks of 8 or 16", asy
   expect([8, 16]).toContain(await channelBlock(ort));
 });
 
-test.runIf(process.arch === "x64")("wrong numbers are no blocks", async () => {
+test.runIf(process.arch === "x64")("wrong numbers are not blocks", async () => {
   const zeros = new ort.Tensor("float32", new Float32Array(32), [1, 16, 1, 2]);
   expect(await channelBlock(tampered((outputs) => void (outputs["y"] = zeros)))).toBe(undefined);
   expect(await channelBlock(tampered((outputs) => void (outputs["blocks"] = zeros)))).toBe(undefined);

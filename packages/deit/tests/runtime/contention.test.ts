@@ -48,7 +48,7 @@ test("a busy machine is seen before the first program is loaded", () => {
   expect(meter.isContended()).toBe(true);
 });
 
-test("other programs on cores that the session does not need are no contention", () => {
+test("other programs on cores that the session does not need are not contention", () => {
   const cpu = fakeCpu();
   const meter = createContentionMeter({ threads: 4, cores: 16, ...cpu });
   cpu.pass(2000, { others: 11, own: 4 });

@@ -35,7 +35,7 @@ describe("createRuntime", () => {
 
   test("says how many threads the cpu takes", async () => {
     const runtime = await createRuntime({ device: "cpu", threads: 2 });
-    expect(runtime.reason).toBe("cpu, 2 threads (as asked)");
+    expect(runtime.reason).toBe("cpu, 2 threads (as requested)");
     expect(runtime.threads).toBe(2);
     await runtime.close();
   });

@@ -8,7 +8,7 @@ import { temporaryFolder } from "../data/temporary.ts";
 const MIB = 2 ** 20;
 afterEach(() => vi.unstubAllEnvs());
 
-test("of nvidia-smi; what is no number is left out", () => {
+test("of nvidia-smi; what is not a number is left out", () => {
   expect(parseFreeMiB("143156\n 512 \n[N/A]\n")).toEqual([143156 * MIB, 512 * MIB]);
   expect(parseFreeMiB("No devices were found\n")).toEqual([]);
 });

@@ -19,7 +19,7 @@ serveJob(async (job, { tell, signal }) => {
     case "absent":
       throw new DeviceError("cuda", "there is no such card", { code: "device/unusable" });
     case "mistaken":
-      throw new ConfigError("lr", "lr is no number", { code: "options/value", hint: "Give one." });
+      throw new ConfigError("lr", "lr is not a number", { code: "options/value", hint: "Give one." });
     case "stopped":
       await new Promise((resolve) => signal.addEventListener("abort", resolve));
       return signal.throwIfAborted();

@@ -45,7 +45,7 @@ test("another error that can be mended keeps its words, its hint and its name", 
   expect(error).toBeInstanceOf(JobError);
   expect(error).toMatchObject({
     kind: "ConfigError",
-    message: "lr is no number\nGive one.",
+    message: "lr is not a number\nGive one.",
     hint: "Give one.",
   });
   expect((error as JobError).cause).toBeInstanceOf(DeitError);

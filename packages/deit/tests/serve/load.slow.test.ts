@@ -121,7 +121,7 @@ describe("a reload", () => {
     const server = await start([`a=${file}`], {}, { onWarning: (warning) => warnings.push(warning) });
     await writeFile(file, "not weights");
     const { status, body } = await ask(`${server.url}/models/a/reload`, { method: "POST" });
-    expect([status, body.error]).toEqual([500, "the model failed; the server's log says more"]);
+    expect([status, body.error]).toEqual([500, "the model failed; see the server's log"]);
     expect(JSON.stringify(body)).not.toContain(files.root);
     expect((await post(`${server.url}/`, files.image, JPEG)).status).toBe(200);
     expect((await ask(`${server.url}/models/a`)).body.problem).toContain("could not be loaded");

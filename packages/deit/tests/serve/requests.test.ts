@@ -324,7 +324,7 @@ test("damaged images are answered in words, whatever is wrong with them", { time
   expectAnswer(await post(`${server.url}/models/pets/versions/1`, files.image, JPEG));
 });
 
-test("files that are no images are said once, with a model that does not load", async () => {
+test("files that are not images are said once, with a model that does not load", async () => {
   const broken = join(files.root, "broken.safetensors");
   await writeFile(broken, "no weights");
   await expect(start([`a=${broken}`])).rejects.toMatchObject({

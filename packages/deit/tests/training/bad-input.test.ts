@@ -33,7 +33,7 @@ beforeAll(async () => {
   await writeFile(join(root, "note.jpg"), "no image");
   const model = await readFile(join(finished, "last.safetensors"));
   await writeFile(join(root, "cut.safetensors"), model.subarray(0, 5000));
-  await writeFile(join(root, "text.safetensors"), "these are no tensors, but text of some length");
+  await writeFile(join(root, "text.safetensors"), "these are not tensors, but text of some length");
   const huge = Buffer.from(model);
   huge.writeBigUInt64LE(2n ** 62n);
   await writeFile(join(root, "hostile.safetensors"), huge);
@@ -109,7 +109,7 @@ describe("what is given, what was expected, how to fix it", () => {
       "a folder with other things",
       `${TRAIN} --output-dir $PHOTOS`,
       2,
-      [/is not empty and is no run folder \(it has disc, ring, stripes\)/],
+      [/is not empty and is not a run folder \(it has disc, ring, stripes\)/],
     ],
     [
       "a checkpoint that is not there",
@@ -123,7 +123,7 @@ describe("what is given, what was expected, how to fix it", () => {
       `${TRAIN} --finetune $RUN --model deit_tiny_patch16_224 --batch-size 2`,
       1,
       [
-        /is no deit_tiny_patch16_224; these tensors do not fit: cls_token \[1, 1, 192\] \(the checkpoint has \[1, 1, 64\]\)/,
+        /is not a deit_tiny_patch16_224; these tensors do not fit: cls_token \[1, 1, 192\] \(the checkpoint has \[1, 1, 64\]\)/,
         /and \d+ more/,
       ],
     ],
@@ -148,10 +148,10 @@ describe("what is given, what was expected, how to fix it", () => {
       "eval with a model that the tensors are not of",
       "eval $RUN --data-path $PHOTOS --model deit_w96d6_patch4_32",
       [
-        /best\.safetensors is no deit_w96d6_patch4_32/,
+        /best\.safetensors is not a deit_w96d6_patch4_32/,
         /missing: blocks\.4\./,
         /of another shape: .*got \[.*64.*\], expected \[.*96/,
-        /The file says that it is deit_w64d4_patch4_32: leave out --model/,
+        /The file names its model, deit_w64d4_patch4_32: leave out --model/,
       ],
     ],
     ["eval of a corrupt file", "eval $ROOT/cut.safetensors --data-path $PHOTOS", [/cut\.safetensors: /]],
@@ -164,12 +164,12 @@ describe("what is given, what was expected, how to fix it", () => {
     [
       "eval on an unknown class",
       "eval $RUN --data-path $ROOT/one",
-      [/folders that are none of the classes: only/, /Expected some of: disc, ring, stripes/],
+      [/folders that are not classes: only/, /Expected some of: disc, ring, stripes/],
     ],
     ["predict of no image", "predict $RUN $ROOT/note.jpg", [/note\.jpg/]],
     ["predict of an image that is not there", "predict $RUN $ROOT/nowhere.jpg", [/nowhere\.jpg/]],
     [
-      "predict with a folder that is no run",
+      "predict with a folder that is not a run",
       "predict $PHOTOS $PHOTOS/disc/0.png",
       [/has no weights: none of best\.safetensors/],
     ],
@@ -202,7 +202,7 @@ describe("what is given, what was expected, how to fix it", () => {
     ]);
   });
 
-  test("a loss that is no number", async () => {
+  test("a loss that is not a number", async () => {
     const said = await deit(
       `${TRAIN} --input-size 16 --batch-size 8 --lr 1e30 --unscale-lr --warmup-epochs 0 --epochs 2`,
     );

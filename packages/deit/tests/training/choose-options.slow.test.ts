@@ -132,7 +132,7 @@ describe("the library", () => {
     );
     expect([epochs, last.epoch]).toEqual([3, 2]);
     expect(events.filter(({ type }) => type === "note")).toMatchObject([
-      { message: expect.stringMatching(/planned for 1 epoch: after 1 of them it goes on to 3/) },
+      { message: expect.stringMatching(/planned for 1 epoch: after 1 of them it continues to 3/) },
     ]);
     expect(await argsOf(run)).toMatchObject({ epochs: 3 });
     // the same again is complete, fewer is refused, and all else is compared as ever

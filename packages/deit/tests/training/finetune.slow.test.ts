@@ -92,7 +92,7 @@ describe("fine-tuning", () => {
 
   test("refuses another model's checkpoint before anything is written", async () => {
     await expect(trained({ model: "deit_w96d6_patch4_32", finetune: first })).rejects.toThrow(
-      /first is no deit_w96d6_patch4_32; these tensors do not fit: cls_token \[1, 1, 96\] \(the checkpoint has \[1, 1, 64\]\), .* and \d+ more\nIt is a deit_w64d4_patch4_32: choose that/,
+      /first is not a deit_w96d6_patch4_32; these tensors do not fit: cls_token \[1, 1, 96\] \(the checkpoint has \[1, 1, 64\]\), .* and \d+ more\nIt is a deit_w64d4_patch4_32: choose that/,
     );
     await expect(trained({ finetune: join(root, "nowhere") })).rejects.toThrow(
       /there is no checkpoint .*nowhere/,

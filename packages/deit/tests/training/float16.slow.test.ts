@@ -174,7 +174,7 @@ describe("a run", () => {
       await train(options(whole), {
         onEvent: (event) => void (event.type === "note" && notes.push(event.message)),
       });
-      expect(notes.join()).toContain("float16, as asked; the CPU computes float16 in float32");
+      expect(notes.join()).toContain("float16, as requested; the CPU computes float16 in float32");
       const stop = new AbortController();
       let steps = 0;
       const stopped = train(options(parts), {

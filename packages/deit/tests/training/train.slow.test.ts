@@ -254,7 +254,7 @@ describe("broken images", () => {
   });
 });
 
-describe("a loss that is no number", () => {
+describe("a loss that is not a number", () => {
   test("stops the run, and leaves the last save as it was", async () => {
     const changes: TrainInput = { lr: 1e30, schedUnit: "epoch", warmupEpochs: 1, warmupLr: 1e-6, epochs: 4 };
     const saved: number[] = [];

@@ -90,7 +90,7 @@ async function seenByTeachers(
     );
     if (seen)
       messages.push(
-        `${run.label} has learnt images that students of other seeds are measured on: it answers these better than new ones`,
+        `${run.label} has learnt images that students of other seeds are measured on: its predictions for these are better than for new ones`,
       );
   }
   return messages;

@@ -87,7 +87,7 @@ const DIFFERENCES =
 const NUMBERS =
   "Top-1 in percent after the last epoch. ± is half of a 95 % t-interval: a smaller difference could not have been found with these seeds.";
 const ANSWERS =
-  "Percent of the validation images that the two answer differently; differences are paired by seed. ± is half of a 95 % t-interval.";
+  "Percent of the validation images on which the two disagree; differences are paired by seed. ± is half of a 95 % t-interval.";
 
 function pageTable([head = [], ...rows]: string[][]): PageTable {
   return { head, rows, right: head.keys().toArray().slice(1) };

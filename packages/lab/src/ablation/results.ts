@@ -84,9 +84,9 @@ async function readRecords(file: string): Promise<Record<string, string>[]> {
   try {
     return parse(text, { columns: true, relaxColumnCount: true });
   } catch (cause) {
-    throw new FormatError(file, "is no table of results", {
+    throw new FormatError(file, "is not a table of results", {
       code: "study/damaged-results",
-      hint: "Rename it, and start again: it is made anew from the finished runs beside it.",
+      hint: "Rename it and start again: it is rebuilt from the finished runs beside it.",
       cause,
     });
   }

@@ -39,7 +39,7 @@ export interface AblationHooks {
 class AblationInterruptedError extends DeitError {
   override readonly name = "InterruptedError";
   constructor(out: string) {
-    super(`stopped and saved in ${out}`, { code: "run/interrupted", hint: "The same command goes on." });
+    super(`stopped and saved in ${out}`, { code: "run/interrupted", hint: "The same command resumes." });
   }
 }
 

@@ -152,7 +152,7 @@ function checked(table: AblationTable): AblationTable {
     throw new ConfigError("rows", `two lines are called "${again}"`, { code: "study/table" });
   for (const { name, against, teacher } of table.rows) {
     if (against !== undefined && !names.includes(against))
-      throw new ConfigError("rows", `"${name}" is to be compared with "${against}", which is no row`, {
+      throw new ConfigError("rows", `"${name}" is to be compared with "${against}", which is not a row`, {
         code: "study/table",
         hint: didYouMean(against, names),
       });
@@ -166,7 +166,7 @@ function checked(table: AblationTable): AblationTable {
   for (const { name, row, against } of table.contrasts ?? []) {
     const unknown = [row, against].find((one) => !names.includes(one));
     if (unknown !== undefined)
-      throw new ConfigError("contrasts", `"${name}" compares "${unknown}", which is no row`, {
+      throw new ConfigError("contrasts", `"${name}" compares "${unknown}", which is not a row`, {
         code: "study/table",
         hint: didYouMean(unknown, names),
       });
@@ -213,7 +213,7 @@ export async function variedTable(
     if (at <= 0 || option === undefined || text.length === at + 1) {
       throw new ConfigError("vary", `--vary ${text}: expected an option and values, such as mixup=0,0.8`, {
         code: "study/vary",
-        hint: option === undefined ? `${word} is no option; deit train --help lists them all.` : "",
+        hint: option === undefined ? `${word} is not an option; deit train --help lists them all.` : "",
       });
     }
     if (option === "seed" || option === "outputDir")

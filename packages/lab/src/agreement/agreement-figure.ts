@@ -20,9 +20,9 @@ export function agreementFigure({ models, disagreement, interval, images, datase
     }),
   );
   return {
-    description: "Share of images to which two classifiers give different answers",
+    description: "Share of images on which two classifiers disagree",
     title: "Disagreement",
-    subtitle: `Percent of ${images.toLocaleString("en-US")} images of ${dataset} with different answers, ± half of the 95 % interval`,
+    subtitle: `Percent of ${images.toLocaleString("en-US")} images of ${dataset} with different predictions, ± half of the 95 % interval`,
     panels: [
       {
         x: nameAxis(models, { step: crowded ? 46 : 68 }),

@@ -25,7 +25,7 @@ export async function writeAgreement(
   const disputed = describeDisputes(ballot, mostDisputed(ballot, examples));
   const figure = agreementFigure(agreement);
   const sections: PageSection[] = [
-    { title: "Who answers like whom", figure },
+    { title: "Disagreement of pairs", figure },
     { title: "The numbers", lead: NUMBERS, table: squareTable(agreement) },
   ];
   const sure = agreement.closer.filter(({ low, high }) => low > 0 || high < 0);
@@ -34,7 +34,7 @@ export async function writeAgreement(
   if (disputed.length > 0)
     sections.push({
       title: "Where they disagree most",
-      lead: "The label in bold, then what each answers: blue is right, orange wrong. Of images with equally many opinions those come first on which the models are surest.",
+      lead: "The label in bold, then the prediction of each: blue is correct, orange wrong. Images with the most different predictions come first; among these, those on which the models are surest.",
       body: await disputedCards(ballot, disputed),
     });
   return writeAnalysis(folder, {
@@ -47,7 +47,7 @@ export async function writeAgreement(
     page: {
       title: "Agreement of classifiers",
       kind: `${agreement.images.toLocaleString("en-US")} images of ${agreement.dataset}`,
-      lead: "The share of images to which two classifiers give different answers, as Table 4 of the paper. The labels are one of them: their row holds the error rates.",
+      lead: "The share of images on which two classifiers disagree, as in Table 4 of the paper. The labels are one of them: their row holds the error rates.",
       sections,
     },
     command,

@@ -26,8 +26,8 @@ export function leadOf({
   const size = `It sees ${inputSize[1]} × ${inputSize[0]} pixels as ${grid[1]} × ${grid[0]} patches, through ${layers} layers of ${headsPerLayer} heads.`;
   const who =
     tokens.length === 2
-      ? "Its class and distillation token ask the patches, each for a head of its own."
-      : "It has a class token alone: no distillation token to set beside it.";
+      ? "The class token and the distillation token attend to the patches, each for a head of its own."
+      : "It has only a class token, no distillation token to compare with.";
   const how = `Rollout takes the ${headFusion} of the heads${discardRatio > 0 ? ` without the smallest ${percent(discardRatio)} of it` : ""}.`;
   return `${size} ${who} ${how}`;
 }
@@ -41,7 +41,7 @@ export function howToRead(): Html {
       <span class="attention-scale" style="background: linear-gradient(90deg, ${stops})"></span> from the
       least to the most of each map (its topmost hundredth is one colour); the rollouts of both tokens share
       one scale. Grey is what the model was not shown. Rollout multiplies the layers' attention, each half and
-      half with its input: what of the image could have reached the token. It is no proof of what the answer
+      half with its input: what of the image could have reached the token. It is not proof of what the answer
       depends on.
     </p>`;
 }
@@ -83,7 +83,7 @@ export async function imageSection(
       html`<figure>
         ${embeddedImage(await jpegOf(drawn), "jpeg", { alt: `rollout of the ${token} token` })}
         <figcaption>
-          <b>${token} token, all layers</b><br /><span class="muted">answers ${answer(prediction)}</span>
+          <b>${token} token, all layers</b><br /><span class="muted">predicts ${answer(prediction)}</span>
         </figcaption>
       </figure>`,
     );

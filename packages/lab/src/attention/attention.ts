@@ -71,7 +71,7 @@ export type AttentionEvent =
   | { readonly type: "warning"; readonly message: string };
 
 /**
- * Looks at each image in turn and hands it to `take`; nothing is kept. Files that are no images are passed over with a
+ * Looks at each image in turn and hands it to `take`; nothing is kept. Files that are not images are passed over with a
  * warning. @returns what all have in common
  * @throws ConfigError for convnets and tokens that the model has not, DataError naming the first file when none is an image
  */
@@ -82,7 +82,7 @@ export async function attentionMaps(
 ): Promise<AttentionSource> {
   await using classifier = await openClassifier(checkpoint, { ...options, intermediates: true });
   const { name, notes, labels, source: opened } = classifier;
-  if ("onnx" in opened) throw new TypeError("a model of this package was asked for");
+  if ("onnx" in opened) throw new TypeError("expected a model of deit-ts");
   for (const message of notes) onEvent?.({ type: "warning", message });
   const config = requireTransformer(opened.model);
   const wanted = wantedTokens(tokenNames(config), token, name);

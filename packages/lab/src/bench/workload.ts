@@ -28,7 +28,7 @@ export interface Workload {
   readonly feeds: Readonly<Record<string, TensorData>>;
   /** Floating-point operations of one image, in forward passes. */
   readonly passes: number;
-  /** How many runs go together as training steps do on this device; undefined for what is no training step. */
+  /** How many runs go together as training steps do on this device; undefined for what is not a training step. */
   readonly stepsPerRun?: number;
 }
 

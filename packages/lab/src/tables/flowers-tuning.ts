@@ -1,5 +1,5 @@
 /**
- * What the learning rate of flowers-finetune is chosen among, at the smallest size, on images held back from the training ones.
+ * What the learning rate of flowers-finetune is chosen among, at the smallest size, on images held out from the training ones.
  *
  *   deit analyze ablation --table flowers-tuning --finetune model.safetensors --data-path FLOWERS --seeds 100
  *

@@ -1,5 +1,5 @@
 /**
- * How the settings of table3-cifar10 were chosen: as many tries for each of its rows, measured on 5,000 images held back from the
+ * How the settings of table3-cifar10 were chosen: as many tries for each of its rows, measured on 5,000 images held out from the
  * 50,000 of training. The test images are not looked at; no other run has this seed.
  *
  *   deit analyze ablation --table table3-cifar10-tuning --teacher-path TEACHER --seeds 100 --jobs 2

@@ -69,15 +69,15 @@ const UNSIZED = "The paper gives no memory: its points are rings of one size.";
 /** @param table what the figure is of */
 function memoryLead({ rows }: ThroughputTable): string {
   const batches = rows.every(({ batchSize }) => batchSize === rows[0]?.batchSize)
-    ? `Every model answers ${batchesOf(rows)}.`
-    : `The models answer ${batchesOf(rows)}, each the largest that fits: one --batch-size for all makes their memory comparable.`;
+    ? `Every model computes ${batchesOf(rows)}.`
+    : `The models compute ${batchesOf(rows)}, each the largest that fits: one --batch-size for all makes their memory comparable.`;
   return `The paper's closing claim is about this trade-off. On the dashed line nothing is both more accurate and content with less. ${batches}`;
 }
 
 function numbersLead({ device, runtimeMiB }: ThroughputTable): string {
   return [
     "Images a second by the median and by the mean time of a batch, each model's runs split over rounds that go through all models.",
-    `Memory is the largest resident set of a process that has loaded a finished program and answers single images, or batches; ${runtimeMiB.toFixed(0)} MiB of it are there before the model is.`,
+    `Memory is the largest resident set of a process that has loaded a finished program and computes single images, or batches; ${runtimeMiB.toFixed(0)} MiB of it are there before the model is.`,
     "The batch is the largest power of two, up to --max-batch (64), with which that stays below --memory.",
     ...(device === "cpu"
       ? []

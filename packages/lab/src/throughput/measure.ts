@@ -74,7 +74,7 @@ export interface ThroughputTable {
   readonly rows: readonly ThroughputResult[];
   readonly device: string;
   readonly threads: number;
-  /** Largest resident set of the same process before it has loaded a model: the part of every row's that is no model. */
+  /** Largest resident set of the same process before it has loaded a model: the part of every row's that is not a model. */
   readonly runtimeMiB: number;
 }
 

@@ -39,7 +39,7 @@ export interface RowsOptions {
 /**
  * The rows, models in the given order, and what was left out.
  * @throws ConfigError for a name that is neither model nor file, and when no model takes any of the sizes; what
- * `openClassifier` throws for files that are no classifiers
+ * `openClassifier` throws for files that are not classifiers
  */
 export async function throughputRows({
   models,

@@ -212,7 +212,7 @@ export function tokensPage(result: TokensResult, figures: Record<string, Chart>)
     lead: `${images} images at ${inputSize[1]} × ${inputSize[0]}, ${layers} layers of ${headsPerLayer} heads.${
       similarity
         ? ""
-        : " A plain model has a class token alone, so there is no similarity to measure: here is what its class token attends to, and how far its patches look."
+        : " A plain model has only a class token, so there is no similarity to measure: shown are what the class token attends to, and the attention distance of patches."
     }`,
     sections,
   };

@@ -85,7 +85,7 @@ export async function analyzeTokens(
   const warn = (message: string): void => onEvent?.({ type: "warning", message });
   await using classifier = await openClassifier(checkpoint, { ...options, intermediates: true });
   const { source, notes, classes } = classifier;
-  if ("onnx" in source) throw new TypeError("a model of this package was asked for");
+  if ("onnx" in source) throw new TypeError("expected a model of deit-ts");
   notes.forEach(warn);
   requireTransformer(source.model);
   const whole = await openEvaluation({ ...options, classes: options.classes ?? classes }, { onNote: warn });

@@ -206,7 +206,7 @@ describe("tables in files", () => {
       file,
       'export const recipe = {}; export const rows = [{ name: "a", change: {}, against: "b" }];',
     );
-    await expect(loadTable(file)).rejects.toThrow('"a" is to be compared with "b", which is no row');
+    await expect(loadTable(file)).rejects.toThrow('"a" is to be compared with "b", which is not a row');
     const rows = 'export const recipe = {}; export const rows = [{ name: "a", change: {} }];';
     const contrasts = async (name: string, text: string): Promise<unknown> => {
       const file = join(await temporaryFolder(), `${name}.mjs`);
@@ -214,7 +214,7 @@ describe("tables in files", () => {
       return loadTable(file);
     };
     await expect(contrasts("stranger", '[{ name: "a − b", row: "a", against: "b" }]')).rejects.toThrow(
-      '"a − b" compares "b", which is no row',
+      '"a − b" compares "b", which is not a row',
     );
     await expect(contrasts("limit", '[]; export const teachersWithin = "1"')).rejects.toThrow(
       "teachersWithin is points of top-1",

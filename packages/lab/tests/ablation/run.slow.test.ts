@@ -99,7 +99,7 @@ test("goes on after a run that fails, stops in the middle, goes on, and is count
     runAblation(plan, { out, recorded }, { onEvent: stopAtFirst, signal: controller.signal }),
   ).rejects.toMatchObject({
     name: "InterruptedError",
-    message: expect.stringContaining("The same command goes on."),
+    message: expect.stringContaining("The same command resumes."),
   });
   expect(said.filter(({ type }) => type === "finished")).toEqual([
     expect.objectContaining({ label: "teacher transformer" }),

@@ -219,7 +219,7 @@ it.each(devices)("a product on %s has its time and its work", async (device) => 
 it("a convnet's products are its multiply-accumulates", async () => {
   const options = { batchSize: 2, device: "cpu", threads: 1, rounds: 1 } as const;
   const report = await profileModel({ model: "resnet20_cifar", what: "infer", ...options });
-  // Shortcuts between widths are products with constants, which are no work of the model.
+  // Shortcuts between widths are products with constants, which are not work of the model.
   const moved = 16 ** 2 * 32 * 16 + 8 ** 2 * 64 * 32;
   expect(work(report) / (2 * 2 * (createModel("resnet20_cifar").macs + moved))).toBeCloseTo(1, 2);
 });

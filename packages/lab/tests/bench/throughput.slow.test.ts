@@ -30,7 +30,7 @@ test("bench train runs steps together, and says how many", async () => {
   expect(groups()).toEqual(new Set(["2 true"]));
 }, 60_000);
 
-test("without the option they are as many as a run has, on the cpu one; forward passes are no steps", async () => {
+test("without the option they are as many as a run has, on the cpu one; forward passes are not steps", async () => {
   expect(await benchTrain(small)).toMatchObject({ stepsPerRun: 1 });
   expect(await benchInfer(small)).not.toHaveProperty("stepsPerRun");
   expect(groups()).toEqual(new Set());

@@ -58,7 +58,7 @@ describe("a study of a varied option", () => {
     const compared = await deit(...words, "--compare", `witness=${join(root, "witness.safetensors")}`);
     expect(compared.code, compared.err).toBe(0);
     expect(compared.out).toMatch(
-      /^Other answers than witness, % of the validation images:\n +seeds +mean .*\nas it is \(dropPath 0\.1\) +1 /m,
+      /^Disagreement with witness, % of the validation images:\n +seeds +mean .*\nas it is \(dropPath 0\.1\) +1 /m,
     );
     expect(await readFile(join(out, "answers-summary.csv"), "utf8")).toMatch(
       /^with,line,seeds,.*\nwitness,as it is \(dropPath 0\.1\),1,\d+\.\d{3},.*\nwitness,dropPath 0,1,/,

@@ -68,7 +68,7 @@ describe("attention", () => {
     ]);
   });
 
-  it("goes past files that are no images; what it writes is whole", async () => {
+  it("goes past files that are not images; what it writes is whole", async () => {
     const folder = join(root, "some");
     const broken = join(root, "broken.jpg");
     await writeFile(broken, "no image");

@@ -52,7 +52,7 @@ it("measures, writes, says what it could not read; a second call shows what is k
   expect(shown.out).toContain(`written to ${folder}: throughput.json, throughput.csv, index.html`);
 }, 120_000);
 
-it("of a run's images, those are measured that it held back", async () => {
+it("of a run's images, those are measured that it held out", async () => {
   const own = join(root, "run");
   await mkdir(own);
   await copyFile(model, join(own, "best.safetensors"));

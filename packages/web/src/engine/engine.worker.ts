@@ -47,7 +47,7 @@ export interface WaitingImage {
   readonly blob: Blob;
 }
 
-/** What is found out about a held-back image. */
+/** What is found out about a held-out image. */
 export interface Judged {
   readonly id: string;
   readonly label: number;

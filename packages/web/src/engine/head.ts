@@ -1,6 +1,6 @@
 /**
  * The head that a project's images teach: for each token of the model a linear classifier on its features, joined as DeiT
- * joins its heads, by the mean of their logits. Judged on held-back images. "None of these": features far from all images.
+ * joins its heads, by the mean of their logits. Judged on held-out images. "None of these": features far from all images.
  */
 import { choosePenalty, fitLinearHead, softmax } from "deit-ts/web";
 import type { LinearHead, TokenName } from "deit-ts/web";

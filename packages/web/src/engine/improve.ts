@@ -82,7 +82,7 @@ export function planOf(loaded: LoadedModel, options: ImproveOptions, images: num
       epochs: options.epochs,
       batchSize: options.batchSize,
       seed: options.seed,
-      selectEpoch: "last", // the held-back images judge; they choose nothing
+      selectEpoch: "last", // the held-out images judge; they choose nothing
       saveMinutes: 0.5,
       evalCropRatio: cropRatio,
     }),

@@ -80,12 +80,9 @@ export async function takeAwayFiles(
     const largestDifference = await differenceOf(bytes, { whole, runtime, images });
     const isRight = i === 0 ? largestDifference <= TOLERANCE : Number.isFinite(largestDifference);
     if (!isRight)
-      throw new DeitError(
-        `${path} does not answer as the classifier does: a logit differs by ${largestDifference}`,
-        {
-          code: "export/wrong-answers",
-        },
-      );
+      throw new DeitError(`${path} does not match the classifier: a logit differs by ${largestDifference}`, {
+        code: "export/wrong-answers",
+      });
     checks.push({ path, largestDifference });
   }
   const text = (content: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(content);

@@ -7,7 +7,7 @@ export interface RunRecord {
   /** Images by id, with the index of their class. */
   readonly training: readonly (readonly [string, number])[];
   readonly held: readonly (readonly [string, number])[];
-  /** Held-back images that were right before, by id. */
+  /** Held-out images that were right before, by id. */
   readonly before: Readonly<Record<string, boolean>>;
   /** The weights that it started from (modelKey). */
   readonly model: string;
@@ -20,7 +20,7 @@ export interface EpochPoint {
   readonly epoch: number;
   readonly trainLoss: number;
   readonly testLoss: number;
-  /** Percent of the held-back images. */
+  /** Percent of the held-out images. */
   readonly acc1: number;
 }
 

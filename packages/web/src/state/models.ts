@@ -42,7 +42,7 @@ export async function hubModel(
   const response = await fetch(`https://huggingface.co/${id}/resolve/main/model.safetensors`, {
     signal: signal ?? null,
   });
-  if (!response.ok || response.body === null) throw new Error(`${id}: the Hub answered ${response.status}`);
+  if (!response.ok || response.body === null) throw new Error(`${id}: the Hub responded ${response.status}`);
   const total = Number(response.headers.get("content-length") ?? 0);
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let done = 0;

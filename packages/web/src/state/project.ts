@@ -24,11 +24,11 @@ export interface Project {
 
 export const EMPTY: Project = { name: "", seed: 0, classes: [], images: [] };
 
-/** Of so many images of a class one is held back. */
+/** Of so many images of a class one is held out. */
 const ONE_IN = 4;
 
 /**
- * Whether the next image of a class is held back: one of each four, by the seed. What was decided of an image stays, whatever
+ * Whether the next image of a class is held out: one of each four, by the seed. What was decided of an image stays, whatever
  * comes or goes.
  */
 function isHeldNext({ seed, images }: Project, { id, name }: ClassInfo): boolean {

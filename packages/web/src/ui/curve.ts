@@ -1,4 +1,4 @@
-/** Two small curves over the epochs, as SVG: losses, and the share of held-back images that is right. */
+/** Two small curves over the epochs, as SVG: losses, and the share of held-out images that is right. */
 import type { EpochPoint } from "../state/improvement.ts";
 import { TEXT } from "../texts.ts";
 import { h, svg } from "./dom.ts";

@@ -155,7 +155,7 @@ export function betterPanel(app: App): { element: HTMLElement; update(): void } 
     ];
   }
 
-  /** What fine-tuning changed on the same held-back images. */
+  /** What fine-tuning changed on the same held-out images. */
   function outcome(): HTMLElement {
     const { taught } = app;
     const improvement = app.improving.progress;

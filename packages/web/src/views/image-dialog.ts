@@ -1,4 +1,4 @@
-/** One image, large: its class, whether it is held back, what was answered; or one after the other of a cell of the matrix. */
+/** One image, large: its class, whether it is held out, what was answered; or one after the other of a cell of the matrix. */
 import type { App } from "../app.ts";
 import { holdImage, moveImages, removeImages } from "../state/project.ts";
 import { TEXT } from "../texts.ts";

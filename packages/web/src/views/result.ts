@@ -1,4 +1,4 @@
-/** What the held-back images say of the classifier: the share that is right with its interval, and the confusion matrix. */
+/** What the held-out images say of the classifier: the share that is right with its interval, and the confusion matrix. */
 import { wilsonInterval } from "deit-ts/web";
 import type { App } from "../app.ts";
 import type { Judged } from "../engine/engine.worker.ts";

@@ -1,4 +1,4 @@
-/** Teach: classes with their images on the left, what the held-back images say on the right. */
+/** Teach: classes with their images on the left, what the held-out images say on the right. */
 import type { App } from "../app.ts";
 import { givenByDrop, givenFiles } from "../state/dropped.ts";
 import type { GivenImage } from "../state/dropped.ts";

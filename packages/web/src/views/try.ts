@@ -77,7 +77,7 @@ export function tryView(app: App): View {
     }
   }
 
-  /** One held-back image after the other. */
+  /** One held-out image after the other. */
   async function lookAtHeld(): Promise<void> {
     const held = app.project.images.filter((image) => image.held);
     const next = held[turn++ % Math.max(1, held.length)];

@@ -28,9 +28,12 @@ export function addCheckCommand(data: Command): void {
       "Find what is wrong with images: copies, likely wrong labels, blurred, tiny and broken files.",
     )
     .argument("<folder>", "a folder of images, or a list of them")
-    .option("--checkpoint <CKPT>", `what compares images: ${CHECKPOINT_KINDS} (default: DeiT-Ti)`)
+    .option(
+      "--checkpoint <CKPT>",
+      `model whose features compare images: ${CHECKPOINT_KINDS} (default: DeiT-Ti)`,
+    )
     .option("--model-free", "use no model: labels and near copies are not checked")
-    .option("--out <DIR>", "folder of the page and the table (default: NAME-check)")
+    .option("--out <DIR>", "output folder for the page and the table (default: NAME-check)")
     .option("--json", "print the result as one JSON document");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
   command

@@ -28,7 +28,7 @@ export function addDataCommand(program: Command): void {
     .command("pull")
     .description("Download a dataset into the user's cache folder; verified, and resumed where it stopped.")
     .argument("<dataset>", DATASETS.join(" | "))
-    .option("--output-dir <DIR>", "another folder than the cache")
+    .option("--output-dir <DIR>", "output folder (default: the cache)")
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExample:\n  deit data pull cifar10")
     .action(runPull);
@@ -84,7 +84,7 @@ async function runPull(name: string, flags: { outputDir?: string; json?: true })
   const pulled = await showDownloads(name, (hooks) => pullDataset(name, { cacheDir, ...hooks }));
   output.result(pulled, () =>
     [
-      `${name} ${pulled.wasThere ? "was there already and is whole" : `is there, from ${pulled.origin}`}`,
+      `${name} ${pulled.wasThere ? "is already downloaded and complete" : `is there, from ${pulled.origin}`}`,
       facts([
         ["folder", pulled.path],
         ["size", mebibytes(pulled.bytes / 2 ** 20)],

@@ -1,4 +1,4 @@
-/** `deit distill`: images without classes, and a teacher that knows some: a student learns to answer as it does. */
+/** `deit distill`: images without classes, and a teacher that knows some: a student learns to imitate it. */
 import type { Command } from "commander";
 import { Option } from "commander";
 import { PROMPT } from "../teach.ts";
@@ -8,12 +8,12 @@ import { positiveNumber } from "../whole-number.ts";
 export function addDistillCommand(program: Command): void {
   const command = program
     .command("distill")
-    .description("Train a student to answer as a teacher does, on images without classes.")
-    .argument("<images>", "folder of images; folders in it mean nothing")
+    .description("Train a student to imitate a teacher, on unlabelled images.")
+    .argument("<images>", "folder of images, searched recursively; folder names are ignored")
     .optionsGroup("Teacher:")
     .option(
       "--classes <NAMES>",
-      "classes to learn, with commas between: those of the teacher's (default: all), or any for a zero-shot teacher",
+      "classes to learn, separated by commas: some of the teacher's (default: all), or any for a zero-shot teacher",
     )
     .option(
       "--text-embeddings <FILE>",
@@ -23,29 +23,34 @@ export function addDistillCommand(program: Command): void {
       "--text-model <DIR>",
       "zero-shot: folder of the text encoder that embeds --classes (default: the teacher's, of CLIP or SigLIP)",
     )
-    .option("--prompt <TEXT>", `zero-shot: what is said of a class (default: "${PROMPT}")`)
+    .option("--prompt <TEXT>", `zero-shot: text for a class, {} its name (default: "${PROMPT}")`)
     .addOption(
       new Option(
         "--logit-scale <N>",
         "zero-shot: factor of the cosines (default: the embeddings' own, else CLIP's 100)",
       ).argParser(positiveNumber("logit-scale")),
     )
-    .option("--labelled <DIR>", "a folder of images per class: how often student and teacher are right")
-    .option("--labels-dir <DIR>", "where the teacher's labels are written (default: runs/IMAGES-by-TEACHER)")
+    .option(
+      "--labelled <DIR>",
+      "labelled images, a folder per class: measure the accuracy of student and teacher",
+    )
+    .option("--labels-dir <DIR>", "folder for the teacher's labels (default: runs/IMAGES-by-TEACHER)")
     .addOption(new Option("--random-weights", "start the student from random weights"));
   asTrainingCommand(command, { help: HELP, finetuning: true, distilling: true });
 }
 
 const HELP = `
-The teacher is asked once about every image, at its own size: these decisions are labels,
-written as a dataset that deit train reads, too. Then the student learns half from them
-and half from the teacher's probabilities for every crop (--distillation-alpha). A part of
-the images is held out: the result is how often the student agrees with its teacher there.
-unsure.csv lists the images whose second class is at least a third as probable as the
-first, the least sure first: labelling those by hand helps most.
-With --distillation-type feature the student learns the teacher's embedding instead, and needs no
-classes: the result is the mean cosine of the two on held-out images. A teacher that embeds images
-and texts (CLIP, SigLIP) gives labels for any class names, and unsure.csv with them.
+First the teacher classifies every image once, at its own image size. Its decisions become
+labels, written as a dataset that deit train also reads. Then the student learns half from
+these labels and half from the teacher's probabilities for every crop (--distillation-alpha).
+A part of the images is held out: the result is the agreement of student and teacher there.
+unsure.csv lists the images whose second class is at least a third as probable as the first,
+least certain first: labelling these by hand helps most.
+
+With --distillation-type feature the student learns the teacher's embedding instead, without
+classes: the result is the mean cosine of the two embeddings on held-out images. A teacher
+that embeds images and texts (CLIP, SigLIP) labels images with any class names.
+
 Without --finetune the student starts from DeiT-Ti, as with deit finetune.
 
 Examples:

@@ -91,7 +91,9 @@ async function runInstall(flags: { json?: true }): Promise<void> {
         ["library", path],
         [
           "trial",
-          trial.works ? `a tiny training step ran and was right (${trial.milliseconds} ms)` : trial.message,
+          trial.works
+            ? `a tiny training step ran, with correct results (${trial.milliseconds} ms)`
+            : trial.message,
         ],
       ]),
     ].join("\n"),

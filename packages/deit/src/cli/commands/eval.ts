@@ -44,7 +44,7 @@ export function addEvalCommand(program: Command): void {
     )
     .option("--topk <N...>", "also report top-N accuracy, besides top-1 and top-5", eachWholeNumber)
     .option("--real <FILE>", "ReaL labels of ImageNet's validation images (real.json)")
-    .option("--restrict-classes", "restrict answers to the classes of the images")
+    .option("--restrict-classes", "restrict predictions to the classes of the images")
     .option("--per-class", "precision, recall and F1 of every class")
     .option(
       "--confusions <N>",
@@ -54,7 +54,7 @@ export function addEvalCommand(program: Command): void {
     .option("--wrong <N>", "list N wrong images, largest loss first (--json: 20)", wholeNumber("wrong", 0))
     .option("--confusion-matrix", "include the whole confusion matrix in --json")
     .option("--resamples <N>", "bootstrap resamples (default: 2000)", wholeNumber("resamples"))
-    .option("--out <DIR>", "folder for results, all answers, the confusion matrix and an HTML page")
+    .option("--out <DIR>", "folder for results, all predictions, the confusion matrix and an HTML page")
     .option("--json", "print the result as one JSON document");
   addCheckpointFlags(command, OPTIONS);
   command

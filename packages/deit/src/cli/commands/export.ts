@@ -130,8 +130,8 @@ function placeOf(checkpoint: string, { format, out, outputDir }: ExportFlags): s
       {
         code: "options/conflict",
         hint: isFile
-          ? `Name it with --out model.${format === "onnx" ? "onnx" : "safetensors"}.`
-          : "Name it with --output-dir.",
+          ? `Set it with --out model.${format === "onnx" ? "onnx" : "safetensors"}.`
+          : "Set it with --output-dir.",
       },
     );
   }
@@ -151,7 +151,7 @@ function comparisonLines(comparisons: readonly Comparison[]): string[] {
   return comparisons.map(({ file, by, share, agreement, largestDifference, images }) => {
     const parts = [
       share && `top-1 ${describeShare(share)}`,
-      `same answer for ${countOf(shareOf(agreement, images))}`,
+      `agreement ${countOf(shareOf(agreement, images))}`,
       largestDifference === undefined ? undefined : `logits within ${largestDifference.toPrecision(2)}`,
     ];
     return `  ${file}${WAYS[by]}: ${parts.filter((part) => part !== undefined).join(", ")}`;

@@ -11,14 +11,16 @@ export function addFinetuneCommand(program: Command): void {
 }
 
 const HELP = `
-Without --finetune it starts from the authors' DeiT-Ti, which is downloaded once (23 MB,
-Hugging Face Hub), and says which released weights fit ten minutes best, with their
-published accuracy; --minutes N takes those that fit N minutes. deit models --pretrained
-lists all: DeiT, DeiT III, DINOv2 and AugReg's vision transformers. Model, image size,
-epochs and class weights are chosen from the checkpoint and your data (--print-config
-shows every option). Position embeddings are interpolated for another image size;
---model turns a plain checkpoint into a distilled model, or back; a head for other
-classes is initialised anew.
+Training starts from the authors' DeiT-Ti (23 MB, downloaded once from the Hugging Face
+Hub) unless --finetune names other weights. The output suggests the published weights
+that fit ten minutes best, with their accuracy; --minutes N uses the best that fit N
+minutes. deit models --pretrained lists all: DeiT, DeiT III, DINOv2 and AugReg's vision
+transformers.
+
+Model, image size, epochs and class weights are chosen from the checkpoint and your data
+(--print-config shows every option). For another image size, position embeddings are
+interpolated; for other classes, the head is initialised at random. --model turns a plain
+checkpoint into a distilled model, or back.
 
 Examples:
   deit finetune ./photos                            pretrained DeiT-Ti

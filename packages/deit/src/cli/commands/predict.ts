@@ -43,15 +43,18 @@ export function addPredictCommand(program: Command): void {
       "<image...>",
       "image files, folders (searched recursively), quoted globs, URLs; - reads them from standard input",
     )
-    .addOption(new Option("--topk <N>", "answers per image").argParser(wholeNumber("topk")).default(5))
+    .addOption(new Option("--topk <N>", "predictions per image").argParser(wholeNumber("topk")).default(5))
     .addOption(
-      new Option("--min-score <S>", "leave out answers with a lower score, 0 to 1")
+      new Option("--min-score <S>", "leave out predictions with a lower score, 0 to 1")
         .argParser(scoreFrom)
         .default(0),
     )
     .option("--csv", "print CSV, one row per image: file,label,score,label_2,score_2,…")
     .option("--out <FILE>", "write the CSV to a file")
-    .option("--sheet <FILE>", "write a sheet of the images with their answers: .html, .png, .jpg or .webp")
+    .option(
+      "--sheet <FILE>",
+      "write a sheet of the images with their predictions: .html, .png, .jpg or .webp",
+    )
     .option("--json", "print the result as one JSON document");
   addCheckpointFlags(command, OPTIONS);
   command
@@ -64,12 +67,12 @@ find -print0 writes them. Results are printed as they are computed; the file of
 
 Images that cannot be read are reported as warnings and skipped.
 Exit codes: 0 done; 1 none can be read, or another failure; 2 wrong usage;
-3 no image has an answer of --min-score; 130 interrupted.
+3 no prediction reaches --min-score; 130 interrupted.
 
 Examples:
   deit predict runs/photos-deit_w64d4_patch4_32 cat.jpg dog.jpg --topk 3
   deit predict RUN ./holiday --sheet holiday.html
-  deit predict RUN './photos/**/*.jpg' --out answers.csv
+  deit predict RUN './photos/**/*.jpg' --out predictions.csv
   find photos -name '*.jpg' | deit predict RUN - --csv
   deit predict RUN https://example.org/cat.jpg
   deit predict RUN door.jpg --min-score 0.9 --topk 1 && echo sure
@@ -154,7 +157,7 @@ async function checkPlaces({ csv: asCsv, out, sheet, json }: PredictFlags): Prom
   if (asCsv && json && out === undefined) {
     throw new ConfigError("csv", "--csv and --json both print to stdout", {
       code: "options/conflict",
-      hint: "Choose one, or write the table to a file: --out answers.csv --json.",
+      hint: "Choose one, or write the table to a file: --out predictions.csv --json.",
     });
   }
   if (out !== undefined) {

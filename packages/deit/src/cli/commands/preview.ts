@@ -86,7 +86,9 @@ async function runPreview(source: string | undefined, flags: PreviewFlags, comma
   const isOwnSplit = ["valSplit", "numTrain", "seed"].some((name) => given[name] !== undefined);
   const recorded = continues && !isOwnSplit ? await readRecordedImages(options.outputDir) : undefined;
   if (continues && isOwnSplit)
-    output.warn(`not the images that ${options.outputDir} trained on: they are split as the flags say`);
+    output.warn(
+      `these are not the images that ${options.outputDir} was trained on: they are split by the flags given`,
+    );
   const onNote = output.warn;
   const { train: dataset } = await openDatasets({ ...plan.data, recorded }, { onNote });
   const { model } = buildModel(modelRequest(options).request, dataset.classes.length);

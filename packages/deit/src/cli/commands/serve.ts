@@ -47,32 +47,35 @@ export function addServeCommand(program: Command): void {
       ).env("DEIT_TOKEN"),
     )
     .addOption(
-      new Option("--allow-host <NAME>", "also answer for this name, as behind a reverse proxy (repeatable)")
+      new Option("--allow-host <NAME>", "also accept this host name, as behind a reverse proxy (repeatable)")
         .argParser(list)
         .default([], "this machine's"),
     )
     .addOption(
-      new Option("--allow-origin <URL>", "pages that may ask from a browser (repeatable)")
+      new Option(
+        "--allow-origin <URL>",
+        "web pages (scheme, host and port) that may send requests from a browser (repeatable)",
+      )
         .argParser(list)
         .default([], "none"),
     )
-    .addOption(count("max-batch", "images computed at a time", 16))
-    .addOption(count("max-queue", "requests worked on at a time; more are answered with 503", 256))
-    .addOption(count("max-bytes", "bytes of the largest image", 20_000_000))
-    .addOption(count("timeout", "seconds until a request is given up", 30))
+    .addOption(count("max-batch", "largest batch, in images", 16))
+    .addOption(count("max-queue", "most requests in progress; more get status 503", 256))
+    .addOption(count("max-bytes", "largest image, in bytes", 20_000_000))
+    .addOption(count("timeout", "seconds until a request times out", 30))
     .option("--log", "print a JSON line for each request");
   addSchemaFlags(command, OPTIONS, { groups: false, defaults: false });
   command
     .addHelpText(
       "after",
       `
-Requests and answers are those of Hugging Face's image-classification task:
-the bytes of an image, a form with a file, or JSON with base64, answered by
-[{"label": "cat", "score": 0.93}, …]. POST / asks the first model, POST
-/models/NAME any; GET /openapi.json describes everything.
+Requests and responses are those of Hugging Face's image-classification task:
+send the bytes of an image, a form with a file, or JSON with base64, and get
+[{"label": "cat", "score": 0.93}, …]. POST / uses the first model, POST
+/models/NAME the named one; GET /openapi.json describes the whole interface.
 
-A model is loaded again when its file changes; requests go on meanwhile. The
-first Ctrl-C or SIGTERM finishes what was accepted, the second ends at once.
+A model is reloaded when its file changes, without interrupting requests. The
+first Ctrl-C or SIGTERM finishes accepted requests, the second ends at once.
 
 Examples:
   deit serve runs/photos-deit_w64d4_patch4_32

@@ -13,8 +13,8 @@ const PAGE = "deit-web";
 export function addUiCommand(program: Command): void {
   program
     .command("ui")
-    .description("Show the page (teach, try, understand) and runs, in a browser tab.")
-    .argument("[run...]", "run folders to show as they go")
+    .description("Open the page (teach, try, understand), and watch runs, in a browser.")
+    .argument("[run...]", "run folders to watch")
     .addOption(
       new Option("--port <N>", "port to listen on; 0: any that is free")
         .argParser(wholeNumber("port", 0))
@@ -23,9 +23,9 @@ export function addUiCommand(program: Command): void {
     .addHelpText(
       "after",
       `
-Only this machine is answered, and only the named runs are read. Runs are shown
-with their curves, rate and time left, several beside each other; the page
-follows them while they train.
+The server accepts requests only from this machine, and reads only the given runs.
+It shows their curves, speed and time left, side by side, and follows them while
+they train.
 
 Examples:
   deit ui

@@ -57,7 +57,7 @@ export function bmpHeader(bytes: Uint8Array): BmpHeader {
   };
 }
 
-/** @throws Error for a file that is cut off or of a kind that is not read */
+/** @throws Error for a file that is cut off or of an unsupported type */
 export function decodeBmp(bytes: Uint8Array): RgbImage {
   const header = bmpHeader(bytes);
   const { width, height, topDown, bits, compression } = header;

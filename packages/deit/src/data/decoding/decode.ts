@@ -57,7 +57,7 @@ export async function decodeImage(bytes: Uint8Array, path: string): Promise<RgbI
     if (cause instanceof DataError) throw cause;
     throw new DataError(path, `${path} is not a whole image: ${reasonOf(cause)}`, {
       code: "data/broken-image",
-      hint: "Replace or remove the file; it may be cut off, or of another kind than its name says.",
+      hint: "Replace or remove the file; it may be cut off, or of another type than its extension.",
       cause,
     });
   }
@@ -66,7 +66,7 @@ export async function decodeImage(bytes: Uint8Array, path: string): Promise<RgbI
 /** libvips' words, but for what users often have: a web page or a text under an image's name. */
 function reasonOf(cause: unknown): string {
   const reason = firstLine(cause);
-  if (/unsupported image format/.test(reason)) return "its content is in no image format that is read";
+  if (/unsupported image format/.test(reason)) return "its content is not in a supported image format";
   // two that fail at once share the place of their reasons, and one may find it empty
   return /^(?:Unknown error)?$/.test(reason) ? "it is damaged, or cut off" : reason;
 }

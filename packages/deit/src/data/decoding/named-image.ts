@@ -4,7 +4,7 @@ import type { RgbImage } from "../../augmentation/rgb-image.ts";
 import { DataError, firstLine } from "../../errors.ts";
 import { decodeImage, readImageFile } from "./decode.ts";
 
-/** Bytes beyond which a download is no image. */
+/** Bytes beyond which a download is not an image. */
 const LARGEST = 2 ** 28;
 const TIMEOUT_MS = 60_000;
 
@@ -43,7 +43,7 @@ async function download(
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   try {
     const response = await fetch(url, { signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
-    if (!response.ok) return refuse(`the server answers ${response.status} ${response.statusText}`.trim());
+    if (!response.ok) return refuse(`the server responded ${response.status} ${response.statusText}`.trim());
     const parts: Uint8Array[] = [];
     let length = 0;
     for await (const part of response.body ?? []) {
@@ -55,7 +55,7 @@ async function download(
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof DataError) throw error;
-    return refuse(timeout.aborted ? `no answer in ${TIMEOUT_MS / 1000} s` : reasonOf(error), error);
+    return refuse(timeout.aborted ? `no response within ${TIMEOUT_MS / 1000} s` : reasonOf(error), error);
   }
 }
 

@@ -91,7 +91,7 @@ export async function download(options: DownloadOptions): Promise<void> {
 class Refusal extends Error {
   readonly status: number;
   constructor({ status, statusText }: Response, more = "") {
-    super(`the server answered ${status} ${statusText} ${more}`.trimEnd());
+    super(`the server responded ${status} ${statusText} ${more}`.trimEnd());
     this.status = status;
   }
 }
@@ -111,7 +111,7 @@ async function fetchRest({
   signal,
 }: DownloadOptions & { part: string; start: number }): Promise<void> {
   const silent = new AbortController();
-  const giveUp = (): void => silent.abort(new Error(`no answer for ${silence / 1000} s`));
+  const giveUp = (): void => silent.abort(new Error(`no response for ${silence / 1000} s`));
   let timer = setTimeout(giveUp, silence);
   let body: ReadableStreamDefaultReader<Uint8Array> | undefined;
   try {

@@ -41,12 +41,12 @@ function nameOf(url: string): string {
   const name = parsed?.pathname.split("/").at(-1) ?? "";
   if (WEIGHTS.test(name)) return name;
   const [, id] = /^\/([\w.-]+\/[\w.-]+)/.exec(parsed?.pathname ?? "") ?? [];
-  throw new ConfigError("checkpoint", `${url} is no address of weights`, {
+  throw new ConfigError("checkpoint", `${url} is not the URL of a weights file`, {
     code: "options/value",
     hint:
       parsed?.hostname === "huggingface.co" && id !== undefined
         ? `Give the model's id, ${id}, or the address of one file: …/resolve/main/model.safetensors.`
-        : "Expected one that ends in .safetensors, .pth, .pt, .bin or .onnx.",
+        : "Expected a URL that ends in .safetensors, .pth, .pt, .bin or .onnx.",
   });
 }
 
@@ -100,7 +100,7 @@ async function isSound(file: string, checksum: Checksum | undefined): Promise<bo
   const found = await stat(file).catch(() => undefined);
   if (found === undefined) return false;
   if (!found.isFile())
-    throw new DataError(file, `${file} is no file`, {
+    throw new DataError(file, `${file} is not a file`, {
       code: "download/damaged",
       hint: "Remove it from the cache folder.",
     });
@@ -111,7 +111,6 @@ async function isSound(file: string, checksum: Checksum | undefined): Promise<bo
 }
 
 function advice(status: number | undefined, file: string): string {
-  if (status === 404 || status === 403)
-    return "Check the address: there is no such file, or not for everyone.";
-  return `${networkAdvice()}\nOr get the file by other means and put it there: ${file}`;
+  if (status === 404 || status === 403) return "Check the URL: there is no such file, or it is not public.";
+  return `${networkAdvice()}\nOr download the file by other means and save it as ${file}`;
 }

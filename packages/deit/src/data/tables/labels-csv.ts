@@ -24,7 +24,7 @@ export interface LabelsCsvSource {
   readonly classes?: readonly string[];
 }
 
-/** Throws DataError, with the line, for a label that is no number or out of range and for a file that is not there. */
+/** Throws DataError, with the line, for a label that is not a number or out of range and for a file that is not there. */
 export async function openLabelsCsv(source: LabelsCsvSource): Promise<Dataset> {
   const path = join(source.path, LABELS_FILE);
   const finder = imageFinder(await imageRoot(source.path));
@@ -75,7 +75,7 @@ function numbered(labels: readonly number[]): string[] {
   return Array.from({ length: count }, (_, index) => String(index));
 }
 
-/** What classes.json says, where it is there. Throws DataError for one that is no list of names. */
+/** What classes.json says, where it is there. Throws DataError for one that is not a list of names. */
 export async function readClassNames(path: string): Promise<string[] | undefined> {
   const file = join(path, "classes.json");
   const text = await readFile(file, "utf8").catch(() => undefined);

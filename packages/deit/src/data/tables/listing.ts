@@ -192,7 +192,7 @@ interface Table {
   readonly body: readonly TableRow[];
 }
 
-/** One object a line; values that are no text or number count as nothing. */
+/** One object a line; values that are not text or number count as nothing. */
 function jsonTable(text: string, path: string): Table {
   const names: string[] = [];
   const columns = new Map<string, number>();
@@ -222,7 +222,7 @@ function parseObject(text: string, { path, line }: { path: string; line: number 
   }
   throw new DataError(
     path,
-    `${path}, line ${line} is no JSON object: expected {"file_name": "cat1.jpg", "label": "cat"}`,
+    `${path}, line ${line} is not JSON object: expected {"file_name": "cat1.jpg", "label": "cat"}`,
     {
       code: "data/bad-row",
     },
@@ -247,7 +247,7 @@ async function csvTable(
   if (kind === "row") return { headings: { names: withoutHeading(first.cells), notes: [] }, body: rows };
   const names = first.cells;
   const isKnown = findColumn(names, PATH_COLUMNS) >= 0 || findColumn(names, LABEL_COLUMNS) >= 0;
-  const note = `${basename(path)}: the first line (${list(names)}) is taken for headings`;
+  const note = `${basename(path)}: the first line (${list(names)}) is used as the header`;
   return { headings: { names, notes: isKnown ? [] : [note] }, body: rows.slice(1) };
 }
 
@@ -350,7 +350,10 @@ function parseCsv(text: string, path: string): TableRow[] {
       },
     });
   } catch (cause) {
-    throw new DataError(path, `${path} is no CSV file: ${firstLine(cause)}`, { code: "data/damaged", cause });
+    throw new DataError(path, `${path} is not a CSV file: ${firstLine(cause)}`, {
+      code: "data/damaged",
+      cause,
+    });
   }
   return rows;
 }
@@ -380,7 +383,7 @@ function partsByPaths(rows: readonly ListedImage[]): RowParts | undefined {
       parts,
       used: [],
       notes: [
-        `the folders of the paths (${list([...known.keys()])}) say which part an image belongs to${others}`,
+        `the folders of the paths (${list([...known.keys()])}) determine the split of each image${others}`,
       ],
     };
   }

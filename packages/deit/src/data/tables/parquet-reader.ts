@@ -41,7 +41,7 @@ export type ParquetAnswer =
   | { readonly id: number; readonly images: readonly RowImage[] }
   | { readonly id: number; readonly failure: { readonly code: ErrorCode; readonly message: string } };
 
-/** @throws DataError for a file that is no Parquet, that is damaged, or that lacks the columns */
+/** @throws DataError for a file that is not a Parquet, that is damaged, or that lacks the columns */
 export async function readTable(file: string): Promise<TableFacts> {
   const answer = await ask({ kind: "table", file }, PATIENCE);
   if ("table" in answer) return answer.table;
@@ -115,7 +115,7 @@ async function askNow(question: Asked, patience: number): Promise<ParquetAnswer>
 }
 
 export function damaged(file: string, why: string, cause?: unknown): DataError {
-  return new DataError(file, `${file} is no Parquet file that can be read: ${why}`, {
+  return new DataError(file, `${file} is not a Parquet file that can be read: ${why}`, {
     code: "data/damaged",
     hint: "Download it again; it may be cut off, or a pointer of Git LFS.",
     cause,

@@ -14,7 +14,7 @@ export interface Table extends TableFacts {
   readonly imageColumn: string;
 }
 
-/** Reads all of a file but the images. @throws DataError for a file that is no Parquet, or without the columns */
+/** Reads all of a file but the images. @throws DataError for a file that is not a Parquet, or without the columns */
 export async function openTable(file: string): Promise<Table> {
   return readingParquet(file, async () => {
     const buffer = await asyncBufferFromFile(file);

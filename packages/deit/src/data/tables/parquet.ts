@@ -33,7 +33,7 @@ interface Row {
   readonly row: number;
 }
 
-/** Opens all files as one dataset. Throws DataError for files that are no Parquet, missing columns, labels without a name. */
+/** Opens all files as one dataset. Throws DataError for files that are not Parquet, missing columns, labels without a name. */
 export async function openParquet(source: ParquetSource, memory?: SharedArrayBuffer): Promise<Dataset> {
   const tables = await openTables(source);
   const [first] = tables;

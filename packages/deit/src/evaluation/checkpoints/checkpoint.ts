@@ -184,22 +184,18 @@ async function averagedBeside(
   ];
 }
 
-/** A file that is no model known here. */
+/** A file that is not a model known here. */
 function unrecognised(
   path: string,
   { file, architecture }: Pick<Checkpoint, "file" | "architecture">,
 ): ConfigError {
-  return new ConfigError(
-    "model",
-    `${path} does not say which model it is, and ${describeForeign(file.tensors)}`,
-    {
-      code: "checkpoint/unknown-model",
-      hint:
-        architecture === undefined
-          ? "DeiTs and plain vision transformers, RegNetY and the ResNets of deit models are read. Any other classifier works as an .onnx file, for eval, predict and --teacher-path."
-          : "Name it with --model, for example --model deit_tiny_patch16_224; deit models lists them.",
-    },
-  );
+  return new ConfigError("model", `${path} does not name its model, and ${describeForeign(file.tensors)}`, {
+    code: "checkpoint/unknown-model",
+    hint:
+      architecture === undefined
+        ? "DeiTs and plain vision transformers, RegNetY and the ResNets of deit models are read. Any other classifier works as an .onnx file, for eval, predict and --teacher-path."
+        : "Name it with --model, for example --model deit_tiny_patch16_224; deit models lists them.",
+  });
 }
 
 /** The model that a file of ours names. @throws ConfigError for one that is not known, as of a later version */
@@ -210,10 +206,10 @@ function ownModel(name: string, path: string, options: ModelOptions): Model {
     if (!(cause instanceof ConfigError) || cause.path !== "model") throw cause;
     throw new ConfigError(
       "model",
-      `${path} says that it is a ${JSON.stringify(name.slice(0, 80))}, which is not known here`,
+      `${path} names its model ${JSON.stringify(name.slice(0, 80))}, which is unknown to this version`,
       {
         code: "checkpoint/unknown-model",
-        hint: "A later version may know it. If it is another model under a wrong name, say which with --model.",
+        hint: "A later version may know it. If the name is wrong, give the right one with --model.",
         cause,
       },
     );
@@ -234,7 +230,7 @@ function preprocessingOf(
   return {
     preprocessing: mergePreprocessing(ofRelease, DEIT_PREPROCESSING),
     notes: [
-      "images are prepared as these weights were trained and measured, not as its preprocessor_config.json says",
+      "images are prepared as for these weights' training and published accuracy, not by its preprocessor_config.json",
     ],
   };
 }

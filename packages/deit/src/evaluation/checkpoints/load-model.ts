@@ -72,7 +72,7 @@ export async function loadModel(
   for (const [other, { shape }] of checkpoint.file.tensors)
     if (!tensors.has(other)) tensors.set(other, { shape, data: new Float32Array() });
   if (headless && addZeroHead(tensors, model))
-    notes.push(`${file} has no classifier: what it computes of images is used, its answers mean nothing`);
+    notes.push(`${file} has no classifier: its features are used, its predictions are meaningless`);
   check(tensors, { model, file, checkpoint, isNamed: name !== undefined });
   checkFinite(tensors, file);
   const said = mergePreprocessing(given, checkpoint.preprocessing);
@@ -130,7 +130,7 @@ function check(
       ? otherName({ model, checkpoint })
       : likelyCause({ missing, unexpected, model, checkpoint });
     const beside = checkpoint.notes.filter((note) => note.startsWith(LEFT_OUT)).map((note) => `\n  ${note}`);
-    throw new CheckpointError(`${file} is no ${model.name}: ${error.message}${beside.join("")}`, {
+    throw new CheckpointError(`${file} is not a ${model.name}: ${error.message}${beside.join("")}`, {
       code: "checkpoint/wrong-tensors",
       missing,
       unexpected,
@@ -143,7 +143,7 @@ function check(
 function otherName({ model, checkpoint }: { model: Model; checkpoint: Checkpoint }): string {
   const said = checkpoint.metadata.model;
   if (said !== undefined && said !== model.name)
-    return `The file says that it is ${said}: leave out --model.`;
+    return `The file names its model, ${said}: leave out --model.`;
   return checkpoint.architecture === undefined
     ? `Name the model that it was made for with --model; ${describeForeign(checkpoint.file.tensors)}.`
     : "Leave out --model: it is found by the tensors' shapes.";
@@ -162,17 +162,17 @@ function likelyCause({
   checkpoint: Checkpoint;
 }): string {
   if (unexpected.length > 0 && unexpected.every((name) => name.startsWith("blocks.")))
-    return "Its blocks are numbered with a gap: some are missing. It was cut by hand, or is one file of several (give their index).";
+    return "Its blocks are numbered with a gap: some are missing. The file was edited, or is one shard of several (give the index file).";
   if (missing.length === 0 && unexpected.length > 0)
     return "It was trained with parts that this model does not have (a decoder, another head). deit finetune starts from it without them.";
   if (missing.length > 0 && missing.every((name) => /^(?:head|head_dist|fc)\./.test(name)))
     return "It has no classifier, as after a pretraining without labels: deit finetune gives it one and trains it.";
   if (checkpoint.metadata.model === model.name)
-    return `Its metadata says ${model.name}, its tensors say otherwise: name the model that it is with --model, or save it again.`;
-  return "Tensors are missing: it is one file of several (give their index), was cut by hand, or comes from another model.";
+    return `Its metadata names ${model.name}, which its tensors do not fit: name the right model with --model, or save it again.`;
+  return "Tensors are missing: it is one shard of several (give the index file), was edited, or comes from another model.";
 }
 
-/** @throws CheckpointError for weights that are no numbers */
+/** @throws CheckpointError for weights that are not numbers */
 function checkFinite(tensors: Tensors, file: string): void {
   const broken = [...tensors].filter(([, { data }]) => !data.every(Number.isFinite)).map(([name]) => name);
   if (broken.length === 0) return;

@@ -10,7 +10,7 @@ import type { RealReport } from "../checkpoint-report.ts";
 import type { HeadName, LabelledRow } from "./metrics.ts";
 import { HEADS, rankOf } from "./metrics.ts";
 
-/** Labels of an image by its file's name; undefined when that is no validation image's. */
+/** Labels of an image by its file's name; undefined when that is not a validation image's. */
 export type RealLabels = (name: string) => readonly number[] | undefined;
 
 const schema = z.array(z.array(z.int().min(0).max(999)));
@@ -28,7 +28,7 @@ export async function readRealLabels(file: string): Promise<RealLabels> {
   try {
     lists = schema.parse(JSON.parse(text));
   } catch (cause) {
-    const problem = "is no list of lists of class indices, 0 to 999";
+    const problem = "is not a list of lists of class indices, 0 to 999";
     throw new FormatError(file, problem, { code: "eval/real-labels", hint: HINT, cause });
   }
   return (name) => {

@@ -38,7 +38,7 @@ export class TemperatureMeter {
   private readonly halves: readonly [Half, Half] = [half(), half()];
   private readonly sums = new Float64Array(STEPS);
 
-  /** One image's logits [K]. Images of even and odd number are the halves. Logits that are no numbers do not count. */
+  /** One image's logits [K]. Images of even and odd number are the halves. Logits that are not numbers do not count. */
   add(logits: Float32Array, label: number, image: number): void {
     const { sums } = this;
     const { halves } = this;

@@ -41,7 +41,7 @@ export function scoresInside(graph: Graph, output: string): Scores | undefined {
   if (node === undefined) return undefined;
   const linear = linearMaker(graph, output);
   if (linear === undefined) return ENDS.get(node.type);
-  // a matrix behind Softmax adds probabilities of classes up: these are no logits
+  // a matrix behind Softmax adds probabilities of classes up: these are not logits
   return linear.inputs.some((input) => ENDS.has(makerOf(graph, input)?.type ?? "")) ? undefined : "logits";
 }
 
@@ -109,7 +109,7 @@ export function checkBeside(
     values.length % alone.length === 0 &&
     alone.every((value, i) => Math.abs(value - (last[i] ?? NaN)) <= BESIDE_TOLERANCE * range + 1e-6);
   if (isSame) return;
-  throw new CheckpointError(`${file} answers an image in another way when others are in its batch`, {
+  throw new CheckpointError(`${file} gives an image different outputs depending on the rest of its batch`, {
     code: "onnx/wrong-output",
     hint: "It mixes the images of a batch, or returns [classes, batch]. Export it again in evaluation mode (model.eval()), with logits [batch, classes].",
   });
@@ -139,13 +139,13 @@ export function toLogits(values: Float32Array, scores: Scores): Float32Array {
   return both;
 }
 
-/** What the user should know of scores that are no softmax's. */
+/** What the user should know of scores that are not softmax's. */
 export function describeScores(file: string, scores: Scores): string | undefined {
   if (scores === "independent")
-    return `${file} scores each class by itself (sigmoid): its scores are made to add up to 1 over the classes`;
+    return `${file} scores each class independently (sigmoid): its scores are normalised to sum to 1`;
   const one = { binary: "probability", "binary-logit": "logit" };
   return scores === "binary" || scores === "binary-logit"
-    ? `${file} returns one ${one[scores]} for each image: it is taken as that of the second of two classes`
+    ? `${file} returns one ${one[scores]} for each image: it is used as that of the second of two classes`
     : undefined;
 }
 
@@ -158,17 +158,17 @@ export function checkAnswers(
   { file, rows, columns }: { file: string; rows: number; columns: number | undefined },
 ): Float32Array {
   if (!(data instanceof Float32Array)) {
-    throw new CheckpointError(`${file} returns no float32 numbers, although its output says so`, {
+    throw new CheckpointError(`${file} does not return float32 numbers, although it declares them`, {
       code: "onnx/wrong-output",
       hint: "Export it again.",
     });
   }
   const expected = rows * (columns ?? data.length / rows);
   if (data.length !== expected || !Number.isInteger(data.length / rows) || data.length === 0) {
-    const said = columns === undefined ? "" : `; its output says ${columns} for each`;
+    const said = columns === undefined ? "" : `; it declares ${columns} for each`;
     throw new CheckpointError(`${file} returns ${data.length} numbers for ${rows} images${said}`, {
       code: "onnx/wrong-output",
-      hint: "Its output's shape is not what the model computes. Export it again, with logits [batch, classes].",
+      hint: "The declared output shape differs from the computed one. Export it again, with logits [batch, classes].",
     });
   }
   if (!data.every(Number.isFinite)) {

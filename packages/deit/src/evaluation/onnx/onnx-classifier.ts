@@ -54,7 +54,7 @@ const LARGEST_HEAD = 2 ** 20;
 
 /**
  * `embedding`: its output is not the logits but an image embedding, which `scores` leave open.
- * @throws DataError when there is no such file, FormatError when it is no ONNX file, CheckpointError when it is no classifier
+ * @throws DataError when there is no such file, FormatError when it is not an ONNX file, CheckpointError when it is not a classifier
  */
 export async function readOnnxClassifier(
   file: string,
@@ -91,7 +91,7 @@ export async function readOnnxClassifier(
 async function readBytes(file: string): Promise<Uint8Array> {
   const found = await stat(file).catch(() => undefined);
   if (!found?.isFile()) {
-    throw new DataError(file, found === undefined ? `there is no file ${file}` : `${file} is no file`, {
+    throw new DataError(file, found === undefined ? `there is no file ${file}` : `${file} is not a file`, {
       code: "checkpoint/not-found",
       hint: "Give the path of an .onnx file.",
     });
@@ -121,7 +121,7 @@ async function readBytes(file: string): Promise<Uint8Array> {
 
 function parse(file: string, bytes: Uint8Array): OnnxSignature {
   const refuse = (problem: string, cause?: unknown): never => {
-    throw new FormatError(file, `is no ONNX model: ${problem}`, {
+    throw new FormatError(file, `is not an ONNX model: ${problem}`, {
       code: "checkpoint/damaged",
       hint: "It may be cut off, a Git LFS pointer or another format under this name (safetensors files keep their own ending). Export or download it again.",
       cause,
@@ -142,7 +142,7 @@ function parse(file: string, bytes: Uint8Array): OnnxSignature {
 
 function imageInput(file: string, { inputs }: OnnxSignature): OnnxClassifier["input"] {
   const refuse = (problem: string, hint: string): never => {
-    throw new CheckpointError(`${file} is no image classifier: ${problem}`, {
+    throw new CheckpointError(`${file} is not an image classifier: ${problem}`, {
       code: "onnx/no-classifier",
       hint,
     });
@@ -152,8 +152,8 @@ function imageInput(file: string, { inputs }: OnnxSignature): OnnxClassifier["in
     return refuse(
       `expected one input of images [batch, 3, height, width]; it takes ${describeValues(inputs)}`,
       inputs.some(({ name }) => name === "input_ids")
-        ? "It takes texts, too: give its image half, onnx/vision_model.onnx."
-        : "Give a model that takes images alone and returns logits.",
+        ? "It also takes texts: give its image encoder, onnx/vision_model.onnx."
+        : "Give a model that takes only images and returns logits.",
     );
   }
   if (image.dtype !== "float32") {
@@ -187,7 +187,7 @@ function logitsOutput(file: string, signature: OnnxSignature): OnnxClassifier["o
   const { outputs } = signature;
   if (outputs.some(({ name, dims }) => BOXES.test(name) || (dims?.length === 3 && dims[2] === 4))) {
     throw new CheckpointError(
-      `${file} is no image classifier but a detector: it returns ${describeValues(outputs)}`,
+      `${file} is not an image classifier but a detector: it returns ${describeValues(outputs)}`,
       { code: "onnx/no-classifier", hint: "Give a model that returns one row of logits for each image." },
     );
   }
@@ -195,7 +195,7 @@ function logitsOutput(file: string, signature: OnnxSignature): OnnxClassifier["o
   const chosen = rows.find(({ name }) => name === "logits") ?? (rows.length === 1 ? rows[0] : undefined);
   const columns = chosen?.dims?.[1];
   if (chosen !== undefined && makerOf(signature, chosen.name)?.type === "TopK") {
-    throw new CheckpointError(`${file} returns the largest scores alone (TopK), not those of each class`, {
+    throw new CheckpointError(`${file} returns only the largest scores (TopK), not those of each class`, {
       code: "onnx/no-classifier",
       hint: "Export it without TopK behind the scores.",
     });
@@ -204,7 +204,7 @@ function logitsOutput(file: string, signature: OnnxSignature): OnnxClassifier["o
     return { name: chosen.name, columns, scores: scoresInside(signature, chosen.name) };
   const unflattened = outputs.some(({ dims }) => dims?.length === 4 && dims[2] === 1 && dims[3] === 1);
   throw new CheckpointError(
-    `${file} is no image classifier: expected one float32 output of logits [batch, classes]; it returns ${describeValues(outputs)}`,
+    `${file} is not an image classifier: expected one float32 output of logits [batch, classes]; it returns ${describeValues(outputs)}`,
     {
       code: "onnx/no-classifier",
       hint: unflattened

@@ -26,7 +26,7 @@ type ShapeOf = (name: string | undefined) => Shape;
 const OTHER_FLOATS: readonly number[] = [11, 16];
 const WEIGHTS: readonly number[] = [TYPE.float32, TYPE.float16, TYPE.int8, TYPE.uint8, ...OTHER_FLOATS];
 
-/** Operands that are no parameters: running statistics, scales and zero points, sizes. */
+/** Operands that are not parameters: running statistics, scales and zero points, sizes. */
 const NO_PARAMETERS: Readonly<Record<string, readonly number[]>> = {
   BatchNormalization: [3, 4],
   QuantizeLinear: [1, 2],

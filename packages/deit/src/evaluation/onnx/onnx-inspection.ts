@@ -37,7 +37,7 @@ class Refused extends Error {
   }
 }
 
-/** The first thing that cannot be accepted; undefined for an ordinary model. @throws Error when the bytes are no ONNX file */
+/** The first thing that cannot be accepted; undefined for an ordinary model. @throws Error when the bytes are not an ONNX file */
 export function inspectOnnx(model: Uint8Array): OnnxProblem | undefined {
   const inspection = new Inspection();
   try {

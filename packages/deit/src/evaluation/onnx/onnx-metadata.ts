@@ -36,7 +36,7 @@ function ultralytics(metadata: OnnxMetadata, file: string): PartialPreprocessing
   const task = metadata.get("task") ?? "";
   if (task !== "classify") {
     throw new CheckpointError(
-      `${file} is no image classifier: Ultralytics' metadata say that its task is ${JSON.stringify(task.slice(0, 40))}`,
+      `${file} is not an image classifier: its Ultralytics metadata has the task ${JSON.stringify(task.slice(0, 40))}`,
       { code: "onnx/no-classifier", hint: "Give a classification model (yolo…-cls)." },
     );
   }

@@ -9,7 +9,7 @@ import { ENTRY, GRAPH, MODEL, NODE, TENSOR, visit } from "./onnx-wire.ts";
 
 export interface OnnxValue {
   readonly name: string;
-  /** "float32"; "unknown type" for one that is no image's. */
+  /** "float32"; "unknown type" for one that is not an image's. */
   readonly dtype: string;
   /** Length of each axis, undefined where it is not fixed; undefined where not even the rank is. */
   readonly dims: readonly (number | undefined)[] | undefined;
@@ -70,7 +70,7 @@ const LARGEST = 2 ** 22;
 /** Of one operation, that are looked at. */
 const MOST_INPUTS = 16;
 
-/** @throws Error of some kind when the bytes are no protocol buffer of this shape */
+/** @throws Error of some kind when the bytes are not a protocol buffer of this shape */
 export function readOnnxSignature(model: Uint8Array): OnnxSignature {
   const inputs = new Map<string, OnnxValue>();
   const outputs: OnnxValue[] = [];

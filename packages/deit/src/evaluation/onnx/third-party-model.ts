@@ -62,7 +62,7 @@ export async function loadOnnxModel(
   if (inputSize === undefined) {
     throw new ConfigError("inputSize", `${file} takes images of any size`, {
       code: "options/missing",
-      hint: "Say which with --input-size, for example --input-size 224 (--teacher-input-size for a teacher).",
+      hint: "Set it with --input-size, for example --input-size 224 (--teacher-input-size for a teacher).",
     });
   }
   if (size !== undefined && size.join() !== inputSize.join()) {
@@ -216,7 +216,7 @@ interface Trial extends Pick<OnnxModel, "file" | "inputSize" | "preprocessing"> 
 
 /**
  * What the file leaves open of its output is found out by a run on trial images.
- * @throws CheckpointError for one number for each image that is no probability, and what `checkAnswers` and `checkBeside` throw
+ * @throws CheckpointError for one number for each image that is not a probability, and what `checkAnswers` and `checkBeside` throw
  */
 async function knownOutput(trial: Trial): Promise<KnownOutput> {
   const { file, onnx, embedding } = trial;
@@ -277,6 +277,6 @@ function trialImages(
 
 function floats(outputs: Readonly<Record<string, TensorData>>, name: string): Float32Array {
   const data = outputs[name];
-  if (!(data instanceof Float32Array)) throw new TypeError(`the output ${name} is no float32 tensor`);
+  if (!(data instanceof Float32Array)) throw new TypeError(`the output ${name} is not a float32 tensor`);
   return data;
 }

@@ -75,7 +75,7 @@ function asFactor(
 
 /**
  * `batchNormInference` of a convolution's result as a convolution with another kernel and a bias, whether they are trained
- * or not; undefined when x is no convolution's. For those alone who use x for nothing else: it would be computed twice.
+ * or not; undefined when x is not a convolution's. For those alone who use x for nothing else: it would be computed twice.
  */
 export function foldedBatchNorm(
   x: Value,

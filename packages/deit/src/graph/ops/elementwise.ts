@@ -213,7 +213,7 @@ export const abs = unary({
 
 const ceil = unary({ name: "ceil", onnx: "Ceil", evaluate: Math.ceil });
 
-/** Times the smallest float32 that is no subnormal (ONNX Runtime takes those for 0), more than 1. */
+/** Times the smallest float32 that is not a subnormal (ONNX Runtime takes those for 0), more than 1. */
 const STEEP = 1e38;
 
 /** max(0, min(1, STEEP·x)): the step in one pass, in float32. */

@@ -68,7 +68,7 @@ const MOST_MERGED = 2;
 /**
  * A convolution with images as channels: x as C images of N channels, padded; the gradient as O kernels of N
  * channels, as large as an output image, whose places are `stride` apart. It fits in as many places as the weight has.
- * Groups that are no whole blocks are taken two at a time, and what belongs to one group is picked from the result.
+ * Groups that are not whole blocks are taken two at a time, and what belongs to one group is picked from the result.
  * Undefined where blocks would stay half empty.
  */
 function blockedForm(

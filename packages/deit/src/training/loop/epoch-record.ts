@@ -33,7 +33,7 @@ export function noteBest(
   return true;
 }
 
-/** Means of the task's losses over the batches of the epoch. What is no loss (a gradient's norm) is left out. */
+/** Means of the task's losses over the batches of the epoch. What is not a loss (a gradient's norm) is left out. */
 export function meanLosses(
   { lossSums, lost }: Progress,
   { steps }: { steps: number },

@@ -79,7 +79,7 @@ export class InterruptedError extends DeitError {
   }
 }
 
-/** A loss or gradient that is no finite number; what was saved last stays as it is. */
+/** A loss or gradient that is not a finite number; what was saved last stays as it is. */
 export class NonFiniteError extends DeitError {
   override readonly name = "NonFiniteError";
   readonly metric: string;

@@ -46,7 +46,7 @@ export interface Progress {
   lossSums: Record<string, number>;
   /** Updates of this epoch that were skipped, since a float16 gradient overflowed. */
   skipped: number;
-  /** Batches of this epoch whose loss was no number for the same reason. */
+  /** Batches of this epoch whose loss was not a number for the same reason. */
   lost: number;
   best: BestEpoch | undefined;
 }
@@ -94,7 +94,7 @@ function checkLength(name: string, length: number, vector: Float32Array | undefi
   if (vector?.length === length) return vector;
   throw new DeitError(`the state has ${vector?.length ?? "no"} numbers for ${name}; expected ${length}`, {
     code: "run/other-program",
-    hint: "It is that of another model or optimizer. A run's: it was written by another version or by hand; start a new run in another --output-dir.",
+    hint: "It belongs to another model or optimizer. A run's state was written by another version or edited; start a new run in another --output-dir.",
   });
 }
 

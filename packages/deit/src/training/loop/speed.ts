@@ -48,7 +48,7 @@ export class Speed {
     this.started = now;
   }
 
-  /** What comes until the next start is no step: validation, saving. */
+  /** What comes until the next start is not a step: validation, saving. */
   pause(): void {
     this.started = 0;
   }

@@ -108,7 +108,7 @@ export class Steps {
     throw new NonFiniteError({ metric, value, epoch, step, lr: this.learningRate(epoch, step) });
   }
 
-  /** With a loss scale, an overflow is no reason to stop: that update is skipped, and the scale goes down. */
+  /** With a loss scale, an overflow is not a reason to stop: that update is skipped, and the scale goes down. */
   private check(
     losses: Readonly<Record<string, number>>,
     { isSkipped, step }: { isSkipped: boolean; step: number },
@@ -128,7 +128,7 @@ export class Steps {
 /** Below this a smaller loss scale helps no more: it is not the scale that makes gradients overflow. */
 const LEAST_SCALE = 2 ** -10;
 
-/** Adds a batch's losses to the epoch's, unless they are no numbers. */
+/** Adds a batch's losses to the epoch's, unless they are not numbers. */
 function countLosses(progress: Progress, losses: Readonly<Record<string, number>>): void {
   if (!Number.isFinite(losses["loss"])) {
     progress.lost++;

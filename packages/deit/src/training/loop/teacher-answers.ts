@@ -61,9 +61,7 @@ export function tellFullCache(
   return () => {
     if (isTold || teacher?.cache?.full !== true) return;
     isTold = true;
-    onWarning(
-      "there is no more room for the teacher's answers: the rest is computed again (--teacher-cache-gib)",
-    );
+    onWarning("the teacher cache is full: the remaining outputs are computed again (--teacher-cache-gib)");
   };
 }
 

@@ -37,7 +37,7 @@ async function contentOf(
 ): Promise<string | undefined> {
   const names = await readdir(folder).catch(() => undefined);
   if (names === undefined || names.length === 0) return undefined; // what cannot be read is said when it is opened
-  if (!(await isRunFolder(folder))) return "is no run folder";
+  if (!(await isRunFolder(folder))) return "is not a run folder";
   const isUsed = [RUN_FILES.state, RUN_FILES.best, RUN_FILES.last, LOCK_FILE].some((name) =>
     names.includes(name),
   );

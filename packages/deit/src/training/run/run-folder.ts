@@ -187,7 +187,7 @@ export async function isRunFolder(path: string): Promise<boolean> {
 /** Reads options, history and log of a run. Throws FormatError for a damaged args.yaml, DeitError for no run. */
 export async function readRun(path: string): Promise<RunRecord> {
   if (!(await isRunFolder(path))) {
-    throw new DeitError((await exists(path)) ? `${path} is no run folder.` : `there is no run ${path}.`, {
+    throw new DeitError((await exists(path)) ? `${path} is not a run folder.` : `there is no run ${path}.`, {
       code: "run/no-run",
       hint: `A run folder has ${RUN_FILES.args}; deit train --output-dir makes one.`,
     });
@@ -227,7 +227,7 @@ async function readArgs(path: string): Promise<{ args: RunArgs; sessions: readon
 }
 
 const ARGS_HINT =
-  "It was changed by hand or damaged. Choose another --output-dir, or delete the folder to start anew.";
+  "It was edited or damaged. Choose another --output-dir, or delete the folder to start over.";
 
 interface Wanted extends SameOptions {
   args: RunArgs;
@@ -255,7 +255,7 @@ async function inspect(
   if (!(await isRunFolder(path)))
     throw notARun(
       path,
-      `is not empty and is no run folder (it has ${content.slice(0, 3).join(", ")}${content.length > 3 ? ", …" : ""})`,
+      `is not empty and is not a run folder (it has ${content.slice(0, 3).join(", ")}${content.length > 3 ? ", …" : ""})`,
     );
   const state = content.includes(RUN_FILES.state) ? await readStateHeader(join(path, RUN_FILES.state)) : null;
   if (state === null && (content.includes(RUN_FILES.best) || content.includes(RUN_FILES.last))) {
@@ -264,7 +264,7 @@ async function inspect(
       `${path} holds a trained model but no ${RUN_FILES.state} to resume from.`,
       {
         code: "run/no-state",
-        hint: "Choose another --output-dir, or delete the folder to start anew.",
+        hint: "Choose another --output-dir, or delete the folder to start over.",
       },
     );
   }
@@ -323,7 +323,7 @@ async function alignLog(path: string, records: readonly EpochRecord[]): Promise<
     ];
   return found === expected || found === ""
     ? []
-    : [`${RUN_FILES.log} was not what the last saved state says: written again.`];
+    : [`${RUN_FILES.log} differed from the last saved state: written again.`];
 }
 
 async function findStale(path: string, state: StateHeader | null): Promise<ModelKind[]> {

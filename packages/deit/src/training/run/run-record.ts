@@ -137,7 +137,7 @@ export async function keepRecord(
     const began = { ...parts, selection: "best" } as const;
     return {
       record: await writeRecord(folder, began, { run: state.run, since }),
-      note: `${folder} kept no list of its images when it began: the images and classes of now are kept as its own`,
+      note: `${folder} has no list of its images: the present images and classes are recorded as its own`,
     };
   }
   if (state.run !== undefined && state.run !== record.run) {
@@ -299,7 +299,7 @@ function unescape(text: string): string {
 }
 
 function damaged(file: string, cause: unknown): FormatError {
-  return new FormatError(file, "is damaged, or was changed by hand", {
+  return new FormatError(file, "is damaged, or was edited", {
     code: "run/unreadable",
     hint: "Put it back from a copy, or delete record.json: the run then continues with the present images and classes.",
     cause,

@@ -9,7 +9,7 @@ import type { CheckpointContent, FloatTensor } from "../../formats/safetensors.t
 import type { EpochRecord, Json } from "./run-log.ts";
 import { isEpochRecord } from "./run-log.ts";
 
-/** Progress and whatever else a resume needs that is no vector. */
+/** Progress and whatever else a resume needs that is not a vector. */
 export interface Counters {
   /** Epochs completed: the index of the epoch that is trained next (or is being trained). */
   readonly epoch: number;
@@ -83,7 +83,7 @@ export function decodeHeader(file: string, metadata: Readonly<Record<string, str
   if (metadata["kind"] !== FORMAT) {
     throw new FormatError(
       file,
-      `is no training state of this version (expected ${FORMAT}, found ${metadata["kind"] ?? "none"})`,
+      `is not a training state of this version (expected ${FORMAT}, found ${metadata["kind"] ?? "none"})`,
       {
         code: "run/no-state",
         hint: "Choose another --output-dir, or resume with the version of deit-ts that wrote it (see args.yaml).",
@@ -96,7 +96,7 @@ export function decodeHeader(file: string, metadata: Readonly<Record<string, str
     } catch (cause) {
       throw new FormatError(file, `its metadata "${key}" is damaged`, {
         code: "run/damaged-state",
-        hint: "The run cannot be resumed from this file. Choose another --output-dir, or delete the folder to start anew.",
+        hint: "The run cannot be resumed from this file. Choose another --output-dir, or delete the folder to start over.",
         cause,
       });
     }

@@ -123,9 +123,9 @@ describe("broken files are named", () => {
   });
 
   it("text, an empty file, no file", async () => {
-    await writeText(at("text.jpg"), "this is no image");
+    await writeText(at("text.jpg"), "this is not an image");
     await expect(readImageFile(at("text.jpg"))).rejects.toThrow(
-      /text\.jpg is not a whole image: its content is in no image format that is read/,
+      /text\.jpg is not a whole image: its content is not in a supported image format/,
     );
     await writeText(at("empty.jpg"), "");
     await expect(readImageFile(at("empty.jpg"))).rejects.toThrow(/empty\.jpg is empty/);

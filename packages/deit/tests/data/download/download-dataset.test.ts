@@ -183,13 +183,13 @@ describe("pulling", () => {
     const checksum = { algorithm: "md5", digest: md5 } as const;
     const mute = await serve(() => undefined);
     expect(await message(download({ url: mute, file, checksum, silence: 200 }))).toMatch(
-      /no answer for 0\.2 s/,
+      /no response for 0\.2 s/,
     );
     const stuck = await serve(
       (_, response) => void response.writeHead(200, { "content-length": 100 }).write("abc"),
     );
     expect(await message(download({ url: stuck, file, checksum, silence: 200 }))).toMatch(
-      /no answer for 0\.2 s/,
+      /no response for 0\.2 s/,
     );
   });
 
@@ -203,7 +203,7 @@ describe("pulling", () => {
     );
     expect(await readdir(join(cacheDir, "downloads"))).toEqual([]);
     expect(existsSync(join(cacheDir, "datasets", "cifar10"))).toBe(false);
-    // the right checksum of a file that is no archive, of one cut off, of one without the files
+    // the right checksum of a file that is not an archive, of one cut off, of one without the files
     for (const [bytes, expected] of [
       [Buffer.from("no archive"), /is damaged/],
       [archive.subarray(0, archive.length - 1000), /is damaged/],
@@ -299,11 +299,14 @@ describe("the lock", () => {
     expect(existsSync(file)).toBe(true);
   });
 
-  it.skipIf(process.platform !== "linux")("is no later process's with the same number (Linux)", async () => {
-    const file = join(await temporaryFolder(), "lock");
-    await lockOf(file, { pid: process.ppid, startTime: "1", hostname: hostname() });
-    expect(await withLock(file, async () => "done", { interval: 10 })).toBe("done");
-  });
+  it.skipIf(process.platform !== "linux")(
+    "is not a later process's with the same number (Linux)",
+    async () => {
+      const file = join(await temporaryFolder(), "lock");
+      await lockOf(file, { pid: process.ppid, startTime: "1", hostname: hostname() });
+      expect(await withLock(file, async () => "done", { interval: 10 })).toBe("done");
+    },
+  );
 
   it("is held by one at a time, also when all come at once and a stale one lies there", async () => {
     const folder = await temporaryFolder();

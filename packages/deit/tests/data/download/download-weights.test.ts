@@ -97,10 +97,10 @@ it("weights without a hash have a folder for their address", async () => {
 it("what cannot be had is said with what helps", async () => {
   answer = (_, response) => void response.writeHead(404).end();
   expect(await message(pullWeights(`${base}/no-${hash}.pth`, { cacheDir }))).toMatch(
-    /no-.*\.pth: the server answered 404 Not Found\nCheck the address/,
+    /no-.*\.pth: the server responded 404 Not Found\nCheck the URL/,
   );
   expect(await message(pullWeights(`http://127.0.0.1:9/x-${hash}.pth`, { cacheDir }))).toMatch(
-    /\nCheck the network.*\nOr get the file by other means and put it there: .*checkpoints\/x-/,
+    /\nCheck the network.*\nOr download the file by other means and save it as .*checkpoints\/x-/,
   );
   await writeFile(join(cacheDir, "file"), "");
   expect(await message(pullWeights(`${base}/x-${hash}.pth`, { cacheDir: join(cacheDir, "file") }))).toMatch(
@@ -111,7 +111,7 @@ it("what cannot be had is said with what helps", async () => {
 it("an address of something else is refused before it is asked", async () => {
   for (const url of [`${base}/`, `${base}/page.html`, `${base}/..%2Fx.pth`, "https://", "https://x/.pth"])
     expect(await message(pullWeights(url, { cacheDir }))).toMatch(
-      /is no address of weights\nExpected one that ends in/,
+      /is not the URL of a weights file\nExpected a URL that ends in/,
     );
   expect(await message(pullWeights("https://huggingface.co/facebook/deit-tiny", { cacheDir }))).toMatch(
     /\nGive the model's id, facebook\/deit-tiny,/,

@@ -101,7 +101,7 @@ it("says images that are listed twice, classes that are written alike, and lists
   const { notes } = await opened(await folder("metadata.csv", twice));
   expect(notes).toMatch(/lists 1 images more than once .b\.jpg./);
   expect(notes).toMatch(/lists 1 images in several classes .a\.png./);
-  expect(notes).toMatch(/almost alike are different ones: Cat and cat/);
+  expect(notes).toMatch(/count as different classes: Cat and cat/);
   const path = await temporaryFolder();
   await writeClasses(path, { cat: 1, dog: 1 });
   await writeText(join(path, "metadata.csv"), "file_name,label\ncat/0.png,x\ndog/0.png,y\n");
@@ -135,7 +135,7 @@ it("a first line is neither taken for a heading nor for an image in silence", as
   expect((await opened(await at("cat,a.png\ndog,b.jpg\ncat,c d.png"))).rows).toEqual(EXPECTED);
   const foreign = await opened(await at("bild,tier\na,cat\nb,dog\nc d,cat"));
   expect(foreign.rows).toEqual(EXPECTED);
-  expect(foreign.notes).toMatch(/the first line \(bild, tier\) is taken for headings/);
+  expect(foreign.notes).toMatch(/the first line \(bild, tier\) is used as the header/);
   expect((await failure(await at("x,cat\ny,dog"))).code).toBe("data/unclear-columns");
   expect((await failure(await at("one,two,three\na,cat,1"))).code).toBe("data/unclear-columns");
   expect((await failure(await at("file_name,p,q,r\na,cat,1,2"))).message).toMatch(

@@ -122,7 +122,7 @@ describe("parquet", () => {
       (error: unknown) => error,
     );
     expect(pointer).toBeInstanceOf(DataError);
-    expect(String(pointer)).toContain("is no Parquet file that can be read");
+    expect(String(pointer)).toContain("is not a Parquet file that can be read");
     expect(String(await bad("a.parquet", [bytesColumn("photo"), labelColumn(numbers(0, COUNT))]))).toContain(
       "has no column of images: it has photo, label",
     );
@@ -187,6 +187,6 @@ describe("csv", () => {
     expect(await said("e.csv", '"images, old/0.png",a\n"images, old/1.png",a\n')).toContain(
       "one class only (a)",
     );
-    expect(await said("f.csv", 'a,"b\n')).toContain("is no CSV file");
+    expect(await said("f.csv", 'a,"b\n')).toContain("is not a CSV file");
   });
 });

@@ -1,4 +1,4 @@
-/** What is said of ONNX files that are no classifier, and of files that are not ONNX. */
+/** What is said of ONNX files that are not a classifier, and of files that are not ONNX. */
 import { truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -60,11 +60,11 @@ describe("no ONNX file", () => {
   });
   test.each([
     ["empty", "", /is empty/u],
-    ["another format", safetensors, /no ONNX model[^]*safetensors/u],
+    ["another format", safetensors, /not an ONNX model[^]*safetensors/u],
     ["a Git LFS pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", /Git LFS/u],
-    ["a page", "<!doctype html><title>404</title>", /no ONNX model/u],
-    ["zeros", new Uint8Array(1000), /no ONNX model/u],
-    ["cut off", plain.subarray(0, plain.length - 10), /no ONNX model/u],
+    ["a page", "<!doctype html><title>404</title>", /not an ONNX model/u],
+    ["zeros", new Uint8Array(1000), /not an ONNX model/u],
+    ["cut off", plain.subarray(0, plain.length - 10), /not an ONNX model/u],
   ])("%s", async (_, bytes, words) => {
     const error = await failure(readOnnxClassifier(await write(bytes)));
     expect(error).toBeInstanceOf(FormatError);

@@ -104,7 +104,9 @@ describe("a row for each image", () => {
     const { shares, notes } = await answered(await write({ matrix: MATRIX, tail, constants }));
     expectClose(shares, scores(MATRIX).map(softmax), off);
     const sigmoid = /^(Sigmoid|1 )/.test(name);
-    expect(notes).toEqual(sigmoid ? [expect.stringMatching(/scores each class by itself \(sigmoid\)/)] : []);
+    expect(notes).toEqual(
+      sigmoid ? [expect.stringMatching(/scores each class independently \(sigmoid\)/)] : [],
+    );
   });
 
   test("two classes, each scored by itself: by its answers", async () => {
@@ -118,7 +120,7 @@ describe("a row for each image", () => {
     const constants = [floats("high", [1], [1])];
     const { shares, notes } = await answered(await write({ matrix, tail, constants }));
     expectClose(shares, scores(matrix).map(softmax));
-    expect(notes).toEqual([expect.stringMatching(/scores each class by itself/)]);
+    expect(notes).toEqual([expect.stringMatching(/scores each class independently/)]);
   });
 
   test("that only images of 0 to 1 have: trial images are such", async () => {
@@ -164,7 +166,7 @@ describe("one number for each image", () => {
     const constants = [floats("high", [1], [1])];
     const { shares, notes, labels } = await answered(await write({ matrix: COLUMN, tail, constants }));
     expectClose(shares, two);
-    expect(notes).toEqual([expect.stringMatching(/taken as that of the second of two classes/)]);
+    expect(notes).toEqual([expect.stringMatching(/used as that of the second of two classes/)]);
     expect(labels).toEqual(["class 0", "class 1"]);
   });
 
@@ -184,7 +186,7 @@ describe("one number for each image", () => {
     const { shares, notes } = await answered(await write({ matrix: COLUMN }, ["cat", "dog"]));
     expectClose(shares, two);
     expect(notes).toEqual([
-      expect.stringMatching(/one logit for each image: it is taken as that of the second/),
+      expect.stringMatching(/one logit for each image: it is used as that of the second/),
     ]);
   });
 
@@ -213,7 +215,7 @@ test("a teacher without a mean is told by the teacher's flags", async () => {
   const said: string[] = [];
   await openTeacher({ path }, { student, warn: (message) => void said.push(message) });
   expect(said[0]).toMatch(
-    /^teacher: .*onnx does not say its mean and std: assumed ImageNet's mean and std \(--teacher-mean, --teacher-std\)$/,
+    /^teacher: .*onnx does not specify mean and std: assumed ImageNet's mean and std \(--teacher-mean, --teacher-std\)$/,
   );
   said.length = 0;
   await openTeacher({ path, mean, std }, { student, warn: (message) => void said.push(message) });

@@ -121,7 +121,7 @@ describe("preprocessing", () => {
   test("a damaged file beside it is an error that names the file", async () => {
     const error = await failure(read({}, { beside: { "preprocessor_config.json": "{" } }));
     expect(error).toBeInstanceOf(FormatError);
-    expect(String(error)).toMatch(/preprocessor_config\.json: is no JSON/u);
+    expect(String(error)).toMatch(/preprocessor_config\.json: is not JSON/u);
   });
 
   const ultralytics = {
@@ -180,20 +180,22 @@ describe("preprocessing", () => {
     expect(bare.preprocessing).toEqual(completePreprocessing([8, 8]));
     expect(bare.notes).toEqual([
       expect.stringMatching(
-        /model\.onnx does not say how images are prepared: assumed shorter side to 9 \(bicubic\), 8×8 cut out of the middle, ImageNet's mean and std \(--mean, --std, --interpolation, --crop-ratio\)$/u,
+        /model\.onnx does not specify preprocessing: assumed shorter side to 9 \(bicubic\), 8×8 cut out of the middle, ImageNet's mean and std \(--mean, --std, --interpolation, --crop-ratio\)$/u,
       ),
     ]);
     const given = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] } as const;
     const half = await loadOnnxModel(await write(real), { preprocessing: given });
     expect(half.preprocessing).toMatchObject(given);
     expect(half.notes).toEqual([
-      expect.stringMatching(/does not say how images are resized: assumed shorter side/u),
+      expect.stringMatching(/does not specify how images are resized: assumed shorter side/u),
     ]);
     const all = await loadOnnxModel(await write(real), { preprocessing: { ...given, cropRatio: 1 } });
     expect(all.notes).toEqual([]);
     const told = await loadOnnxModel(await write(real, { beside: { "preprocessor_config.json": config } }));
     expect(told.notes).toEqual([
-      expect.stringMatching(/model\.onnx are said to be 32×32: the model takes 8×8, which is used$/u),
+      expect.stringMatching(
+        /model\.onnx should be 32×32 by its settings, but the model takes 8×8, which is used$/u,
+      ),
     ]);
   });
 });

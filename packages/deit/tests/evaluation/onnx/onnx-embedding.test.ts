@@ -161,7 +161,7 @@ describe("the embedding of an ONNX file", () => {
     ); // which stands behind an added output already
   });
 
-  test("is an only output that is no classifier's, with a word about it", async () => {
+  test("is an only output that is not a classifier's, with a word about it", async () => {
     const file = await write("encoder", {
       nodes: [identity("pooled", "vector")],
       outputs: [value("vector", ["batch", 3])],

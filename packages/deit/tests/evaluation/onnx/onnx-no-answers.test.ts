@@ -109,7 +109,7 @@ test("the largest scores alone are refused", async () => {
   const file = await write({ matrix: MATRIX, tail, constants, columns: 2 });
   await expect(openClassifier(file)).rejects.toMatchObject({
     code: "onnx/no-classifier",
-    message: expect.stringMatching(/returns the largest scores alone \(TopK\)/),
+    message: expect.stringMatching(/returns only the largest scores \(TopK\)/),
   });
 });
 

@@ -157,7 +157,7 @@ export const elementwise: OpCase[] = [
   ),
   opCase(
     "cast",
-    "every byte to float32, a number of them that is no multiple of 4",
+    "every byte to float32, a number of them that is not a multiple of 4",
     [
       values(
         [...Array(257).keys()].map((i) => i % 256),

@@ -213,7 +213,7 @@ describe("refused", () => {
   test("a folder with something else in it stays as it is", async () => {
     await mkdir(path);
     await writeFile(join(path, "photo.jpg"), "x");
-    await expect(open()).rejects.toThrow(/is not empty and is no run folder \(it has photo\.jpg\)/);
+    await expect(open()).rejects.toThrow(/is not empty and is not a run folder \(it has photo\.jpg\)/);
     // timm writes an args.yaml as well.
     await writeFile(join(path, "args.yaml"), "lr: 0.1\n");
     await expect(open()).rejects.toMatchObject({ code: "run/not-empty" });
@@ -238,7 +238,7 @@ describe("refused", () => {
     await writeFile(state, (await readFile(state)).subarray(0, -1));
     await expect(open()).rejects.toThrow(FormatError);
     await writeCheckpoint(state, { tensors, metadata: {} });
-    await expect(open()).rejects.toThrow(/no training state of this version/);
+    await expect(open()).rejects.toThrow(/not a training state of this version/);
     await writeCheckpoint(state, {
       tensors,
       metadata: { kind: "deit-state/1", counters: '{"epoch":-1}', log: "[]", args: "{}" },

@@ -80,9 +80,9 @@ export function addAblationCommand(analyze: Command): void {
       "after",
       `
 The baseline of every seed is trained first, then each variant once, then the other
-seeds. Stopped at any moment, the same command goes on. Differences are paired by
-seed; * marks those whose 95 % interval leaves out 0. The flags of deit train hold
-for all rows.
+seeds. It can be stopped at any time; the same command resumes. Differences are paired
+by seed; * marks those whose 95 % interval excludes 0. The flags of deit train apply to
+all rows.
 
 Examples:
   deit analyze ablation cifar10-small --vary mixup=0,0.8 --vary drop-path=0,0.1 \\
@@ -158,7 +158,7 @@ async function runAblationCommand(
               signal,
               onEvent(event) {
                 if (event.type === "warning") output.warn(event.message);
-                else asking.update(event.done, event.total, "who answers what");
+                else asking.update(event.done, event.total, "predictions");
               },
             },
           ),
@@ -185,7 +185,7 @@ async function runAblationCommand(
       shown(shownSummaries(summaries, papersOf(found))),
       ...[...Map.groupBy(answerSummaries, (summary) => summary.with)].map(
         ([other, own]) =>
-          `Other answers than ${other}, % of the validation images:\n${shown(shownSummaries(own))}`,
+          `Disagreement with ${other}, % of the validation images:\n${shown(shownSummaries(own))}`,
       ),
       `${out}: ${files.join(", ")}`,
     ].join("\n\n"),
@@ -203,7 +203,7 @@ function checkFlags(recipe: string | undefined, { table, vary, grid, row }: Abla
     const refuse = (name: string, given: string): never => {
       throw new ConfigError(name, `${given} does not go with --table ${table}`, {
         code: "options/conflict",
-        hint: "Leave one of them out: a table says itself what its rows change.",
+        hint: "Leave one of them out: a table defines itself what its rows change.",
       });
     };
     if (recipe !== undefined) refuse("recipe", `the recipe ${recipe}`);
@@ -270,7 +270,7 @@ function costText({ rows, seconds, peakRssMiB, diskMiB }: AblationCost, jobs: nu
     facts([
       ["memory", mebibytes(peakRssMiB * jobs)],
       ["disk", mebibytes(diskMiB)],
-      ["not counted", untaught ? "the answers of teachers that are still to be trained" : undefined],
+      ["not counted", untaught ? "predictions of teachers that are still to be trained" : undefined],
     ]),
   ].join("\n\n");
 }

@@ -28,7 +28,7 @@ export function addAgreementCommand(analyze: Command): void {
     .argument("<checkpoint...>", `${CHECKPOINT_KINDS}; name=… names it`)
     .option("--images <N>", "use N random images (default: all)", wholeNumber("images"))
     .addOption(new Option("--split <NAME>", "split of the dataset (default: val)").choices(["val", "train"]))
-    .option("--restrict-classes", "restrict answers to the classes of the images")
+    .option("--restrict-classes", "restrict predictions to the classes of the images")
     .option("--resamples <N>", "bootstrap resamples (default: 2000)", wholeNumber("resamples"))
     .option("--out <DIR>", "write tables, heat map, the images they disagree on, and a page")
     .option("--json", "print the result as one JSON document");
@@ -37,9 +37,9 @@ export function addAgreementCommand(analyze: Command): void {
     .addHelpText(
       "after",
       `
-A distilled model is three rows: class head, distillation head, both. Classes are
-matched by name; all models answer for the classes of the first. Of runs that were
-trained on the images, those that all of them held back are asked about.
+A distilled model has three rows: class head, distillation head, both. Classes are
+matched by name; all models are compared on the classes of the first. Of the images
+that the runs were trained on, only those that all of them held out are used.
 
 Examples:
   deit analyze agreement runs/plain runs/distilled teacher.onnx --data-set cifar10

@@ -63,10 +63,10 @@ export function addAttentionCommand(analyze: Command): void {
     .addHelpText(
       "after",
       `
-The folder gets, for each image, rollout over the whole image in its own size,
-sheets of both tokens and of all heads and layers; index.html with all of it, and the
-numbers: attention.json with the maps, attention.csv with where each head's attention
-goes and how wide it is spread. Files that are no images are left out, with a warning.
+The folder contains, for each image, the rollout over the whole image at its own size,
+and sheets of both tokens and of all heads and layers; index.html with all of them; and
+the numbers: attention.json with the maps, attention.csv with the position and spread of
+each head's attention. Files that are not images are skipped, with a warning.
 
 Examples:
   deit analyze attention model.safetensors cat.jpg

@@ -30,7 +30,7 @@ export function addLabelsCommand(analyze: Command): void {
     .addHelpText(
       "after",
       `
-A run is measured with the images that it held back.
+A run is measured on the images that it held out.
 
 Example:
   deit analyze labels teacher.onnx --data-path ./photos`,

@@ -18,7 +18,7 @@ export function addProbeCommand(analyze: Command): void {
   const probe = analyze
     .command("probe")
     .description(
-      "How far frozen features go: k nearest neighbours and a linear probe; the model is not trained.",
+      "Accuracy of frozen features: k nearest neighbours and a linear probe; the model is not trained.",
     )
     .argument("<checkpoint>", CHECKPOINT_KINDS)
     .option("--json", "print the result as one JSON document");
@@ -28,8 +28,8 @@ export function addProbeCommand(analyze: Command): void {
       "after",
       `
 k and the strength of the penalty are chosen by cross-validation on the training
-images. What a fine-tuning should beat. A run is measured with the images that it
-held back.
+images. The result is a baseline for fine-tuning. A run is measured on the images that
+it held out.
 
 Example:
   deit analyze probe model.safetensors --data-path ./photos`,

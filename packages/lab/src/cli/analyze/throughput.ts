@@ -73,21 +73,21 @@ export function addThroughputCommand(analyze: Command): void {
         "memory",
       ]),
     )
-    .option("--out <DIR>", "write tables, figures and a page; the same command goes on where it stopped")
+    .option("--out <DIR>", "write tables, figures and a page; the same command resumes where it stopped")
     .option("--json", "print the result as one JSON document");
   addCheckpointFlags(throughput, OPTIONS);
   throughput
     .addHelpText(
       "after",
       `
-The protocol is the paper's: the largest batch that fits (--batch-size sets it),
-30 runs, here split over rounds so that drift of the machine hits all models alike.
-Each model runs in a process of its own, which only loads its finished program and
-answers: memory is what that takes of this machine, on any device. So on WebGPU and
-CUDA, too, a batch "fits" by the machine's memory and --max-batch; one that the device
-itself refuses is halved. Models by name have random weights, which are as fast as
-trained ones; accuracy wants checkpoints and images. Rows marked * are on the Pareto
-front of accuracy and speed, rows marked † on that of accuracy and memory of a batch.
+The protocol is the paper's: the largest batch that fits (--batch-size sets it) and
+30 runs, here split over rounds so that drift of the machine affects all models alike.
+Each model runs in its own process, which loads a finished program and computes: memory
+is what this process takes from the machine, on any device. So on WebGPU and CUDA, too,
+the machine's memory and --max-batch decide which batch fits; a batch that the device
+refuses is halved. Models given by name have random weights, which are as fast as
+trained ones; accuracy requires checkpoints and images. Rows marked * are on the Pareto
+front of accuracy and speed, rows marked † on that of accuracy and memory per batch.
 
 Examples:
   deit analyze throughput 'deit_*_224' 'regnety_0*' --paper --out throughput
@@ -136,7 +136,7 @@ async function runThroughput(models: string[], flags: ThroughputFlags, command: 
       progress.line(
         out === undefined
           ? "stopping"
-          : `stopping; what is measured is kept in ${out}: the same command goes on`,
+          : `stopping; what is measured is kept in ${out}: the same command resumes`,
       ),
   ).finally(progress.stop);
   const dataName = named.dataPath === null ? named.dataSet : basename(resolve(named.dataPath));
