@@ -40,9 +40,14 @@ export async function soak(options: SoakOptions): Promise<Watched[]> {
       if (/\.(?:jpe?g|png)$/i.test(name)) names.push(join(folder, name));
   if (names.length === 0) throw new Error("--photos: expected a folder of .jpg or .png files");
   const small = ["cifar10-small", "--num-train", "3000", "--warmup-epochs", "0"];
+  const data = dataPath === undefined ? [] : ["--data-path", dataPath];
   const train = (run: string, words: readonly string[]): string[] => [
-    ...[CLI, "train", ...words, ...(dataPath === undefined ? [] : ["--data-path", dataPath])],
-    ...["--output-dir", join(out, run)],
+    CLI,
+    "train",
+    ...words,
+    ...data,
+    "--output-dir",
+    join(out, run),
   ];
   const first = await watch("first", train("first", [...small, "--epochs", "1"]), options);
   if (first.faults.some((fault) => fault.startsWith("it ended"))) return [first];
