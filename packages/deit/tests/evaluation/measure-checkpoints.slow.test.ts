@@ -229,7 +229,7 @@ describe("several checkpoints", () => {
         "fruit has none of named's class names: classes are matched by index (disc = apple, ring = pear, stripes = plum)",
       ]);
       expect((await asked("bare", "fruit")).said).toEqual([
-        expect.stringMatching(/none of the images' names/),
+        expect.stringMatching(/none of the images' class names/),
       ]);
     },
   );
