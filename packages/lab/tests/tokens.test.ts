@@ -103,7 +103,7 @@ describe("tokens", () => {
     );
     expect(rows).toHaveLength(8);
     const page = await readFile(join(folder, "index.html"), "utf8");
-    expect(page).toContain("A plain model has a class token alone");
+    expect(page).toContain("A plain model has only a class token");
     expect(page).not.toMatch(/(src|href)="(?!data:)/);
   });
 });

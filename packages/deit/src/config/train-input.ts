@@ -66,7 +66,7 @@ export type TrainInput = {
   readonly seed?: number | undefined;
 
   // Optimizer.
-  /** Lamb: DeiT III's, which clips gradients to norm 1 unless `clipGrad` says another; sgd has Nesterov momentum, momentum has plain momentum. Default: "adamw". */
+  /** Lamb: DeiT III's, which clips gradients to norm 1 unless `clipGrad` sets another norm; sgd has Nesterov momentum, momentum has plain momentum. Default: "adamw". */
   readonly opt?: "adamw" | "lamb" | "sgd" | "momentum" | undefined;
   /** Peak learning rate for 512 images a step, scaled to the actual number unless `unscaleLr`. Default: 0.0005. */
   readonly lr?: number | undefined;
@@ -174,7 +174,7 @@ export type TrainInput = {
   readonly teacherMean?: readonly [number, number, number] | null | undefined;
   /** Standard deviation of the teacher's normalisation. Default: the teacher's own, else ImageNet's. */
   readonly teacherStd?: readonly [number, number, number] | null | undefined;
-  /** Keep the teacher's answers in this folder, for other students that see the same images. Default: none. */
+  /** Cache the teacher's outputs in this folder, for other students that see the same images. Default: none. */
   readonly teacherCache?: string | null | undefined;
   /** Largest size of `teacherCache`, in GiB. Default: 2. */
   readonly teacherCacheGib?: number | undefined;

@@ -123,7 +123,7 @@ it(
     expect(JSON.parse(labels.out)).toMatchObject({ images: 6 });
     const all = await deit("analyze", "labels", run, "--val-split", "0", ...views);
     expect(JSON.parse(all.out)).toMatchObject({ images: 12 });
-    expect(all.err).toContain(`${run} trained on some of the images that it is measured with`);
+    expect(all.err).toContain(`${run} was trained on some of the images that it is measured on`);
   },
 );
 

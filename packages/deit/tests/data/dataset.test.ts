@@ -73,7 +73,7 @@ describe("folder of classes", () => {
     );
     await writeImage(join(path, "1.png"));
     expect((await failure(openDataset({ kind: "folder", path }))).message).toMatch(
-      /holds 1 images, but no folders of classes/,
+      /holds 1 image, but no folders of classes/,
     );
     expect((await failure(openDataset({ kind: "folder", path: join(path, "1.png") }))).message).toMatch(
       /is a file: expected a folder/,
@@ -97,7 +97,7 @@ describe("folder of classes", () => {
     expect([...dataset.labels]).toEqual([1, 1, 3]);
     expect(dataset.classes.length).toBe(4);
     expect((await failure(openDataset({ kind: "folder", path, classes: ["cat", "cow"] }))).message).toMatch(
-      /none of the classes: dog/,
+      /that are not classes: dog/,
     );
   });
 });
@@ -252,7 +252,7 @@ describe("finding the parts", () => {
       0, 0, 1,
     ]);
     await writeClasses(join(path, "val"), { dog: 1 });
-    expect((await failure(openDatasets({ dataPath: path }))).message).toMatch(/none of the classes: dog/);
+    expect((await failure(openDatasets({ dataPath: path }))).message).toMatch(/that are not classes: dog/);
   });
 
   it("splits a folder for evaluation as for training, whatever the model's numbers of the classes", async () => {

@@ -26,7 +26,7 @@ test("other files are refused", async () => {
     ["c.json", "[[1"],
   ] as const) {
     await writeFile(join(root, name), text);
-    await expect(readRealLabels(join(root, name))).rejects.toThrow(/no list of lists of class indices/);
+    await expect(readRealLabels(join(root, name))).rejects.toThrow(/is not a list of lists of class indices/);
   }
 });
 

@@ -16,7 +16,7 @@ describe.each(devices)("runtime on %s", (device) => {
     expect(runtime.device).toBe(device);
     // On the CPU with the block of its convolutions, where it has any.
     expect(runtime.target).toMatch(device === "cpu" ? /^cpu((8|16)(-chains)?)?$/ : device);
-    expect(runtime.reason).toMatch(new RegExp(`^${device}, .*\\(as asked\\)$`));
+    expect(runtime.reason).toMatch(new RegExp(`^${device}, .*\\(as requested\\)$`));
   });
 
   test("runs a program without state and leaves its feeds alone", async () => {
