@@ -26,7 +26,7 @@ export function wrongList(
   rows: readonly WrongRow[],
   { images, wrong, total }: { images: readonly Html[]; wrong: number; total: number },
 ): Html {
-  if (wrong === 0) return html`<p class="muted">None: every image was recognised.</p>`;
+  if (wrong === 0) return html`<p class="muted">None: every image was classified correctly.</p>`;
   const more = rows.slice(images.length);
   const left = wrong - rows.length;
   return html`<p class="small muted">

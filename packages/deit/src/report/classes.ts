@@ -45,7 +45,7 @@ function confusions(data: ClassesData, images: ReadonlyMap<number, number>): Htm
   const pairs = mostConfused(data, PAIRS);
   if (pairs.length === 0)
     return html`<h2>Confusions</h2>
-      <p class="lead">None: every image was recognised.</p>`;
+      <p class="lead">None: every image was classified correctly.</p>`;
   const matrix = data.numClasses <= MATRIX_CLASSES;
   return html`<h2>Confusions</h2>
     <p class="lead">
@@ -113,7 +113,7 @@ function matrixCell({
   const right = label === predicted;
   // Mistakes are rare: the square root keeps a few percent visible.
   const strength = 0.06 + 0.94 * (right ? share : Math.sqrt(share) * 0.8);
-  const title = `${integer(count)} of ${counted(images, "image")} of ${name(label)} ${right ? "recognised" : `taken for ${name(predicted)}`}`;
+  const title = `${integer(count)} of ${counted(images, "image")} of ${name(label)} ${right ? "correct" : `predicted as ${name(predicted)}`}`;
   return html`<td
     class="${strength > 0.7 && "strong"}"
     title="${title}"
@@ -132,7 +132,7 @@ function mistakes(
     <thead>
       <tr>
         <th scope="col">class</th>
-        <th scope="col">taken for</th>
+        <th scope="col">predicted as</th>
         <th scope="col" class="number">images</th>
         <th scope="col" class="number">share</th>
       </tr>

@@ -122,7 +122,7 @@ function sectionsOf(
       sections.push({
         title: `Most frequent mistakes${ofModel(report, models)}`,
         table: {
-          head: ["class", "taken for", "images"],
+          head: ["class", "predicted as", "images"],
           rows: report.confusions.map(({ label, predicted, count }) => [
             short(label),
             short(predicted),

@@ -287,6 +287,6 @@ function imagesSection({ examples: { perClass, right, wrong: shown }, wrong, mea
 
 function image(example: Example, classes: readonly string[]): Html {
   const { name, label, predicted } = example;
-  const said = label === predicted ? "recognised" : `taken for ${nameOf(classes, predicted)}`;
+  const said = label === predicted ? "correct" : `predicted as ${nameOf(classes, predicted)}`;
   return thumbnailImage(example, { alt: `${nameOf(classes, label)}, ${said}`, title: name });
 }

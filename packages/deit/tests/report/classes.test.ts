@@ -53,7 +53,7 @@ test("scores of each class, the weakest first; what is not defined is a dash", (
     "cat 4 75.0 % 3 100.0 % 85.7 %",
     "yak none – 1 0.0 % –",
   ]);
-  expect(text).toContain("1 class was never answered");
+  expect(text).toContain("1 class was never predicted");
   expect(text).toContain("1 class has no images here");
   expect(text).toContain("no images</td>");
 });
@@ -61,6 +61,6 @@ test("scores of each class, the weakest first; what is not defined is a dash", (
 test("nothing wrong is said so, without empty tables of mistakes", () => {
   const labels = Int32Array.of(0, 1);
   const { text } = classesSection({ labels, predicted: labels, numClasses: 2, classes: [] });
-  expect(text).toContain("None: every image was recognised.");
+  expect(text).toContain("None: every image was classified correctly.");
   expect(text).not.toContain("Most frequent mistakes");
 });

@@ -28,7 +28,7 @@ export function describeReport(
   const { model, images, loss, heads, tokens, topk = {}, calibration, real, confusions } = report;
   const share = shareOf(report.acc1, images);
   const { temperature, crossFitted, ece, overconfidence } = calibration;
-  const surer = `${overconfidence >= 0 ? "too sure" : "not sure enough"} by ${(100 * Math.abs(overconfidence)).toFixed(1)} points`;
+  const surer = `${overconfidence >= 0 ? "overconfident" : "underconfident"} by ${(100 * Math.abs(overconfidence)).toFixed(1)} points`;
   const top = (figures: Accuracies): string => accuracies(figures, report.classes);
   const { macro, classesWithoutImages: without } = report;
   const rows: (readonly [string, string | undefined])[] = [
@@ -37,7 +37,7 @@ export function describeReport(
     ...Object.entries(topk).map(([k, share]) => [`top-${k}`, `${share.toFixed(3)} %`] as const),
     [
       "mean of classes",
-      `precision ${macro.precision.toFixed(2)} %, recall ${macro.recall.toFixed(2)} %, F1 ${macro.f1.toFixed(2)} % (${macro.classes} classes${macro.neverAnswered > 0 ? `; ${macro.neverAnswered} never answered, precision 0` : ""})`,
+      `precision ${macro.precision.toFixed(2)} %, recall ${macro.recall.toFixed(2)} %, F1 ${macro.f1.toFixed(2)} % (${macro.classes} classes${macro.neverAnswered > 0 ? `; ${macro.neverAnswered} never predicted, precision 0` : ""})`,
     ],
     [
       "without images",
@@ -69,7 +69,7 @@ export function describeReport(
         confusions.map(({ label, predicted, count }) => [
           `  ${integer(count)}`,
           label,
-          "taken for",
+          "predicted as",
           predicted,
         ]),
         { right: [0] },
