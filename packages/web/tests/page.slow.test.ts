@@ -137,7 +137,7 @@ describe.skipIf(chromium === undefined)("the page", { timeout: 300_000 }, () => 
     await page.reload();
     await page.click('.better button:has-text("Continue")');
     await page.waitForSelector(".outcome strong");
-    expect(await page.textContent(".outcome strong")).toMatch(/^\d → \d of 9 held-out images right$/);
+    expect(await page.textContent(".outcome strong")).toMatch(/^\d → \d of 9 held-out images correct$/);
     expect(await score(page)).toMatch(/of 9$/);
     expect(errors).toEqual([]);
     const files = await page.evaluate(readRun);

@@ -202,7 +202,7 @@ describe("is refused before anything is written:", () => {
     expect(await refused({ teacherPath: join(root, "nothing") })).toMatch(/there is no checkpoint/);
     // nobody listens there
     expect(await refused({ teacherPath: "http://127.0.0.1:65534/teacher.pth" })).toMatch(
-      /127\.0\.0\.1:65534.*ECONNREFUSED.*get the file by other means/s,
+      /127\.0\.0\.1:65534.*ECONNREFUSED.*download the file by other means/s,
     );
   });
   test("a teacher of other classes", async () => {
