@@ -72,7 +72,7 @@ it("of a run's images, those are measured that it held out", async () => {
   // where all are asked for, it is said that it has trained on some of them
   const all = await deit(...words, "--val-split", "0", "--out", folder, "--json");
   expect(JSON.parse(all.out).rows[0].images).toBe(6);
-  expect(all.err).toContain(`${own} trained on some of the images`);
+  expect(all.err).toContain(`${own} was trained on some of the images`);
 }, 120_000);
 
 it("a file in the place of the folder is told before the work", async () => {
