@@ -9,10 +9,10 @@
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { globSync } from "node:fs";
+import { globSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, extname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -30,7 +30,7 @@ const DOCSIFY = {
 
 /** Files of the site, as paths from the root: pages, and what they link to. */
 export function siteFiles(): string[] {
-  return globSync(["*.md", "docs/**/*.{md,svg,jpg,png}", "results/*.{md,csv}", "bench/peers/*.md"], {
+  return globSync(["*.md", "docs/**/*.{md,svg,jpg,png,webp}", "results/*.{md,csv}", "bench/peers/*.md"], {
     cwd: ROOT,
   }).map((file) => file.replaceAll("\\", "/"));
 }
@@ -46,6 +46,53 @@ export function sidebarOf(contents: string): string {
   return `${lines.join("\n")}\n`;
 }
 
+const NOT_FOUND = "# There is no such page\n\nSee the [contents](/docs/README.md), or search.\n";
+
+/** Text of every page by its path: documents, and the files of code and folders that they link to. */
+export function sitePages(files: readonly string[]): Record<string, string> {
+  const pages: Record<string, string> = {};
+  for (const file of files) {
+    if (!file.endsWith(".md")) continue;
+    const text = readFileSync(join(ROOT, file), "utf8");
+    pages[file] = text.replaceAll(
+      /\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)/g,
+      (link, to: string, anchor = "", at: number) => {
+        const path = posix.join(posix.dirname(file), to);
+        const isImage = /!\[[^\]]*$/.test(text.slice(0, at));
+        if (
+          isImage ||
+          to.endsWith(".md") ||
+          statSync(join(ROOT, path), { throwIfNoEntry: false }) === undefined
+        )
+          return link;
+        if (statSync(join(ROOT, path)).isDirectory()) {
+          pages[`${path}/README.md`] ??= folderPage(path, pages);
+          return `](/${path}/README.md${anchor})`;
+        }
+        if (files.includes(path)) return `](${path} ":ignore")`; // shown by the browser itself
+        pages[`${path}.md`] ??= codePage(path);
+        return `](/${path}${anchor})`;
+      },
+    );
+  }
+  return pages;
+}
+
+/** A file of code as a page. */
+function codePage(path: string): string {
+  const language = extname(path).slice(1) || "text";
+  return `# ${basename(path)}\n\n\`\`\`${language}\n${readFileSync(join(ROOT, path), "utf8")}\n\`\`\`\n`;
+}
+
+/** A folder without a README as a page: its files, each with its code. */
+function folderPage(path: string, pages: Record<string, string>): string {
+  const readme = join(ROOT, path, "README.md");
+  if (statSync(readme, { throwIfNoEntry: false })) return readFileSync(readme, "utf8");
+  const files = readdirSync(join(ROOT, path), { withFileTypes: true }).filter((entry) => entry.isFile());
+  for (const { name } of files) pages[`${path}/${name}.md`] ??= codePage(`${path}/${name}`);
+  return `# ${path}\n\n${files.map(({ name }) => `- [${name}](/${path}/${name})`).join("\n")}\n`;
+}
+
 /** Writes the site into `out`. */
 export async function buildSite(out: string): Promise<void> {
   await rm(out, { recursive: true, force: true });
@@ -58,9 +105,11 @@ export async function buildSite(out: string): Promise<void> {
   }
   const sidebar = sidebarOf(await readFile(join(ROOT, "docs/README.md"), "utf8"));
   await writeFile(join(out, "site/sidebar.md"), sidebar);
-  const pages: Record<string, string> = { "site/sidebar.md": sidebar };
-  for (const file of files) if (file.endsWith(".md")) pages[file] = await readFile(join(ROOT, file), "utf8");
-  const text = JSON.stringify(pages);
+  const text = JSON.stringify({
+    ...sitePages(files),
+    "site/sidebar.md": sidebar,
+    "site/not-found.md": NOT_FOUND,
+  });
   const version = createHash("sha256").update(text).digest("hex").slice(0, 12);
   await writeFile(join(out, "site/pages.js"), `const VERSION = "${version}";\nconst PAGES = ${text};\n`);
   await copyFile(join(ROOT, "scripts/docs-site/index.html"), join(out, "index.html"));

@@ -25,7 +25,7 @@ test("pages and images that pages link to are in the site", () => {
     .flatMap((file) =>
       [
         ...readFileSync(`${root}/${file}`, "utf8").matchAll(
-          /\]\((?![a-z]+:)([^)#\s]+\.(?:md|csv|svg|jpg|png))/g,
+          /\]\((?![a-z]+:)([^)#\s]+\.(?:md|csv|svg|jpg|png|webp))/g,
         ),
       ]
         .map(([, link = ""]) => posix.join(posix.dirname(file), link))
